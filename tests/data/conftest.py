@@ -1,0 +1,35 @@
+"""Random sheets in the layout of the LPC art, and the real art where the machine has it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdd.data.sprites import ART_DIR_VARIABLE, lpc
+
+
+def random_sheet(seed: int) -> Image.Image:
+    """Blocks of 8x8 pixels of random colour: mostly holes, some opaque, a few of random alpha."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (168, 104, 4), np.uint8)
+    kind = rng.random(blocks.shape[:2])
+    blocks[..., 3] = np.where(kind < 0.9, np.where(kind < 0.8, 0, 255), blocks[..., 3])
+    return Image.fromarray(blocks.repeat(8, axis=0).repeat(8, axis=1))
+
+
+@pytest.fixture(scope="session")
+def random_art_dir(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sheets")
+    for seed, name in enumerate(lpc.SHEETS):
+        (folder / name).parent.mkdir(exist_ok=True)
+        random_sheet(seed).save(folder / name, compress_level=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lpc_art_dir() -> Path:
+    if not os.environ.get(ART_DIR_VARIABLE):
+        pytest.skip(f"needs the LPC art: set {ART_DIR_VARIABLE} to its folder of sheets")
+    return Path(os.environ[ART_DIR_VARIABLE])

@@ -1,0 +1,20 @@
+"""vdd: bitrate-controlled diffusion for disentangling motion and content in video."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etils import epath
+
+    from vdd.runs import Run
+
+__all__ = ["load"]
+
+
+def load(path_or_name: "epath.PathLike", step: int | None = None) -> "Run":
+    """Loads a trained model, from a run directory or by the name of one that the package ships.
+
+    See `vdd.runs.load`; imported on first use, so that `import vdd` costs nothing.
+    """
+    from vdd import runs
+
+    return runs.load(path_or_name, step)

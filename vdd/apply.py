@@ -1,0 +1,129 @@
+"""The public functions: pure, with the model static, fit for jit, vmap and grad.
+
+`params` is the dictionary of parameters (`Run.params`). Video is uint8, or float in [-1, 1]; any
+batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)`.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from vdd.diffusion import samplers
+from vdd.models import bitrate
+from vdd.models.disentangler import Disentangler
+from vdd.models.quantizer import Codes
+
+Video = UInt8[Array, "b t h w c"] | Float[Array, "b t h w c"]
+
+
+class Encoding(NamedTuple):
+    """A clip taken apart: content once, motion and its codes for every frame."""
+
+    content: Float[Array, "b k d"]
+    motion: Float[Array, "b t m"]
+    codes: Int[Array, "b t n"]
+
+
+def encode(model: Disentangler, params: dict, video: Video) -> Encoding:
+    """Split clips into content tokens (the posterior's mean), quantised motion, and its codes."""
+    posterior, motion = _encode(model, params, video)
+    codes = quantize(model, params, motion)
+    return Encoding(posterior.mean, codes.quantized, codes.codes)
+
+
+def quantize(model: Disentangler, params: dict, motion: Float[Array, "b t m"]) -> Codes:
+    """Quantise motion by the nearest codeword of each group; quantised motion stays as it is."""
+    return _apply(model, params, "quantize", motion)
+
+
+def lookup(
+    model: Disentangler, params: dict, codes: Int[Array, "b t n"]
+) -> Float[Array, "b t m"]:
+    """The quantised motion that codes stand for: `lookup(quantize(m).codes)` is its `quantized`."""
+    return _apply(model, params, "lookup", codes)
+
+
+def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array, "b"]:
+    """Rate of the content of each clip, in bits per clip (divergence of posterior from prior)."""
+    posterior, _ = _encode(model, params, video)
+    return bitrate.content_bits_per_clip(*posterior)
+
+
+def denoise(
+    model: Disentangler,
+    params: dict,
+    noisy: Float[Array, "b t h w c"],
+    sigma: Float[Array, "b t"],
+    content: Float[Array, "b k d"],
+    motion: Float[Array, "b t m"],
+) -> Float[Array, "b t h w c"]:
+    """Clean latents estimated from latents with noise of level `sigma` on each frame (EDM, eq. 7)."""
+    motion = quantize(model, params, motion).quantized
+    mean_frame = _apply(model, params, "mean_frame", content, motion)
+    return _apply(model, params, "denoise", noisy, sigma, content, motion, mean_frame)
+
+
+def mean_video(
+    model: Disentangler, params: dict, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+) -> Float[Array, "b t h w c"]:
+    """The coarse head's video in [-1, 1], without any diffusion.
+
+    Raises ValueError for a model without a coarse head.
+    """
+    motion = quantize(model, params, motion).quantized
+    frames = _apply(model, params, "mean_frame", content, motion)
+    if frames is None:
+        raise ValueError("this model has no coarse head")
+    return _apply(model, params, "to_video", frames)
+
+
+def sample(
+    model: Disentangler,
+    params: dict,
+    rng: PRNGKeyArray,
+    content: Float[Array, "b k d"],
+    motion: Float[Array, "b t m"],
+    sampler: samplers.Sampler,
+) -> Float[Array, "b t h w c"]:
+    """Draw a video in [-1, 1] that shows `content` in `motion`. Each clip has noise of its own:
+
+    `rng` is one key, or one key per clip [b], with which a clip does not depend on its batch.
+    """
+    motion = quantize(model, params, motion).quantized
+    mean_frame = _apply(model, params, "mean_frame", content, motion)
+
+    def estimate(noisy: Array, sigma: Array) -> Array:
+        level = jnp.broadcast_to(sigma, motion.shape[:2])
+        return _apply(model, params, "denoise", noisy, level, content, motion, mean_frame)
+
+    shape = (*motion.shape[:2], *model.latents.shape)
+    return _apply(model, params, "to_video", samplers.sample(sampler, estimate, rng, shape))
+
+
+def transfer(
+    model: Disentangler,
+    params: dict,
+    rng: PRNGKeyArray,
+    content_video: Video,
+    motion_video: Video,
+    sampler: samplers.Sampler,
+) -> Float[Array, "b t h w c"]:
+    """Draw a video in [-1, 1] of what `content_video` shows, moving as `motion_video` does."""
+    content = encode(model, params, content_video).content
+    motion = encode(model, params, motion_video).motion
+    return sample(model, params, rng, content, motion, sampler)
+
+
+def _apply(model: Disentangler, params: dict, method: str, *args):
+    return model.apply({"params": params}, *args, method=method)
+
+
+def _encode(model: Disentangler, params: dict, video: Video):
+    return _apply(model, params, "encode", _apply(model, params, "to_latents", jnp.asarray(video)))
+
+
+__all__ = [
+    "Encoding", "content_bits", "denoise", "encode", "lookup", "mean_video", "quantize", "sample",
+    "transfer",
+]  # fmt: skip

@@ -1,0 +1,213 @@
+"""The `vdd` command: use a trained run from the shell. Thin, over `vdd.runs` and `vdd.apply`."""
+
+import argparse
+import contextlib
+import importlib.metadata
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+from etils import epath
+from rich.console import Console
+
+from vdd.errors import UserError
+
+# JAX, Orbax and the models are imported by the commands that need them: help comes at once.
+
+_EXAMPLES = {
+    "transfer": "vdd transfer runs/sprites --content ann.gif --motion bob.gif --out swap.gif",
+    "evaluate": "vdd evaluate runs/sprites --split test",
+    "info": "vdd info runs/sprites",
+}
+
+_NOUNS = """\
+RUN is a run directory, or the name of a model that the package ships.
+CLIP is a gif, mp4, webm, mov, npy (uint8 [frames, height, width, 3]), a picture, or a folder of
+pictures."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 2 for what the user can mend, 130 for ^C."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
+        try:
+            arguments = _parser().parse_args(argv)
+            arguments.run(arguments)
+            sys.stdout.flush()
+        except UserError as error:
+            return _complain(error)
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:  # no space, no permission, ...
+            where = f"{error.filename}: " if error.filename else ""
+            return _complain(f"{where}{error.strerror or error}")
+    return 0
+
+
+def _complain(message: object) -> int:
+    print(f"vdd: {' '.join(str(message).split())}", file=sys.stderr)
+    return 2
+
+
+# ---- commands
+
+
+def _transfer(arguments: argparse.Namespace) -> None:
+    from vdd.data import video_io
+
+    out = video_io.check_output(arguments.out)
+    with _working("loading the model"):
+        import jax
+
+        from vdd import apply, runs
+        from vdd.diffusion.samplers import Sampler
+
+        run = runs.load(arguments.run_dir, arguments.step)
+    height, width, _ = run.model.latents.size
+    content = _read_clip(arguments.content, (height, width), arguments.frames)
+    motion = _read_clip(arguments.motion, (height, width), arguments.frames)
+    options = dict(run.config.eval.sampler)
+    sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
+    with _working(f"sampling {len(motion)} frames of {width}x{height} in {sampler.nfe} passes"):
+        transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
+        key = jax.random.key(arguments.seed)
+        video = transfer(run.model, run.params, key, content[None], motion[None], sampler)
+        video = jax.device_get(video[0])
+    fps = arguments.fps or video_io.frame_rate(arguments.motion) or 8.0
+    video_io.write_clip(out, video, fps)
+    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from vdd import runs
+
+    workdir = runs.find(arguments.run_dir)
+    from vdd.evaluation.run import evaluate_run
+
+    report = evaluate_run(
+        workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir
+    )
+    print("\n".join(_figures(report)))
+    print(f"{workdir / 'eval' / str(report['step'])}.json, {workdir / 'report.md'}")
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from vdd.data import video_io
+
+    path = epath.Path(arguments.path)
+    if path.is_dir() and not (path / "config.json").exists() and not video_io.list_pictures(path):
+        raise UserError(f"{path}: neither a run (no config.json) nor a folder of pictures")
+    if path.is_file() or (path.is_dir() and not (path / "config.json").exists()):
+        clip = video_io.probe_clip(path)
+        fps = f" at {clip.fps:.3g} frames a second" if clip.fps else ""
+        print(f"{path}: {clip.frames} frames of {clip.width}x{clip.height}{fps}")
+        return
+    with _working("reading the run"):
+        from vdd import summary
+
+        lines = summary.describe(arguments.path)
+    print("\n".join(lines))
+
+
+def _read_clip(path: str, size: tuple[int, int], frames: int | None):
+    from vdd.data import video_io
+
+    height, width, _ = video_io.read_clip(path, max_frames=1)[0].shape
+    if (height, width) != size:
+        note = f"{width}x{height} scaled and cropped to the model's {size[1]}x{size[0]}"
+        print(f"{path}: {note}", file=sys.stderr)
+    return video_io.read_clip(path, size, max_frames=frames)
+
+
+@contextlib.contextmanager
+def _working(task: str) -> Iterator[None]:
+    """A spinner with the task beside it on a terminal, one line elsewhere (both on stderr)."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.print(f"{task} ...")
+        yield
+        return
+    with console.status(f"{task} ..."):
+        yield
+
+
+# ---- arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):  # one line, where argparse prints the whole usage
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
+    version = importlib.metadata.version("vdd")
+    parser.add_argument("--version", action="version", version=f"vdd {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    transfer = _command(
+        commands, "transfer", _transfer, "show one clip's content in another's motion"
+    )
+    _add_run(transfer)
+    transfer.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
+    transfer.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
+    transfer.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    transfer.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
+    transfer.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
+    transfer.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the noise (0)")
+    transfer.add_argument("--fps", type=_rate, metavar="F", help="the motion clip's, else 8")
+
+    evaluate = _command(commands, "evaluate", _evaluate, "measure a run; write eval/ and report.md")
+    _add_run(evaluate)
+    evaluate.add_argument("--split", choices=("train", "test"), help="the config's, if not given")
+    evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
+
+    info = _command(commands, "info", _info, "what a run or a clip holds")
+    info.add_argument("path", metavar="RUN|CLIP")
+    return parser
+
+
+def _command(
+    commands, name: str, run: Callable[[argparse.Namespace], None], summary: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.\n\n{_NOUNS}",
+        epilog=f"example:\n  {_EXAMPLES[name]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", metavar="RUN", help="whose model to use")
+    parser.add_argument("--step", type=_seed, metavar="N", help="which checkpoint (the latest)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^32 - 1")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0.1 <= rate <= 240:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.1 to 240")
+    return rate

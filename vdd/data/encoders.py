@@ -1,0 +1,103 @@
+"""Clips as bytes: gif, mp4, png contact sheet, npy. A clip is uint8 RGB [t h w 3]."""
+
+import importlib
+import io
+import struct
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import GifImagePlugin, Image
+
+_MAX_PALETTE_SAMPLES = 1 << 20
+
+
+def to_uint8(
+    video: UInt8[np.ndarray, "*shape"] | Float[np.ndarray, "*shape"],
+) -> UInt8[np.ndarray, "*shape"]:
+    """Pixels as uint8; floats are in [-1, 1], what lies outside is clipped."""
+    if video.dtype == np.uint8:
+        return video
+    return np.clip(np.round((np.asarray(video, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def contact_sheet(
+    video: UInt8[np.ndarray, "t h w 3"], columns: int = 8, gap: int = 2
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Lays the frames in rows of `columns`, left to right, on white with `gap` pixels between."""
+    t, h, w, _ = video.shape
+    columns = min(columns, t)
+    rows = -(-t // columns)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 255, np.uint8)
+    for i, frame in enumerate(video):
+        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        sheet[top : top + h, left : left + w] = frame
+    return sheet
+
+
+def gif(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
+    """Animated gif: one palette for all frames, no dithering, endless loop.
+
+    Exact where the clip has at most 256 colours. A palette per frame, or dithering, would make
+    still areas flicker.
+    """
+    # Pillow's own writer merges equal neighbours into one frame, which changes the clip's length:
+    # so the container is laid out here, and Pillow packs the pixels.
+    t, h, w, _ = video.shape
+    indices, palette = _share_palette(video)
+    ticks = np.round(np.arange(t + 1) * 100 / fps).astype(int)  # 1/100 s; steps add up, no drift
+    data = [b"GIF89a", struct.pack("<HHBBB", w, h, 0xF7, 0, 0), palette.ljust(768, b"\0")]
+    data.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
+    for frame, start, end in zip(indices, ticks[:-1], ticks[1:]):
+        duration = 10 * max(int(end - start), 1)
+        data += GifImagePlugin.getdata(Image.fromarray(frame), duration=duration)
+    return b"".join(data) + b";"
+
+
+def _share_palette(video: np.ndarray) -> tuple[np.ndarray, bytes]:
+    """Indices uint8 [t h w] into one palette of at most 256 colours, and its RGB bytes."""
+    t, h, w, _ = video.shape
+    red, green, blue = np.moveaxis(video.astype(np.int32), -1, 0)
+    packed = red << 16 | green << 8 | blue
+    seen = np.zeros(1 << 24, bool)
+    seen[packed] = True
+    colours = np.flatnonzero(seen)
+    if len(colours) <= 256:
+        table = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
+        return np.searchsorted(colours, packed).astype(np.uint8), table.astype(np.uint8).tobytes()
+    strip = Image.fromarray(video.reshape(t * h, w, 3))
+    sample = video.reshape(-1, 3)[:: -(-packed.size // _MAX_PALETTE_SAMPLES)]
+    palette = Image.fromarray(sample[None]).quantize(256, Image.Quantize.MEDIANCUT)
+    nearest = np.asarray(strip.quantize(palette=palette, dither=Image.Dither.NONE))
+    return nearest.reshape(t, h, w), bytes(palette.getpalette() or ())
+
+
+def mp4(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
+    """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV."""
+    av = importlib.import_module("av")
+    _, h, w, _ = video.shape
+    even = np.pad(video, [(0, 0), (0, h % 2), (0, w % 2), (0, 0)], mode="edge")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
+        stream.height, stream.width, stream.pix_fmt = *even.shape[1:3], "yuv420p"
+        for frame in even:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def png(video: UInt8[np.ndarray, "t h w 3"]) -> bytes:
+    """Contact sheet of all frames."""
+    buffer = io.BytesIO()
+    Image.fromarray(contact_sheet(video)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def npy(video: UInt8[np.ndarray, "t h w 3"]) -> bytes:
+    """The array itself in NumPy's format."""
+    buffer = io.BytesIO()
+    np.save(buffer, video)
+    return buffer.getvalue()

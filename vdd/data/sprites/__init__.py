@@ -1,0 +1,86 @@
+"""The Sprites benchmark: 1296 characters x 9 motions, 8 frames of 64x64, in two drawing styles.
+
+`load_arrays` renders a split into memory in seconds and needs no TensorFlow. Characters, motions,
+labels and split are the same in both styles; "lpc" gives the benchmark's own bytes, "builtin" is
+drawn by this package and needs no download.
+"""
+
+import os
+
+from etils import epath
+
+from vdd.data.sprites import lpc
+from vdd.data.sprites.benchmark import (
+    ATTRIBUTES,
+    MOTIONS,
+    NUM_FRAMES,
+    NUM_VARIANTS,
+    SIZE,
+    SPLITS,
+    SpritesArrays,
+    split_labels,
+)
+from vdd.data.sprites.renderer import Art, render
+from vdd.errors import UserError
+
+__all__ = [
+    "ART_DIR_VARIABLE",
+    "ATTRIBUTES",
+    "MOTIONS",
+    "NUM_FRAMES",
+    "NUM_VARIANTS",
+    "SIZE",
+    "SPLITS",
+    "SpritesArrays",
+    "load_art",
+    "load_arrays",
+    "lpc_folder",
+]
+
+ART_DIR_VARIABLE = "VDD_SPRITES_ART"
+
+
+def load_arrays(
+    art: str = "lpc", split: str = "train", art_dir: epath.PathLike | None = None
+) -> SpritesArrays:
+    """Renders one split: clips ordered by motion label, then by place in the split's permutation.
+
+    Args:
+      art: "lpc" (the benchmark's sheets, read from a folder) or "builtin" (drawn by this package).
+      split: "train" (9000 clips) or "test" (2664 clips of characters that train never shows).
+      art_dir: folder of LPC sheets; None takes the environment variable VDD_SPRITES_ART.
+
+    Raises:
+      UserError: unknown art or split, no folder of sheets, or a sheet that is missing or broken.
+    """
+    motion, attributes = split_labels(split)
+    video = render(load_art(art, art_dir), attributes, motion)
+    return SpritesArrays(video, motion, attributes)
+
+
+def load_art(art: str, art_dir: epath.PathLike | None = None) -> Art:
+    """The drawing style `art`, ready for `renderer.render`; arguments and errors as `load_arrays`."""
+    if art == "lpc":
+        return lpc.load_art(lpc_folder(art_dir))
+    if art == "builtin":
+        # Here, since that module takes this package's constants.
+        from vdd.data.sprites import builtin
+
+        return Art(builtin.ORDER, builtin.part_frames)
+    raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
+
+
+def lpc_folder(art_dir: epath.PathLike | None = None) -> epath.Path:
+    """The folder of LPC sheets: the argument, else the environment variable VDD_SPRITES_ART.
+
+    Raises:
+      UserError: neither is given.
+    """
+    folder = art_dir or os.environ.get(ART_DIR_VARIABLE)
+    if not folder:
+        raise UserError(
+            "the LPC art needs its folder of sheets: give --config.data.art_dir=DIR or set "
+            f"{ART_DIR_VARIABLE}=DIR (or, where there is a network, take "
+            "--config.data.source=tfdata, which downloads the sheets)."
+        )
+    return epath.Path(folder)

@@ -1,0 +1,171 @@
+"""Six heads of hair: cropped, long, pony tail, mohawk, curls, and a bald head under a pointed hat."""
+
+import numpy as np
+
+from vdd.data.sprites.builtin.anatomy import HEAD_RX, HEAD_RY
+from vdd.data.sprites.builtin.raster import SIZE, Canvas, Mask, Plane, Ramp, Surface, ball, column, dilate, limb, ramp
+from vdd.data.sprites.builtin.skeleton import Figure
+from vdd.data.sprites.builtin.trigonometry import cosine, sine, turned
+
+CROPPED, LONG, TAIL, MOHAWK, CURLS, HAT = range(6)
+_RAVEN, _BLOND, _RED = ramp(74, 70, 112), ramp(246, 206, 84), ramp(206, 70, 34)
+_LIME, _VIOLET, _NAVY = ramp(70, 214, 116), ramp(146, 92, 190), ramp(58, 78, 168)
+_GOLD, _TEAL = ramp(244, 196, 64), ramp(70, 190, 200)
+
+
+def _shell(figure: Figure, thicker: float) -> Surface:
+    return ball((figure.head[0], figure.head[1] - 0.6), HEAD_RX + thicker, HEAD_RY + thicker)
+
+
+def _grown(surface: Surface, figure: Figure, brow: float, nape: float, teeth: float) -> Mask:
+    """Where hair covers the head: above `brow` at the forehead, above `nape` at the back.
+
+    `teeth` cuts the fringe into locks; the parting sits on the figure's left.
+    """
+    x, y, z = surface.local(figure.head_turn)
+    front = np.clip(z * 2.4 + 0.25, 0.0, 1.0)
+    lock = np.abs(((x + 0.35) * 2.3) % 1.0 - 0.5) * teeth
+    line = nape + front * (brow - nape) + front * (lock - 0.25 * teeth) + 0.05 * front * x
+    return y > line
+
+
+def _sheen(canvas: Canvas, surface: Surface, figure: Figure, tones: Ramp) -> None:
+    """A broken band of light around the crown."""
+    x, y, _ = surface.local(figure.head_turn)
+    band = (np.abs(y - 0.62 + 0.1 * np.abs(x)) < 0.07) & ((x * 3.1 + 0.2) % 1.0 < 0.7)
+    canvas.fill(surface.where(band & (surface.normal[0] < 0.55)), tones, 0.6, outline=False)
+
+
+def _cap(canvas: Canvas, figure: Figure, tones: Ramp, thicker: float, *line: float) -> None:
+    shell = _shell(figure, thicker)
+    surface = shell.where(_grown(shell, figure, *line))
+    canvas.fill(surface, tones)
+    _sheen(canvas, surface, figure, tones)
+
+
+def _tail(figure: Figure) -> tuple[Surface, float]:
+    """A pony tail tied high on the figure's left, and its depth relative to the head."""
+    joints = ((2.0, 8.6, -6.0), (7.4, 9.4, -9.4), (12.0, 3.0, -11.6), (12.6, -8.0, -10.4))
+    points = []
+    for i, joint in enumerate(joints):
+        x, y = figure.at_head(joint)
+        pull = 0.2 * i * i
+        points.append((x + figure.drag[0] * pull, y + 0.4 * pull * (figure.drag[1] - figure.rise)))
+    return limb(points, (2.4, 3.4, 4.0, 1.4)), turned(figure.head_turn, joints[2])[2]
+
+
+def _tips(x: Plane) -> Plane:
+    """The hem of long hair: three pointed locks."""
+    return -6.0 * np.abs((x * 1.5 + 10.0) % 1.0 - 0.5)
+
+
+def draw_hair_back(canvas: Canvas, figure: Figure, variant: int) -> None:
+    """What hangs behind the trunk."""
+    if variant == LONG:
+        top = figure.at_head((0.0, 2.0, -3.0))
+        low = figure.at_chest((0.0, -9.0, -6.4))
+        bottom = (low[0] + 1.4 * figure.drag[0], low[1] - figure.rise)
+        across = abs(figure.head_turn[0][0])
+        radii = (10.0, 11.4 + 0.6 * across, 10.0 + 2.6 * across, 7.0 + 5.0 * across)
+        surface = column(top, bottom, radii, sag=-1.2, hem=_tips)
+        canvas.fill(surface, _BLOND, -0.1)
+        strands = np.abs((surface.normal[0] * 1.5 + 10.0) % 1.0 - 0.5) > 0.42
+        canvas.fill(surface.where(strands & (surface.along > 0.5)), _BLOND, -0.8, outline=False)
+    elif variant == TAIL:
+        surface, depth = _tail(figure)
+        if depth < 0.0:
+            canvas.fill(surface, _RED, -0.05)
+
+
+def _join_behind(canvas: Canvas, figure: Figure) -> None:
+    """Soften the outline where the cap of long hair runs into the hair behind it."""
+    shell = _shell(figure, 1.8)
+    _, _, z = shell.local(figure.head_turn)
+    low = np.broadcast_to(np.arange(SIZE)[:, None] > figure.head[1], (SIZE, SIZE))
+    rim = dilate(shell.mask) & ~shell.mask & low & (z < -0.3)
+    canvas.dab(rim, _BLOND[1])
+
+
+def _draw_locks(canvas: Canvas, figure: Figure) -> None:
+    """Two locks that frame the face and lie on the shoulders."""
+    for sign in (1.0, -1.0):
+        joints = ((sign * 10.4, 0.0, 2.0), (sign * 10.6, -8.0, 3.0), (sign * 9.4, -15.0, 4.0))
+        if turned(figure.head_turn, joints[1])[2] < -3.0:
+            continue
+        points = [figure.at_head(joint) for joint in joints]
+        points[2] = (points[2][0] + 0.7 * figure.drag[0], points[2][1] - 0.6 * figure.rise)
+        canvas.fill(limb(points, (1.6, 2.6, 1.2)), _BLOND)
+
+
+def _draw_mohawk(canvas: Canvas, figure: Figure) -> None:
+    """A crest of spikes from brow to nape, and the shaved scalp under it."""
+    shell = _shell(figure, 0.5)
+    shadow = shell.where(_grown(shell, figure, 0.5, -0.1, 0.0))
+    x, _, _ = shell.local(figure.head_turn)
+    canvas.fill(shadow.where(np.abs(x) < 0.5), _LIME, -1.0)
+    spikes = ((0.62, 0.74), (0.88, 0.4), (1.0, 0.0), (0.86, -0.46), (0.6, -0.78))
+    crest = []
+    for i, (y, z) in enumerate(spikes):
+        aside = (0.6, 5.2, -5.2, 3.4, -3.4)[i]
+        root = figure.at_head((0.3 * aside, y * HEAD_RY, z * HEAD_RX))
+        tip = figure.at_head((aside, y * (HEAD_RY + 7.6), z * (HEAD_RX + 5.4) - 1.6))
+        tip = (tip[0] + 0.5 * figure.drag[0], tip[1] + 0.2 * figure.drag[1])
+        crest.append(limb((root, tip), (3.8, 1.5)))
+    facing = figure.head_turn[2][2] > 0
+    canvas.fill_group(crest[::-1] if facing else crest, _LIME)
+
+
+def _draw_curls(canvas: Canvas, figure: Figure) -> None:
+    """Balls of hair all around the head except the face, those at the back first."""
+    centres = []
+    for y, ring, count in ((-0.3, 0.98, 9), (0.28, 1.0, 9), (0.84, 0.62, 7), (1.08, 0.1, 1)):
+        for i in range(count):
+            angle = (i + 0.5 * (y > 0)) * 360 // count
+            centres.append((y, ring, int(angle)))
+    placed = []
+    for y, ring, angle in centres:
+        x, z = ring * sine(angle), ring * cosine(angle)
+        if z > 0.2 and y < 0.7:
+            continue
+        depth = turned(figure.head_turn, (x, y, z))[2]
+        px, py = figure.at_head((x * 11.4, y * 10.4 + 2.4, z * 9.0 - 2.0))
+        placed.append((depth, px + 0.25 * figure.drag[0], py))
+    canvas.fill_group([ball((px, py), 4.1, 3.8) for _, px, py in sorted(placed)], _VIOLET)
+
+
+def _draw_hat(canvas: Canvas, figure: Figure) -> None:
+    """A wide brim and a cone whose tip flops after the head."""
+    brim = figure.at_head((0.0, 6.4, -0.6))
+    tip = figure.at_head((1.2, 19.6, -6.0))
+    tip = (tip[0] + 1.1 * figure.drag[0], tip[1] + 0.6 * figure.rise)
+    bend = figure.at_head((0.4, 14.4, -1.6))
+    bend = (bend[0] + 0.4 * figure.drag[0], bend[1])
+    canvas.fill(ball((brim[0], brim[1] + 0.4), 15.0, 3.6), _NAVY, -0.3)
+    base = figure.at_head((0.0, 7.4, -0.6))
+    cone = limb((base, bend, tip), (8.6, 4.8, 1.0))
+    cone = cone.where(np.broadcast_to(np.arange(64)[:, None] < brim[1] + 2.2, (64, 64)))
+    canvas.fill(cone, _NAVY)
+    band = np.broadcast_to(np.arange(64)[:, None] > brim[1] - 1.6, (64, 64))
+    canvas.fill(cone.where(band), _GOLD, outline=False)
+
+
+def draw_hair(canvas: Canvas, figure: Figure, variant: int) -> None:
+    """What lies on the head."""
+    if variant == CROPPED:
+        _cap(canvas, figure, _RAVEN, 1.2, 0.42, -0.35, 0.3)
+    elif variant == LONG:
+        _cap(canvas, figure, _BLOND, 1.8, 0.4, -0.95, 0.16)
+        _join_behind(canvas, figure)
+        _draw_locks(canvas, figure)
+    elif variant == TAIL:
+        surface, depth = _tail(figure)
+        _cap(canvas, figure, _RED, 1.1, 0.5, -0.3, -0.2)
+        if depth >= 0.0:
+            canvas.fill(surface, _RED)
+        canvas.fill(ball(figure.at_head((3.0, 8.8, -6.6)), 2.4, 2.2), _TEAL)
+    elif variant == MOHAWK:
+        _draw_mohawk(canvas, figure)
+    elif variant == CURLS:
+        _draw_curls(canvas, figure)
+    else:
+        _draw_hat(canvas, figure)

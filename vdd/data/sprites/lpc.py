@@ -1,0 +1,131 @@
+"""The benchmark's own art: layered sheets of the Liberated Pixel Cup, read from a folder.
+
+The sheets are CC-BY-SA 3.0 / GPL 3.0 and no part of this package. A sheet is a grid of 64x64 cells,
+13 a row, counted row by row; a folder holds `body/0.png` ... `hair/5.png` and `shoes/1.png`.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from PIL import Image
+
+from vdd.data.sprites.benchmark import ACTIONS, ATTRIBUTES, DIRECTIONS, NUM_VARIANTS, SIZE
+from vdd.data.sprites.renderer import Art
+from vdd.errors import UserError
+
+ORDER = (*((attribute, attribute) for attribute in ATTRIBUTES), ("shoes", None))
+SHEETS = (
+    *(f"{attribute}/{variant}.png" for attribute in ATTRIBUTES for variant in range(NUM_VARIANTS)),
+    "shoes/1.png",
+)
+
+_COLUMNS, _ROWS = 13, 21
+# Cells of the 8 frames, counted from the action's first cell; walk starts its cycle one frame late
+# and the shorter actions repeat cells to fill 8 frames.
+_FRAME_CELLS = {
+    "walk": (7, 0, 1, 2, 3, 4, 5, 6),
+    "spellcard": (0, 1, 2, 3, 4, 5, 4, 6),
+    "slash": (0, 1, 2, 3, 4, 5, 4, 0),
+}
+_FIRST_CELL = {
+    "walk": {"front": 131, "left": 118, "right": 144},
+    "spellcard": {"front": 26, "left": 13, "right": 39},
+    "slash": {"front": 182, "left": 169, "right": 195},
+}
+
+Sheets = Mapping[str, UInt8[np.ndarray, "{_ROWS*SIZE} {_COLUMNS*SIZE} 4"]]
+
+
+def load_art(art_dir: epath.PathLike) -> Art:
+    """Reads the sheets of a folder into an art that the renderer draws.
+
+    Raises:
+      UserError: the folder or a sheet is missing, unreadable or of the wrong size.
+    """
+    sheets = load_sheets(art_dir)
+
+    def part_frames(part: str, variant: int, motion: int) -> UInt8[np.ndarray, "t h w 4"]:
+        return _cells(sheets[f"{part}/{variant}.png"])[list(motion_cells(motion))]
+
+    return Art(ORDER, part_frames)
+
+
+def motion_cells(motion: int) -> tuple[int, ...]:
+    """Numbers of the sheet's cells that are the 8 frames of a motion."""
+    action, direction = ACTIONS[motion // len(DIRECTIONS)], DIRECTIONS[motion % len(DIRECTIONS)]
+    first = _FIRST_CELL[action][direction]
+    return tuple(first + offset for offset in _FRAME_CELLS[action])
+
+
+def load_sheets(art_dir: epath.PathLike) -> Sheets:
+    """Reads the 25 sheets that the benchmark uses, by their names in `SHEETS`, as RGBA.
+
+    Raises:
+      UserError: the folder or a sheet is missing, unreadable or of the wrong size.
+    """
+    return {name: _decode(name, data, art_dir) for name, data in _read_sheets(art_dir).items()}
+
+
+def fingerprint(art_dir: epath.PathLike) -> str:
+    """SHA-256 (hexadecimal) over the sheets' files: tells whether two folders hold the same art.
+
+    Raises:
+      UserError: the folder or a sheet is missing.
+    """
+    digest = hashlib.sha256()
+    for name, data in _read_sheets(art_dir).items():
+        digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _read_sheets(art_dir: epath.PathLike) -> dict[str, bytes]:
+    folder = epath.Path(art_dir)
+    if not folder.is_dir():
+        raise UserError(f"no folder of LPC sheets at {folder}: check --config.data.art_dir.")
+    data = {}
+    for name in SHEETS:
+        try:
+            data[name] = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise UserError(
+                f"LPC sheet {folder / name} is missing: the folder must hold body, bottomwear, "
+                "topwear and hair 0.png to 5.png and shoes/1.png."
+            ) from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"LPC sheet {folder / name} cannot be read: {reason}.") from error
+    return data
+
+
+def _decode(
+    name: str, data: bytes, art_dir: epath.PathLike
+) -> UInt8[np.ndarray, "{_ROWS*SIZE} {_COLUMNS*SIZE} 4"]:
+    path = epath.Path(art_dir) / name
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.verify()  # decoding alone overlooks damaged pixels, but spends the image
+        with Image.open(io.BytesIO(data)) as image:
+            # Checked before decoding: a huge image must not fill the memory first.
+            size, expected = image.size, (_COLUMNS * SIZE, _ROWS * SIZE)
+            pixels = np.asarray(image.convert("RGBA")) if size == expected else None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"LPC sheet {path} is not a readable image (truncated?): {error}"
+        ) from error
+    if pixels is None:
+        raise UserError(
+            f"LPC sheet {path} is {size[0]}x{size[1]} pixels, but a sheet is "
+            f"{expected[0]}x{expected[1]}."
+        )
+    return pixels
+
+
+def _cells(
+    sheet: UInt8[np.ndarray, "{_ROWS*SIZE} {_COLUMNS*SIZE} 4"],
+) -> UInt8[np.ndarray, "n h w 4"]:
+    grid = sheet.reshape(_ROWS, SIZE, _COLUMNS, SIZE, 4).swapaxes(1, 2)
+    return grid.reshape(_ROWS * _COLUMNS, SIZE, SIZE, 4)

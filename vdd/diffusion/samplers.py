@@ -1,0 +1,114 @@
+"""Samplers: from noise to data along the probability-flow ODE, each one `lax.scan`.
+
+A sampler knows no model. It calls `denoise(noisy, sigma)` with a scalar sigma and follows
+dx/dsigma = (x - D(x; sigma)) / sigma from `sigma_max` to 0 (Karras et al. 2022, eq. 1).
+A new sampler is a new function and a line in `SAMPLERS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Which sampler, how many steps, and the noise levels they pass through.
+
+    Raises ValueError for an unknown name or fewer than one step.
+    """
+
+    name: str = "heun"
+    steps: int = 18
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0
+
+    def __post_init__(self):
+        if self.name not in SAMPLERS:
+            raise ValueError(f"unknown sampler {self.name!r}; there are: {', '.join(SAMPLERS)}")
+        if self.steps < 1:
+            raise ValueError(f"a sampler needs at least 1 step, not {self.steps}")
+
+    @property
+    def nfe(self) -> int:
+        """Number of function evaluations: calls of the denoiser for one sample."""
+        return 2 * self.steps - 1 if self.name == "heun" else self.steps
+
+
+def sample(
+    sampler: Sampler, denoise: Denoise, rng: PRNGKeyArray, shape: tuple[int, ...]
+) -> Float[Array, "..."]:
+    """Draw data of the given shape, beginning at noise of standard deviation `sigma_max`.
+
+    `rng` is one key, or a key for each example [b], with which an example does not depend on its
+    batch.
+    """
+    sigmas = noise_levels(sampler)
+    noise = (
+        jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(rng)
+        if rng.ndim
+        else jax.random.normal(rng, shape)
+    )
+    return SAMPLERS[sampler.name](denoise, sigmas[0] * noise, sigmas)
+
+
+def noise_levels(sampler: Sampler) -> Float[Array, "s"]:
+    """The steps + 1 noise levels from sigma_max down to sigma_min, then 0 (eq. 5)."""
+    ramp = jnp.linspace(0.0, 1.0, sampler.steps) if sampler.steps > 1 else jnp.zeros(1)
+    low, high = sampler.sigma_min ** (1 / sampler.rho), sampler.sigma_max ** (1 / sampler.rho)
+    return jnp.append((high + ramp * (low - high)) ** sampler.rho, 0.0)
+
+
+def euler(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) -> jax.Array:
+    """Euler's method, first order: one evaluation a step."""
+
+    def step(x, levels):
+        now, then = levels
+        return x + (then - now) * (x - denoise(x, now)) / now, None
+
+    return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))[0]
+
+
+def heun(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) -> jax.Array:
+    """Heun's method, second order (algorithm 1): two evaluations a step, one in the last."""
+
+    def step(x, levels):
+        now, then = levels
+        slope = (x - denoise(x, now)) / now
+        ahead = x + (then - now) * slope
+        slope_ahead = (ahead - denoise(ahead, then)) / then
+        return x + (then - now) * 0.5 * (slope + slope_ahead), None
+
+    x, _ = jax.lax.scan(step, x, (sigmas[:-2], sigmas[1:-1]))
+    return denoise(x, sigmas[-2])  # Euler's step to sigma 0 ends at the denoised estimate
+
+
+def dpmpp_2m(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) -> jax.Array:
+    """DPM-Solver++(2M), second-order multistep (Lu et al. 2022, algorithm 2), for alpha = 1.
+
+    One evaluation a step; the estimate of the step before serves as the second point. The last
+    step, to sigma 0, is of first order.
+    """
+
+    def step(carry, levels):
+        x, previous, last_gap = carry
+        now, then = levels
+        denoised = denoise(x, now)
+        gap = jnp.log(now) - jnp.log(then)  # step in lambda = -ln sigma
+        ratio = last_gap / gap
+        # The first step has no predecessor: last_gap is infinite there, its correction 0.
+        blend = jnp.where(jnp.isinf(ratio), 0.0, 0.5 / ratio)
+        target = denoised + blend * (denoised - previous)
+        return (then / now * x - jnp.expm1(-gap) * target, denoised, gap), None
+
+    start = (x, jnp.zeros_like(x), jnp.asarray(jnp.inf, x.dtype))
+    (x, _, _), _ = jax.lax.scan(step, start, (sigmas[:-2], sigmas[1:-1]))
+    return denoise(x, sigmas[-2])
+
+
+SAMPLERS = {"euler": euler, "heun": heun, "dpmpp_2m": dpmpp_2m}

@@ -1,0 +1,101 @@
+"""The two rates that do the disentangling: bits per frame of motion and bits per clip of content.
+
+By Shannon, the entropy of the average assignment is what one frame of motion costs when each group
+is coded by its own histogram; the divergence of the content posterior from its prior is what the
+content of a clip costs. Both are held at a target by a Lagrange multiplier (`Multiplier`).
+"""
+
+import math
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+NATS_TO_BITS = 1.0 / math.log(2.0)
+
+
+def entropy_bits_per_frame(
+    assignment: Float[Array, "b t n k"], mask: Float[Array, "b"] | None = None
+) -> Float[Array, "n"]:
+    """Entropy of the average assignment of each group, in bits per frame (paper, bitrate loss).
+
+    The sum over groups is the bits per frame of the clip batch. `mask` [b] leaves clips out.
+    """
+    average = average_assignment(assignment, mask)
+    return -jnp.sum(average * jnp.log(average + 1e-12), axis=-1) * NATS_TO_BITS
+
+
+def average_assignment(
+    assignment: Float[Array, "b t n k"], mask: Float[Array, "b"] | None = None
+) -> Float[Array, "n k"]:
+    """Mean over clips and frames of the assignment, in float32."""
+    assignment = assignment.astype(jnp.float32)
+    if mask is None:
+        return jnp.mean(assignment, axis=(0, 1))
+    total = jnp.einsum("btnk,b->nk", assignment, mask)
+    return total / jnp.maximum(assignment.shape[1] * jnp.sum(mask), 1.0)
+
+
+def content_bits_per_clip(
+    mean: Float[Array, "b k d"], log_std: Float[Array, "b k d"]
+) -> Float[Array, "b"]:
+    """KL(N(mean, std) || N(0, 1)) summed over the content tokens of a clip, in bits."""
+    nats = 0.5 * (jnp.square(mean) + jnp.exp(2.0 * log_std) - 1.0) - log_std
+    return jnp.sum(nats, axis=(1, 2)) * NATS_TO_BITS
+
+
+@flax.struct.dataclass
+class Multipliers:
+    """Lagrange multipliers of the two rates; part of the training state.
+
+    motion: signed price of a bit per frame. The entropy may be pulled up as well as down.
+    log_content: logarithm of the price of a bit per clip, which is never negative.
+    """
+
+    motion: Float[Array, ""]
+    log_content: Float[Array, ""]
+
+    @classmethod
+    def create(cls, content: float) -> "Multipliers":
+        """Start the price of motion at 0 and that of content at `content` per bit."""
+        return cls(jnp.zeros(()), jnp.asarray(math.log(content), jnp.float32))
+
+    @property
+    def content(self) -> Float[Array, ""]:
+        """Price of one content bit per clip."""
+        return jnp.exp(self.log_content)
+
+
+def steer(
+    multipliers: Multipliers,
+    motion_bits: Float[Array, ""],
+    content_bits: Float[Array, ""],
+    target_bits_per_frame: float,
+    target_bits_per_clip: float,
+    motion_speed: float,
+    content_speed: float,
+    content_range: tuple[float, float],
+) -> Multipliers:
+    """One step of dual ascent: a rate above its target raises its price, one below lowers it.
+
+    The motion price moves by `motion_speed` a bit of excess, the logarithm of the content price by
+    `content_speed` times the relative excess, clipped to [-1, 1] so that the first steps, far from
+    the target, do not wind it up; it stays within `content_range`.
+    """
+    excess = jnp.clip(content_bits / target_bits_per_clip - 1.0, -1.0, 1.0)
+    low, high = (math.log(x) for x in content_range)
+    return Multipliers(
+        motion=jnp.clip(
+            multipliers.motion + motion_speed * (motion_bits - target_bits_per_frame), -1.0, 1.0
+        ),
+        log_content=jnp.clip(multipliers.log_content + content_speed * excess, low, high),
+    )
+
+
+def motion_rate_loss(
+    bits: Float[Array, ""], target: float, weight: float, multipliers: Multipliers
+) -> Float[Array, ""]:
+    """Augmented Lagrangian of `bits == target`; the quadratic term is the paper's, weight 0.04."""
+    price = jax.lax.stop_gradient(multipliers.motion)
+    return weight * jnp.square(bits - target) + price * (bits - target)

@@ -1,0 +1,77 @@
+"""The encoder: one transformer that reads a clip and splits it into content and motion."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vdd.models.t5 import T5Encoder
+
+
+class Features(NamedTuple):
+    """What the encoder reads out of a clip, before any bottleneck."""
+
+    content: Float[Array, "b k d"]
+    motion: Float[Array, "b t d"]
+
+
+class FrameStem(nn.Module):
+    """Turn each frame of latents into one token: strided convolutions, then a dense layer.
+
+    The last map is laid flat, so that the token knows where in the frame things are.
+    """
+
+    channels: tuple[int, ...]
+    width: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b t d"]:
+        """Embed the frames of latents [b t h w c] as tokens [b t d]."""
+        b, t = latents.shape[:2]
+        x = latents.reshape(b * t, *latents.shape[2:]).astype(self.dtype)
+        for i, channels in enumerate(self.channels):
+            x = nn.Conv(channels, (3, 3), strides=2, dtype=self.dtype, name=f"conv_{i}")(x)
+            x = nn.silu(x)
+        return nn.Dense(self.width, dtype=self.dtype, name="token")(x.reshape(b, t, -1))
+
+
+class Encoder(nn.Module):
+    """K learnable content queries stand before the T frame tokens of a T5 encoder.
+
+    The K outputs at the queries are the content feature, the T outputs at the frames the motion
+    feature (paper, section on the transformer encoder). Any number of frames works, since positions
+    enter only through relative buckets.
+    """
+
+    stem: tuple[int, ...]
+    width: int
+    num_layers: int
+    num_heads: int
+    mlp_dim: int
+    num_content_tokens: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "b t h w c"]) -> Features:
+        """Read latents [b t h w c] into content [b k width] and motion [b t width]."""
+        frames = FrameStem(self.stem, self.width, self.dtype, name="stem")(latents)
+        queries = self.param(
+            "content_queries", nn.initializers.normal(1.0), (self.num_content_tokens, self.width)
+        )
+        queries = jnp.broadcast_to(
+            queries[None].astype(frames.dtype), (frames.shape[0], *queries.shape)
+        )
+        tokens = T5Encoder(
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            head_dim=self.width // self.num_heads,
+            mlp_dim=self.mlp_dim,
+            dtype=self.dtype,
+            name="t5",
+        )(jnp.concatenate([queries, frames], axis=1))
+        return Features(
+            content=tokens[:, : self.num_content_tokens].astype(jnp.float32),
+            motion=tokens[:, self.num_content_tokens :].astype(jnp.float32),
+        )

@@ -1,0 +1,90 @@
+"""What a run holds, in lines of text: `vdd info` and `vdd evaluate` print them."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from etils import epath
+
+from vdd import runs
+from vdd.errors import UserError
+from vdd.training import checkpoints
+
+
+def describe(path_or_name: epath.PathLike) -> list[str]:
+    """Config, checkpoints, parameters per part, capacities, and the latest evaluation of a run.
+
+    Raises:
+        UserError: as `vdd.runs.load`.
+    """
+    path, run = runs.find(path_or_name), runs.load(path_or_name)
+    steps = ", ".join(str(step) for step in checkpoints.list_steps(path))
+    height, width, _ = run.model.latents.size
+    config = run.config
+    lines = [
+        f"run         {path}",
+        f"data        {config.data.dataset}/{config.data.art}, clips of {width}x{height} pixels",
+        f"trained     {run.step} of {config.train.num_steps} steps"
+        f" of {config.train.batch_size} clips (checkpoints: {steps})",
+        *_parameters(run.params),
+        *_rates(run),
+    ]
+    evaluation = latest_evaluation(path)
+    if evaluation is None:
+        return [*lines, "evaluation  none yet: vdd evaluate " + str(path_or_name)]
+    return [*lines, *figures(evaluation)]
+
+
+def figures(report: Mapping[str, Any]) -> list[str]:
+    """The figures of an evaluation report, a line a section; what was not measured is left out."""
+    head = f"step {report['step']}, {report['num_clips']} clips of the {report['split']} split"
+    lines = [f"evaluation  {head}"]
+    for section, entries in report.items():
+        if not isinstance(entries, Mapping):
+            continue
+        measured = {key: value for key, value in entries.items() if value is not None}
+        if measured:
+            text = "  ".join(f"{key} {_number(value)}" for key, value in measured.items())
+            lines.append(f"  {section:17} {text}")
+    return lines
+
+
+def latest_evaluation(path: epath.Path) -> dict[str, Any] | None:
+    """The report of the last step that was evaluated, or None.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    folder = path / "eval"
+    files = list(folder.glob("*.json")) if folder.is_dir() else []
+    files = [file for file in files if file.stem.isdecimal()]
+    if not files:
+        return None
+    file = max(files, key=lambda file: int(file.stem))
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from error
+
+
+def _parameters(params: Mapping[str, Any]) -> list[str]:
+    sizes = {part: sum(x.size for x in jax.tree.leaves(tree)) for part, tree in params.items()}
+    lines = [f"parameters  {sum(sizes.values()):,}"]
+    return lines + [f"  {part:17} {size:,}" for part, size in sorted(sizes.items())]
+
+
+def _rates(run: runs.Run) -> list[str]:
+    book, objective = run.model.quantizer.codebook, run.config.objective
+    capacity = book.num_groups * math.log2(book.num_codes)
+    tokens = f"{run.config.model.encoder.num_content_tokens} tokens x {run.model.content_dim}"
+    return [
+        f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
+        f" a frame, target {objective.target_bits_per_frame:g}",
+        f"content     {tokens}, target {objective.target_bits_per_clip:g} bits a clip",
+    ]
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,266 @@
+"""Checkpoints of a run: asynchronous, atomic, and readable on any number of devices.
+
+`<workdir>/checkpoints/<step>/` holds `state` (the train state's arrays) and `host` (one JSON file
+a process: the data iterator's place and the open log window). A step's folder appears only
+when it is complete; one that cannot be read any more is set aside and the one before it is used.
+"""
+
+import json
+import re
+import time
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from etils import epath
+from jax.experimental import multihost_utils
+from orbax.checkpoint import v1 as ocp
+
+from vdd.errors import UserError
+
+T = TypeVar("T")
+_policies = ocp.training.preservation_policies
+
+
+class HostState:
+    """A JSON-able dict per process, saved and loaded beside the arrays (Orbax's protocol)."""
+
+    def __init__(self, value: dict[str, Any] | None = None):
+        self.value = value
+
+    async def save(self, directory: Any):
+        """Take the snapshot now; write it in the background."""
+        text, name = json.dumps(self.value), _host_file(jax.process_index())
+
+        async def write() -> None:
+            path = await directory.await_creation()
+            (path / name).write_text(text)
+
+        return write()
+
+    async def load(self, directory: Any):
+        """Read this process's file, or the first one's when there were fewer processes."""
+
+        async def read() -> None:
+            path = directory / _host_file(jax.process_index())
+            path = path if path.exists() else directory / _host_file(0)
+            self.value = json.loads(path.read_text())
+
+        return read()
+
+
+class Checkpoints:
+    """The checkpoints of one run, for the training loop (all processes call it alike).
+
+    Args:
+      workdir: the run directory.
+      keep: how many of the latest checkpoints stay.
+      keep_every: checkpoints at multiples of this step stay as well (0: none).
+    """
+
+    def __init__(self, workdir: epath.PathLike, keep: int = 3, keep_every: int = 0):
+        if keep < 1:
+            raise UserError(f"train.keep={keep}: at least the latest checkpoint must be kept")
+        self._directory = epath.Path(workdir) / "checkpoints"
+        self._saving: tuple[int, Any] | None = None
+        kept: list[Any] = [_policies.LatestN(keep)]
+        if keep_every:
+            kept.append(_policies.EveryNSteps(keep_every))
+        policy: Any = _policies.AnyPreservationPolicy(kept)
+        try:
+            self._checkpointer = ocp.training.Checkpointer(
+                self._directory,
+                preservation_policy=policy,
+                cleanup_tmp_directories=True,
+            )
+        except OSError as error:
+            raise UserError(f"cannot use {self._directory}: {_reason(error)}") from error
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        try:
+            self.wait()
+        finally:
+            try:
+                self._checkpointer.close()
+            except Exception:
+                # What failed was reported by `wait`; what ended the run says more than this.
+                if kind is None:
+                    raise
+
+    def steps(self) -> list[int]:
+        """Steps of all finished checkpoints, ascending."""
+        return [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
+
+    def save(self, step: int, state: Any, host: dict[str, Any]) -> None:
+        """Save in the background; the values are those at the time of the call.
+
+        Waits for the save before this one. A step that has its checkpoint is not saved again.
+
+        Raises:
+          UserError: this or the save before it failed (disk full, folder gone, ...).
+        """
+        self.wait()
+        if step in self.steps():
+            return
+        self._saving = (step, None)
+        try:
+            items = {"state": state, "host": HostState(host)}
+            response = self._checkpointer.save_checkpointables_async(step, items, force=True)
+        except Exception as error:
+            raise self._failed(error) from error
+        self._saving = (step, response)
+
+    def wait(self) -> None:
+        """Block until nothing is being written.
+
+        Raises:
+          UserError: the save in progress failed; earlier checkpoints are untouched.
+        """
+        if self._saving is None or self._saving[1] is None:
+            return
+        try:
+            self._saving[1].result()
+        except Exception as error:
+            raise self._failed(error) from error
+        self._saving = None
+
+    def restore(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]] | None:
+        """Load the latest checkpoint that can be read.
+
+        Args:
+          abstract_state: tree of ShapeDtypeStructs with the shardings wanted, of any topology.
+
+        Returns:
+          (step, state, host dict), or None where no checkpoint has been saved.
+
+        Raises:
+          UserError: there are checkpoints and none can be read.
+        """
+
+        def load(step: int) -> tuple[int, Any, dict[str, Any]]:
+            host = HostState()
+            items = {"state": abstract_state, "host": host}
+            loaded = self._checkpointer.load_checkpointables(step, items)
+            assert host.value is not None
+            return step, loaded["state"], host.value
+
+        steps = self.steps()
+        if not steps:
+            return None
+        restored = _latest_readable(self._directory, steps, load)
+        self._set_aside([step for step in steps if step > restored[0]])
+        return restored
+
+    def _set_aside(self, steps: Sequence[int]) -> None:
+        """Rename unreadable checkpoints, so that they neither count as latest nor block a save."""
+        if steps and jax.process_index() == 0:
+            for step in steps:
+                path = self._directory / str(step)
+                path.rename(self._directory / f"{step}.damaged-{int(time.time())}")
+        if steps:
+            multihost_utils.sync_global_devices("vdd_set_aside")
+            self._checkpointer.reload()
+
+    def _failed(self, error: Exception) -> UserError:
+        step = self._saving[0] if self._saving else None
+        self._saving = None
+        return UserError(
+            f"cannot save the checkpoint of step {step} in {self._directory}: {_reason(error)}; "
+            "earlier checkpoints are whole: mend that and run the same command again"
+        )
+
+
+def list_steps(workdir: epath.PathLike) -> list[int]:
+    """Steps of the finished checkpoints of a run, ascending; [] where there are none."""
+    directory = epath.Path(workdir) / "checkpoints"
+    if not directory.exists():
+        return []
+    found = [path for path in directory.iterdir() if path.name.isdigit()]
+    return sorted(int(path.name) for path in found if (path / "commit_success.txt").exists())
+
+
+def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, Any]:
+    """Load the averaged parameters alone, for inference, on this process's first device.
+
+    Args:
+      workdir: the run directory.
+      step: which checkpoint; None stands for the latest that can be read.
+
+    Returns:
+      (step, params): the Flax params dict, not wrapped in {"params": ...}.
+
+    Raises:
+      UserError: there is no such checkpoint, or none that can be read.
+    """
+    directory = epath.Path(workdir) / "checkpoints"
+    steps = list_steps(workdir)
+    if not steps:
+        raise UserError(f"no checkpoint in {directory}: train first, or check the path")
+    if step is not None and step not in steps:
+        raise UserError(f"no checkpoint of step {step} in {directory}: there is {steps}")
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    context = ocp.Context()
+    context.pytree_options.loading.partial_load = True
+
+    def load(step: int) -> tuple[int, Any]:
+        path = directory / str(step)
+        tree = ocp.metadata(path, "state").metadata
+        abstract = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+            tree["ema_params"],
+        )
+        with context:
+            return step, ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")[
+                "ema_params"
+            ]
+
+    return _latest_readable(directory, steps if step is None else [step], load)
+
+
+def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable[[int], T]) -> T:
+    """`load` of the greatest step for which it works on all processes; a warning for others."""
+    failure: Exception | None = None
+    for step in sorted(steps, reverse=True):
+        loaded, error = None, None
+        try:
+            loaded = load(step)
+        except Exception as caught:
+            error = caught
+        ok = multihost_utils.process_allgather(np.array(error is None))
+        if loaded is not None and np.all(ok):
+            return loaded
+        failure = failure or error
+        warnings.warn(
+            f"the checkpoint of step {step} in {directory} cannot be read: {_reason(error)}",
+            stacklevel=2,
+        )
+    raise UserError(
+        f"no checkpoint in {directory} can be read ({len(steps)} tried, the latest failed with: "
+        f"{_reason(failure)})"
+    ) from failure
+
+
+def _host_file(process: int) -> str:
+    return f"process_{process}.json"
+
+
+def _reason(error: Exception | None) -> str:
+    """The one thing worth reading in an error of the file system or of TensorStore."""
+    if error is None:
+        return "another process failed"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = str(error).strip().splitlines()
+    text = re.sub(r"\s*\[[^\]]*(os_error_code|tensorstore_spec).*", "", lines[0] if lines else "")
+    return text if len(text) <= 200 else "..." + text[-200:]

@@ -1,0 +1,60 @@
+"""Batches on their way from a data source to the devices."""
+
+import collections
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from vdd.training import sharding
+
+BATCH_KEYS = ("video", "mask")  # labels stay on the host: no loss may read them
+BATCHES_AHEAD = 2
+
+
+class ClipIterator(Protocol):
+    """What the loop needs of a data source: local batches of numpy arrays, and its place."""
+
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
+    def get_state(self) -> dict[str, Any]:
+        """The place after the last batch given, as JSON values."""
+        ...
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on after the batch at which `get_state` was called."""
+        ...
+
+
+class DeviceBatches:
+    """Global batches, two of them on their way to the devices ahead of use.
+
+    `state` is the iterator's place after the last batch handed out, not after the last one read.
+    """
+
+    def __init__(self, iterator: ClipIterator, mesh: Mesh):
+        self._iterator = iterator
+        self._sharding = sharding.batch_sharding(mesh)
+        self._queue: collections.deque[tuple[Any, dict[str, Any]]] = collections.deque()
+        self.state = iterator.get_state()
+
+    def __next__(self) -> dict[str, jax.Array]:
+        while len(self._queue) < BATCHES_AHEAD:
+            batch = device_batch(next(self._iterator), self._sharding)
+            self._queue.append((batch, self._iterator.get_state()))
+        batch, self.state = self._queue.popleft()
+        return batch
+
+
+def first_batch(iterator: ClipIterator, mesh: Mesh) -> dict[str, jax.Array]:
+    """The batch that the iterator gives next, without moving it on."""
+    place = iterator.get_state()
+    batch = device_batch(next(iterator), sharding.batch_sharding(mesh))
+    iterator.set_state(place)
+    return batch
+
+
+def device_batch(batch: Mapping[str, np.ndarray], where: NamedSharding) -> Any:
+    """What the step may see of a batch, as global arrays."""
+    return sharding.global_batch({key: batch[key] for key in BATCH_KEYS}, where)

@@ -1,0 +1,195 @@
+"""What a run says: metrics.jsonl always, TensorBoard events where they can be written.
+
+Only the first process writes. metrics.jsonl has one object per logged step; apart from `TIMINGS`
+its values depend on config and step alone, so that a resumed run leaves the same file.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+
+from vdd.errors import UserError
+from vdd.training import hardware, windows
+from vdd.training.progress import ProgressLine
+from vdd.training.tensorboard import SummaryWriter, tensorboard_writer
+from vdd.training.workdir import write_text
+
+# Keys of metrics.jsonl that tell of the machine: seconds of training (hooks and saves excluded,
+# earlier parts of a resumed run included), rates since the line before, model FLOPs utilisation.
+TIMINGS = ("seconds", "steps_per_second", "examples_per_second", "mfu")
+
+
+class Writer:
+    """Writes scalars and images of a run; does nothing except in the first process.
+
+    Args:
+      workdir: the run directory.
+      resumed_at: lines and half lines of metrics.jsonl beyond this step are dropped.
+    """
+
+    def __init__(self, workdir: epath.PathLike, resumed_at: int = 0):
+        self._path = epath.Path(workdir) / "metrics.jsonl"
+        self._active = jax.process_index() == 0
+        self._tensorboard: SummaryWriter | None = None
+        if self._active:
+            drop_lines_after(self._path, resumed_at)
+            self._tensorboard = tensorboard_writer(workdir)
+            if self._tensorboard is None:
+                print("no TensorBoard events: the tensorboard package is not installed")
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Scalars become one line and one event, uint8 images [h w 3] go to TensorBoard.
+
+        A scalar that is None or not finite is null in metrics.jsonl and absent from TensorBoard.
+
+        Raises:
+          UserError: metrics.jsonl cannot be written.
+        """
+        if not self._active:
+            return
+        images = {k: np.asarray(v)[None] for k, v in values.items() if np.ndim(v) == 3}
+        scalars = {k: _number(v) for k, v in values.items() if k not in images}
+        if scalars:
+            append_line(self._path, json.dumps({"step": step} | scalars))
+        if self._tensorboard is not None:
+            known = {k: v for k, v in scalars.items() if v is not None}
+            self._tensorboard.write_scalars(step, known)
+            if images:
+                self._tensorboard.write_images(step, images)
+            self._tensorboard.flush()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+
+class MetricsLog:
+    """Turns log windows into lines: holds one until the step after it is queued, then reads it.
+
+    Args:
+      writer: where lines go.
+      progress: shows them.
+      step: the step that the run starts from.
+      seconds: what earlier parts of the run took.
+      batch_size: clips a step, over all devices.
+      flops_per_step: of the model over the global batch; None leaves `mfu` null.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        progress: ProgressLine,
+        step: int,
+        seconds: float,
+        batch_size: int,
+        flops_per_step: float | None,
+    ):
+        self._writer, self._progress = writer, progress
+        self._batch_size, self._flops = batch_size, flops_per_step
+        self._peak = hardware.peak_flops() if flops_per_step else None
+        self._pending: tuple[int, windows.Window] | None = None
+        self._step, self._line_seconds, self.seconds = step, seconds, seconds
+        self._mark = time.monotonic()  # up to where `seconds` counts
+
+    def hold(self, step: int, window: windows.Window) -> None:
+        """Keep the window that ends with this step; nothing is read from the device yet."""
+        self._pending = (step, window)
+
+    def read(self) -> dict[str, Any]:
+        """Wait for the held window, and give its line; {} where none is held.
+
+        Raises:
+          UserError: the loss was not finite in it.
+        """
+        if self._pending is None:
+            return {}
+        (step, window), self._pending = self._pending, None
+        window = jax.device_get(window)
+        windows.check_finite(window)
+        self.pause()
+        steps, seconds = step - self._step, max(self.seconds - self._line_seconds, 1e-9)
+        self._step, self._line_seconds = step, self.seconds
+        rate = steps / seconds
+        return {
+            **windows.means(window),
+            "seconds": round(self.seconds, 3),
+            "steps_per_second": rate,
+            "examples_per_second": rate * self._batch_size,
+            "mfu": rate * self._flops / self._peak if self._flops and self._peak else None,
+        }
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Log a line, if there is anything in it."""
+        if values:
+            self._writer.write(step, values)
+            self._progress.update(step, values)
+
+    def flush(self) -> None:
+        """Read the held window and write its line."""
+        if self._pending is not None:
+            step, _ = self._pending
+            self.write(step, self.read())
+
+    def pause(self) -> None:
+        """Count the time up to here as training; what follows, up to `go_on`, as something else."""
+        now = time.monotonic()
+        self.seconds += now - self._mark
+        self._mark = now
+
+    def go_on(self) -> None:
+        """Training goes on."""
+        self._mark = time.monotonic()
+
+
+def append_line(path: epath.Path, line: str) -> None:
+    """Add a line to a file; object stores, which cannot append, get the whole file again.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    try:
+        if "://" in str(path):
+            path.write_text((path.read_text() if path.exists() else "") + line + "\n")
+        else:
+            with path.open("a") as file:
+                file.write(line + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def drop_lines_after(path: epath.Path, step: int) -> None:
+    """Keep the lines of metrics.jsonl up to a step, in one atomic replacement."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines if _step_of(line) <= step]
+    if kept != lines:
+        write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _number(value: Any) -> float | int | None:
+    """A JSON number: float32 in its shortest exact form, null for None, nan and infinities."""
+    if value is None or isinstance(value, int):
+        return value
+    value = np.asarray(value)
+    if not np.isfinite(value):
+        return None
+    if value.dtype == np.float32:
+        return float(str(value))
+    return value.item()
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):  # the half line of a process that was killed
+        return math.inf

@@ -1,0 +1,233 @@
+"""The training loop: knows steps, hooks, checkpoints and signals; no model, loss or data set.
+
+A step's program is compiled once, ahead of the loop, and cannot be recompiled inside it. The
+host runs at most two steps ahead of the devices and reads a window's metrics only after the next
+step has been queued. Everything that a later step depends on is in the state, the iterator and
+the log window, and all three are in the checkpoint: a resumed run equals an uninterrupted one.
+"""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from etils import epath
+from jax.sharding import Mesh
+
+from vdd.training import sharding, windows
+from vdd.training.checkpoints import Checkpoints
+from vdd.training.feed import ClipIterator, DeviceBatches, first_batch
+from vdd.training.logging import MetricsLog, Writer
+from vdd.training.progress import ProgressLine, duration
+from vdd.training.stop import StopRequest
+from vdd.training.workdir import claim
+
+# A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
+# and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
+Hook = tuple[int, Callable[[int, Any], Mapping[str, Any] | None]]
+InitFn = Callable[..., Any]  # (rng, batch) -> state
+StepFn = Callable[
+    [Any, Any], tuple[Any, dict[str, jax.Array]]
+]  # (state, batch) -> (state, metrics)
+
+STEPS_AHEAD = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended: the step reached, its state, and the signal that stopped it."""
+
+    step: int
+    state: Any
+    stopped_by: str | None
+
+
+@dataclasses.dataclass
+class Place:
+    """Where a run is: all that the next step depends on, besides the data source itself."""
+
+    step: int
+    state: Any
+    window: windows.Window
+    seconds: float  # of training so far
+
+
+def train(
+    config: Any,
+    workdir: epath.PathLike,
+    iterator: ClipIterator,
+    init_fn: InitFn,
+    step_fn: StepFn,
+    *,
+    hooks: Sequence[Hook] = (),
+    flops_per_step: float | None = None,
+) -> Outcome:
+    """Train up to `config.train.num_steps`, from the latest checkpoint in `workdir` if it has one.
+
+    Args:
+      config: a ConfigDict; keys `seed` and `train` are read, all of it is compared with the run that `workdir` holds.
+      workdir: the run directory.
+      iterator: local batches of this process; its place is restored on resume.
+      init_fn: pure (rng, batch) -> state, called with the first batch of the iterator.
+      step_fn: pure (state, batch) -> (state, metrics); `state.step` counts the steps done, and
+        the metrics are scalars, "loss" among them.
+      hooks: (every, function) pairs.
+      flops_per_step: of the model, for one step over the global batch, counted analytically.
+
+    Raises:
+      UserError: workdir of another config, mesh or batch size that does not fit the devices, loss
+        or parameters not finite (the last good checkpoint stays), checkpoint not writable.
+    """
+    settings = config.train
+    mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
+    sharding.check_batch_size(settings.batch_size, mesh, settings.accumulate)
+    claim(epath.Path(workdir), config, write=jax.process_index() == 0)
+    with (
+        StopRequest() as stop,
+        Checkpoints(workdir, settings.keep, settings.keep_every) as checkpoints,
+        ProgressLine(settings.num_steps) as progress,
+    ):
+        example = first_batch(iterator, mesh)
+        abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(config.seed), example)
+        names = sorted(jax.eval_shape(step_fn, abstract, example)[1])
+        place = resume(checkpoints, abstract, names, iterator)
+        if place is None:
+            place = begin(init_fn, config.seed, example, abstract, names)
+        if place.step >= settings.num_steps:
+            return Outcome(place.step, place.state, None)
+
+        progress.say(f"at step {place.step} of {settings.num_steps}, {describe(mesh)}: compiling")
+        start = time.monotonic()
+        program = compile_step(step_fn, mesh, abstract, names, example)
+        progress.say(f"compiled in {duration(time.monotonic() - start)}")
+        with Writer(workdir, resumed_at=place.step) as writer:
+            log = MetricsLog(
+                writer, progress, place.step, place.seconds, settings.batch_size, flops_per_step
+            )
+            batches = DeviceBatches(iterator, mesh)
+            run_steps(settings, mesh, place, program, batches, hooks, checkpoints, log, stop)
+        return Outcome(place.step, place.state, stop.name)
+
+
+def run_steps(
+    settings: Any,
+    mesh: Mesh,
+    place: Place,
+    program: Callable[..., Any],
+    batches: DeviceBatches,
+    hooks: Sequence[Hook],
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    stop: StopRequest,
+) -> None:
+    """The loop itself; moves `place` on.
+
+    Where several things are due, the order is: log line, hooks, checkpoint. So a checkpoint finds
+    all that belongs to its step written, and lines beyond it are dropped on resume.
+    """
+    fresh = windows.empty(place.window.sums)
+    window = put(place.window, mesh)
+    running: collections.deque[jax.Array] = collections.deque()
+    for step in range(place.step + 1, settings.num_steps + 1):
+        place.state, window, loss = program(place.state, window, next(batches))
+        place.step = step
+        log.flush()  # the line of the step before: this step is queued by now
+        running.append(loss)
+        if len(running) > STEPS_AHEAD:
+            running.popleft().block_until_ready()
+        last = step == settings.num_steps
+        if last or is_due(step, settings.log_every):
+            log.hold(step, window)
+            window = put(fresh, mesh)
+        stopping = stop.reached(step)
+        due = [hook for every, hook in hooks if is_due(step, every)]
+        saving = last or stopping or is_due(step, settings.checkpoint_every)
+        if due or saving:
+            values = log.read()
+            log.pause()
+            for hook in due:
+                values |= hook(step, place.state) or {}
+            log.write(step, values)
+            if saving:
+                place.window, place.seconds = jax.device_get(window), log.seconds
+                save(checkpoints, place, batches.state)
+            log.go_on()
+        if stopping:
+            return
+
+
+def begin(init_fn: InitFn, seed: int, example: Any, abstract: Any, names: Sequence[str]) -> Place:
+    """The start of a run; the state is made where it will live, never whole on one device."""
+    shardings = jax.tree.map(lambda x: x.sharding, abstract)
+    state = jax.jit(init_fn, out_shardings=shardings)(jax.random.key(seed), example)
+    return Place(0, state, windows.empty(names), 0.0)
+
+
+def resume(
+    checkpoints: Checkpoints, abstract: Any, names: Sequence[str], iterator: ClipIterator
+) -> Place | None:
+    """The place of the latest checkpoint, the iterator moved to it; None if there is none."""
+    restored = checkpoints.restore(abstract)
+    if restored is None:
+        return None
+    step, state, host = restored
+    iterator.set_state(host["iterator"])
+    return Place(step, state, windows.from_json(host["window"], names), host["seconds"])
+
+
+def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any]) -> None:
+    """Save a checkpoint, unless loss or state have become nan or infinite: then a UserError."""
+    windows.check_finite(place.window)
+    if not all_finite(place.state):
+        raise windows.diverged("the state was", place.step)
+    window = windows.to_json(place.window)
+    host = {"iterator": iterator_state, "window": window, "seconds": place.seconds}
+    checkpoints.save(place.step, place.state, host)
+
+
+def compile_step(
+    step_fn: StepFn, mesh: Mesh, state: Any, names: Sequence[str], batch: Any
+) -> Callable[..., Any]:
+    """The step's program, (state, window, batch) -> (state, window, loss).
+
+    State and window are donated. Shardings in equal shardings out, so that one program is enough.
+    """
+    whole = sharding.replicated(mesh)
+    window = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), windows.empty(names)
+    )
+    jitted = jax.jit(
+        windows.accumulating(step_fn),
+        donate_argnums=(0, 1),
+        out_shardings=(jax.tree.map(lambda x: x.sharding, state), whole, whole),
+    )
+    return jitted.lower(state, window, batch).compile()
+
+
+@jax.jit
+def all_finite(tree: Any) -> jax.Array:
+    """Whether no floating-point array of the tree has a nan or an infinity."""
+    floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in floats]))
+
+
+def put(tree: Any, mesh: Mesh) -> Any:
+    """Host values as arrays that every device holds in full."""
+    where = sharding.replicated(mesh)
+    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(where, x), tree)
+
+
+def is_due(step: int, every: int) -> bool:
+    """Whether something done every so many steps is done after this one; every 0 means never."""
+    return every > 0 and step % every == 0
+
+
+def describe(mesh: Mesh) -> str:
+    """Such as "8 TPU v4 devices (data 4 x fsdp 2)"."""
+    kind, many = mesh.devices.flat[0].device_kind, "s" if mesh.size > 1 else ""
+    return (
+        f"{mesh.size} {kind} device{many} (data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']})"
+    )

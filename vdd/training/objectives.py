@@ -1,0 +1,151 @@
+"""What training minimises, term by term.
+
+Every term is a mean over the clips of the batch that count (`mask`). The total is
+
+    denoising + coarse + codebook and commitment + price of motion bits + price of content bits
+
+where the prices come from `vdd.models.bitrate.Multipliers`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vdd.diffusion import edm
+from vdd.models import bitrate
+from vdd.models.disentangler import Disentangler
+from vdd.models.quantizer import Codes, codebook_loss, commitment_loss
+from vdd.training.cross_driving import SPLITTERS
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Weights and sizes of the loss; the keys of `config.objective`."""
+
+    split: str  # a function of vdd.training.cross_driving
+    coarse_frames: int  # frames a segment that the coarse head rebuilds
+    denoised_frames: int  # of these, frames that the denoiser rebuilds
+    denoise_weight: float
+    coarse_weight: float
+    codebook_weight: float
+    commitment_weight: float
+    null_content: float  # share of clips whose content is withheld
+    sigma_mean: float  # ln sigma ~ N(sigma_mean, sigma_std^2)
+    sigma_std: float
+    target_bits_per_frame: float
+    target_bits_per_clip: float
+    rate_weight: float  # the paper's 0.04
+
+
+class Terms(NamedTuple):
+    """The loss, its parts, and what the training state learns from the batch."""
+
+    total: Float[Array, ""]
+    metrics: dict[str, Float[Array, ""]]
+    codes: Codes
+
+
+def bitrate_controlled_diffusion(
+    objective: Objective,
+    model: Disentangler,
+    params: dict,
+    batch: dict[str, Array],
+    rng: PRNGKeyArray,
+    multipliers: bitrate.Multipliers,
+) -> Terms:
+    """The loss of one batch: video uint8 [b t h w c] and mask bool [b].
+
+    Raises ValueError for clips of a single frame, which cannot be cut in two.
+    """
+    video, mask = batch["video"], batch["mask"].astype(jnp.float32)
+    if video.shape[1] < 2:
+        raise ValueError("cross-driving needs clips of at least 2 frames")
+    rng_split, rng_content, rng_null, rng_codes, rng_frames, rng_noise = jax.random.split(rng, 6)
+
+    def apply(method, *args):
+        return model.apply({"params": params}, *args, method=method)
+
+    # Both segments go through the encoder as clips of their own; [2b] is first, then second.
+    segments = SPLITTERS[objective.split](rng_split, video.shape[1])
+    latents = apply("to_latents", video)
+    latents = jnp.concatenate([latents[:, segments[0]], latents[:, segments[1]]])
+    mask = jnp.concatenate([mask, mask])
+    posterior, motion = apply("encode", latents)
+    codes = apply("quantize", motion, rng_codes)
+
+    # Content of the one segment drives the other.
+    content = jnp.roll(posterior.sample(rng_content), len(video), axis=0)
+    kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
+    content = content * kept
+
+    frames = pick_frames(rng_frames, len(latents), latents.shape[1], objective.coarse_frames)
+    target, driving = take_frames(latents, frames), take_frames(codes.quantized, frames)
+    mean_frame = apply("mean_frame", content, driving)
+    coarse = _mean_square(target - mean_frame) if mean_frame is not None else jnp.zeros(len(mask))
+
+    n = min(objective.denoised_frames, frames.shape[1])
+    target, driving = target[:, :n], driving[:, :n]
+    if mean_frame is not None:
+        # The denoiser refines what the coarse head gives it, and does not bend it.
+        mean_frame = jax.lax.stop_gradient(mean_frame[:, :n])
+    denoise = _denoising_loss(objective, model, apply, rng_noise, target, driving, content, mean_frame)
+
+    bits = jnp.sum(bitrate.entropy_bits_per_frame(codes.assignment, mask))
+    content_bits = bitrate.content_bits_per_clip(*posterior)
+    parts = {
+        "denoise": _average(denoise, mask),
+        "coarse": _average(coarse, mask),
+        "codebook": _average(codebook_loss(codes).mean(1), mask),
+        "commitment": _average(commitment_loss(codes).mean(1), mask),
+        "content_bits_per_clip": _average(content_bits, mask),
+        "bits_per_frame": bits,
+    }
+    total = (
+        objective.denoise_weight * parts["denoise"]
+        + objective.coarse_weight * parts["coarse"]
+        + objective.codebook_weight * parts["codebook"]
+        + objective.commitment_weight * parts["commitment"]
+        + bitrate.motion_rate_loss(
+            bits, objective.target_bits_per_frame, objective.rate_weight, multipliers
+        )
+        + jax.lax.stop_gradient(multipliers.content) * parts["content_bits_per_clip"]
+    )
+    return Terms(total, {"loss": total, **parts}, codes)
+
+
+def pick_frames(rng: PRNGKeyArray, num_clips: int, num_frames: int, count: int) -> Array:
+    """Indices [b count] of frames to rebuild, random for each clip; all, in order, if few."""
+    if count >= num_frames:
+        return jnp.tile(jnp.arange(num_frames)[None], (num_clips, 1))
+    noise = jax.random.uniform(rng, (num_clips, num_frames))
+    return jnp.argsort(noise, axis=1)[:, :count]
+
+
+def take_frames(x: Float[Array, "b t *r"], frames: Array) -> Float[Array, "b f *r"]:
+    """Frames [b f] of every clip."""
+    return jnp.take_along_axis(x, frames.reshape(*frames.shape, *(1,) * (x.ndim - 2)), axis=1)
+
+
+def _denoising_loss(objective, model, apply, rng, target, motion, content, mean_frame):
+    """EDM loss of each clip [b], in units of the squared latents (lambda * sigma_data^2)."""
+    rng_sigma, rng_eps = jax.random.split(rng)
+    sigma = edm.log_normal_sigma(
+        rng_sigma, target.shape[:2], objective.sigma_mean, objective.sigma_std
+    )
+    noise = jax.random.normal(rng_eps, target.shape)
+    noisy = target + sigma[..., None, None, None] * noise
+    denoised = apply("denoise", noisy, sigma, content, motion, mean_frame)
+    error = jnp.mean(jnp.square(denoised - target), axis=(2, 3, 4))
+    weight = edm.loss_weight(sigma, model.sigma_data) * model.sigma_data**2
+    return jnp.mean(weight * error, axis=1)
+
+
+def _mean_square(x: Float[Array, "b t h w c"]) -> Float[Array, "b"]:
+    return jnp.mean(jnp.square(x), axis=(1, 2, 3, 4))
+
+
+def _average(values: Float[Array, "b"], mask: Float[Array, "b"]) -> Float[Array, ""]:
+    return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)

@@ -1,0 +1,31 @@
+"""The optimiser: Adam with warm-up, cosine decay and global-norm clipping."""
+
+from dataclasses import dataclass
+
+import optax
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Settings of the optimiser; the keys of `config.optimizer`."""
+
+    learning_rate: float
+    final_learning_rate: float
+    warmup_steps: int
+    b1: float
+    b2: float
+    clip_norm: float
+
+    def schedule(self, num_steps: int) -> optax.Schedule:
+        """Learning rate by step: linear warm-up, then a cosine to `final_learning_rate`."""
+        warmup = min(self.warmup_steps, max(num_steps - 1, 0))
+        return optax.warmup_cosine_decay_schedule(
+            0.0, self.learning_rate, warmup, max(num_steps, 1), self.final_learning_rate
+        )
+
+    def build(self, num_steps: int) -> optax.GradientTransformation:
+        """Clip the gradient to `clip_norm`, then take an Adam step."""
+        return optax.chain(
+            optax.clip_by_global_norm(self.clip_norm),
+            optax.adam(self.schedule(num_steps), self.b1, self.b2),
+        )

@@ -1,0 +1,164 @@
+"""One training step: a pure function of the state and a batch.
+
+Random keys are never stored: each is fold_in(fold_in(key(seed), stream), step), so that a run
+which resumes draws the same numbers as one which never stopped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from vdd.models import bitrate
+from vdd.models.disentangler import Disentangler
+from vdd.models.latents import PixelLatents
+from vdd.models.quantizer import revive_dead_codes
+from vdd.training.objectives import Objective, bitrate_controlled_diffusion
+from vdd.training.optimizer import Optimizer
+
+LOSS_STREAM, REVIVAL_STREAM = 1, 2
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that training changes, and nothing else; arrays only."""
+
+    step: Int[Array, ""]
+    params: dict
+    ema_params: dict
+    opt_state: optax.OptState
+    multipliers: bitrate.Multipliers
+    usage: Float[Array, "n k"]  # running share of every codeword
+
+
+@dataclass(frozen=True)
+class Steering:
+    """How the two rates are held at their targets; the keys of `config.steering`."""
+
+    content_price: float  # at the start, loss per bit
+    content_price_range: tuple[float, float]
+    content_speed: float
+    motion_speed: float
+    usage_decay: float
+    revive_below: float  # share of the even share under which a codeword is dead; 0: never revive
+
+
+class Training(NamedTuple):
+    """The two functions that a training run needs; both pure and fit for jit."""
+
+    init: Callable[[PRNGKeyArray, dict[str, Array]], TrainState]
+    step: Callable[[TrainState, dict[str, Array]], tuple[TrainState, dict[str, Array]]]
+
+
+def build(config) -> Training:
+    """The training functions of a config (keys model, objective, optimizer, steering, train)."""
+    model = Disentangler.from_config(config.model)
+    objective, steering = Objective(**config.objective), Steering(**config.steering)
+    optimizer = Optimizer(**config.optimizer)
+    transform = optimizer.build(config.train.num_steps)
+    schedule = optimizer.schedule(config.train.num_steps)
+    seed, decay, accumulate = config.seed, config.train.ema_decay, config.train.accumulate
+
+    def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> TrainState:
+        params = model.init(rng, batch["video"][:1])["params"]
+        params = {**params, "latents": PixelLatents.measure(batch["video"])}
+        book = model.quantizer.codebook
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            ema_params=jax.tree.map(jnp.copy, params),
+            opt_state=transform.init(params),
+            multipliers=bitrate.Multipliers.create(steering.content_price),
+            usage=jnp.full((book.num_groups, book.num_codes), 1.0 / book.num_codes, jnp.float32),
+        )
+
+    def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, dict[str, Array]]:
+        def loss(params, batch, rng):
+            terms = bitrate_controlled_diffusion(
+                objective, model, params, batch, rng, state.multipliers
+            )
+            hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
+            aux = (bitrate.average_assignment(hard), terms.codes.vectors[:, 0])
+            return terms.total, (terms.metrics, *aux)
+
+        rng = step_key(seed, LOSS_STREAM, state.step)
+        grads, (metrics, usage, vectors) = accumulated_gradient(
+            loss, state.params, batch, rng, accumulate
+        )
+        updates, opt_state = transform.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+
+        usage = optax.incremental_update(usage, state.usage, 1.0 - steering.usage_decay)
+        book, usage = revive_dead_codes(
+            step_key(seed, REVIVAL_STREAM, state.step),
+            params["quantizer"]["codebook"]["codewords"],
+            usage,
+            vectors[:, None],
+            steering.revive_below,
+        )
+        params["quantizer"]["codebook"]["codewords"] = book
+        multipliers = bitrate.steer(
+            state.multipliers,
+            metrics["bits_per_frame"],
+            metrics["content_bits_per_clip"],
+            objective.target_bits_per_frame,
+            objective.target_bits_per_clip,
+            steering.motion_speed,
+            steering.content_speed,
+            steering.content_price_range,
+        )
+        # The average starts quickly and slows down, so that it never remembers the first weights.
+        fade = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+        metrics = {
+            **metrics,
+            "motion_price": state.multipliers.motion,
+            "content_price": state.multipliers.content,
+            "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),
+            "gradient_norm": optax.tree.norm(grads),
+            "learning_rate": schedule(state.step),
+        }
+        return TrainState(
+            step=state.step + 1,
+            params=params,
+            ema_params=optax.incremental_update(params, state.ema_params, 1.0 - fade),
+            opt_state=opt_state,
+            multipliers=multipliers,
+            usage=usage,
+        ), metrics
+
+    return Training(init, step)
+
+
+def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
+    """The random key of a stream of numbers at a step."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), stream), step)
+
+
+def accumulated_gradient(loss, params, batch, rng, parts: int):
+    """Gradient and auxiliary values of `loss`, averaged over `parts` slices of the batch.
+
+    `loss(params, batch, rng)` returns a scalar and (metrics, usage, vectors); vectors are those of
+    the last slice. Each slice keeps every `parts`-th clip, so that a sharded batch stays in place.
+    """
+    gradient = jax.grad(loss, has_aux=True)
+    if parts == 1:
+        return gradient(params, batch, rng)
+    slices = jax.tree.map(
+        lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
+    )
+
+    def add(total, slice_and_index):
+        part, i = slice_and_index
+        grads, (metrics, usage, vectors) = gradient(params, part, jax.random.fold_in(rng, i))
+        return jax.tree.map(lambda a, b: a + b / parts, total, (grads, metrics, usage)), vectors
+
+    first = jax.tree.map(lambda x: x[0], slices)
+    shapes = jax.eval_shape(gradient, params, first, rng)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (shapes[0], *shapes[1][:2]))
+    (grads, metrics, usage), vectors = jax.lax.scan(add, zeros, (slices, jnp.arange(parts)))
+    return grads, (metrics, usage, vectors[-1])

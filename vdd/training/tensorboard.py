@@ -1,0 +1,89 @@
+"""TensorBoard events: through clu where TensorFlow is installed, else without it."""
+
+import io
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from etils import epath
+from PIL import Image
+
+
+class SummaryWriter(Protocol):
+    """What clu's writers and `EventWriter` have in common."""
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        """One value a name."""
+        ...
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """uint8 [b h w 3] a name."""
+        ...
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        ...
+
+    def close(self) -> None:
+        """Flush, and let the file go."""
+        ...
+
+
+class EventWriter:
+    """TensorBoard event files from the `tensorboard` package alone, without TensorFlow."""
+
+    def __init__(self, logdir: epath.PathLike):
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._writer = EventFileWriter(str(logdir))
+
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        """One value a name."""
+        self._add(step, [{"tag": name, "simple_value": value} for name, value in scalars.items()])
+
+    def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """uint8 [b h w 3] a name, as PNG."""
+        values = []
+        for name, batch in images.items():
+            for index, image in enumerate(batch):
+                png = io.BytesIO()
+                Image.fromarray(image).save(png, format="png")
+                height, width, depth = image.shape
+                summary = {
+                    "height": height,
+                    "width": width,
+                    "colorspace": depth,
+                    "encoded_image_string": png.getvalue(),
+                }
+                values.append({"tag": f"{name}/image/{index}", "image": summary})
+        self._add(step, values)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Flush, and let the file go."""
+        self._writer.close()
+
+    def _add(self, step: int, values: list[dict[str, Any]]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        summary = Summary(value=[Summary.Value(**value) for value in values])
+        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+
+def tensorboard_writer(logdir: epath.PathLike) -> SummaryWriter | None:
+    """clu's writer where TensorFlow is installed, else `EventWriter`, else None."""
+    try:
+        from clu import metric_writers
+
+        return metric_writers.SummaryWriter(str(logdir))
+    except ImportError:
+        pass
+    try:
+        return EventWriter(logdir)
+    except ImportError:
+        return None
