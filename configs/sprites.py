@@ -39,8 +39,8 @@ def get_config(variant: str = "quick") -> ml_collections.ConfigDict:
         target_bits_per_frame=7.0, target_bits_per_clip=20.0, rate_weight=0.04,
     )
     config.steering = dict(
-        content_price=1e-4, content_price_range=(1e-5, 3e-3), content_speed=0.005,
-        motion_speed=1e-4, usage_decay=0.99, revive_below=0.02,
+        content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
+        motion_speed=1e-4, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )
     config.optimizer = dict(
         learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,

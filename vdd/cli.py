@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from etils import epath
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from vdd.errors import UserError
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
         try:
-            arguments = _parser().parse_args(argv)
+            arguments = parser().parse_args(argv)
             arguments.run(arguments)
             sys.stdout.flush()
         except UserError as error:
@@ -73,7 +74,8 @@ def _transfer(arguments: argparse.Namespace) -> None:
     motion = _read_clip(arguments.motion, (height, width), arguments.frames)
     options = dict(run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
-    with _working(f"sampling {len(motion)} frames of {width}x{height} in {sampler.nfe} passes"):
+    print(f"sampling {len(motion)} frames of {width}x{height}, {sampler.nfe} passes", flush=True)
+    with _working("compiling and sampling"):
         transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
         key = jax.random.key(arguments.seed)
         video = transfer(run.model, run.params, key, content[None], motion[None], sampler)
@@ -84,15 +86,14 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from vdd import runs
-
-    workdir = runs.find(arguments.run_dir)
+    from vdd import runs, summary
     from vdd.evaluation.run import evaluate_run
 
+    workdir = runs.find(arguments.run_dir)
     report = evaluate_run(
         workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir
     )
-    print("\n".join(_figures(report)))
+    print("\n".join(summary.figures(report)))
     print(f"{workdir / 'eval' / str(report['step'])}.json, {workdir / 'report.md'}")
 
 
@@ -100,9 +101,10 @@ def _info(arguments: argparse.Namespace) -> None:
     from vdd.data import video_io
 
     path = epath.Path(arguments.path)
-    if path.is_dir() and not (path / "config.json").exists() and not video_io.list_pictures(path):
+    is_run = (path / "config.json").exists()
+    if path.is_dir() and not is_run and not video_io.list_pictures(path):
         raise UserError(f"{path}: neither a run (no config.json) nor a folder of pictures")
-    if path.is_file() or (path.is_dir() and not (path / "config.json").exists()):
+    if not is_run and (path.exists() or path.suffix.lower() in video_io.INPUT_ENDINGS):
         clip = video_io.probe_clip(path)
         fps = f" at {clip.fps:.3g} frames a second" if clip.fps else ""
         print(f"{path}: {clip.frames} frames of {clip.width}x{clip.height}{fps}")
@@ -120,19 +122,20 @@ def _read_clip(path: str, size: tuple[int, int], frames: int | None):
     height, width, _ = video_io.read_clip(path, max_frames=1)[0].shape
     if (height, width) != size:
         note = f"{width}x{height} scaled and cropped to the model's {size[1]}x{size[0]}"
-        print(f"{path}: {note}", file=sys.stderr)
+        print(f"{path}: {note}")
     return video_io.read_clip(path, size, max_frames=frames)
 
 
 @contextlib.contextmanager
 def _working(task: str) -> Iterator[None]:
-    """A spinner with the task beside it on a terminal, one line elsewhere (both on stderr)."""
-    console = Console(stderr=True, highlight=False)
+    """A spinner, the task and its seconds on a terminal; elsewhere stderr is for errors alone."""
+    console = Console(stderr=True)
     if not console.is_terminal:
-        console.print(f"{task} ...")
         yield
         return
-    with console.status(f"{task} ..."):
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        progress.add_task(task, total=None)
         yield
 
 
@@ -144,7 +147,7 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
     version = importlib.metadata.version("vdd")
     parser.add_argument("--version", action="version", version=f"vdd {version}")

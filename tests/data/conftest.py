@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vdd.data import sprites
 from vdd.data.sprites import ART_DIR_VARIABLE, lpc
 
 
@@ -15,7 +16,7 @@ def random_sheet(seed: int) -> Image.Image:
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 256, (168, 104, 4), np.uint8)
     kind = rng.random(blocks.shape[:2])
-    blocks[..., 3] = np.where(kind < 0.9, np.where(kind < 0.8, 0, 255), blocks[..., 3])
+    blocks[..., 3] = np.where(kind < 0.97, np.where(kind < 0.8, 0, 255), blocks[..., 3])
     return Image.fromarray(blocks.repeat(8, axis=0).repeat(8, axis=1))
 
 
@@ -26,6 +27,11 @@ def random_art_dir(tmp_path_factory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         random_sheet(seed).save(folder / name, compress_level=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_arrays(random_art_dir) -> sprites.SpritesArrays:
+    return sprites.load_arrays("lpc", "test", random_art_dir)
 
 
 @pytest.fixture(scope="session")

@@ -236,7 +236,7 @@ def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(path), "write_bytes", half)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"clip.gif: cannot be written \(No space"):
         video_io.write_clip(path, blobs(t=4))
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["clip.gif"]

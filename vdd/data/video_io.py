@@ -121,7 +121,7 @@ def write_clip(path: epath.PathLike, video: npt.ArrayLike, fps: float = 8) -> ep
         fps: frames a second (gif and mp4).
 
     Raises:
-        UserError: unknown ending, or mp4 without PyAV.
+        UserError: unknown ending, mp4 without PyAV, full disk, no permission.
         ValueError: `video` is of another shape.
     """
     path = check_output(path)
@@ -129,13 +129,16 @@ def write_clip(path: epath.PathLike, video: npt.ArrayLike, fps: float = 8) -> ep
     if pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise ValueError(f"needs a video [t h w 3], got {list(pixels.shape)}")
     data = _encode(pixels, path.suffix.lower(), fps)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
 
 

@@ -6,6 +6,7 @@ over blur would measure blur, not content.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -15,12 +16,9 @@ import numpy as np
 import optax
 from einops import rearrange
 from jaxtyping import Array, Float, Int, UInt8
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-NUM_MOTIONS = 9
-NUM_ATTRIBUTES = 4
-NUM_VARIANTS = 6
-NUM_FRAMES = 8
+from vdd.data.sprites import ATTRIBUTES, MOTIONS, NUM_VARIANTS
+from vdd.evaluation.progress import progress_bar
 
 Params = Any
 
@@ -31,7 +29,7 @@ class JudgeSettings:
 
     width: int = 32
     steps: int = 300
-    batch_size: int = 32
+    batch_size: int = 32  # even: half of each batch is spoilt
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     ema_decay: float = 0.98
@@ -64,10 +62,10 @@ class JudgeNet(nn.Module):
         x = x + nn.Conv(3 * self.width, (3, 3))(nn.silu(x))
         x = nn.silu(nn.LayerNorm()(rearrange(x, "b h w c -> b (h w c)")))
         x = nn.silu(nn.Dense(128)(x))
-        attributes = nn.Dense(NUM_ATTRIBUTES * NUM_VARIANTS)(x)
-        attributes = rearrange(attributes, "(b t) (a v) -> b t a v", t=frames, a=NUM_ATTRIBUTES)
+        attributes = nn.Dense(len(ATTRIBUTES) * NUM_VARIANTS)(x)
+        attributes = rearrange(attributes, "(b t) (a v) -> b t a v", t=frames, a=len(ATTRIBUTES))
         x = nn.silu(nn.Dense(128)(rearrange(x, "(b t) c -> b (t c)", t=frames)))
-        return nn.Dense(NUM_MOTIONS)(x), attributes.mean(1)
+        return nn.Dense(len(MOTIONS))(x), attributes.mean(1)
 
 
 def to_float(video: UInt8[Array, "..."]) -> Float[Array, "..."]:
@@ -137,56 +135,46 @@ def train_judge(
     settings: JudgeSettings,
     show_progress: bool = True,
 ) -> Params:
-    """Trains a judge on labelled clips (the train split alone) and returns the averaged parameters.
+    """Trains a judge on labelled clips (the train split alone); returns the averaged parameters.
 
-    The result is a pure function of the arguments, up to the machine's floating-point order.
+    The result is a function of the arguments alone, up to the order of floating-point sums.
     """
     net = JudgeNet(settings.width)
     rng = jax.random.key(settings.seed)
-    noise_bank = jax.random.normal(rng, (settings.batch_size * video[0].size,))
     params = net.init(rng, to_float(jnp.asarray(video[:1])))["params"]
+    noise_bank = jax.random.normal(rng, (settings.batch_size * video[0].size,))
     schedule = optax.cosine_onecycle_schedule(settings.steps, settings.learning_rate, pct_start=0.1)
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adamw(schedule, b2=0.99, weight_decay=settings.weight_decay),
-    )
+    adam = optax.adamw(schedule, b2=0.99, weight_decay=settings.weight_decay)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), adam)
 
     @jax.jit
-    def step(params, ema, opt_state, noise_bank, index, video, motion, attributes):
-        step_rng = jax.random.fold_in(rng, index)
-        clean, spoilt = jnp.split(to_float(video), 2)
-        spoilt = augment(step_rng, spoilt, noise_bank, settings)
-        mixed = jnp.concatenate([clean, spoilt])
-        loss, grads = jax.value_and_grad(loss_fn, argnums=1)(net, params, mixed, motion, attributes)
+    def step(state, noise_bank, index, video, motion, attributes):
+        params, average, opt_state = state
+        sharp, spoilt = jnp.split(to_float(video), 2)
+        spoilt = augment(jax.random.fold_in(rng, index), spoilt, noise_bank, settings)
+        video = jnp.concatenate([sharp, spoilt])
+        grads = jax.grad(loss_fn, argnums=1)(net, params, video, motion, attributes)
         updates, opt_state = optimizer.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
-        ema = optax.incremental_update(params, ema, 1 - settings.ema_decay)
-        return params, ema, opt_state, loss
+        average = optax.incremental_update(params, average, 1 - settings.ema_decay)
+        return params, average, opt_state
 
-    ema, opt_state = params, optimizer.init(params)
+    state = params, params, optimizer.init(params)
+    batches = _random_batches(len(video), settings)
+    with progress_bar("training the judge", settings.steps, show_progress) as advance:
+        for index, rows in zip(range(settings.steps), batches):
+            state = step(state, noise_bank, index, video[rows], motion[rows], attributes[rows])
+            jax.block_until_ready(state)  # else the bar would run ahead
+            advance(1)
+    return state[1]
+
+
+def _random_batches(count: int, settings: JudgeSettings) -> Iterator[Int[np.ndarray, "b"]]:
+    """Rows of one batch after another, every row once in each pass, without end."""
     order = np.random.default_rng(settings.seed)
-    columns = (
-        TextColumn("training the judge"),
-        BarColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-    )
-    clock = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *clock, disable=not show_progress) as progress:
-        task = progress.add_task("", total=settings.steps, loss=float("nan"))
-        queue = np.empty(0, np.int64)
-        for index in range(settings.steps):
-            while len(queue) < settings.batch_size:
-                queue = np.concatenate([queue, order.permutation(len(video))])
-            rows, queue = queue[: settings.batch_size], queue[settings.batch_size :]
-            params, ema, opt_state, loss = step(
-                params,
-                ema,
-                opt_state,
-                noise_bank,
-                index,
-                video[rows],
-                motion[rows],
-                attributes[rows],
-            )
-            progress.update(task, advance=1, loss=float(loss))
-    return ema
+    queue = np.empty(0, np.int64)
+    while True:
+        while len(queue) < settings.batch_size:
+            queue = np.concatenate([queue, order.permutation(count)])
+        rows, queue = np.split(queue, [settings.batch_size])
+        yield rows

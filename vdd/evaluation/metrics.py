@@ -1,9 +1,138 @@
-"""Figures of merit: pure functions of numpy arrays. Each says whether its entropy is in nats or bits."""
+"""Figures of merit: pure functions of numpy arrays. Entropies say whether nats or bits."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int, Num
+
+_WINDOW = 11
+_WINDOW_SIGMA = 1.5
 
 
-def accuracy(predicted: Int[np.ndarray, "*shape"], label: Int[np.ndarray, "*shape"]) -> float:
+def psnr(
+    reference: Num[np.ndarray, "b t h w c"], estimate: Num[np.ndarray, "b t h w c"], peak: float
+) -> Float[np.ndarray, "b"]:
+    """Peak signal-to-noise ratio of each clip, dB: 10 log10(peak^2 / mean squared error).
+
+    `peak` is the greatest difference of two values: 255 for uint8, 1 for [0, 1], 2 for [-1, 1].
+    Infinite for equal clips.
+    """
+    difference = reference.astype(np.float64) - estimate.astype(np.float64)
+    error = np.mean(difference**2, axis=(1, 2, 3, 4))
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(peak**2 / error)
+
+
+def ssim(
+    reference: Num[np.ndarray, "b t h w c"], estimate: Num[np.ndarray, "b t h w c"], peak: float
+) -> Float[np.ndarray, "b"]:
+    """Structural similarity of each clip, at most 1: a mean over frames, channels and windows.
+
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004,
+    eq. 13 with k1 = 0.01, k2 = 0.03 and Gaussian windows of 11x11 pixels, standard deviation 1.5,
+    that lie wholly inside the frame; RGB channels are treated each for itself. `peak` as in `psnr`.
+
+    Raises:
+      ValueError: frames are smaller than a window.
+    """
+    if min(reference.shape[2:4]) < _WINDOW:
+        raise ValueError(f"SSIM wants frames of at least {_WINDOW} pixels, not {reference.shape}")
+    x, y = (np.moveaxis(v.astype(np.float64) / peak, -1, 2) for v in (reference, estimate))
+    rows, columns = (_window_matrix(size) for size in x.shape[-2:])
+
+    def mean(image: np.ndarray) -> np.ndarray:
+        return rows @ image @ columns.T
+
+    mean_x, mean_y = mean(x), mean(y)
+    variance_x, variance_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
+    covariance = mean(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    return np.mean(luminance * structure, axis=(1, 2, 3, 4))
+
+
+def _window_matrix(size: int) -> Float[np.ndarray, "m size"]:
+    """Matrix whose row i weighs pixels i..i+10 of a line by the Gaussian window; rows sum to 1."""
+    weight = np.exp(-0.5 * ((np.arange(_WINDOW) - _WINDOW // 2) / _WINDOW_SIGMA) ** 2)
+    matrix = np.zeros((size - _WINDOW + 1, size))
+    for row in range(len(matrix)):
+        matrix[row, row : row + _WINDOW] = weight / weight.sum()
+    return matrix
+
+
+def accuracy(predicted: Int[np.ndarray, "*s"], label: Int[np.ndarray, "*s"]) -> float:
     """Share of entries that agree."""
-    return float(np.mean(np.asarray(predicted) == np.asarray(label)))
+    return float(np.mean(correct(predicted, label)))
+
+
+def correct(
+    predicted: Int[np.ndarray, "*s"], label: Int[np.ndarray, "*s"]
+) -> Bool[np.ndarray, "*s"]:
+    """Whether each entry agrees.
+
+    Raises:
+      ValueError: the shapes differ.
+    """
+    if predicted.shape != label.shape:
+        raise ValueError(f"{predicted.shape} predictions for {label.shape} labels")
+    return predicted == label
+
+
+def joint_accuracy(predicted: Int[np.ndarray, "n f"], label: Int[np.ndarray, "n f"]) -> float:
+    """Share of rows whose every factor agrees."""
+    return float(np.mean(correct(predicted, label).all(axis=1)))
+
+
+def leak_share(
+    predicted_motion: Int[np.ndarray, "n"], content_motion: Int[np.ndarray, "n"]
+) -> float:
+    """Share of swaps that show the motion of the clip that gave the content, not the motion."""
+    return accuracy(predicted_motion, content_motion)
+
+
+def marginal_entropy(probs: Float[np.ndarray, "n y"]) -> float:
+    """H(y), nats: entropy of the mean of the classifier's distributions; at best ln(classes)."""
+    return float(_entropy(probs.astype(np.float64).mean(axis=0)))
+
+
+def conditional_entropy(probs: Float[np.ndarray, "n y"]) -> float:
+    """H(y|x), nats: mean entropy of the classifier's distributions; at best 0."""
+    return float(np.mean(_entropy(probs.astype(np.float64))))
+
+
+def inception_score(probs: Float[np.ndarray, "n y"]) -> float:
+    """exp(H(y) - H(y|x)): at most the number of classes (Salimans et al. 2016, section 4)."""
+    return float(np.exp(marginal_entropy(probs) - conditional_entropy(probs)))
+
+
+def _entropy(probs: Float[np.ndarray, "*n y"]) -> Float[np.ndarray, "*n"]:
+    """Entropy over the last axis, nats, with 0 log 0 = 0."""
+    return -np.sum(probs * np.log(np.where(probs > 0, probs, 1)), axis=-1)
+
+
+def group_entropies(codes: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "n"]:
+    """Empirical entropy of each group's code, bits per frame, over m frames of n codes."""
+    return np.array([_empirical_bits(np.unique(group, return_counts=True)[1]) for group in codes.T])
+
+
+def joint_entropy(codes: Int[np.ndarray, "m n"]) -> float:
+    """Empirical entropy of the tuple of n codes, bits per frame, over m frames.
+
+    Never more than the sum of `group_entropies`; the difference is what the groups tell of each
+    other. At most log2(m), so that many groups need many frames.
+    """
+    return float(_empirical_bits(np.unique(codes, axis=0, return_counts=True)[1]))
+
+
+def distinct_codes(codes: Int[np.ndarray, "m n"]) -> int:
+    """How many tuples of n codes occur at all among m frames."""
+    return len(np.unique(codes, axis=0))
+
+
+def codebook_usage(codes: Int[np.ndarray, "m n"], num_codewords: int) -> float:
+    """Share of the n * num_codewords codewords that occur at all among m frames."""
+    used = sum(len(np.unique(group)) for group in codes.T)
+    return used / (codes.shape[1] * num_codewords)
+
+
+def _empirical_bits(counts: Int[np.ndarray, "k"]) -> float:
+    return float(_entropy(counts / counts.sum()) / np.log(2))

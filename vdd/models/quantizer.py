@@ -138,18 +138,22 @@ def revive_dead_codes(
     usage: Float[Array, "n k"],
     vectors: Float[Array, "b t n g"],
     threshold: float,
+    rate: float,
 ) -> tuple[Float[Array, "n k g"], Float[Array, "n k"]]:
     """Move codewords that are hardly used onto vectors of the batch.
 
     `usage` is the running share of each codeword, summing to 1 over k. A codeword whose share is
-    under `threshold` times the even share 1/k takes the place of a random vector of its group, and
-    its share is set to the even one, so that it has time to be chosen. Returns both, updated.
+    under `threshold` times the even share 1/k takes, with a chance of `rate`, the place of a random
+    vector of its group, and its share is set to the even one, so that it has time to be chosen.
+    Many codewords moved in the same step would upset the decoder, hence the chance. Returns both,
+    updated.
     """
     n, k, g = codebook.shape
     pool = jnp.transpose(vectors.reshape(-1, n, g), (1, 0, 2))
-    chosen = jax.random.randint(rng, (n, k), 0, pool.shape[1])
+    rng_chosen, rng_moved = jax.random.split(rng)
+    chosen = jax.random.randint(rng_chosen, (n, k), 0, pool.shape[1])
     fresh = jnp.take_along_axis(pool, chosen[..., None], axis=1)
-    dead = usage < threshold / k
+    dead = (usage < threshold / k) & jax.random.bernoulli(rng_moved, rate, (n, k))
     return jnp.where(dead[..., None], fresh, codebook), jnp.where(dead, 1.0 / k, usage)
 
 

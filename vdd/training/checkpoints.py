@@ -56,9 +56,9 @@ class Checkpoints:
     """The checkpoints of one run, for the training loop (all processes call it alike).
 
     Args:
-      workdir: the run directory.
-      keep: how many of the latest checkpoints stay.
-      keep_every: checkpoints at multiples of this step stay as well (0: none).
+        workdir: the run directory.
+        keep: how many of the latest checkpoints stay.
+        keep_every: checkpoints at multiples of this step stay as well (0: none).
     """
 
     def __init__(self, workdir: epath.PathLike, keep: int = 3, keep_every: int = 0):
@@ -88,14 +88,17 @@ class Checkpoints:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
+        failed = kind is not None
         try:
             self.wait()
+        except UserError:
+            failed = True
+            raise
         finally:
             try:
                 self._checkpointer.close()
-            except Exception:
-                # What failed was reported by `wait`; what ended the run says more than this.
-                if kind is None:
+            except Exception:  # says again, at length, what has been said
+                if not failed:
                     raise
 
     def steps(self) -> list[int]:
@@ -108,7 +111,7 @@ class Checkpoints:
         Waits for the save before this one. A step that has its checkpoint is not saved again.
 
         Raises:
-          UserError: this or the save before it failed (disk full, folder gone, ...).
+            UserError: this or the save before it failed (disk full, folder gone, ...).
         """
         self.wait()
         if step in self.steps():
@@ -125,7 +128,7 @@ class Checkpoints:
         """Block until nothing is being written.
 
         Raises:
-          UserError: the save in progress failed; earlier checkpoints are untouched.
+            UserError: the save in progress failed; earlier checkpoints are untouched.
         """
         if self._saving is None or self._saving[1] is None:
             return
@@ -139,13 +142,13 @@ class Checkpoints:
         """Load the latest checkpoint that can be read.
 
         Args:
-          abstract_state: tree of ShapeDtypeStructs with the shardings wanted, of any topology.
+            abstract_state: tree of ShapeDtypeStructs with the shardings wanted, of any topology.
 
         Returns:
-          (step, state, host dict), or None where no checkpoint has been saved.
+            (step, state, host dict), or None where no checkpoint has been saved.
 
         Raises:
-          UserError: there are checkpoints and none can be read.
+            UserError: there are checkpoints and none can be read.
         """
 
         def load(step: int) -> tuple[int, Any, dict[str, Any]]:
@@ -194,14 +197,14 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     """Load the averaged parameters alone, for inference, on this process's first device.
 
     Args:
-      workdir: the run directory.
-      step: which checkpoint; None stands for the latest that can be read.
+        workdir: the run directory.
+        step: which checkpoint; None stands for the latest that can be read.
 
     Returns:
-      (step, params): the Flax params dict, not wrapped in {"params": ...}.
+        (step, params): the Flax params dict, not wrapped in {"params": ...}.
 
     Raises:
-      UserError: there is no such checkpoint, or none that can be read.
+        UserError: there is no such checkpoint, or none that can be read.
     """
     directory = epath.Path(workdir) / "checkpoints"
     steps = list_steps(workdir)
@@ -261,6 +264,8 @@ def _reason(error: Exception | None) -> str:
         return "another process failed"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    lines = str(error).strip().splitlines()
-    text = re.sub(r"\s*\[[^\]]*(os_error_code|tensorstore_spec).*", "", lines[0] if lines else "")
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if cause := re.search(r"([^:]+) \[os_error_code", text):
+        return cause[1].strip()
+    text = re.sub(r"\s*\[tensorstore_spec.*", "", text)
     return text if len(text) <= 200 else "..." + text[-200:]

@@ -2,10 +2,9 @@
 
 import collections
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
-import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
@@ -14,10 +13,12 @@ BATCH_KEYS = ("video", "mask")  # labels stay on the host: no loss may read them
 BATCHES_AHEAD = 2
 
 
+@runtime_checkable
 class ClipIterator(Protocol):
-    """What the loop needs of a data source: local batches of numpy arrays, and its place."""
+    """What the loop needs of a data source; those of `vdd.data` are such iterators."""
 
-    def __next__(self) -> Mapping[str, np.ndarray]: ...
+    def __next__(self) -> Mapping[str, Any]: ...
+
     def get_state(self) -> dict[str, Any]:
         """The place after the last batch given, as JSON values."""
         ...
@@ -55,6 +56,6 @@ def first_batch(iterator: ClipIterator, mesh: Mesh) -> dict[str, jax.Array]:
     return batch
 
 
-def device_batch(batch: Mapping[str, np.ndarray], where: NamedSharding) -> Any:
+def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:
     """What the step may see of a batch, as global arrays."""
     return sharding.global_batch({key: batch[key] for key in BATCH_KEYS}, where)

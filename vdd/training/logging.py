@@ -29,8 +29,8 @@ class Writer:
     """Writes scalars and images of a run; does nothing except in the first process.
 
     Args:
-      workdir: the run directory.
-      resumed_at: lines and half lines of metrics.jsonl beyond this step are dropped.
+        workdir: the run directory.
+        resumed_at: lines and half lines of metrics.jsonl beyond this step are dropped.
     """
 
     def __init__(self, workdir: epath.PathLike, resumed_at: int = 0):
@@ -49,7 +49,7 @@ class Writer:
         A scalar that is None or not finite is null in metrics.jsonl and absent from TensorBoard.
 
         Raises:
-          UserError: metrics.jsonl cannot be written.
+            UserError: metrics.jsonl cannot be written.
         """
         if not self._active:
             return
@@ -76,12 +76,12 @@ class MetricsLog:
     """Turns log windows into lines: holds one until the step after it is queued, then reads it.
 
     Args:
-      writer: where lines go.
-      progress: shows them.
-      step: the step that the run starts from.
-      seconds: what earlier parts of the run took.
-      batch_size: clips a step, over all devices.
-      flops_per_step: of the model over the global batch; None leaves `mfu` null.
+        writer: where lines go.
+        progress: shows them.
+        step: the step that the run starts from.
+        seconds: what earlier parts of the run took.
+        batch_size: clips a step, over all devices.
+        flops_per_step: of the model over the global batch.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class MetricsLog:
         step: int,
         seconds: float,
         batch_size: int,
-        flops_per_step: float | None,
+        flops_per_step: float,
     ):
         self._writer, self._progress = writer, progress
         self._batch_size, self._flops = batch_size, flops_per_step
-        self._peak = hardware.peak_flops() if flops_per_step else None
+        self._peak = hardware.peak_flops()
         self._pending: tuple[int, windows.Window] | None = None
         self._step, self._line_seconds, self.seconds = step, seconds, seconds
         self._mark = time.monotonic()  # up to where `seconds` counts
@@ -108,7 +108,7 @@ class MetricsLog:
         """Wait for the held window, and give its line; {} where none is held.
 
         Raises:
-          UserError: the loss was not finite in it.
+            UserError: the loss was not finite in it.
         """
         if self._pending is None:
             return {}
@@ -122,9 +122,9 @@ class MetricsLog:
         return {
             **windows.means(window),
             "seconds": round(self.seconds, 3),
-            "steps_per_second": rate,
-            "examples_per_second": rate * self._batch_size,
-            "mfu": rate * self._flops / self._peak if self._flops and self._peak else None,
+            "steps_per_second": _round(rate),
+            "examples_per_second": _round(rate * self._batch_size),
+            "mfu": _round(rate * self._flops / self._peak) if self._peak else None,
         }
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
@@ -154,7 +154,7 @@ def append_line(path: epath.Path, line: str) -> None:
     """Add a line to a file; object stores, which cannot append, get the whole file again.
 
     Raises:
-      UserError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     try:
         if "://" in str(path):
@@ -186,6 +186,10 @@ def _number(value: Any) -> float | int | None:
     if value.dtype == np.float32:
         return float(str(value))
     return value.item()
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def _step_of(line: str) -> float:

@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from vdd.training import sharding, windows
 from vdd.training.checkpoints import Checkpoints
 from vdd.training.feed import ClipIterator, DeviceBatches, first_batch
+from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
 from vdd.training.progress import ProgressLine, duration
 from vdd.training.stop import StopRequest
@@ -68,18 +69,20 @@ def train(
     """Train up to `config.train.num_steps`, from the latest checkpoint in `workdir` if it has one.
 
     Args:
-      config: a ConfigDict; keys `seed` and `train` are read, all of it is compared with the run that `workdir` holds.
-      workdir: the run directory.
-      iterator: local batches of this process; its place is restored on resume.
-      init_fn: pure (rng, batch) -> state, called with the first batch of the iterator.
-      step_fn: pure (state, batch) -> (state, metrics); `state.step` counts the steps done, and
-        the metrics are scalars, "loss" among them.
-      hooks: (every, function) pairs.
-      flops_per_step: of the model, for one step over the global batch, counted analytically.
+        config: a ConfigDict; `seed` and `train` are read here, and all of it is compared with
+          the run that `workdir` holds.
+        workdir: the run directory.
+        iterator: local batches of this process; its place is restored on resume.
+        init_fn: pure (rng, batch) -> state, called with the first batch of the iterator.
+        step_fn: pure (state, batch) -> (state, metrics); `state.step` counts the steps done, and
+          the metrics are scalars, "loss" among them.
+        hooks: (every, function) pairs.
+        flops_per_step: of the model over the global batch, for the MFU; None counts the step's
+            own products and convolutions.
 
     Raises:
-      UserError: workdir of another config, mesh or batch size that does not fit the devices, loss
-        or parameters not finite (the last good checkpoint stays), checkpoint not writable.
+        UserError: workdir of another config, mesh or batch size that does not fit the devices, loss
+          or parameters not finite (the last good checkpoint stays), checkpoint not writable.
     """
     settings = config.train
     mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
@@ -103,9 +106,10 @@ def train(
         start = time.monotonic()
         program = compile_step(step_fn, mesh, abstract, names, example)
         progress.say(f"compiled in {duration(time.monotonic() - start)}")
+        flops = flops_per_step or count_flops(step_fn, abstract, example)
         with Writer(workdir, resumed_at=place.step) as writer:
             log = MetricsLog(
-                writer, progress, place.step, place.seconds, settings.batch_size, flops_per_step
+                writer, progress, place.step, place.seconds, settings.batch_size, flops
             )
             batches = DeviceBatches(iterator, mesh)
             run_steps(settings, mesh, place, program, batches, hooks, checkpoints, log, stop)
@@ -142,18 +146,20 @@ def run_steps(
         if last or is_due(step, settings.log_every):
             log.hold(step, window)
             window = put(fresh, mesh)
-        stopping = stop.reached(step)
         due = [hook for every, hook in hooks if is_due(step, every)]
-        saving = last or stopping or is_due(step, settings.checkpoint_every)
-        if due or saving:
+        if due:
             values = log.read()
             log.pause()
             for hook in due:
                 values |= hook(step, place.state) or {}
             log.write(step, values)
-            if saving:
-                place.window, place.seconds = jax.device_get(window), log.seconds
-                save(checkpoints, place, batches.state)
+            log.go_on()
+        stopping = stop.reached(step)
+        if last or stopping or is_due(step, settings.checkpoint_every):
+            log.flush()
+            log.pause()
+            place.window, place.seconds = jax.device_get(window), log.seconds
+            save(checkpoints, place, batches.state)
             log.go_on()
         if stopping:
             return

@@ -18,8 +18,8 @@ class ProgressLine:
     """One live line on a terminal; elsewhere a plain line now and then.
 
     Args:
-      num_steps: where the run ends.
-      console: where to; default stdout, and nothing except in the first process.
+        num_steps: where the run ends.
+        console: where to; default stdout, and nothing except in the first process.
     """
 
     def __init__(self, num_steps: int, console: Console | None = None):
@@ -47,7 +47,7 @@ class ProgressLine:
         """Print a line of its own."""
         self._console.print(text, soft_wrap=True)
 
-    def update(self, step: int, values: Mapping[str, float | None]) -> None:
+    def update(self, step: int, values: Mapping[str, Any]) -> None:
         """Show a logged step: loss, bits per frame, rates, and the time left at this rate."""
         text = summary(step, self._num_steps, values)
         if self._bar is not None:
@@ -59,13 +59,13 @@ class ProgressLine:
             self.say(f"step {step}/{self._num_steps}  {text}")
 
 
-def summary(step: int, num_steps: int, values: Mapping[str, float | None]) -> str:
+def summary(step: int, num_steps: int, values: Mapping[str, Any]) -> str:
     """The progress line's text; what was not measured is left out."""
     shown = (
         ("loss", "loss {:.4f}"),
         ("bits_per_frame", "{:.2f} bits/frame"),
-        ("steps_per_second", "{:.3g} steps/s"),
-        ("examples_per_second", "{:.3g} examples/s"),
+        ("steps_per_second", "{:,.4g} steps/s"),
+        ("examples_per_second", "{:,.0f} examples/s"),
         ("mfu", "MFU {:.1%}"),
     )
     values = {name: value for name, value in values.items() if value is not None}

@@ -25,7 +25,7 @@ def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[Any] | None = Non
     """Mesh of shape (data, fsdp) over all devices; -1 stands for "whatever is left" (one axis).
 
     Raises:
-      UserError: the two numbers do not multiply to the number of devices.
+        UserError: the two numbers do not multiply to the number of devices.
     """
     devices = jax.devices() if devices is None else devices
     sizes = (
@@ -63,7 +63,7 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def array_spec(shape: tuple[int, ...], fsdp: int, min_size: int = MIN_SHARDED_SIZE) -> P:
-    """`P(..., "fsdp", ...)` on the largest axis that `fsdp` divides (the last of equals), or `P()`."""
+    """`fsdp` on the largest axis that it divides (the last of equals), or on none."""
     if fsdp == 1 or math.prod(shape) < min_size:
         return P()
     divisible = [(size, axis) for axis, size in enumerate(shape) if size % fsdp == 0]

@@ -45,7 +45,8 @@ class Steering:
     content_speed: float
     motion_speed: float
     usage_decay: float
-    revive_below: float  # share of the even share under which a codeword is dead; 0: never revive
+    revive_below: float  # a codeword used less than this times its even share 1/k is dead
+    revive_rate: float  # chance per step that a dead codeword is moved onto a vector; 0: never
 
 
 class Training(NamedTuple):
@@ -100,6 +101,7 @@ def build(config) -> Training:
             usage,
             vectors[:, None],
             steering.revive_below,
+            steering.revive_rate,
         )
         params["quantizer"]["codebook"]["codewords"] = book
         multipliers = bitrate.steer(

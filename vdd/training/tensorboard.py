@@ -1,15 +1,19 @@
-"""TensorBoard events: through clu where TensorFlow is installed, else without it."""
+"""TensorBoard events: through clu where TensorFlow is in use, else without it."""
 
 import io
+import os
+import socket
+import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from etils import epath
 from PIL import Image
 
 
+@runtime_checkable
 class SummaryWriter(Protocol):
     """What clu's writers and `EventWriter` have in common."""
 
@@ -31,12 +35,19 @@ class SummaryWriter(Protocol):
 
 
 class EventWriter:
-    """TensorBoard event files from the `tensorboard` package alone, without TensorFlow."""
+    """TensorBoard event files from the `tensorboard` package alone.
+
+    Only its record format and messages are used: its own file writer would import TensorFlow.
+    """
 
     def __init__(self, logdir: epath.PathLike):
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._writer = EventFileWriter(str(logdir))
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
+        self._file = (epath.Path(logdir) / name).open("wb")
+        self._writer = RecordWriter(self._file)
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         """One value a name."""
@@ -61,28 +72,35 @@ class EventWriter:
 
     def flush(self) -> None:
         """Write what is buffered."""
-        self._writer.flush()
+        self._file.flush()
 
     def close(self) -> None:
         """Flush, and let the file go."""
-        self._writer.close()
+        self._file.close()
 
     def _add(self, step: int, values: list[dict[str, Any]]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         summary = Summary(value=[Summary.Value(**value) for value in values])
-        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._write(Event(wall_time=time.time(), step=step, summary=summary))
+
+    def _write(self, event: Any) -> None:
+        self._writer.write(event.SerializeToString())
 
 
 def tensorboard_writer(logdir: epath.PathLike) -> SummaryWriter | None:
-    """clu's writer where TensorFlow is installed, else `EventWriter`, else None."""
-    try:
-        from clu import metric_writers
+    """clu's writer where TensorFlow is in use anyway, else `EventWriter`, else None.
 
-        return metric_writers.SummaryWriter(str(logdir))
-    except ImportError:
-        pass
+    Importing TensorFlow only for this would take longer than a small run's first steps.
+    """
+    if "tensorflow" in sys.modules:
+        try:
+            from clu import metric_writers
+
+            return metric_writers.SummaryWriter(str(logdir))
+        except ImportError:
+            pass
     try:
         return EventWriter(logdir)
     except ImportError:

@@ -4,7 +4,7 @@ The window is part of what a checkpoint holds, so that a run resumed between two
 writes the line it would have written. It also notes the first step whose loss was not finite.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import flax.struct
@@ -20,11 +20,11 @@ NONE = -1
 
 @flax.struct.dataclass
 class Window:
-    """Sums over the steps since the last log line."""
+    """Sums over the steps since the last log line; scalars all, on the device or on the host."""
 
-    sums: Mapping[str, Float[Array | np.ndarray | np.float32, ""]]
-    count: Int[Array | np.int32, ""]
-    bad_step: Int[Array | np.int32, ""]  # the first step of non-finite loss, else NONE
+    sums: dict[str, Any]  # float32 by metric
+    count: Any  # int32
+    bad_step: Any  # int32: the first step of non-finite loss, else NONE
 
 
 def empty(names: Iterable[str]) -> Window:
@@ -36,9 +36,9 @@ def add(window: Window, metrics: dict[str, Float[Array, ""]], step: Int[Array, "
     """The window with one more step's metrics; pure.
 
     Args:
-      window: the window so far.
-      metrics: scalars by name, "loss" among them.
-      step: the number of that step, from 1.
+        window: the window so far.
+        metrics: scalars by name, "loss" among them.
+        step: the number of that step, from 1.
     """
     bad = (window.bad_step == NONE) & ~jnp.isfinite(metrics["loss"])
     sums = {name: total + metrics[name].astype(jnp.float32) for name, total in window.sums.items()}

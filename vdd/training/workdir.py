@@ -7,6 +7,7 @@ from typing import Any
 from etils import epath
 
 from vdd.errors import UserError
+from vdd.training import checkpoints
 
 # What may change when a run is resumed: how long, how often, where, and on which devices; nothing
 # that alters what a step computes from a state and a batch. (A prefix stands for all below it.)
@@ -28,13 +29,15 @@ RESUMABLE = (
 def claim(workdir: epath.Path, config: Any, write: bool = True) -> None:
     """Make `workdir` the directory of this config's run, new or resumed.
 
+    Until the first checkpoint there is nothing to resume: the directory then takes any config.
+
     Args:
-      workdir: created if need be.
-      config: compared with `workdir/config.json` where that exists.
-      write: write config.json (on one process only).
+        workdir: created if need be.
+        config: compared with `workdir/config.json` where that exists.
+        write: write config.json (on one process only).
 
     Raises:
-      UserError: the directory cannot be written, or holds a run of another config.
+        UserError: the directory cannot be written, or holds a run of another config.
     """
     path = workdir / "config.json"
     new = to_json(config)
@@ -46,7 +49,7 @@ def claim(workdir: epath.Path, config: Any, write: bool = True) -> None:
         raise UserError(f"{path} is not valid JSON: mend it or choose another --workdir") from error
     except OSError as error:
         raise UserError(f"cannot use the workdir {workdir}: {error.strerror or error}") from error
-    if old is not None:
+    if old is not None and checkpoints.list_steps(workdir):
         check_same_run(workdir, old, new)
     if write and old != new:
         write_text(path, json.dumps(new, indent=2) + "\n")
@@ -89,7 +92,7 @@ def write_text(path: epath.Path, text: str) -> None:
     """Replace a file in one step, so that a reader or a crash never sees half of it.
 
     Raises:
-      UserError: the file cannot be written (the old one is then untouched).
+        UserError: the file cannot be written (the old one is then untouched).
     """
     part = path.with_name(path.name + ".part")
     try:

@@ -32,9 +32,9 @@ __all__ = [
     "SIZE",
     "SPLITS",
     "SpritesArrays",
-    "load_art",
+    "find_art_dir",
     "load_arrays",
-    "lpc_folder",
+    "load_art",
 ]
 
 ART_DIR_VARIABLE = "VDD_SPRITES_ART"
@@ -59,9 +59,16 @@ def load_arrays(
 
 
 def load_art(art: str, art_dir: epath.PathLike | None = None) -> Art:
-    """The drawing style `art`, ready for `renderer.render`; arguments and errors as `load_arrays`."""
+    """The drawing style `art`, ready for `renderer.render`; arguments, errors as `load_arrays`."""
     if art == "lpc":
-        return lpc.load_art(lpc_folder(art_dir))
+        folder = find_art_dir(art_dir)
+        if folder is None:
+            raise UserError(
+                "the LPC art needs its folder of sheets: give --config.data.art_dir=DIR or set "
+                f"{ART_DIR_VARIABLE}=DIR (or, where there is a network, take "
+                "--config.data.source=tfdata, which downloads them)."
+            )
+        return lpc.load_art(lpc.sheet_paths(folder))
     if art == "builtin":
         # Here, since that module takes this package's constants.
         from vdd.data.sprites import builtin
@@ -70,17 +77,7 @@ def load_art(art: str, art_dir: epath.PathLike | None = None) -> Art:
     raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
 
 
-def lpc_folder(art_dir: epath.PathLike | None = None) -> epath.Path:
-    """The folder of LPC sheets: the argument, else the environment variable VDD_SPRITES_ART.
-
-    Raises:
-      UserError: neither is given.
-    """
+def find_art_dir(art_dir: epath.PathLike | None = None) -> epath.Path | None:
+    """The folder of LPC sheets: the argument, else the environment variable VDD_SPRITES_ART."""
     folder = art_dir or os.environ.get(ART_DIR_VARIABLE)
-    if not folder:
-        raise UserError(
-            "the LPC art needs its folder of sheets: give --config.data.art_dir=DIR or set "
-            f"{ART_DIR_VARIABLE}=DIR (or, where there is a network, take "
-            "--config.data.source=tfdata, which downloads the sheets)."
-        )
-    return epath.Path(folder)
+    return epath.Path(folder) if folder else None

@@ -45,7 +45,7 @@ def split_characters(split: str) -> Int32[np.ndarray, "m 4"]:
     if split not in SPLITS:
         raise UserError(f"sprites has no split {split!r}: take one of {', '.join(SPLITS)}.")
     # The benchmark's split is defined by this legacy generator; no other gives the same characters.
-    permutation = np.random.RandomState(_SPLIT_SEED).permutation(NUM_CHARACTERS)  # noqa: NPY002
+    permutation = np.random.RandomState(_SPLIT_SEED).permutation(NUM_CHARACTERS)
     shape = (NUM_VARIANTS,) * len(ATTRIBUTES)
     digits = np.unravel_index(permutation[SPLITS[split]], shape)
     return np.stack(digits, axis=-1).astype(np.int32)

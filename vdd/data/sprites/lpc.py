@@ -37,19 +37,32 @@ _FIRST_CELL = {
     "slash": {"front": 182, "left": 169, "right": 195},
 }
 
-Sheets = Mapping[str, UInt8[np.ndarray, "{_ROWS*SIZE} {_COLUMNS*SIZE} 4"]]
 
-
-def load_art(art_dir: epath.PathLike) -> Art:
-    """Reads the sheets of a folder into an art that the renderer draws.
+def sheet_paths(art_dir: epath.PathLike) -> dict[str, epath.Path]:
+    """The files of a folder of sheets, by their names in `SHEETS`.
 
     Raises:
-      UserError: the folder or a sheet is missing, unreadable or of the wrong size.
+      UserError: there is no such folder.
     """
-    sheets = load_sheets(art_dir)
+    folder = epath.Path(art_dir)
+    if not folder.is_dir():
+        raise UserError(f"no folder of LPC sheets at {folder}: check --config.data.art_dir.")
+    return {name: folder / name for name in SHEETS}
+
+
+def load_art(paths: Mapping[str, epath.PathLike]) -> Art:
+    """Reads the sheets into an art that the renderer draws.
+
+    Args:
+      paths: the file of each sheet in `SHEETS`.
+
+    Raises:
+      UserError: a sheet is missing, unreadable or of the wrong size.
+    """
+    cells = {name: _cells(_decode(path, _read(path))) for name, path in paths.items()}
 
     def part_frames(part: str, variant: int, motion: int) -> UInt8[np.ndarray, "t h w 4"]:
-        return _cells(sheets[f"{part}/{variant}.png"])[list(motion_cells(motion))]
+        return cells[f"{part}/{variant}.png"][list(motion_cells(motion))]
 
     return Art(ORDER, part_frames)
 
@@ -61,50 +74,31 @@ def motion_cells(motion: int) -> tuple[int, ...]:
     return tuple(first + offset for offset in _FRAME_CELLS[action])
 
 
-def load_sheets(art_dir: epath.PathLike) -> Sheets:
-    """Reads the 25 sheets that the benchmark uses, by their names in `SHEETS`, as RGBA.
-
-    Raises:
-      UserError: the folder or a sheet is missing, unreadable or of the wrong size.
-    """
-    return {name: _decode(name, data, art_dir) for name, data in _read_sheets(art_dir).items()}
-
-
-def fingerprint(art_dir: epath.PathLike) -> str:
+def fingerprint(paths: Mapping[str, epath.PathLike]) -> str:
     """SHA-256 (hexadecimal) over the sheets' files: tells whether two folders hold the same art.
 
     Raises:
-      UserError: the folder or a sheet is missing.
+      UserError: a sheet is missing or cannot be read.
     """
     digest = hashlib.sha256()
-    for name, data in _read_sheets(art_dir).items():
-        digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())
+    for name in SHEETS:
+        digest.update(f"{name} {hashlib.sha256(_read(paths[name])).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
-def _read_sheets(art_dir: epath.PathLike) -> dict[str, bytes]:
-    folder = epath.Path(art_dir)
-    if not folder.is_dir():
-        raise UserError(f"no folder of LPC sheets at {folder}: check --config.data.art_dir.")
-    data = {}
-    for name in SHEETS:
-        try:
-            data[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise UserError(
-                f"LPC sheet {folder / name} is missing: the folder must hold body, bottomwear, "
-                "topwear and hair 0.png to 5.png and shoes/1.png."
-            ) from None
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"LPC sheet {folder / name} cannot be read: {reason}.") from error
-    return data
+def _read(path: epath.PathLike) -> bytes:
+    try:
+        return epath.Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"LPC sheet {path} is missing: the folder must hold body, bottomwear, topwear and "
+            "hair 0.png to 5.png and shoes/1.png."
+        ) from None
+    except OSError as error:
+        raise UserError(f"LPC sheet {path} cannot be read: {error.strerror or error}.") from error
 
 
-def _decode(
-    name: str, data: bytes, art_dir: epath.PathLike
-) -> UInt8[np.ndarray, "{_ROWS*SIZE} {_COLUMNS*SIZE} 4"]:
-    path = epath.Path(art_dir) / name
+def _decode(path: epath.PathLike, data: bytes) -> UInt8[np.ndarray, "1344 832 4"]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.verify()  # decoding alone overlooks damaged pixels, but spends the image
@@ -125,7 +119,7 @@ def _decode(
 
 
 def _cells(
-    sheet: UInt8[np.ndarray, "{_ROWS*SIZE} {_COLUMNS*SIZE} 4"],
+    sheet: UInt8[np.ndarray, "1344 832 4"],
 ) -> UInt8[np.ndarray, "n h w 4"]:
     grid = sheet.reshape(_ROWS, SIZE, _COLUMNS, SIZE, 4).swapaxes(1, 2)
     return grid.reshape(_ROWS * _COLUMNS, SIZE, SIZE, 4)

@@ -1,4 +1,4 @@
-"""Composites layered sprites into clips: the same bytes as Pillow's `Image.alpha_composite` chain."""
+"""Composites layered sprites into clips: the bytes of Pillow's `Image.alpha_composite` chain."""
 
 from collections.abc import Callable
 from typing import NamedTuple

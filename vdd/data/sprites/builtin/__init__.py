@@ -1,8 +1,9 @@
 """Sprite art drawn by code: the parts of 1296 little adventurers in nine motions.
 
-Same factors as the LPC Sprites benchmark (body, bottomwear, topwear, hair: six variants each; motion
-= 3 * action + direction with action walk, spellcard, slash and direction front, left, right), but
-our own drawing, so that no art files are needed. The bytes are the same on every machine.
+Same factors as the LPC Sprites benchmark (body, bottomwear, topwear, hair: six variants each;
+motion = 3 * action + direction with action walk, spellcard, slash and direction front, left,
+right), but our own drawing, so that no art files are needed. The bytes are the same on every
+machine.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,13 @@ from functools import cache
 import numpy as np
 from jaxtyping import UInt8
 
-from vdd.data.sprites.builtin.bodies import draw_arms, draw_body, draw_head, draw_shoes
+from vdd.data.sprites.builtin.bodies import (
+    draw_arms,
+    draw_body,
+    draw_head,
+    draw_pointed_ears,
+    draw_shoes,
+)
 from vdd.data.sprites.builtin.bottomwear import draw_bottomwear
 from vdd.data.sprites.builtin.hair import draw_hair, draw_hair_back
 from vdd.data.sprites.builtin.raster import Canvas
@@ -30,6 +37,7 @@ ORDER: tuple[tuple[str, str | None], ...] = (
     ("topwear", "topwear"),
     ("head", "body"),
     ("hair", "hair"),
+    ("ears", "body"),
     ("arm_front", "body"),
     ("sleeve_front", "topwear"),
 )
@@ -45,6 +53,7 @@ _DRAW: dict[str, Callable[[Canvas, Figure, int], None]] = {
     "topwear": draw_topwear,
     "head": draw_head,
     "hair": draw_hair,
+    "ears": draw_pointed_ears,
     "arm_front": lambda canvas, figure, variant: draw_arms(canvas, figure, variant, front=True),
     "sleeve_front": lambda canvas, figure, variant: draw_sleeves(canvas, figure, variant, True),
 }

@@ -79,6 +79,9 @@ def trunk(
     """
     across, deep = figure.trunk_turn[0][0], figure.trunk_turn[0][2]
     radii = [
-        float(np.sqrt(w * across * w * across + d * deep * d * deep)) for w, d in zip(widths, depths)
+        float(np.sqrt(w * across * w * across + d * deep * d * deep))
+        for w, d in zip(widths, depths)
     ]
-    return column(figure.at_chest((0.0, top, 0.0)), figure.at_pelvis((0.0, bottom, 0.0)), radii, hem=hem)
+    return column(
+        figure.at_chest((0.0, top, 0.0)), figure.at_pelvis((0.0, bottom, 0.0)), radii, hem=hem
+    )

@@ -6,13 +6,12 @@ from vdd.data.sprites.builtin.anatomy import (
     HEAD_RX,
     HEAD_RY,
     arm,
-    arm_silhouette,
     arms_in_order,
     hand,
     leg,
+    leg_silhouette,
     legs_in_order,
     shoe,
-    leg_silhouette,
     trunk,
 )
 from vdd.data.sprites.builtin.raster import Canvas, Surface, ball, limb, ramp
@@ -25,10 +24,17 @@ SKINS = (
     ramp(212, 146, 88),
     ramp(128, 78, 52),
     ramp(112, 172, 60),
-    ramp(112, 168, 232),
+    ramp(100, 152, 226),
     ramp(232, 230, 208),
 )
-_IRISES = ((48, 92, 160), (56, 110, 54), (70, 36, 20), (150, 30, 24), (250, 240, 120), (255, 70, 40))
+_IRISES = (
+    (48, 92, 160),
+    (56, 110, 54),
+    (70, 36, 20),
+    (150, 30, 24),
+    (250, 240, 120),
+    (255, 70, 40),
+)
 _SHOES = ramp(116, 62, 44)
 _INK = (26, 16, 26)
 _WHITE = (255, 252, 244)
@@ -83,7 +89,9 @@ def _ear(figure: Figure, variant: int, side: int) -> Surface:
     }.get(variant, (9.8, 0.8, -0.4))
     tip = figure.at_head((sign * (root + length), height, -2.0))
     thick = {ORC: 2.4, FROST: 2.1}.get(variant, 1.5)
-    return limb((figure.at_head((sign * root, -1.4, -1.6)), tip), (thick, 0.7 if length > 2 else 1.5))
+    return limb(
+        (figure.at_head((sign * root, -1.4, -1.6)), tip), (thick, 0.7 if length > 2 else 1.5)
+    )
 
 
 def _near_ears(figure: Figure) -> tuple[bool, bool]:
@@ -93,7 +101,7 @@ def _near_ears(figure: Figure) -> tuple[bool, bool]:
 
 
 def _face_point(figure: Figure, x: float, y: float) -> tuple[int, int, float]:
-    """A point of the face at (x, y) of the unit head: pixel column, row, and how squarely it is seen."""
+    """A point of the face, (x, y) on the unit head: pixel column, row, how squarely it is seen."""
     z = float(np.sqrt(max(1.0 - x * x - y * y, 0.0)))
     nx, ny, nz = turned(figure.head_turn, (x, y, z))
     column = int(np.floor(figure.head[0] + nx * (HEAD_RX - 0.4)))
@@ -103,7 +111,7 @@ def _face_point(figure: Figure, x: float, y: float) -> tuple[int, int, float]:
 
 def _draw_eye(canvas: Canvas, figure: Figure, variant: int, x: float) -> None:
     column, row, facing = _face_point(figure, x, -0.06)
-    if facing < 0.12:
+    if facing < 0.4:
         return
     left = column - (1 if x < 0 else 0)
     wide = 2 if facing > 0.5 else 1
@@ -118,11 +126,12 @@ def _draw_eye(canvas: Canvas, figure: Figure, variant: int, x: float) -> None:
     for dx in range(wide):
         for dy, colour in ((-2, _INK), (-1, _INK), (0, _INK), (1, _IRISES[variant])):
             canvas.pixel(left + dx, row + dy, colour)
+    if wide == 1:
+        return
     canvas.pixel(left, row - 1, _WHITE)
     outer = left + 2 if x > 0 else left - 1
-    if wide == 2:
-        canvas.pixel(outer, row, _WHITE)
-        canvas.pixel(outer, row + 1, _WHITE)
+    canvas.pixel(outer, row, _WHITE)
+    canvas.pixel(outer, row + 1, _WHITE)
 
 
 def _draw_mouth(canvas: Canvas, figure: Figure, variant: int) -> None:
@@ -160,5 +169,12 @@ def draw_head(canvas: Canvas, figure: Figure, variant: int) -> None:
             canvas.pixel(column, row, skin[0])
     _draw_mouth(canvas, figure, variant)
     for side in (LEFT, RIGHT):
-        if near[side] and variant != SKELETON:
+        if near[side] and variant in (LIGHT, TAN, DARK):
             canvas.fill(_ear(figure, variant, side), skin)
+
+
+def draw_pointed_ears(canvas: Canvas, figure: Figure, variant: int) -> None:
+    """The near ear of orc and elf, which pokes through the hair."""
+    for side, near in enumerate(_near_ears(figure)):
+        if near and variant in (ORC, FROST):
+            canvas.fill(_ear(figure, variant, side), SKINS[variant])

@@ -1,15 +1,15 @@
-"""Six things to wear below the waist: trousers, shorts, skirt, robe, harem trousers, striped leggings."""
+"""Six bottoms: trousers, shorts, skirt, robe, harem trousers, striped leggings."""
 
 import numpy as np
 
 from vdd.data.sprites.builtin.anatomy import leg, leg_silhouette, legs_in_order, trunk
-from vdd.data.sprites.builtin.raster import Canvas, Surface, column, limb, ramp
-from vdd.data.sprites.builtin.skeleton import Figure
+from vdd.data.sprites.builtin.raster import Canvas, Plane, Surface, column, limb, ramp
+from vdd.data.sprites.builtin.skeleton import Figure, Side
 
 TROUSERS, SHORTS, SKIRT, ROBE, HAREM, LEGGINGS = range(6)
 _BLUE, _RED, _GREEN = ramp(64, 96, 190), ramp(206, 52, 52), ramp(52, 152, 84)
-_PURPLE, _SAND, _ORANGE = ramp(132, 72, 178), ramp(240, 214, 130), ramp(240, 132, 40)
-_GOLD, _WHITE, _NAVY = ramp(236, 182, 52), ramp(238, 238, 244), ramp(46, 44, 96)
+_PURPLE, _SAND, _TEAL = ramp(132, 72, 178), ramp(240, 214, 130), ramp(44, 178, 164)
+_GOLD, _WHITE = ramp(236, 182, 52), ramp(238, 238, 244)
 
 
 def _seat(figure: Figure, wider: float = 0.0) -> Surface:
@@ -23,13 +23,13 @@ def _seat(figure: Figure, wider: float = 0.0) -> Surface:
     )
 
 
-def _puffed(figure: Figure, side: int) -> Surface:
+def _puffed(figure: Figure, side: Side) -> Surface:
     hip, knee, ankle = figure.legs[side].points
     low = (knee[0] + 0.4 * (ankle[0] - knee[0]), knee[1] + 0.4 * (ankle[1] - knee[1]))
     return limb((hip, knee, low), (4.2, 5.2, 4.6))
 
 
-def _draw_leg(canvas: Canvas, figure: Figure, variant: int, side: int, bias: float) -> None:
+def _draw_leg(canvas: Canvas, figure: Figure, variant: int, side: Side, bias: float) -> None:
     if variant == HAREM:
         cuff = leg(figure, side, 0.7)
         canvas.fill(cuff.where(cuff.along < 1.86), _GOLD, bias)
@@ -38,15 +38,16 @@ def _draw_leg(canvas: Canvas, figure: Figure, variant: int, side: int, bias: flo
     surface = leg(figure, side, 0.7)
     if variant == TROUSERS:
         canvas.fill(surface.where(surface.along < 1.82), _BLUE, bias)
-        canvas.fill(surface.where(abs(surface.along - 1.72) < 0.1), _BLUE, bias + 0.6, outline=False)
+        turn_up = np.abs(surface.along - 1.72) < 0.1
+        canvas.fill(surface.where(turn_up), _BLUE, bias + 0.6, outline=False)
     elif variant == SHORTS:
         wide = leg(figure, side, 1.6)
         canvas.fill(wide.where(wide.along < 1.05), _RED, bias)
-        canvas.fill(wide.where(abs(wide.along - 0.94) < 0.11), _WHITE, bias, outline=False)
+        canvas.fill(wide.where(np.abs(wide.along - 0.94) < 0.11), _WHITE, bias, outline=False)
     else:
-        canvas.fill(surface.where(surface.along < 1.7), _ORANGE, bias)
+        canvas.fill(surface.where(surface.along < 1.7), _TEAL, bias)
         bands = (surface.along * 2.4) % 1.0 < 0.45
-        canvas.fill(surface.where(bands & (surface.along < 1.7)), _NAVY, bias, outline=False)
+        canvas.fill(surface.where(bands & (surface.along < 1.7)), _WHITE, bias, outline=False)
 
 
 def _skirt(figure: Figure, length: float, hem: float, joint: int) -> Surface:
@@ -59,7 +60,7 @@ def _skirt(figure: Figure, length: float, hem: float, joint: int) -> Surface:
     return column(top, bottom, (6.0, 6.0 + 0.5 * (flare - 6.0), flare), sag=1.8, hem=_pleats)
 
 
-def _pleats(x: np.ndarray) -> np.ndarray:
+def _pleats(x: Plane) -> Plane:
     return 1.6 * np.abs((x * 2.2 + 10.0) % 1.0 - 0.5)
 
 
@@ -69,12 +70,12 @@ def _draw_skirt(canvas: Canvas, figure: Figure, variant: int) -> None:
     else:
         surface, tones, trim = _skirt(figure, 14.8, 9.6, 2), _PURPLE, _GOLD
     canvas.fill(surface, tones)
-    across, _, _ = surface.local(figure.hips_turn)
-    depth = surface.local(figure.hips_turn)[2]
+    across, _, depth = surface.local(figure.hips_turn)
     # Pleats keep their place on the cloth: bands of the angle around the figure.
     pleats = ((across * 2.6 + (depth > 0) * 0.5) % 1.0 < 0.3) & (surface.along > 0.25)
     canvas.fill(surface.where(pleats), tones, -0.55, outline=False)
-    canvas.fill(surface.where(surface.along > (0.82 if variant == SKIRT else 0.88)), trim, outline=False)
+    hem = surface.along > (0.82 if variant == SKIRT else 0.88)
+    canvas.fill(surface.where(hem), trim, outline=False)
     if variant == ROBE:
         front = (depth > 0) & (np.abs(across) < 0.16) & (surface.along > 0.1)
         canvas.fill(surface.where(front), _GOLD, outline=False)
@@ -89,5 +90,5 @@ def draw_bottomwear(canvas: Canvas, figure: Figure, variant: int) -> None:
     _draw_leg(canvas, figure, variant, far, -0.35)
     canvas.erase(leg_silhouette(figure, near))
     _draw_leg(canvas, figure, variant, near, 0.0)
-    tones = {TROUSERS: _BLUE, SHORTS: _RED, HAREM: _SAND}.get(variant, _ORANGE)
+    tones = {TROUSERS: _BLUE, SHORTS: _RED, HAREM: _SAND}.get(variant, _TEAL)
     canvas.fill(_seat(figure, 0.6 if variant == HAREM else 0.0), tones)

@@ -1,15 +1,36 @@
-"""Six heads of hair: cropped, long, pony tail, mohawk, curls, and a bald head under a pointed hat."""
+"""Six heads of hair: cropped, long, pony tail, mohawk, curls, and bald under a pointed hat."""
 
 import numpy as np
 
 from vdd.data.sprites.builtin.anatomy import HEAD_RX, HEAD_RY
-from vdd.data.sprites.builtin.raster import SIZE, Canvas, Mask, Plane, Ramp, Surface, ball, column, dilate, limb, ramp
+from vdd.data.sprites.builtin.raster import (
+    ROWS,
+    Canvas,
+    Mask,
+    Plane,
+    Ramp,
+    Surface,
+    ball,
+    column,
+    dilate,
+    limb,
+    ramp,
+)
 from vdd.data.sprites.builtin.skeleton import Figure
 from vdd.data.sprites.builtin.trigonometry import cosine, sine, turned
 
 CROPPED, LONG, TAIL, MOHAWK, CURLS, HAT = range(6)
-_RAVEN, _BLOND, _RED = ramp(74, 70, 112), ramp(246, 206, 84), ramp(206, 70, 34)
+_RAVEN, _BLOND, _RED = ramp(84, 76, 92), ramp(246, 206, 84), ramp(206, 70, 34)
 _LIME, _VIOLET, _NAVY = ramp(70, 214, 116), ramp(146, 92, 190), ramp(58, 78, 168)
+_CURL_RINGS = ((-0.3, 0.98, 9), (0.28, 1.0, 9), (0.84, 0.62, 7), (1.08, 0.1, 1))
+# Spikes of the mohawk: height and depth on the unit head, and pixels aside at the tip.
+_SPIKES = (
+    (0.62, 0.74, 0.6),
+    (0.88, 0.4, 5.2),
+    (1.0, 0.0, -5.2),
+    (0.86, -0.46, 3.4),
+    (0.6, -0.78, -3.4),
+)
 _GOLD, _TEAL = ramp(244, 196, 64), ramp(70, 190, 200)
 
 
@@ -45,13 +66,19 @@ def _cap(canvas: Canvas, figure: Figure, tones: Ramp, thicker: float, *line: flo
 
 def _tail(figure: Figure) -> tuple[Surface, float]:
     """A pony tail tied high on the figure's left, and its depth relative to the head."""
-    joints = ((2.0, 8.6, -6.0), (7.4, 9.4, -9.4), (12.0, 3.0, -11.6), (12.6, -8.0, -10.4))
+    joints = (
+        (2.0, 8.8, -6.0),
+        (6.6, 12.4, -9.0),
+        (12.0, 9.6, -13.0),
+        (14.0, 0.6, -15.0),
+        (11.6, -10.0, -16.0),
+    )
     points = []
     for i, joint in enumerate(joints):
         x, y = figure.at_head(joint)
-        pull = 0.2 * i * i
+        pull = 0.1 * i * i
         points.append((x + figure.drag[0] * pull, y + 0.4 * pull * (figure.drag[1] - figure.rise)))
-    return limb(points, (2.4, 3.4, 4.0, 1.4)), turned(figure.head_turn, joints[2])[2]
+    return limb(points, (2.2, 3.0, 3.7, 3.5, 1.0)), turned(figure.head_turn, joints[3])[2]
 
 
 def _tips(x: Plane) -> Plane:
@@ -81,7 +108,7 @@ def _join_behind(canvas: Canvas, figure: Figure) -> None:
     """Soften the outline where the cap of long hair runs into the hair behind it."""
     shell = _shell(figure, 1.8)
     _, _, z = shell.local(figure.head_turn)
-    low = np.broadcast_to(np.arange(SIZE)[:, None] > figure.head[1], (SIZE, SIZE))
+    low = figure.head[1] < ROWS
     rim = dilate(shell.mask) & ~shell.mask & low & (z < -0.3)
     canvas.dab(rim, _BLOND[1])
 
@@ -103,12 +130,10 @@ def _draw_mohawk(canvas: Canvas, figure: Figure) -> None:
     shadow = shell.where(_grown(shell, figure, 0.5, -0.1, 0.0))
     x, _, _ = shell.local(figure.head_turn)
     canvas.fill(shadow.where(np.abs(x) < 0.5), _LIME, -1.0)
-    spikes = ((0.62, 0.74), (0.88, 0.4), (1.0, 0.0), (0.86, -0.46), (0.6, -0.78))
     crest = []
-    for i, (y, z) in enumerate(spikes):
-        aside = (0.6, 5.2, -5.2, 3.4, -3.4)[i]
+    for y, z, aside in _SPIKES:
         root = figure.at_head((0.3 * aside, y * HEAD_RY, z * HEAD_RX))
-        tip = figure.at_head((aside, y * (HEAD_RY + 7.6), z * (HEAD_RX + 5.4) - 1.6))
+        tip = figure.at_head((aside, y * (HEAD_RY + 6.4), z * (HEAD_RX + 5.4) - 1.6))
         tip = (tip[0] + 0.5 * figure.drag[0], tip[1] + 0.2 * figure.drag[1])
         crest.append(limb((root, tip), (3.8, 1.5)))
     facing = figure.head_turn[2][2] > 0
@@ -117,36 +142,37 @@ def _draw_mohawk(canvas: Canvas, figure: Figure) -> None:
 
 def _draw_curls(canvas: Canvas, figure: Figure) -> None:
     """Balls of hair all around the head except the face, those at the back first."""
-    centres = []
-    for y, ring, count in ((-0.3, 0.98, 9), (0.28, 1.0, 9), (0.84, 0.62, 7), (1.08, 0.1, 1)):
-        for i in range(count):
-            angle = (i + 0.5 * (y > 0)) * 360 // count
-            centres.append((y, ring, int(angle)))
     placed = []
-    for y, ring, angle in centres:
-        x, z = ring * sine(angle), ring * cosine(angle)
-        if z > 0.2 and y < 0.7:
-            continue
-        depth = turned(figure.head_turn, (x, y, z))[2]
-        px, py = figure.at_head((x * 11.4, y * 10.4 + 2.4, z * 9.0 - 2.0))
-        placed.append((depth, px + 0.25 * figure.drag[0], py))
+    for y, ring, count in _CURL_RINGS:
+        for i in range(count):
+            angle = (2 * i + (y > 0)) * 180 // count  # rings are staggered
+            x, z = ring * sine(angle), ring * cosine(angle)
+            if z > 0.2 and y < 0.7:
+                continue
+            depth = turned(figure.head_turn, (x, y, z))[2]
+            px, py = figure.at_head((x * 11.4, y * 10.4 + 2.4, z * 9.0 - 2.0))
+            placed.append((depth, px + 0.25 * figure.drag[0], py))
     canvas.fill_group([ball((px, py), 4.1, 3.8) for _, px, py in sorted(placed)], _VIOLET)
+    head = ball(figure.head, HEAD_RX, HEAD_RY)
+    x, y, z = head.local(figure.head_turn)
+    face = head.mask & (z > 0.3) & (np.abs(x) < 0.74) & (y + 0.25 * x * x < 0.28)
+    canvas.dab(dilate(face) & (canvas.rgba[..., 3] > 0), _VIOLET[0])
+    canvas.erase(face)
 
 
 def _draw_hat(canvas: Canvas, figure: Figure) -> None:
     """A wide brim and a cone whose tip flops after the head."""
     brim = figure.at_head((0.0, 6.4, -0.6))
-    tip = figure.at_head((1.2, 19.6, -6.0))
+    tip = figure.at_head((1.2, 17.4, -6.6))
     tip = (tip[0] + 1.1 * figure.drag[0], tip[1] + 0.6 * figure.rise)
-    bend = figure.at_head((0.4, 14.4, -1.6))
+    bend = figure.at_head((0.4, 13.2, -1.6))
     bend = (bend[0] + 0.4 * figure.drag[0], bend[1])
     canvas.fill(ball((brim[0], brim[1] + 0.4), 15.0, 3.6), _NAVY, -0.3)
     base = figure.at_head((0.0, 7.4, -0.6))
     cone = limb((base, bend, tip), (8.6, 4.8, 1.0))
-    cone = cone.where(np.broadcast_to(np.arange(64)[:, None] < brim[1] + 2.2, (64, 64)))
+    cone = cone.where(brim[1] + 2.2 > ROWS)
     canvas.fill(cone, _NAVY)
-    band = np.broadcast_to(np.arange(64)[:, None] > brim[1] - 1.6, (64, 64))
-    canvas.fill(cone.where(band), _GOLD, outline=False)
+    canvas.fill(cone.where(brim[1] - 1.6 < ROWS), _GOLD, outline=False)
 
 
 def draw_hair(canvas: Canvas, figure: Figure, variant: int) -> None:

@@ -1,7 +1,7 @@
 """The nine motions: poses of the skeleton for walk, spellcard and slash, eight frames each.
 
 Angles are whole degrees, lengths pixels. An arm or leg segment is given by its swing (0 hangs down,
-90 points forward, 180 up) and its spread (sideways, away from the body; negative reaches across it).
+90 points forward, 180 up) and its spread (sideways, away from the body; negative reaches across).
 """
 
 from dataclasses import dataclass
@@ -65,8 +65,8 @@ _SPELL = (
     ((28, 30), (105, -18), 26, 14, 14, 0.0, -0.8),
     ((40, 52), (96, 40), 20, 4, 2, 0.0, -1.8),
     ((88, 52), (142, 40), 8, -8, -8, 0.0, -3.0),
-    ((116, 40), (168, 28), 2, -14, -16, 1.4, -1.2),
-    ((124, 30), (156, 38), 4, -10, -12, 0.8, 1.4),
+    ((160, 58), (175, 42), 2, -12, -16, 1.4, -1.2),
+    ((138, 52), (166, 30), 4, -8, -12, 0.8, 1.4),
     ((92, 30), (96, 12), 18, 12, 2, 0.0, 3.4),
     ((50, 24), (72, 8), 22, 9, 8, 0.0, 1.8),
 )
@@ -114,7 +114,7 @@ def _slash(frame: int) -> Pose:
         twist=twist,
         lean=lean,
         roll=roll,
-        turn=-twist // 3,
+        turn=twist // 8,
         nod=lean // 2,
         shift=(-0.4 * step, 0.0, step),
         drag=drag,
@@ -122,7 +122,7 @@ def _slash(frame: int) -> Pose:
 
 
 ACTIONS = (_walk, _spellcard, _slash)
-# The view turns the figure about the vertical: front, then facing the picture's left and right edge.
+# Turns of the figure about the vertical: front, then towards the picture's left and right edge.
 VIEWS = (0, -64, 64)
 
 

@@ -6,16 +6,21 @@ purpose: compilers may fuse their multiply-adds.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+
+from vdd.data.sprites.builtin.trigonometry import Rotation
 
 SIZE = 64
 # Towards the light, from the viewer: left, up and out of the picture.
 LIGHT = (-0.5, 0.62, 0.6)
 
 _CENTRES = np.arange(SIZE, dtype=np.float64) + 0.5
+# Number of each pixel's row.
+ROWS = np.broadcast_to(np.arange(SIZE)[:, None], (SIZE, SIZE))
 _X = np.broadcast_to(_CENTRES[None, :], (SIZE, SIZE))
 _Y = np.broadcast_to(_CENTRES[:, None], (SIZE, SIZE))
 
@@ -23,32 +28,37 @@ Point = tuple[float, float]
 Mask = Bool[np.ndarray, "h w"]
 Plane = Float[np.ndarray, "h w"]
 Ramp = UInt8[np.ndarray, "tone 3"]
-Rotation = tuple[tuple[float, ...], ...]
 Hem = Callable[[Plane], Plane]
 
 
 def ramp(red: int, green: int, blue: int) -> Ramp:
-    """Four tones of a colour: outline, shadow, base, light. Shadows lean to violet, lights to yellow."""
+    """Four tones of a colour: outline, shadow, base, light; shadows lean to violet."""
     outline = (red * 26 // 100 + 8, green * 22 // 100 + 4, blue * 30 // 100 + 14)
     shadow = (red * 68 // 100 + 4, green * 62 // 100, blue * 72 // 100 + 10)
     light = (
-        red + (255 - red) * 45 // 100,
-        green + (255 - green) * 40 // 100,
-        blue + (255 - blue) * 28 // 100,
+        min(red * 21 // 20 + (255 - red) * 24 // 100, 255),
+        min(green * 21 // 20 + (255 - green) * 20 // 100, 255),
+        min(blue * 21 // 20 + (255 - blue) * 16 // 100, 255),
     )
     return np.array([outline, shadow, (red, green, blue), light], np.uint8)
 
 
 @dataclass(frozen=True)
 class Surface:
-    """A rasterised shape: where it is, its unit normal (x right, y up, z to the viewer), and `along` its axis."""
+    """A rasterised shape.
+
+    Attributes:
+      mask: where it is.
+      normal: its unit normal (x right, y up, z to the viewer), meaningful inside the mask.
+      along: position along its axis; what the numbers mean is up to the shape.
+    """
 
     mask: Mask
     normal: tuple[Plane, Plane, Plane]
     along: Plane
 
     def local(self, rotation: Rotation) -> tuple[Plane, Plane, Plane]:
-        """The normal in the frame that `rotation` takes to the view, for textures fixed to a body part."""
+        """The normal in the frame that `rotation` takes to the view; textures are fixed to it."""
         nx, ny, nz = self.normal
         r = rotation
         return (
@@ -59,18 +69,11 @@ class Surface:
 
     def where(self, mask: Mask) -> "Surface":
         """The part of the surface inside `mask`."""
-        return replace(self, mask=self.mask & mask)
+        return Surface(self.mask & mask, self.normal, self.along)
 
 
 def _out_of_plane(nx: Plane, ny: Plane) -> Plane:
     return np.sqrt(np.maximum(1.0 - (nx * nx + ny * ny), 0.0))
-
-
-def ball(centre: Point, rx: float, ry: float) -> Surface:
-    """An ellipsoid seen from the front; `along` runs from 0 at the top to 1 at the bottom."""
-    nx = (_X - centre[0]) / rx
-    ny = (centre[1] - _Y) / ry
-    return Surface(nx * nx + ny * ny < 1.0, (nx, ny, _out_of_plane(nx, ny)), (1.0 - ny) * 0.5)
 
 
 def _window(points: Sequence[Point], margin: float) -> tuple[slice, slice]:
@@ -81,13 +84,34 @@ def _window(points: Sequence[Point], margin: float) -> tuple[slice, slice]:
     return slice(max(low_y, 0), max(high_y, 0)), slice(max(low_x, 0), max(high_x, 0))
 
 
+def _placed(
+    window: tuple[slice, slice], inside: np.ndarray, planes: Sequence[np.ndarray]
+) -> Surface:
+    """A surface from values in `window`: its mask, then the normal's three planes and `along`."""
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[window] = inside
+    whole = np.zeros((4, SIZE, SIZE))
+    for plane, values in zip(whole, planes):
+        plane[window] = values
+    return Surface(mask, (whole[0], whole[1], whole[2]), whole[3])
+
+
+def ball(centre: Point, rx: float, ry: float) -> Surface:
+    """An ellipsoid seen from the front; `along` runs from 0 at the top to 1 at the bottom."""
+    window = _window((centre,), max(rx, ry))
+    nx = (_X[window] - centre[0]) / rx
+    ny = (centre[1] - _Y[window]) / ry
+    planes = (nx, ny, _out_of_plane(nx, ny), (1.0 - ny) * 0.5)
+    return _placed(window, nx * nx + ny * ny < 1.0, planes)
+
+
 def limb(points: Sequence[Point], radii: Sequence[float]) -> Surface:
-    """A chain of tapered capsules through `points`; `along` counts segments, from 0 to len(points) - 1."""
+    """A chain of tapered capsules through `points`; `along` counts segments from 0."""
     window = _window(points, max(radii))
     x, y = _X[window], _Y[window]
     best = np.full(x.shape, np.inf)
     nx, ny, along = (np.zeros(x.shape) for _ in range(3))
-    for i, ((ax, ay), (bx, by)) in enumerate(zip(points[:-1], points[1:])):
+    for i, ((ax, ay), (bx, by)) in enumerate(pairwise(points)):
         dx, dy = bx - ax, by - ay
         square = max(dx * dx + dy * dy, 1e-6)
         t = np.minimum(np.maximum(((x - ax) * dx + (y - ay) * dy) / square, 0.0), 1.0)
@@ -98,12 +122,7 @@ def limb(points: Sequence[Point], radii: Sequence[float]) -> Surface:
         best = np.where(closer, distance, best)
         nx, ny = np.where(closer, ex, nx), np.where(closer, ey, ny)
         along = np.where(closer, t + i, along)
-    mask = np.zeros((SIZE, SIZE), bool)
-    mask[window] = best < 1.0
-    planes = np.zeros((4, SIZE, SIZE))
-    for plane, values in zip(planes, (nx, ny, _out_of_plane(nx, ny), along)):
-        plane[window] = values
-    return Surface(mask, (planes[0], planes[1], planes[2]), planes[3])
+    return _placed(window, best < 1.0, (nx, ny, _out_of_plane(nx, ny), along))
 
 
 def column(
@@ -112,7 +131,8 @@ def column(
     """A vertical tube whose half width passes through `radii`, evenly spaced from top to bottom.
 
     Rings look curved downwards by `sag` pixels, since the camera looks from above. `hem` takes the
-    horizontal normal (-1 to 1) to the pixels by which the tube is longer there. `along` runs from 0 to 1.
+    horizontal normal (-1 to 1) to the pixels by which the tube is longer there. `along` runs from
+    0 to 1.
     """
     height = max(bottom[1] - top[1], 1e-6)
     t = np.clip((_Y - top[1]) / height, 0.0, 1.0)

@@ -22,7 +22,7 @@ from vdd.data.sprites.builtin.trigonometry import (
     turned,
 )
 
-GROUND = 60.0
+GROUND = 58.6
 CENTRE = 32.0
 CAMERA_PITCH = 14
 THIGH = SHIN = 7.3
@@ -38,7 +38,7 @@ LEFT, RIGHT = 0, 1
 
 @dataclass(frozen=True)
 class Limb:
-    """Three joints on the picture (x, y) and the depth of the limb's middle (towards the viewer)."""
+    """Three joints on the picture (x, y) and the depth of the limb (towards the viewer)."""
 
     points: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
     depth: float
@@ -83,7 +83,7 @@ def _direction(segment: Segment, side: Side, length: float) -> Vector:
     return (length * outward, -length * reach * cosine(swing), length * reach * sine(swing))
 
 
-def _leg(position: Pose, side: Side, hips: Rotation) -> tuple[Vector, ...]:
+def _leg(position: Pose, side: Side, hips: Rotation) -> tuple[Vector, Vector, Vector, Vector]:
     """Hip, knee, ankle, toe from the pelvis."""
     thigh, shin = position.legs[side]
     hip = turned(hips, (HIP if side == LEFT else -HIP, 0.0, 0.0))

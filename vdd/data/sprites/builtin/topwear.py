@@ -1,16 +1,17 @@
-"""Six things to wear above the waist: shirt, vest, armour, dress top, striped jersey, tunic with cape."""
+"""Six tops: shirt, vest, armour, dress top, striped jersey, tunic with cape."""
 
 import numpy as np
 
 from vdd.data.sprites.builtin.anatomy import arm, arm_silhouette, arms_in_order, trunk
-from vdd.data.sprites.builtin.raster import Canvas, Ramp, Surface, ball, column, ramp
+from vdd.data.sprites.builtin.raster import Canvas, Mask, Plane, Ramp, Surface, ball, column, ramp
 from vdd.data.sprites.builtin.skeleton import Figure
 
 SHIRT, VEST, ARMOUR, DRESS, STRIPES, CAPE = range(6)
 _WHITE, _BURGUNDY, _STEEL = ramp(236, 236, 240), ramp(146, 40, 78), ramp(150, 164, 184)
 _PINK, _NAVY, _FOREST = ramp(238, 104, 168), ramp(44, 62, 128), ramp(36, 120, 116)
 _CRIMSON, _GOLD, _BELT = ramp(196, 36, 52), ramp(240, 190, 60), ramp(134, 82, 44)
-_MAIN = (_WHITE, _BURGUNDY, _STEEL, _PINK, _WHITE, _FOREST)
+_SUN = ramp(246, 206, 62)
+_MAIN = (_WHITE, _BURGUNDY, _STEEL, _PINK, _SUN, _FOREST)
 # Where the sleeve ends along the arm (1 elbow, 2 wrist); the vest has none.
 _SLEEVE_END = (1.75, 0.0, 1.0, 0.75, 1.35, 1.6)
 _SLEEVE_GIRTH = (0.7, 0.0, 0.9, 1.7, 0.7, 0.7)
@@ -31,7 +32,7 @@ def draw_topwear(canvas: Canvas, figure: Figure, variant: int) -> None:
     t, front = surface.along, depth > 0.0
     canvas.fill(surface, _MAIN[variant])
 
-    def mark(mask: np.ndarray, tones: Ramp, bias: float = 0.0) -> None:
+    def mark(mask: Mask, tones: Ramp, bias: float = 0.0) -> None:
         canvas.fill(surface.where(mask), tones, bias, outline=False)
 
     if variant == SHIRT:
@@ -41,7 +42,8 @@ def draw_topwear(canvas: Canvas, figure: Figure, variant: int) -> None:
         mark(t > 0.86, _BELT)
     elif variant == VEST:
         open_front = front & (np.abs(across) < 0.42 - 0.3 * t) & (t < 0.82)
-        canvas.dab(surface.where(front & (np.abs(across) < 0.56 - 0.3 * t) & (t < 0.86)).mask, _BURGUNDY[0])
+        seam = front & (np.abs(across) < 0.56 - 0.3 * t) & (t < 0.86)
+        canvas.dab(surface.where(seam).mask, _BURGUNDY[0])
         canvas.erase(surface.where(open_front).mask)
         mark(t > 0.82, _GOLD)
     elif variant == ARMOUR:
@@ -81,7 +83,7 @@ def draw_sleeves(canvas: Canvas, figure: Figure, variant: int, front: bool) -> N
             canvas.fill(surface.where(cuff & (surface.along < end)), _GOLD, bias, outline=False)
 
 
-def _scallops(x: np.ndarray) -> np.ndarray:
+def _scallops(x: Plane) -> Plane:
     return -4.0 * np.abs((x * 1.7 + 10.25) % 1.0 - 0.5)
 
 
@@ -94,7 +96,9 @@ def draw_cape(canvas: Canvas, figure: Figure, variant: int) -> None:
     bottom = (low[0] + 1.3 * figure.drag[0], low[1] + 0.3 * figure.drag[1] - 1.4 * figure.rise)
     across = abs(figure.trunk_turn[0][0])
     flare = 5.8 + 9.4 * across
-    surface = column(top, bottom, (4.6 + 3.2 * across, 5.2 + 7.4 * across, flare), sag=-1.4, hem=_scallops)
+    surface = column(
+        top, bottom, (4.6 + 3.2 * across, 5.2 + 7.4 * across, flare), sag=-1.4, hem=_scallops
+    )
     canvas.fill(surface, _CRIMSON, -0.1)
     folds = np.abs((surface.normal[0] * 1.7 + 10.25) % 1.0 - 0.5) > 0.36
     canvas.fill(surface.where(folds & (surface.along > 0.3)), _CRIMSON, -0.7, outline=False)

@@ -2,7 +2,7 @@
 
 import math
 
-# No sine of a whole degree lies near a tie at this precision, so the last bits of libm do not matter.
+# No sine of a whole degree lies near a tie at this precision: the last bits of libm do not matter.
 _SCALE = 1 << 14
 _SINES = tuple(round(math.sin(math.radians(d)) * _SCALE) / _SCALE for d in range(360))
 

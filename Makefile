@@ -1,0 +1,46 @@
+# make demo    train the quick Sprites run on this machine and evaluate it (20 minutes on 2 cores)
+# make test    the whole test suite
+# make lint, make types    ruff, pyright
+# make lock    resolve requirements.lock again (needs uv)
+# PYTHON chooses the interpreter, VENV the virtual environment, RUN the demo's run directory.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/demo
+UV ?= uv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint types lock install
+.DEFAULT_GOAL := test
+
+demo: $(INSTALLED)
+	$(BIN)/python -m vdd.main --config=configs/sprites.py:quick --workdir=$(RUN)
+	@echo
+	@echo "report:   $(RUN)/report.md"
+	@for gif in $$(find $(RUN) -name '*.gif' | sort); do echo "picture:  $$gif"; done
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(INSTALLED)
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+lock:
+	$(UV) pip compile --universal --python-version 3.11 --extra dev --extra video \
+	  pyproject.toml -o requirements.lock --no-header --upgrade
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "vdd needs Python 3.11 to 3.13 ($(PYTHON) is not): make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "installing the locked requirements in $(VENV): a minute or two"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --prefer-binary -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@

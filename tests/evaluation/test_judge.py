@@ -1,0 +1,152 @@
+"""The judge learns quickly, and its cache never gives a stale one."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vdd.data import sprites
+from vdd.data.sprites.renderer import Art
+from vdd.evaluation import judge as judges
+from vdd.evaluation import judge_training
+from vdd.evaluation.judge import Judge
+from vdd.evaluation.judge_training import JudgeNet, JudgeSettings
+
+TINY = JudgeSettings(width=4, steps=40, batch_size=16)
+
+
+def coloured_clips(count: int, seed: int) -> sprites.SpritesArrays:
+    """Each attribute is the brightness of a quarter of the frame, the motion a bar's way across."""
+    rng = np.random.default_rng(seed)
+    motion = rng.integers(0, 9, count, dtype=np.int32)
+    attributes = rng.integers(0, 6, (count, 4), dtype=np.int32)
+    video = np.zeros((count, 8, 64, 64, 3), np.uint8)
+    for part, (y, x) in enumerate([(0, 0), (0, 32), (32, 0), (32, 32)]):
+        video[:, :, y : y + 32, x : x + 32] = 50 * attributes[:, part].reshape(-1, 1, 1, 1, 1)
+    for i, label in enumerate(motion):
+        for t in range(8):
+            video[i, t, 7 * label : 7 * label + 8, 8 * t : 8 * t + 8] = (255, 0, 0)
+    return sprites.SpritesArrays(video, motion, attributes)
+
+
+class FakeArt:
+    """Stands for the art: its parts are what `colour` says; counts how often clips are drawn."""
+
+    colour = 0
+    loads = 0
+
+    def load_art(self, art, art_dir=None) -> Art:
+        frames = np.full((8, 64, 64, 4), self.colour, np.uint8)
+        return Art((("body", "body"),), lambda part, variant, motion: frames)
+
+    def load_arrays(self, art, split, art_dir=None) -> sprites.SpritesArrays:
+        self.loads += 1
+        return coloured_clips(64, 0)
+
+
+@pytest.fixture
+def art(monkeypatch) -> FakeArt:
+    fake = FakeArt()
+    monkeypatch.setattr(sprites, "load_art", fake.load_art)
+    monkeypatch.setattr(sprites, "load_arrays", fake.load_arrays)
+    return fake
+
+
+def test_a_tiny_judge_learns():
+    settings = dataclasses.replace(TINY, width=8, steps=150, learning_rate=5e-3)
+    train, test = coloured_clips(600, 0), coloured_clips(200, 1)
+    params = judge_training.train_judge(*train, settings, show_progress=False)
+    shares = judges.accuracies(Judge(JudgeNet(8), params), test)
+    assert set(shares) == {"motion", *sprites.ATTRIBUTES}
+    assert shares["motion"] > 0.8
+    assert min(shares.values()) > 0.5
+
+
+def load(tmp_path, settings=TINY):
+    settings = dataclasses.replace(settings, steps=2)
+    return judges.load_or_train("lpc", None, tmp_path, settings, show_progress=False)
+
+
+def test_a_cached_judge_is_the_judge_that_was_trained(art, tmp_path):
+    first, second = load(tmp_path), load(tmp_path)
+    assert art.loads == 1
+    video = coloured_clips(5, 3).video
+    np.testing.assert_array_equal(first(video).motion_logits, second(video).motion_logits)
+    np.testing.assert_array_equal(first(video).attribute_logits, second(video).attribute_logits)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_other_art_or_settings_train_another_judge(art, tmp_path):
+    load(tmp_path)
+    art.colour = 1
+    load(tmp_path)
+    assert art.loads == 2
+    load(tmp_path, dataclasses.replace(TINY, seed=1))
+    assert art.loads == 3
+    load(tmp_path)
+    assert art.loads == 3
+
+
+def test_other_training_code_trains_another_judge(art, tmp_path, monkeypatch):
+    before = judges.fingerprint("lpc", None, TINY)
+    code = tmp_path / "code.py"
+    code.write_text("x = 1")
+    monkeypatch.setattr(judge_training, "__file__", str(code))
+    assert judges.fingerprint("lpc", None, TINY) != before
+
+
+def test_the_cache_folder_is_chosen_by_argument_then_environment(monkeypatch):
+    monkeypatch.setenv("VDD_CACHE", "/elsewhere")
+    assert str(judges.default_cache_dir("/here")) == "/here"
+    assert str(judges.default_cache_dir()) == "/elsewhere"
+    monkeypatch.delenv("VDD_CACHE")
+    assert str(judges.default_cache_dir()).endswith(".cache/vdd")
+
+
+@pytest.fixture
+def untrained() -> Judge:
+    net = JudgeNet(4)
+    params = net.init(jax.random.key(0), jnp.zeros((1, 8, 64, 64, 3)))["params"]
+    return Judge(net, params, batch_size=4)
+
+
+def test_verdicts_do_not_depend_on_the_batch(untrained):
+    video = coloured_clips(6, 0).video
+    whole, apart = untrained(video), [untrained(clip[None]) for clip in video]
+    np.testing.assert_allclose(
+        whole.motion_logits, np.concatenate([one.motion_logits for one in apart]), atol=1e-5
+    )
+    np.testing.assert_allclose(whole.motion_probs.sum(-1), 1)
+    assert untrained(video[:0]).motion.shape == (0,)
+
+
+def test_the_order_of_frames_matters_to_motion_but_not_to_attributes(untrained):
+    video = coloured_clips(3, 0).video
+    there, back = untrained(video), untrained(video[:, ::-1])
+    np.testing.assert_allclose(there.attribute_logits, back.attribute_logits, atol=1e-5)
+    assert np.abs(there.motion_logits - back.motion_logits).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 64, 64, 3), (1, 8, 32, 32, 3)])
+def test_clips_of_another_shape_are_refused(untrained, shape):
+    with pytest.raises(ValueError, match="the judge wants"):
+        untrained(np.zeros(shape, np.uint8))
+
+
+def test_blur_keeps_flat_frames_and_spreads_a_dot():
+    flat = jnp.full((1, 1, 16, 16, 3), 0.5)
+    np.testing.assert_allclose(judge_training.blur(flat, 1.2), flat, rtol=1e-5)
+    dot = jnp.zeros((1, 1, 17, 17, 3)).at[0, 0, 8, 8, 1].set(1.0)
+    spread = np.asarray(judge_training.blur(dot, 1.0))[0, 0]
+    distance = np.arange(17) - 8
+    variance = (spread[..., 1].sum(0) * distance**2).sum() / spread[..., 1].sum()
+    assert variance == pytest.approx(1.0, rel=0.01)
+    assert spread[..., 0].max() == 0
+    np.testing.assert_allclose(spread[..., 1], spread[..., 1].T, atol=1e-7)
+
+
+def test_an_unknown_art_is_told_in_one_line(capsys):
+    assert judges.main(["--art=clay"]) == 2
+    assert "clay" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""Figures of merit on cases whose answer is known on paper."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.ndimage import correlate1d
+
+from vdd.evaluation import metrics
+
+
+def clips(seed: int = 0, shape=(3, 2, 20, 24, 3)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("peak", [1.0, 255.0])
+def test_psnr_of_a_known_error(peak):
+    reference = np.zeros((2, 1, 4, 4, 3), np.float32)
+    estimate = reference + np.array([0.1, 0.01], np.float32).reshape(2, 1, 1, 1, 1) * peak
+    np.testing.assert_allclose(metrics.psnr(reference, estimate, peak), [20, 40], rtol=1e-4)
+
+
+def test_psnr_of_uint8_does_not_wrap_around():
+    black, white = np.zeros((1, 1, 2, 2, 3), np.uint8), np.full((1, 1, 2, 2, 3), 255, np.uint8)
+    assert metrics.psnr(black, white, 255)[0] == metrics.psnr(white, black, 255)[0] == 0
+    assert metrics.psnr(white, white, 255)[0] == math.inf
+
+
+def test_ssim_is_one_for_equal_clips_and_symmetric():
+    x, y = clips(0), clips(1)
+    np.testing.assert_allclose(metrics.ssim(x, x, 255), 1)
+    np.testing.assert_allclose(metrics.ssim(x, y, 255), metrics.ssim(y, x, 255))
+    assert (metrics.ssim(x, y, 255) < 0.2).all()
+
+
+def test_ssim_of_flat_frames_is_the_luminance_term():
+    x, y = np.full((1, 1, 16, 16, 3), 100.0), np.full((1, 1, 16, 16, 3), 150.0)
+    c1 = (0.01 * 255) ** 2
+    expected = (2 * 100 * 150 + c1) / (100**2 + 150**2 + c1)
+    np.testing.assert_allclose(metrics.ssim(x, y, 255), expected)
+
+
+def test_ssim_agrees_with_windows_computed_another_way():
+    x = clips(0).astype(float)
+    y = np.clip(x + np.random.default_rng(1).normal(0, 30, x.shape), 0, 255)
+    weight = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    weight /= weight.sum()
+
+    def mean(image):
+        return correlate1d(correlate1d(image, weight, axis=2), weight, axis=3)
+
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mx, my = mean(x), mean(y)
+    vx, vy, vxy = mean((x - 128) ** 2), mean((y - 128) ** 2), mean((x - 128) * (y - 128))
+    vx, vy, vxy = vx - (mx - 128) ** 2, vy - (my - 128) ** 2, vxy - (mx - 128) * (my - 128)
+    index = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    expected = index[:, :, 5:-5, 5:-5].mean((1, 2, 3, 4))
+    np.testing.assert_allclose(metrics.ssim(x, y, 255), expected)
+
+
+def test_ssim_refuses_frames_smaller_than_its_window():
+    with pytest.raises(ValueError, match="11 pixels"):
+        metrics.ssim(clips(shape=(1, 1, 8, 16, 3)), clips(shape=(1, 1, 8, 16, 3)), 255)
+
+
+def test_accuracies():
+    predicted, label = np.array([[0, 1], [2, 3], [4, 5]]), np.array([[0, 1], [2, 0], [0, 0]])
+    assert metrics.accuracy(predicted, label) == 0.5
+    assert metrics.joint_accuracy(predicted, label) == pytest.approx(1 / 3)
+    assert metrics.leak_share(np.array([1, 2, 3, 4]), np.array([1, 0, 0, 0])) == 0.25
+
+
+def test_predictions_of_another_shape_are_refused():
+    with pytest.raises(Exception, match=r"predictions|type-check"):  # shapes are checked in tests
+        metrics.accuracy(np.zeros((3, 1), int), np.zeros(3, int))
+
+
+def test_a_certain_and_balanced_judge_scores_the_number_of_classes():
+    probs = np.eye(9)[np.arange(90) % 9]
+    assert metrics.inception_score(probs) == pytest.approx(9)
+    assert metrics.conditional_entropy(probs) == 0
+    assert metrics.marginal_entropy(probs) == pytest.approx(math.log(9))
+
+
+def test_an_undecided_judge_scores_one():
+    probs = np.full((10, 9), 1 / 9)
+    assert metrics.inception_score(probs) == pytest.approx(1)
+    assert metrics.conditional_entropy(probs) == pytest.approx(math.log(9))
+
+
+def test_a_certain_judge_of_one_class_scores_one():
+    probs = np.eye(9)[np.zeros(10, int)]
+    assert metrics.inception_score(probs) == pytest.approx(1)
+    assert metrics.marginal_entropy(probs) == 0
+
+
+def test_entropies_of_codes_whose_groups_repeat_each_other():
+    codes = np.stack([np.arange(64) % 8] * 2, -1)
+    np.testing.assert_allclose(metrics.group_entropies(codes), [3, 3])
+    assert metrics.joint_entropy(codes) == pytest.approx(3)
+    assert metrics.distinct_codes(codes) == 8
+    assert metrics.codebook_usage(codes, 32) == 0.25
+
+
+def test_entropies_of_codes_whose_groups_are_independent():
+    codes = np.stack([np.arange(64) % 8, np.arange(64) // 8], -1)
+    np.testing.assert_allclose(metrics.group_entropies(codes), [3, 3])
+    assert metrics.joint_entropy(codes) == pytest.approx(6)
+    assert metrics.distinct_codes(codes) == 64
+
+
+def test_entropy_of_uneven_codes():
+    assert metrics.joint_entropy(np.array([[0]] * 3 + [[1]])) == pytest.approx(
+        2 - 0.75 * math.log2(3)
+    )

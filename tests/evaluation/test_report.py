@@ -1,0 +1,77 @@
+"""The files of a report."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import World, random_clips
+from etils import epath
+
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import curves, report, sprites
+from vdd.evaluation.gallery import Picture, write_gif
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict:
+    world = World(random_clips(4))
+    return sprites.evaluate(
+        world.model(), None, world.clips, world.judge, Sampler(), step=1200, dataset="sprites/lpc",
+        show_progress=False,
+    )  # fmt: skip
+
+
+def test_json_round_trip(figures, tmp_path):
+    path = report.write_json(tmp_path, figures)
+    assert path == epath.Path(tmp_path / "eval" / "1200.json")
+    assert json.loads(path.read_text()) == figures
+    assert [p.name for p in path.parent.iterdir()] == ["1200.json"]
+
+
+def test_what_is_not_a_number_is_refused(figures, tmp_path):
+    broken = {**figures, "judge": {"motion_acc": float("nan")}}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report.write_json(tmp_path, broken)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_the_page_says_what_was_measured(figures, tmp_path):
+    lines = [{"step": 10 * i, "loss": 1 / (i + 1), "bits_per_frame": 7.0} for i in range(9)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 9')
+    pictures = [Picture("swaps.gif", "All swaps.")]
+    path = report.write_page(tmp_path, figures, pictures, {"config": "sprites:quick"})
+    text = path.read_text()
+    for part in ("sprites:quick", "1,200", "heun, 18 steps", "(samples/swaps.gif)", "machine"):
+        assert part in text
+    assert "| motion class, from content | – | 11.11 % |" in text
+    assert "| all five at once (joint) | 100.00 % |  |" in text
+    assert "(samples/curves.png)" in text
+    assert (tmp_path / "samples" / "curves.png").stat().st_size > 10_000
+
+
+def test_without_metrics_there_are_no_curves(figures, tmp_path):
+    text = report.write_page(tmp_path, figures, [], {}).read_text()
+    assert "curves.png" not in text
+    assert not (tmp_path / "samples" / "curves.png").exists()
+
+
+def test_curves_leave_out_what_was_not_measured():
+    records = [{"step": 1, "loss": 2.0, "mfu": None}, {"step": 2, "loss": None}, {"step": 3}]
+    assert curves.series(records, "loss") == ([1], [2.0])
+    figure = curves.plot_curves(records)
+    assert [axis.get_title(loc="left") for axis in figure.axes if axis.axison] == ["losses"]
+    assert curves.plot_curves([{"step": 1}]) is None
+
+
+def test_gifs_repeat_and_keep_few_colours_exactly(tmp_path):
+    from PIL import Image
+
+    from vdd.data import video_io
+
+    frames = np.zeros((3, 20, 30, 3), np.uint8)
+    frames[1, :, :10] = (255, 120, 0)
+    frames[2, 5:] = (3, 200, 90)
+    path = epath.Path(tmp_path) / "clip.gif"
+    write_gif(path, [Image.fromarray(frame) for frame in frames])
+    np.testing.assert_array_equal(video_io.read_clip(path), frames)
+    assert Image.open(path).info["loop"] == 0

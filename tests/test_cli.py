@@ -1,0 +1,208 @@
+"""The `vdd` command, run in this process through `cli.main`, and once as an installed program."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from etils import epath
+
+import vdd
+from vdd import cli, runs
+from vdd.data import video_io
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """A content clip of the model's own size and a longer, larger motion clip."""
+    rng = np.random.default_rng(0)
+    content = rng.integers(0, 256, (2, 64, 64, 3), np.uint8)
+    motion = rng.integers(0, 256, (5, 90, 120, 3), np.uint8)
+    return (
+        str(video_io.write_clip(tmp_path / "content.npy", content)),
+        str(video_io.write_clip(tmp_path / "motion.gif", motion, fps=20)),
+    )
+
+
+def vdd_command(capsys, *arguments) -> tuple[int, str, str]:
+    status = cli.main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def transfer_arguments(run, clips, out, *more) -> list:
+    # One step and always the same lengths, so that there is only one program to compile.
+    clips = ["--content", clips[0], "--motion", clips[1]]
+    return ["transfer", run, *clips, "--out", out, "--steps", 1, *more]
+
+
+def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_path, capsys):
+    out = tmp_path / "new" / "swap.npy"
+    status, said, complained = vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))
+    assert (status, complained) == (0, "")
+    assert "120x90 scaled and cropped to the model's 64x64" in said
+    assert "5 frames of 64x64, 1 passes" in said
+    assert "at 20 frames a second" in said
+    video = video_io.read_clip(out)
+    assert video.shape == (5, 64, 64, 3)
+
+    again, other = tmp_path / "again.npy", tmp_path / "other.npy"
+    vdd_command(capsys, *transfer_arguments(tiny_run, clips, again))
+    vdd_command(capsys, *transfer_arguments(tiny_run, clips, other, "--seed", 1))
+    assert np.array_equal(video_io.read_clip(again), video)
+    assert not np.array_equal(video_io.read_clip(other), video)
+
+    motion = video_io.read_clip(clips[1])
+    longer = video_io.write_clip(tmp_path / "longer.gif", np.concatenate([motion, motion]))
+    arguments = transfer_arguments(tiny_run, (clips[0], longer), again, "--frames", 5, "--fps", 3)
+    assert "at 3 frames a second" in vdd_command(capsys, *arguments)[1]
+    assert np.array_equal(video_io.read_clip(again), video)
+
+
+def test_info_of_a_run(tiny_run, capsys):
+    status, said, _ = vdd_command(capsys, "info", tiny_run)
+    assert status == 0
+    run = vdd.load(tiny_run)
+    total = sum(leaf.size for leaf in __import__("jax").tree.leaves(run.params))
+    assert f"{total:,}" in said
+    assert "2 groups x 32 codes: at most 10 bits a frame" in said
+    assert "checkpoints: 3, 7" in said
+    assert "none yet" in said
+
+
+def test_info_shows_the_latest_evaluation(tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / "eval").mkdir()
+    for step, accuracy in ((10, 0.875), (9, 0.25)):
+        report = {
+            "step": step,
+            "split": "test",
+            "num_clips": 2664,
+            "transfer": {"motion_acc": accuracy, "leak_acc": None},
+        }
+        (run / "eval" / f"{step}.json").write_text(json.dumps(report))
+    _, said, _ = vdd_command(capsys, "info", run)
+    assert "step 10, 2664 clips of the test split" in said
+    assert "motion_acc 0.875" in said
+    assert "leak_acc" not in said
+    (run / "eval" / "10.json").write_text("{")
+    status, _, complained = vdd_command(capsys, "info", run)
+    assert status == 2
+    assert "10.json: cannot be read" in complained
+
+
+def test_info_of_a_clip(clips, capsys):
+    assert "5 frames of 120x90 at 20 frames a second" in vdd_command(capsys, "info", clips[1])[1]
+    assert "2 frames of 64x64" in vdd_command(capsys, "info", clips[0])[1]
+
+
+def test_load_takes_the_latest_step_or_the_one_named(tiny_run):
+    latest, named = vdd.load(tiny_run), vdd.load(str(tiny_run), step=3)
+    assert (latest.step, named.step) == (7, 3)
+    assert latest.model == named.model
+    assert not np.array_equal(
+        latest.params["motion_head"]["kernel"], named.params["motion_head"]["kernel"]
+    )
+    assert isinstance(latest.config.model.latents.size, tuple)
+    hash(latest.model)  # a static argument of jit
+
+
+def test_the_name_of_a_shipped_model_works_as_a_path(tiny_run, tmp_path, monkeypatch):
+    shutil.copytree(tiny_run, tmp_path / "pretrained" / "ant")
+    monkeypatch.setattr(runs, "PRETRAINED", type(runs.PRETRAINED)(tmp_path / "pretrained"))
+    assert vdd.load("ant").step == 7
+    with pytest.raises(vdd.errors.UserError, match=r"there are: ant\)"):
+        vdd.load("bee")
+
+
+def broken_runs(folder, tiny_run):
+    """Run directories that must end in one clear line, with a word that the line holds."""
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("")
+    for name in ("no_checkpoint", "bad_json", "other_version", "unreadable"):
+        shutil.copytree(tiny_run, folder / name)
+    shutil.rmtree(folder / "no_checkpoint" / "checkpoints")
+    (folder / "bad_json" / "config.json").write_text("{")
+    config = json.loads((folder / "other_version" / "config.json").read_text())
+    config["model"]["encoder"]["depth"] = 3
+    (folder / "other_version" / "config.json").write_text(json.dumps(config))
+    for manifest in (folder / "unreadable").rglob("manifest.ocdbt"):
+        manifest.unlink()
+    return {
+        "empty": "no config.json",
+        "file": "not a run directory",
+        "no_checkpoint": "no checkpoint",
+        "bad_json": "cannot be read",
+        "other_version": "depth",
+        "unreadable": "can be read",
+        "missing": "no such run",
+    }
+
+
+@pytest.mark.filterwarnings("ignore:the checkpoint of step")
+def test_every_user_mistake_is_one_line_and_status_2(tiny_run, clips, tmp_path, capsys):
+    out = tmp_path / "out.gif"
+    mistakes = {
+        words: transfer_arguments(tmp_path / name, clips, out)
+        for name, words in broken_runs(tmp_path, tiny_run).items()
+    }
+    (tmp_path / "broken.gif").write_bytes(b"GIF89a")
+    swapped = (clips[0], tmp_path / "broken.gif")
+    mistakes |= {
+        "no checkpoint of step 5": transfer_arguments(tiny_run, clips, out, "--step", 5),
+        "broken.gif": transfer_arguments(tiny_run, swapped, out),
+        "cannot write this ending": transfer_arguments(tiny_run, clips, "out.avi"),
+        "above 0": transfer_arguments(tiny_run, clips, out, "--steps", 0),
+        "0.1 to 240": transfer_arguments(tiny_run, clips, out, "--fps", "nan"),
+        "not a whole number from 0": transfer_arguments(tiny_run, clips, out, "--seed", -1),
+        "required: --content": ["transfer", tiny_run, "--motion", clips[1], "--out", out],
+        "invalid choice": ["dance"],
+        "required: COMMAND": [],
+        "no such file": ["info", tmp_path / "nothing.mp4"],
+        "neither a run": ["info", tmp_path / "empty"],
+    }
+    for words, arguments in mistakes.items():
+        status, _, complained = vdd_command(capsys, *arguments)
+        lines = complained.splitlines()
+        assert status == 2, (arguments, complained)
+        assert words in lines[-1], (arguments, complained)
+        assert lines[-1].startswith("vdd: ")
+        warnings = [line for line in lines[:-1] if not line.startswith("vdd: warning: ")]
+        assert not warnings, complained
+    assert not out.exists()
+
+
+def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = transfer_arguments(tiny_run, clips, tmp_path / "out.gif")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(epath.Path()), "write_bytes", full)
+        status, _, complained = vdd_command(capsys, *arguments)
+    assert (status, complained.count("\n")) == (2, 1)
+    assert "No space left" in complained
+    monkeypatch.setattr(runs, "load", interrupted)
+    assert vdd_command(capsys, *arguments)[::2] == (130, "")
+
+
+@pytest.mark.parametrize("command", ["transfer", "evaluate", "info"])
+def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    example = capsys.readouterr().out.split("example:\n")[1].split()
+    assert example[:2] == ["vdd", command]
+    cli.parser().parse_args(example[1:])
+
+
+def test_the_installed_program_answers_and_ends_with_its_status():
+    program = [sys.executable, "-c", "import sys; from vdd.cli import main; sys.exit(main())"]
+    done = subprocess.run([*program, "info", "none.gif"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vdd: none.gif: no such file or folder\n"

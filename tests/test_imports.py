@@ -1,0 +1,151 @@
+"""What imports what: every module works, dependencies go one way, TensorFlow stays where it is."""
+
+import ast
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import conftest
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+import vdd
+from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
+from vdd.models.disentangler import Disentangler
+from vdd.training import step
+
+PACKAGE = Path(vdd.__file__).parent
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages([str(PACKAGE)], "vdd.")
+    if not module.name.endswith("__main__")
+)
+CONFIGS = sorted(path.stem for path in (conftest.ROOT / "configs").glob("*.py"))
+
+# What each part of the package may import of the others. Whoever adds a part decides here.
+MAY_IMPORT = {
+    "errors": set(),
+    "diffusion": set(),
+    "models": {"diffusion"},
+    "apply": {"diffusion", "models"},
+    "data": set(),
+    "evaluation": {"diffusion", "models", "apply", "data"},
+    "training": {"diffusion", "models"},
+    "runs": {"models", "training"},
+    "summary": {"runs", "training"},
+    "cli": {"diffusion", "apply", "data", "evaluation", "runs", "summary"},
+    "main": {"data", "evaluation", "training"},
+    "": {"runs"},
+}
+MAY_IMPORT_TENSORFLOW = ("vdd.data.", "vdd.training.tensorboard")
+NEEDS_TENSORFLOW = "vdd.data.sprites.sprites_dataset_builder"
+
+
+def imports(name: str) -> Iterator[tuple[str, bool]]:
+    """Names that a module imports, and whether it does so as soon as it is imported itself."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    inner = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node not in inner) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relative to itself"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node not in inner
+
+
+def part(name: str) -> str:
+    """`models` for vdd.models.unet; the empty string for vdd itself."""
+    return (name.split(".") + [""])[1]
+
+
+def test_every_module_imports():
+    for name in MODULES:
+        importlib.import_module(name)
+
+
+def test_dependencies_go_one_way():
+    assert {part(name) for name in MODULES} <= MAY_IMPORT.keys()
+    for name in ["vdd", *MODULES]:
+        own = part(name)
+        used = {part(other) for other, _ in imports(name) if other.startswith("vdd.")}
+        wrong = used - MAY_IMPORT[own] - {own, "errors"}
+        assert not wrong, f"{name} imports vdd.{', vdd.'.join(sorted(wrong))}"
+
+
+def test_the_rule_itself_has_no_circle():
+    settled: set[str] = set()
+    while rest := MAY_IMPORT.keys() - settled:
+        ready = {name for name in rest if MAY_IMPORT[name] <= settled}
+        assert ready, f"a circle among {rest}"
+        settled |= ready
+
+
+def test_tensorflow_is_imported_by_data_and_the_tensorboard_writer_alone():
+    for name in MODULES:
+        for other, at_once in imports(name):
+            if other.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
+                assert name.startswith(MAY_IMPORT_TENSORFLOW), name
+                assert name == NEEDS_TENSORFLOW or not at_once, name
+
+
+def run_python(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_everything_but_the_dataset_builder_imports_without_tensorflow():
+    modules = [name for name in MODULES if name != NEEDS_TENSORFLOW]
+    run_python(f"""
+import importlib, sys
+for name in ("tensorflow", "tensorflow_datasets"):
+    sys.modules[name] = None  # importing it raises
+for name in {modules}:
+    importlib.import_module(name)
+""")
+
+
+def test_importing_the_functions_leaves_tensorflow_out():
+    run_python("""
+import sys
+import vdd
+assert "jax" not in sys.modules and "numpy" not in sys.modules, "import vdd is not light"
+import vdd.apply, vdd.runs, vdd.cli
+assert not {"tensorflow", "tensorflow_datasets", "clu.metric_writers"} & sys.modules.keys()
+""")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_variant_of_every_config_builds(name):
+    for variant in conftest.load_module(name).VARIANTS:
+        config = conftest.load_config(name, variant)
+        config.lock()
+        Sampler(**config.eval.sampler)
+        model = Disentangler.from_config(config.model)
+        video = jax.ShapeDtypeStruct((2, 8, *model.latents.size), np.uint8)
+        jax.eval_shape(step.build(config).init, jax.random.key(0), {"video": video})
+        saved = json.loads(config.to_json_best_effort())
+        again = Disentangler.from_config(ml_collections.FrozenConfigDict(saved).model)
+        assert hash(again) == hash(model), "the model of config.json is not the config's"
+        assert again == model
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_unknown_variant_is_told_with_the_known_ones(name):
+    with pytest.raises((UserError, ValueError), match="nonsense.*smoke"):
+        conftest.load_config(name, "nonsense")

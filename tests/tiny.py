@@ -1,0 +1,63 @@
+"""A model of a few thousand parameters on 16 x 16 videos: compiles in a second or two."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from vdd.models.disentangler import Disentangler
+
+SIZE = (16, 16, 3)
+
+
+def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
+    """The Sprites config, shrunken; `changes` are by dotted key, as on the command line."""
+    path = Path(__file__).resolve().parents[1] / "configs" / "sprites.py"
+    spec = importlib.util.spec_from_file_location("configs_sprites", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config("quick")
+    config.model.content_dim = 4
+    config.model.latents.size = SIZE
+    config.model.encoder.update(stem=(8,), width=16, num_layers=1, num_heads=2, mlp_dim=16)
+    config.model.encoder.num_content_tokens = 2
+    config.model.quantizer.update(num_codes=8, code_dim=4)
+    config.model.coarse.width = 16
+    config.model.denoiser.update(
+        channels=(8, 8), embedding=16, num_heads=2, attention_levels=(1,), content_map=2
+    )
+    config.train.update(batch_size=4, num_steps=40)
+    config.optimizer.warmup_steps = 2
+    with config.unlocked():
+        config.update_from_flattened_dict(changes or {})
+    return config
+
+
+def get_model(changes: dict | None = None, frames: int = 2) -> tuple[Disentangler, dict]:
+    """A model of the tiny config, and parameters without a zero among them."""
+    model = Disentangler.from_config(get_config(changes).model)
+    shape = jax.ShapeDtypeStruct((1, frames, *SIZE), jnp.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), shape)["params"]
+    return model, perturbed(shapes)
+
+
+def perturbed(shapes, seed: int = 0):
+    """Arrays of these shapes around 0 (vectors around 1), of the size that a network has them."""
+    rng = np.random.default_rng(seed)
+
+    def draw(x):
+        fan_in = np.prod(x.shape[:-1]) if len(x.shape) > 1 else 10.0
+        return jnp.asarray(rng.normal(float(len(x.shape) < 2), fan_in**-0.5, x.shape), x.dtype)
+
+    return jax.tree.map(draw, shapes)
+
+
+def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:
+    """uint8 [clips frames 16 16 3]."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (clips, frames, *SIZE), dtype=np.uint8)

@@ -1,0 +1,159 @@
+import os
+import resource
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vdd.errors import UserError
+from vdd.training.checkpoints import Checkpoints, list_steps, load_params
+
+
+def state_at(step):
+    params = {"w": jnp.full((64, 32), step, jnp.float32), "b": {"c": jnp.arange(3.0) * step}}
+    ema = jax.tree.map(lambda x: x + 0.5, params)
+    return {"step": jnp.int32(step), "params": params, "ema_params": ema, "usage": jnp.ones(4)}
+
+
+def abstract():
+    where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), state_at(0)
+    )
+
+
+def save(workdir, steps, **kwargs):
+    with Checkpoints(workdir, **kwargs) as checkpoints:
+        for step in steps:
+            checkpoints.save(step, state_at(step), {"place": step})
+
+
+def damage(workdir, step):
+    """Cut the data files of a checkpoint in half, as a full disk or a bad copy leaves them."""
+    for path in (workdir / "checkpoints" / str(step) / "state").rglob("d/*"):
+        os.truncate(path, path.stat().st_size // 2)
+
+
+def test_round_trip(tmp_path):
+    save(tmp_path, [3])
+    with Checkpoints(tmp_path) as checkpoints:
+        step, state, host = checkpoints.restore(abstract())
+    assert (step, host) == (3, {"place": 3})
+    jax.tree.map(np.testing.assert_array_equal, state, state_at(3))
+
+
+def test_saved_values_are_those_of_the_call(tmp_path):
+    add = jax.jit(lambda x: jax.tree.map(lambda y: y + 1, x), donate_argnums=0)
+    state, host = state_at(3), {"place": 3}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(3, state, host)
+        host["place"] = 4
+        add(state)  # its buffers go to the next step while they are being saved
+        checkpoints.wait()
+        _, restored, place = checkpoints.restore(abstract())
+    assert place == {"place": 3}
+    jax.tree.map(np.testing.assert_array_equal, restored, state_at(3))
+
+
+def test_nothing_to_restore(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(abstract()) is None
+    assert list_steps(tmp_path) == list_steps(tmp_path / "nowhere") == []
+
+
+def test_latest_and_every_so_many_are_kept(tmp_path):
+    save(tmp_path, [2, 4, 6, 8, 10], keep=2, keep_every=4)
+    assert list_steps(tmp_path) == [4, 8, 10]
+
+
+def test_a_step_is_saved_once(tmp_path):
+    save(tmp_path, [2, 2])
+    assert list_steps(tmp_path) == [2]
+
+
+def test_damaged_checkpoint_never_wins(tmp_path):
+    save(tmp_path, [2, 4])
+    damage(tmp_path, 4)
+    with pytest.warns(UserWarning, match="checkpoint of step 4"):
+        step, params = load_params(tmp_path)
+    assert (step, params["w"][0, 0]) == (2, 2.5)
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.warns(UserWarning, match="checkpoint of step 4"):
+            step, state, _ = checkpoints.restore(abstract())
+        assert (step, int(state["step"])) == (2, 2)
+        checkpoints.save(4, state_at(4), {"place": 44})  # it does not stand in the way
+    with warnings.catch_warnings(), Checkpoints(tmp_path) as checkpoints:
+        warnings.simplefilter("error")
+        step, _, host = checkpoints.restore(abstract())
+    assert (step, host) == (4, {"place": 44})
+
+
+def test_unfinished_checkpoint_is_removed(tmp_path):
+    save(tmp_path, [2])
+    part = tmp_path / "checkpoints" / "4.orbax-checkpoint-tmp" / "state.orbax-checkpoint-tmp"
+    part.mkdir(parents=True)
+    assert list_steps(tmp_path) == [2]
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [2]
+    assert not part.exists()
+
+
+@pytest.mark.filterwarnings("ignore:the checkpoint of step")
+def test_all_damaged(tmp_path):
+    save(tmp_path, [2, 4])
+    damage(tmp_path, 2)
+    damage(tmp_path, 4)
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="can be read"):
+        checkpoints.restore(abstract())
+    with pytest.raises(UserError, match="can be read"):
+        load_params(tmp_path)
+    assert list_steps(tmp_path) == [2, 4]  # nothing is thrown away
+
+
+def test_load_params_gives_the_average(tmp_path):
+    save(tmp_path, [2, 4])
+    step, params = load_params(tmp_path, 2)
+    assert step == 2
+    jax.tree.map(np.testing.assert_array_equal, params, state_at(2)["ema_params"])
+    assert load_params(tmp_path)[0] == 4
+
+
+def test_load_params_of_no_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="no checkpoint in"):
+        load_params(tmp_path)
+    save(tmp_path, [2])
+    with pytest.raises(UserError, match=r"no checkpoint of step 3 .*\[2\]"):
+        load_params(tmp_path, 3)
+
+
+def test_full_disk(tmp_path):
+    """The limit on file sizes stands for the disk: writing fails in the background all the same."""
+    save(tmp_path, [2])
+    big = {"w": jnp.asarray(np.random.default_rng(0).random((256, 256)))}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with (
+            pytest.raises(UserError, match=r"step 4 .*: File too large; earlier checkpoints"),
+            Checkpoints(tmp_path) as checkpoints,
+        ):
+            checkpoints.save(4, state_at(4) | big, {"place": 4})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list_steps(tmp_path) == [2]
+    with Checkpoints(tmp_path) as checkpoints:
+        step, state, _ = checkpoints.restore(abstract())
+    assert (step, int(state["step"])) == (2, 2)
+
+
+def test_unwritable_directory(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="Not a directory"):
+        Checkpoints(tmp_path / "file")
+
+
+def test_one_checkpoint_at_least_is_kept(tmp_path):
+    with pytest.raises(UserError, match="keep=0"):
+        Checkpoints(tmp_path, keep=0)

@@ -1,0 +1,144 @@
+"""A tiny run with the interface of the real one: for tests of the loop, not of the model.
+
+As a script it trains in a process of its own, on 8 virtual devices if told so, and always without
+TensorFlow: `python toy.py WORKDIR '{"train.num_steps": 4}' '{"devices": 8}'`.
+"""
+
+import json
+import os
+import signal
+import sys
+
+if __name__ == "__main__":
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # importing it fails
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+
+from vdd.training import checkpoints, loop
+
+
+@flax.struct.dataclass
+class State:
+    step: jax.Array
+    params: dict
+    ema_params: dict
+    opt_state: optax.OptState
+
+
+def get_config(**changes):
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.data = {"size": 4, "art_dir": "here"}
+    config.model = {"width": 256}
+    config.optimizer = {"learning_rate": 1e-2}
+    config.train = {
+        "batch_size": 8, "num_steps": 12, "accumulate": 1,
+        "log_every": 3, "checkpoint_every": 4, "eval_every": 0, "sample_every": 0,
+        "keep": 2, "keep_every": 0, "mesh": {"data": -1, "fsdp": 1},
+    }  # fmt: skip
+    config.eval = {"batch_size": 4}
+    config.update_from_flattened_dict(changes)
+    return config.lock()
+
+
+class Clips:
+    """Batch i is a pure function of (seed, i); each process gets its part of it."""
+
+    def __init__(self, config, process=0, processes=1):
+        self.config, self.process, self.processes, self.index = config, process, processes, 0
+
+    def __next__(self):
+        rng = np.random.default_rng((self.config.seed, self.index))
+        self.index += 1
+        batch, size = self.config.train.batch_size, self.config.data.size
+        video = rng.integers(0, 256, (batch, 2, size, size, 3), np.uint8)
+        mask = rng.random(batch) < 0.9
+        part = batch // self.processes
+        mine = slice(self.process * part, (self.process + 1) * part)
+        return {"video": video[mine], "mask": mask[mine], "motion": np.arange(batch)[mine]}
+
+    def get_state(self):
+        return {"index": self.index}
+
+    def set_state(self, state):
+        self.index = state["index"]
+
+
+def build(config):
+    """(init, step): two layers take noise off a clip; Adam, with an average of the weights."""
+    tx = optax.adam(config.optimizer.learning_rate)
+
+    def init(rng, batch):
+        features, width = batch["video"][0].size, config.model.width
+        shapes = {"in": (features, width), "out": (width, features)}
+        params = {
+            name: {"kernel": jax.random.normal(jax.random.fold_in(rng, i), shape) / shape[0] ** 0.5}
+            for i, (name, shape) in enumerate(shapes.items())
+        }
+        params["mean"] = jnp.mean(batch["video"] / 255.0)
+        return State(jnp.int32(0), params, jax.tree.map(jnp.copy, params), tx.init(params))
+
+    def loss_fn(params, batch, rng):
+        x = batch["video"].reshape(batch["video"].shape[0], -1) / 255.0 - params["mean"]
+        noisy = x + jax.random.normal(rng, x.shape)
+        y = jnp.tanh(noisy @ params["in"]["kernel"]) @ params["out"]["kernel"]
+        error = jnp.mean((y - x) ** 2, axis=1)
+        return jnp.sum(error * batch["mask"]) / jnp.sum(batch["mask"])
+
+    def step(state, batch):
+        rng = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        loss, grads = jax.value_and_grad(loss_fn)(state.params, batch, rng)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = optax.incremental_update(params, state.ema_params, 0.1)
+        metrics = {"loss": loss, "bits_per_frame": optax.tree.norm(grads)}
+        return State(state.step + 1, params, ema, opt_state), metrics
+
+    return init, step
+
+
+def run(workdir, config, step=None, **kwargs):
+    init, usual_step = build(config)
+    clips = Clips(config, jax.process_index(), jax.process_count())
+    return loop.train(config, workdir, clips, init, step or usual_step, **kwargs)
+
+
+def stop(step, state):
+    """A hook that asks the run to stop, as a scheduler would."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def die_while_saving(step):
+    """Kill this process when part of the checkpoint of a step has been written."""
+
+    async def save(self, directory):
+        if self.value["iterator"]["index"] != step:
+            return await usual(self, directory)
+
+        async def write():
+            path = await directory.await_creation()
+            (path / "process_0.json").write_text("half of wh")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        return write()
+
+    usual, checkpoints.HostState.save = checkpoints.HostState.save, save
+
+
+def main(workdir, changes, options):
+    jax.config.update("jax_num_cpu_devices", options.get("devices", 1))
+    if "port" in options:
+        jax.distributed.initialize(f"localhost:{options['port']}", 2, options["process"])
+    if "die_while_saving" in options:
+        die_while_saving(options["die_while_saving"])
+    hooks = [(options["stop"], stop)] if "stop" in options else []
+    run(workdir, get_config(**changes), hooks=hooks)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(json.loads, sys.argv[2:]))

@@ -1,0 +1,121 @@
+"""Batches read in random order from ArrayRecord files by Grain. Needs no TensorFlow."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, SupportsIndex, cast
+
+import grain as pygrain
+import numpy as np
+
+from vdd.data import batches
+from vdd.data.augment import Augment
+from vdd.data.batches import Batch, ClipIterator
+
+# Elements are whole batches here; Grain's default of 500 of them would fill the memory.
+_READ_OPTIONS = pygrain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
+
+
+class Source(Protocol):
+    """Random access to examples of `video`, `motion` and `attributes`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: SupportsIndex, /) -> Mapping[str, Any]: ...
+
+
+def grain(
+    source: Source,
+    batch_size: int,
+    seed: int,
+    *,
+    augment: Augment | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> ClipIterator:
+    """Endless shuffled batches; the order is that of `in_memory` over the same clips.
+
+    Args:
+      source: the clips and their labels, such as a TFDS data source.
+      batch_size: rows of the global batch.
+      seed: with the step, all that decides what a batch holds.
+      augment: applied to each clip, see `vdd.data.augment`.
+      process_index: whose rows of the global batch to give.
+      process_count: number of processes that share the global batch.
+    """
+    size = batches.local_size(batch_size, process_count)
+    stream = _Stream(source, batch_size, seed, process_index, process_count)
+
+    def batches_from(start: int) -> Iterator[Batch]:
+        dataset = pygrain.MapDataset.source(stream).batch(size, drop_remainder=True)
+        return iter(dataset.slice(slice(start, None)).to_iter_dataset(_READ_OPTIONS))
+
+    return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
+
+
+def grain_pass(
+    source: Source, batch_size: int, *, process_index: int = 0, process_count: int = 1
+) -> Iterator[Batch]:
+    """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
+
+    Args:
+      source: the clips and their labels, such as a TFDS data source.
+      batch_size: rows of the global batch.
+      process_index: whose rows of the global batch to give.
+      process_count: number of processes that share the global batch.
+    """
+    size = batches.local_size(batch_size, process_count)
+    count = batches.num_batches(len(source), batch_size)
+    steps = (
+        batches.local_positions(step, batch_size, process_index, process_count)
+        for step in range(count)
+    )
+    places = np.concatenate(list(steps))
+    own = _Chosen(source, places[places < len(source)])
+    dataset = pygrain.MapDataset.source(own).batch(size).to_iter_dataset(_READ_OPTIONS)
+    example = _example(source[0])
+    empty = cast(Batch, {key: value[None][:0] for key, value in example.items()})
+    return batches.padded(iter(dataset), empty, size, count)
+
+
+class _Stream:
+    """A process's clips, one after another without end, as Grain's random-access source."""
+
+    def __init__(
+        self, source: Source, batch_size: int, seed: int, process_index: int, process_count: int
+    ):
+        self._source = source
+        self._seed = seed
+        self._share = (batch_size, process_index, process_count)
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
+        batch_size, _, process_count = self._share
+        step, row = divmod(int(index), batch_size // process_count)
+        position = batches.local_positions(step, *self._share)[row : row + 1]
+        (clip,) = batches.shuffled(position, len(self._source), self._seed)
+        return _example(self._source[int(clip)])
+
+
+class _Chosen:
+    """Some of a source's clips, in the order of `clips`."""
+
+    def __init__(self, source: Source, clips: np.ndarray):
+        self._source = source
+        self._clips = clips
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
+        return _example(self._source[int(self._clips[index])])
+
+
+def _example(example: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {
+        "video": np.asarray(example["video"]),
+        "mask": np.asarray(True),
+        "motion": np.asarray(example["motion"], np.int32),
+        "attributes": np.asarray(example["attributes"], np.int32),
+    }

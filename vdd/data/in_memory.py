@@ -1,0 +1,73 @@
+"""Batches of clips that lie in memory. Needs no TensorFlow."""
+
+import itertools
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+
+from vdd.data import batches
+from vdd.data.augment import Augment
+from vdd.data.batches import Batch, ClipIterator
+from vdd.data.sprites.benchmark import SpritesArrays
+
+
+def in_memory(
+    arrays: SpritesArrays,
+    batch_size: int,
+    seed: int,
+    *,
+    shuffle: bool = True,
+    augment: Augment | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> ClipIterator:
+    """Endless batches of `arrays`; batches go on over the end of an epoch, which drops no clip.
+
+    Args:
+      arrays: the clips and their labels.
+      batch_size: rows of the global batch.
+      seed: with the step, all that decides what a batch holds.
+      shuffle: a new permutation every epoch; False goes through the clips in order.
+      augment: applied to each clip, see `vdd.data.augment`.
+      process_index: whose rows of the global batch to give.
+      process_count: number of processes that share the global batch.
+    """
+    num_clips = len(arrays.motion)
+
+    def batches_from(start: int) -> Iterator[Batch]:
+        for step in itertools.count(start):
+            at = batches.local_positions(step, batch_size, process_index, process_count)
+            yield _take(
+                arrays, batches.shuffled(at, num_clips, seed) if shuffle else at % num_clips
+            )
+
+    batches.local_size(batch_size, process_count)  # raises here rather than at the first batch
+    return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
+
+
+def in_memory_pass(
+    arrays: SpritesArrays, batch_size: int, *, process_index: int = 0, process_count: int = 1
+) -> Iterator[Batch]:
+    """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
+
+    Args:
+      arrays: the clips and their labels.
+      batch_size: rows of the global batch.
+      process_index: whose rows of the global batch to give.
+      process_count: number of processes that share the global batch.
+    """
+    num_clips = len(arrays.motion)
+    count = batches.num_batches(num_clips, batch_size)
+    steps = (
+        batches.local_positions(step, batch_size, process_index, process_count)
+        for step in range(count)
+    )
+    rows = (_take(arrays, positions[positions < num_clips]) for positions in steps)
+    size = batches.local_size(batch_size, process_count)
+    return batches.padded(rows, _take(arrays, np.arange(0)), size, count)
+
+
+def _take(arrays: SpritesArrays, clips: np.ndarray) -> Batch:
+    batch = {key: value[clips] for key, value in arrays._asdict().items()}
+    return cast(Batch, {**batch, "mask": np.ones(len(clips), bool)})

@@ -1,0 +1,137 @@
+"""Sprites as record files: prepared on first use, checked on every use."""
+
+import urllib.request
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from etils import epath
+
+from vdd.data import sprites
+from vdd.data.sprites import lpc
+from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+_WITHOUT_NETWORK = {
+    "builtin": "",
+    "lpc": ", or where there is no network the folder of sheets by --config.data.art_dir=DIR",
+}
+
+
+def load_builder(
+    art: str,
+    file_format: str,
+    art_dir: epath.PathLike | None = None,
+    data_dir: epath.PathLike | None = None,
+) -> "tfds.core.DatasetBuilder":
+    """The builder of `sprites/<art>`, its files in place.
+
+    Args:
+      art: "lpc" or "builtin".
+      file_format: "tfrecord" (streamed by tf.data) or "array_record" (random access).
+      art_dir: folder of LPC sheets; None takes VDD_SPRITES_ART, and without that a data set that
+        is already prepared or the sheets' public repository.
+      data_dir: where data sets are kept; None is TFDS's default, ~/tensorflow_datasets.
+
+    Raises:
+      UserError: unknown art, sheets that cannot be read or downloaded, no room on the disk, or a
+        prepared data set that is damaged or was made from other sheets.
+    """
+    from vdd.data.sprites.sprites_dataset_builder import FINGERPRINT, Builder
+
+    if art not in Builder.builder_configs:
+        raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
+    root = _root(data_dir, file_format)
+    directory = root / Builder.name / art / str(Builder.VERSION)
+    if not directory.exists():
+        _prepare(art, file_format, art_dir, root)
+    builder = _open(art, art_dir, root, directory)
+    folder = sprites.find_art_dir(art_dir)
+    if art == "lpc" and folder is not None:
+        sheets = lpc.fingerprint(lpc.sheet_paths(folder))
+        if (builder.info.metadata or {}).get(FINGERPRINT) != sheets:
+            raise UserError(
+                f"the data set in {directory} was prepared from other sheets than those of "
+                f"{folder}: give another --config.data.data_dir or delete that directory."
+            )
+    return builder
+
+
+class DataSource:
+    """Random access to a split's examples that says what to do when a file is damaged."""
+
+    def __init__(self, builder: "tfds.core.DatasetBuilder", split: str):
+        open_source: Any = builder.as_data_source
+        self._source = open_source(split)
+        self._directory = builder.data_path
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: SupportsIndex) -> Mapping[str, Any]:
+        try:
+            return self._source[index]
+        except (RuntimeError, ValueError) as error:  # what the reader raises for any damage
+            raise damaged(self._directory) from error
+
+
+def damaged(directory: epath.PathLike) -> UserError:
+    """The error for a prepared data set that cannot be read."""
+    return UserError(
+        f"the prepared data set in {directory} is damaged: delete that directory and start again, "
+        "which prepares it anew."
+    )
+
+
+def _root(data_dir: epath.PathLike | None, file_format: str) -> epath.Path:
+    """Where data sets of one format are kept: TFDS holds only one format at a place."""
+    from tensorflow_datasets.core import constants
+
+    root = epath.Path(data_dir or constants.DATA_DIR).expanduser()
+    return root if file_format == "tfrecord" else root / file_format
+
+
+def _prepare(art: str, file_format: str, art_dir: epath.PathLike | None, root: epath.Path) -> None:
+    from tensorflow_datasets.core.download import DownloadError
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    from vdd.data.sprites.sprites_dataset_builder import SHEETS_URL, Builder
+
+    builder = None
+    try:
+        if art == "lpc" and sprites.find_art_dir(art_dir) is None:
+            # The download itself would try for minutes to find a network.
+            probe = urllib.request.Request(f"{SHEETS_URL}/{lpc.SHEETS[0]}", method="HEAD")
+            urllib.request.urlopen(probe, timeout=10).close()
+        builder = Builder(config=art, data_dir=root, art_dir=art_dir)
+        builder.download_and_prepare(file_format=file_format)
+    except (
+        OSError,  # no room, no rights, no network
+        DownloadError,
+        NonMatchingChecksumError,
+    ) as error:
+        if builder is not None and builder.data_path.exists():
+            return  # another process was faster
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"cannot prepare the sprites/{art} data set in {root} ({reason}): give another "
+            f"--config.data.data_dir{_WITHOUT_NETWORK[art]}."
+        ) from error
+
+
+def _open(
+    art: str, art_dir: epath.PathLike | None, root: epath.Path, directory: epath.Path
+) -> "tfds.core.DatasetBuilder":
+    from google.protobuf import json_format
+
+    from vdd.data.sprites.sprites_dataset_builder import Builder
+
+    try:
+        builder = Builder(config=art, data_dir=root, art_dir=art_dir)
+    except (OSError, ValueError, json_format.Error) as error:
+        raise damaged(directory) from error
+    files = [epath.Path(path) for split in builder.info.splits.values() for path in split.filepaths]
+    if not files or not all(path.exists() for path in files):
+        raise damaged(directory)
+    return builder

@@ -1,0 +1,169 @@
+"""Batches streamed from TFRecord files by tf.data. TensorFlow is imported inside functions only."""
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from vdd.data import batches
+from vdd.data.augment import Augment
+from vdd.data.batches import Batch, ClipIterator
+from vdd.data.sprites.prepared import damaged
+from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+
+def tfdata(
+    builder: "tfds.core.DatasetBuilder",
+    split: str,
+    batch_size: int,
+    seed: int,
+    *,
+    shuffle_buffer: int = 2048,
+    augment: Augment | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> ClipIterator:
+    """Endless shuffled batches; an epoch's last clips that fill no batch are left to the next.
+
+    Every process streams its own part of the files. The order of an epoch follows from the seed and
+    the epoch's number alone, so that a resumed run rebuilds it and skips the batches it has seen
+    before they are decoded.
+
+    Args:
+      builder: a prepared TFDS builder with features `video`, `motion` and `attributes`.
+      split: name of the split.
+      batch_size: rows of the global batch.
+      seed: with the step, all that decides what a batch holds.
+      shuffle_buffer: clips among which the next one is drawn.
+      augment: applied to each clip, see `vdd.data.augment`.
+      process_index: whose rows of the global batch to give.
+      process_count: number of processes that share the global batch.
+
+    Raises:
+      UserError: a process's part of the split does not fill one batch.
+    """
+    import tensorflow_datasets as tfds
+
+    size = batches.local_size(batch_size, process_count)
+    part = tfds.even_splits(split, process_count, drop_remainder=True)[process_index]
+    files = _files(builder, part)
+    steps_per_epoch = builder.info.splits[part].num_examples // size
+    if not steps_per_epoch:
+        raise UserError(
+            f"a batch of {batch_size} is more than the {builder.info.splits[split].num_examples} "
+            f"clips of {split}: give a smaller batch or --config.data.source=in_memory."
+        )
+
+    def epoch_from(epoch: int, first: int) -> Iterator[Batch]:
+        rng = np.random.default_rng((seed, epoch))
+        order = [files[index] for index in rng.permutation(len(files))]
+        records = _records(order, cycle_length=16).shuffle(
+            shuffle_buffer, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
+        )
+        return _batches(builder, records.skip(first * size), size, drop_remainder=True)
+
+    def batches_from(start: int) -> Iterator[Batch]:
+        first_epoch, first = divmod(start, steps_per_epoch)
+        for epoch in itertools.count(first_epoch):
+            yield from epoch_from(epoch, first)
+            first = 0
+
+    return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
+
+
+def tfdata_pass(
+    builder: "tfds.core.DatasetBuilder",
+    split: str,
+    batch_size: int,
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Iterator[Batch]:
+    """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
+
+    Args:
+      builder: a prepared TFDS builder with features `video`, `motion` and `attributes`.
+      split: name of the split.
+      batch_size: rows of the global batch.
+      process_index: whose rows of the global batch to give.
+      process_count: number of processes that share the global batch.
+    """
+    size = batches.local_size(batch_size, process_count)
+    first = process_index * size
+
+    def is_own(position: Any, record: Any) -> Any:
+        row = position % batch_size
+        return (first <= row) & (row < first + size)
+
+    records: Any = _records(_files(builder, split), cycle_length=1)
+    own = records.enumerate().filter(is_own).map(lambda position, record: record)
+    rows = _batches(builder, own, size, drop_remainder=False)
+    features: Any = builder.info.features
+    empty = Batch(
+        video=np.zeros((0, *features["video"].shape), np.uint8),
+        mask=np.zeros(0, bool),
+        motion=np.zeros(0, np.int32),
+        attributes=np.zeros((0, *features["attributes"].shape), np.int32),
+    )
+    count = batches.num_batches(builder.info.splits[split].num_examples, batch_size)
+    return batches.padded(rows, empty, size, count)
+
+
+def _files(builder: "tfds.core.DatasetBuilder", part: Any) -> list[tuple[str, int, int]]:
+    """Where a part of a split lies: (file, records to skip, records to take)."""
+    instructions = builder.info.splits[part].file_instructions
+    return [(str(file.filename), file.skip, file.take) for file in instructions]
+
+
+def _records(files: list[tuple[str, int, int]], cycle_length: int) -> "tf.data.Dataset":
+    """Serialized examples of several files, `cycle_length` of them read in turn."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")  # leave the accelerator's memory to JAX
+    names, skips, takes = zip(*files)
+    parts: Any = tf.data.Dataset.from_tensor_slices(
+        (list(names), np.array(skips, np.int64), np.array(takes, np.int64))
+    )
+    return parts.interleave(
+        lambda name, skip, take: tf.data.TFRecordDataset(name).skip(skip).take(take),
+        cycle_length=cycle_length,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _batches(
+    builder: "tfds.core.DatasetBuilder",
+    records: "tf.data.Dataset",
+    size: int,
+    drop_remainder: bool,
+) -> Iterator[Batch]:
+    """Decodes and batches serialized examples.
+
+    Raises:
+      UserError: a file of the data set is missing or damaged.
+    """
+    import tensorflow as tf
+
+    features: Any = builder.info.features
+
+    def decode(record: Any) -> dict[str, Any]:
+        example = features.deserialize_example(record)
+        return {
+            "video": example["video"],
+            "mask": tf.constant(True),
+            "motion": tf.cast(example["motion"], tf.int32),
+            "attributes": example["attributes"],
+        }
+
+    dataset = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.batch(size, drop_remainder=drop_remainder).prefetch(2)
+    try:
+        yield from cast(Iterator[Batch], dataset.as_numpy_iterator())
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as e:
+        raise damaged(builder.data_path) from e

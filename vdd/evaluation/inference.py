@@ -1,0 +1,106 @@
+"""A model as evaluation sees it: two functions over batches of clips, of one shape each.
+
+The protocols know no model. They take `Functions`, which `functions_of` makes of a model and its
+parameters, and a test of any other two functions.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from vdd import apply
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation.progress import progress_bar
+from vdd.models.disentangler import Disentangler
+
+
+class Encoded(NamedTuple):
+    """What is kept of clips: content, quantised motion, codes, and the rate of the content."""
+
+    content: Float[Array | np.ndarray, "b k d"]
+    motion: Float[Array | np.ndarray, "b t m"]
+    codes: Int[Array | np.ndarray, "b t n"]
+    content_bits: Float[Array | np.ndarray, "b"]  # per clip
+
+    def rows(self, index: Int[np.ndarray, "r"]) -> "Encoded":
+        """The clips at these places."""
+        return Encoded(*(np.asarray(part)[index] for part in self))
+
+
+class Functions(NamedTuple):
+    """A model under test.
+
+    Attributes:
+      encode: uint8 video [b t h w c] -> Encoded.
+      sample: (one random key per clip [b], content [b k d], motion [b t m]) -> uint8 video.
+      num_codewords: codewords of each group of the motion codes.
+    """
+
+    encode: Callable[[Any], Encoded]
+    sample: Callable[[Any, Any, Any], Any]
+    num_codewords: int
+
+
+def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Functions:
+    """The functions of a model; compiled once for each model, sampler and batch size."""
+    return Functions(
+        encode=partial(_encode, model, params),
+        sample=partial(_sample, model, sampler, params),
+        num_codewords=model.quantizer.codebook.num_codes,
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(model, params, video) -> Encoded:
+    # The encoder is called twice and runs once: the compiler merges the two.
+    content, motion, codes = apply.encode(model, params, video)
+    return Encoded(content, motion, codes, apply.content_bits(model, params, video))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _sample(model, sampler, params, keys, content, motion) -> UInt8[Array, "b t h w c"]:
+    return to_uint8(apply.sample(model, params, keys, content, motion, sampler))
+
+
+def to_uint8(video: Float[Array, "b t h w c"]) -> UInt8[Array, "b t h w c"]:
+    """Video in [-1, 1] as pixels, rounded to the nearest value."""
+    return jnp.clip(jnp.round((video + 1) * 127.5), 0, 255).astype(jnp.uint8)
+
+
+def clip_keys(seed: int, stream: int, clips: Int[np.ndarray, "b"]) -> PRNGKeyArray:
+    """A random key for each clip, by its number: a sample does not depend on its batch."""
+    key = jax.random.fold_in(jax.random.key(seed), stream)
+    return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(clips))
+
+
+def padded(rows: Int[np.ndarray, "r"], batch_size: int) -> Int[np.ndarray, "b"]:
+    """Repeats the last row up to the batch size, so that the last batch compiles nothing anew."""
+    return np.pad(rows, (0, batch_size - len(rows)), mode="edge")
+
+
+def batches(count: int, batch_size: int) -> list[slice]:
+    """Slices that cover `count` rows, all of `batch_size` but perhaps the last."""
+    return [slice(i, min(i + batch_size, count)) for i in range(0, count, batch_size)]
+
+
+def encode_clips(
+    functions: Functions,
+    video: UInt8[np.ndarray, "n t h w c"],
+    batch_size: int,
+    title: str = "encoding",
+    show_progress: bool = True,
+) -> Encoded:
+    """Encodes all clips, each once; arrays of the result are numpy."""
+    parts = []
+    with progress_bar(title, len(video), show_progress) as advance:
+        for piece in batches(len(video), batch_size):
+            rows = np.arange(piece.start, piece.stop)
+            encoded = functions.encode(video[padded(rows, batch_size)])
+            parts.append([np.asarray(part)[: len(rows)] for part in encoded])
+            advance(len(rows))
+    return Encoded(*(np.concatenate(part) for part in zip(*parts)))

@@ -1,0 +1,204 @@
+"""The Sprites protocols over a whole split: reconstruction, swaps, codes and leakage.
+
+Every clip is encoded once. Two samples are drawn for it: its reconstruction, and a swap, in which
+it keeps its content and takes the motion of a clip with another character and another motion
+(`pairing`). The judge names the motion and the four attributes of both.
+
+- Swap protocol: the attributes ought to be the content clip's, the motion the motion clip's;
+  *joint* asks for all five, *leak* is the share that shows the content clip's motion.
+- C-DSVAE protocol (Bai et al. 2021, Li and Mandt 2018): the motion of a real clip, content from
+  elsewhere; does the judge see the action? Here content comes from the swap's other clip, so that
+  the same samples serve: Acc is the swap's motion accuracy, and the entropies are of the judge's
+  distributions over them.
+- Leakage: probes (see `probes`) from codes and content of the train split, tested on this one.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from vdd.data.sprites import SpritesArrays
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import metrics, sections
+from vdd.evaluation.inference import (
+    Encoded,
+    Functions,
+    batches,
+    clip_keys,
+    encode_clips,
+    padded,
+)
+from vdd.evaluation.judge import Verdict
+from vdd.evaluation.pairing import matching_rows, pair_clips
+from vdd.evaluation.progress import Advance, progress_bar
+from vdd.evaluation.sections import Scored
+
+JudgeFunction = Callable[[UInt8[np.ndarray, "b t h w c"]], Verdict]
+
+# Streams of random keys.
+_RECONSTRUCTION, _SWAP = 0, 1
+
+
+def evaluate(
+    functions: Functions,
+    train: SpritesArrays | None,
+    test: SpritesArrays,
+    judge: JudgeFunction,
+    sampler: Sampler,
+    *,
+    step: int,
+    dataset: str,
+    split: str = "test",
+    target_bits_per_frame: float | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    show_progress: bool = True,
+) -> dict[str, Any]:
+    """Measures a model on all clips of `test`.
+
+    Args:
+      functions: the model.
+      train: what the probes learn from, other characters than in `test`; None leaves `leakage`
+        unmeasured.
+      test: what is measured.
+      judge: names motion and attributes of clips.
+      sampler: the sampler of `functions`, for the record.
+      step: of the model, for the record.
+      dataset: its name, for the record.
+      split: the name of the split that `test` is.
+      target_bits_per_frame: what the model was trained for, for the record.
+      seed: of pairs and samples. Results do not depend on the batch size.
+      batch_size: clips encoded or sampled at once.
+      show_progress: show bars with the time left.
+
+    Returns:
+      The report (see `sections`), ready for JSON: shares in [0, 1], `psnr` in dB, the entropies of
+      the C-DSVAE protocol in nats, all else in bits. What was not measured is None.
+    """
+    encoded = encode_clips(functions, test.video, batch_size, f"encoding {split}", show_progress)
+    rows, partner = np.arange(len(test.motion)), pair_clips(test.motion, test.attributes, seed)
+
+    def sampled(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Scored:
+        samples = Samples(clip_keys(seed, stream, rows), encoded.content, encoded.motion[partner])
+        truth = matching_rows(test.motion, test.attributes, rows, partner)
+        with progress_bar(title, len(rows), show_progress) as advance:
+            return score_samples(functions, judge, samples, test.video, truth, batch_size, advance)
+
+    reconstructed = sampled(rows, _RECONSTRUCTION, "reconstructing")
+    swapped = sampled(partner, _SWAP, "swapping")
+    return {
+        "step": step,
+        "dataset": dataset,
+        "split": split,
+        "num_clips": len(rows),
+        "sampler": {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
+        "reconstruction": sections.reconstruction(reconstructed, test),
+        "transfer": sections.transfer(swapped, test, rows, partner),
+        "cdsvae_protocol": sections.cdsvae_protocol(swapped, test.motion[partner]),
+        "judge": sections.judge_on_real(judge(test.video), test),
+        "bitrate": sections.bitrate(encoded, functions.num_codewords, target_bits_per_frame),
+        "leakage": _leakage(functions, train, (encoded, test), batch_size, show_progress),
+    }
+
+
+def quick_evaluate(
+    functions: Functions,
+    test: SpritesArrays,
+    judge: JudgeFunction,
+    *,
+    num_pairs: int = 256,
+    num_reconstructions: int = 64,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> dict[str, float | int | None]:
+    """The figures to log during training, from some of the swaps that `evaluate` makes.
+
+    Returns:
+      `swap_motion_acc`, `swap_leak_acc`, `swap_<attribute>_acc`, `swap_content_acc`,
+      `swap_joint_acc`, `swap_psnr` and `swap_ssim` (against the real clip that the swap ought to
+      be), and `reconstruction_psnr`, dB.
+    """
+    partner = pair_clips(test.motion, test.attributes, seed)
+    content = np.random.default_rng(seed).permutation(len(partner))[:num_pairs]
+    motion = partner[content]
+    needed = np.union1d(content, motion)
+    encoded = encode_clips(functions, test.video[needed], batch_size, show_progress=False)
+
+    def sampled(content: Int[np.ndarray, "m"], motion: Int[np.ndarray, "m"], stream: int) -> Scored:
+        samples = Samples(
+            clip_keys(seed, stream, content),
+            encoded.content[np.searchsorted(needed, content)],
+            encoded.motion[np.searchsorted(needed, motion)],
+        )
+        truth = matching_rows(test.motion, test.attributes, content, motion)
+        return score_samples(functions, judge, samples, test.video, truth, batch_size)
+
+    swapped = sampled(content, motion, _SWAP)
+    few = content[:num_reconstructions]
+    reconstructed = sampled(few, few, _RECONSTRUCTION)
+    section = sections.transfer(swapped, test, content, motion)
+    del section["num_pairs"]
+    return {
+        **{f"swap_{name}": value for name, value in section.items()},
+        "reconstruction_psnr": sections.mean_or_none(reconstructed.psnr),
+    }
+
+
+class Samples(NamedTuple):
+    """What m samples are drawn from: a random key, the content and the motion of each."""
+
+    keys: PRNGKeyArray
+    content: Float[Array | np.ndarray, "m k d"]
+    motion: Float[Array | np.ndarray, "m t x"]
+
+
+def score_samples(
+    functions: Functions,
+    judge: JudgeFunction,
+    samples: Samples,
+    real: UInt8[np.ndarray, "n t h w c"],
+    truth: Int[np.ndarray, "m"],
+    batch_size: int,
+    advance: Advance = lambda count: None,
+) -> Scored:
+    """Draws samples, has them judged, and compares each to the clip of `real` in row `truth`."""
+    parts = []
+    for piece in batches(len(truth), batch_size):
+        rows = padded(np.arange(piece.start, piece.stop), batch_size)
+        video = functions.sample(*(part[rows] for part in samples))
+        video = np.asarray(video)[: piece.stop - piece.start]
+        verdict = judge(video)
+        psnr, ssim = _compare(real, truth[piece], video)
+        parts.append((verdict.motion, verdict.motion_probs, verdict.attributes, psnr, ssim))
+        advance(len(video))
+    return Scored(*(np.concatenate(part) for part in zip(*parts)))
+
+
+def _compare(
+    real: UInt8[np.ndarray, "n t h w c"],
+    truth: Int[np.ndarray, "b"],
+    video: UInt8[np.ndarray, "b t h w c"],
+) -> tuple[np.ndarray, np.ndarray]:
+    """PSNR and SSIM of each video against the real clip in row `truth`; nan where that is -1."""
+    known = truth >= 0
+    figures = np.full((2, len(video)), np.nan)
+    reference, video = real[truth[known]], video[known]
+    figures[0, known] = metrics.psnr(reference, video, peak=255)
+    figures[1, known] = metrics.ssim(reference, video, peak=255)
+    return figures[0], figures[1]
+
+
+def _leakage(
+    functions: Functions,
+    train: SpritesArrays | None,
+    test: tuple[Encoded, SpritesArrays],
+    batch_size: int,
+    show_progress: bool,
+) -> dict[str, Any]:
+    if train is None:
+        return sections.leakage(None, test, functions.num_codewords)
+    encoded = encode_clips(functions, train.video, batch_size, "encoding train", show_progress)
+    with progress_bar("probing", sections.NUM_PROBES, show_progress) as advance:
+        return sections.leakage((encoded, train), test, functions.num_codewords, advance)

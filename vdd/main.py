@@ -1,0 +1,134 @@
+"""Train, evaluate and report: `python -m vdd.main --config=FILE[:variant] --workdir=DIR`.
+
+The same command resumes a run that was interrupted; when training is finished it evaluates what
+has not been evaluated. On Cloud TPU, Slurm and Open MPI the processes find each other; elsewhere
+set VDD_COORDINATOR (host:port), VDD_NUM_PROCESSES and VDD_PROCESS_ID. Compiled programs are kept in
+~/.cache/vdd/xla; JAX_COMPILATION_CACHE_DIR names another place, empty for none.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import jax
+from absl import app, flags, logging
+from etils import epath
+from ml_collections import config_flags
+
+from vdd.data import pipeline
+from vdd.errors import UserError
+from vdd.evaluation import run
+from vdd.training import checkpoints, loop, step
+from vdd.training.workdir import claim
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "File of the run's config, a variant after a colon.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run; may be gs://.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Train up to `train.num_steps`, then evaluate; SIGTERM or SIGINT save and end the training."""
+    if argv[1:]:
+        raise UserError(f"unexpected argument {argv[1]}: flags begin with --")
+    config, workdir = _CONFIG.value, _WORKDIR.value
+    if config is None or workdir is None:
+        raise UserError("--config and --workdir are both needed: see python -m vdd.main --help")
+    connect_processes(os.environ)
+    keep_compiled_programs(os.environ)
+    if train(config, epath.Path(workdir)):
+        run.evaluate_run(config, epath.Path(workdir))
+
+
+def train(config: Any, workdir: epath.Path) -> bool:
+    """Train or resume; whether `train.num_steps` has been reached."""
+    process, processes = jax.process_index(), jax.process_count()
+    claim(workdir, config, write=process == 0)
+    steps = checkpoints.list_steps(workdir)
+    if steps and steps[-1] >= config.train.num_steps:
+        say(f"{workdir} is trained to step {steps[-1]} already")
+        return True
+    batch_size = config.train.batch_size
+    iterator = pipeline.load_source(
+        config.data, "train", batch_size, config.seed, process, processes
+    )
+    training = step.build(config)
+    hooks = run.hooks(config, workdir)
+    outcome = loop.train(config, workdir, iterator, training.init, training.step, hooks=hooks)
+    if outcome.stopped_by:
+        say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
+    return outcome.step >= config.train.num_steps
+
+
+def connect_processes(env: Mapping[str, str]) -> None:
+    """Join the other processes of the run, if there are any; before any other use of JAX."""
+    manual = ("VDD_COORDINATOR", "VDD_NUM_PROCESSES", "VDD_PROCESS_ID")
+    given = [name for name in manual if name in env]
+    if given and len(given) < len(manual):
+        raise UserError(f"{given[0]} is set: set all of {', '.join(manual)}, or none")
+    try:
+        if given:
+            address, processes, index = (env[name] for name in manual)
+            jax.distributed.initialize(address, int(processes), int(index))
+        elif in_cluster(env):
+            jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"cannot connect the processes: {error}") from error
+
+
+def in_cluster(env: Mapping[str, str]) -> bool:
+    """Whether JAX can find the other processes by itself: Slurm's srun, Open MPI, a Cloud TPU."""
+    tasks = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
+    on_tpu = importlib.util.find_spec("libtpu") and "tpu" in env.get("JAX_PLATFORMS", "tpu")
+    return bool(on_tpu) or any(int(env.get(name, "1")) > 1 for name in tasks)
+
+
+def keep_compiled_programs(env: Mapping[str, str]) -> None:
+    """Keep compiled programs between runs, unless JAX has been told where to, or not to."""
+    if "JAX_COMPILATION_CACHE_DIR" not in env:
+        cache = epath.Path("~/.cache/vdd/xla").expanduser()
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+
+
+def say(text: str) -> None:
+    """Print a line, on the first process only."""
+    if jax.process_index() == 0:
+        print(text, flush=True)
+
+
+def cli(argv: Sequence[str]) -> None:
+    """`main`, with a user's mistake told in one line."""
+    try:
+        main(argv)
+    except UserError as error:
+        fail(str(error))
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """absl's parser, with a mistake in the flags or in the config's own code told in one line."""
+    try:
+        rest = flags.FLAGS(argv)
+        given = _CONFIG.present
+        file = config_flags.get_config_filename(flags.FLAGS["config"]) if given else None
+    except (AttributeError, KeyError) as error:  # its text comes quoted twice
+        text = str(error.args[0]).strip("'\"").replace("\\n", ": ").replace("\\'", "")
+        fail(f"unknown config key {text}")
+    except Exception as error:
+        fail((str(error).strip().splitlines() or [type(error).__name__])[-1])
+    if file and not epath.Path(file).exists():
+        fail(f"no config file {file}")
+    return rest
+
+
+def fail(text: str) -> NoReturn:
+    """One line on stderr, exit status 2."""
+    sys.stderr.write(f"vdd: {' '.join(text.split())}\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    # Libraries log tracebacks of what becomes one line here; --verbosity=0 shows them again.
+    logging.set_verbosity(logging.FATAL)
+    app.run(cli, flags_parser=parse_flags)
