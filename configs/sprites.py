@@ -52,6 +52,7 @@ def get_config(variant: str = "quick") -> ml_collections.ConfigDict:
         keep=2, mesh=dict(data=-1, fsdp=1),
     )
     config.eval = dict(
+        quick_pairs=256,
         sampler=dict(name="heun", steps=3, sigma_min=0.01, sigma_max=5.0, rho=7.0),
         split="test", batch_size=64, seed=0,
     )

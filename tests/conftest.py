@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from beartype import BeartypeConf, beartype
+from beartype.roar import BeartypeDecorHintPep3119Exception
 from etils import epath
 from jaxtyping import install_import_hook
 from ml_collections import ConfigDict
@@ -27,14 +28,23 @@ for _name, _value in _JAX.items():
         jax.config.update(_name, _value)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Annotated types, shapes and dtypes of the whole package are checked at every call; the import
-# hook wants the checker by name, and an int must do where a float is asked for.
-_checker = ModuleType("vdd_typechecker")
-_checker.__dict__["check"] = beartype(conf=BeartypeConf(is_pep484_tower=True))
-sys.modules[_checker.__name__] = _checker
+_BEARTYPE = BeartypeConf(is_pep484_tower=True)  # an int will do where a float is asked for
+
+
+def check_types(function):
+    """Check a function's arguments and result at every call."""
+    try:
+        return beartype(function, conf=_BEARTYPE)
+    except BeartypeDecorHintPep3119Exception:  # a protocol cannot be checked at run time
+        return function
+
+
+# Annotated types, shapes and dtypes are checked; the import hook wants the checker by name.
+sys.modules["vdd_typechecker"] = ModuleType("vdd_typechecker")
+sys.modules["vdd_typechecker"].__dict__["check_types"] = check_types
 install_import_hook(
     ["vdd.data", "vdd.diffusion", "vdd.evaluation", "vdd.training"],
-    "vdd_typechecker.check",
+    "vdd_typechecker.check_types",
 )
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

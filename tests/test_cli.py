@@ -93,6 +93,22 @@ def test_info_shows_the_latest_evaluation(tiny_run, tmp_path, capsys):
     assert "10.json: cannot be read" in complained
 
 
+def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkeypatch):
+    asked = []
+
+    def measure(workdir, **options):
+        asked.append((str(workdir), options))
+        return {"step": 3, "split": "train", "num_clips": 9000, "judge": {"motion_acc": 0.99875}}
+
+    monkeypatch.setattr("vdd.evaluation.run.evaluate_run", measure)
+    arguments = ["evaluate", tiny_run, "--split", "train", "--step", 3, "--art-dir", "sheets"]
+    status, said, _ = vdd_command(capsys, *arguments)
+    assert status == 0
+    assert asked == [(str(tiny_run), {"split": "train", "step": 3, "art_dir": "sheets"})]
+    assert "motion_acc 0.99875" in said
+    assert f"{tiny_run}/eval/3.json" in said
+
+
 def test_info_of_a_clip(clips, capsys):
     assert "5 frames of 120x90 at 20 frames a second" in vdd_command(capsys, "info", clips[1])[1]
     assert "2 frames of 64x64" in vdd_command(capsys, "info", clips[0])[1]

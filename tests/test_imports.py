@@ -36,9 +36,9 @@ MAY_IMPORT = {
     "models": {"diffusion"},
     "apply": {"diffusion", "models"},
     "data": set(),
-    "evaluation": {"diffusion", "models", "apply", "data"},
     "training": {"diffusion", "models"},
     "runs": {"models", "training"},
+    "evaluation": {"diffusion", "models", "apply", "data", "runs"},
     "summary": {"runs", "training"},
     "cli": {"diffusion", "apply", "data", "evaluation", "runs", "summary"},
     "main": {"data", "evaluation", "training"},
@@ -54,24 +54,28 @@ def imports(name: str) -> Iterator[tuple[str, bool]]:
     assert spec is not None
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text())
-    inner = {
+    later = {
         node
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or is_for_types_only(outer)
+        for node in ast.walk(outer)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node not in inner) for alias in node.names)
+            yield from ((alias.name, node not in later) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relative to itself"
             for alias in node.names:
-                yield f"{node.module}.{alias.name}", node not in inner
+                yield f"{node.module}.{alias.name}", node not in later
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def part(name: str) -> str:
     """`models` for vdd.models.unet; the empty string for vdd itself."""
-    return (name.split(".") + [""])[1]
+    return [*name.split("."), ""][1]
 
 
 def test_every_module_imports():
@@ -147,5 +151,5 @@ def test_every_variant_of_every_config_builds(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_an_unknown_variant_is_told_with_the_known_ones(name):
-    with pytest.raises((UserError, ValueError), match="nonsense.*smoke"):
+    with pytest.raises((UserError, ValueError), match=r"nonsense.*smoke"):
         conftest.load_config(name, "nonsense")

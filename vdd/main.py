@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     connect_processes(os.environ)
     keep_compiled_programs(os.environ)
     if train(config, epath.Path(workdir)):
-        run.evaluate_run(config, epath.Path(workdir))
+        run.evaluate_run(workdir, again=False)
 
 
 def train(config: Any, workdir: epath.Path) -> bool:
@@ -55,7 +55,7 @@ def train(config: Any, workdir: epath.Path) -> bool:
         config.data, "train", batch_size, config.seed, process, processes
     )
     training = step.build(config)
-    hooks = run.hooks(config, workdir)
+    hooks = run.hooks(config)
     outcome = loop.train(config, workdir, iterator, training.init, training.step, hooks=hooks)
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")

@@ -5,7 +5,7 @@ import pytest
 
 from vdd.evaluation.probes import Labelled, ProbeSettings, one_hot, probe_accuracy
 
-QUICK = ProbeSettings(hidden=64, epochs=15, batch_size=64)
+QUICK = ProbeSettings(hidden=64, epochs=10, batch_size=64)
 
 
 def labels(count: int, seed: int) -> np.ndarray:
@@ -13,13 +13,14 @@ def labels(count: int, seed: int) -> np.ndarray:
 
 
 def noise(count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(100 + seed).standard_normal((count, 2, 5)).astype(np.float32)
+    return np.random.default_rng(100 + seed).standard_normal((count, 2, 8)).astype(np.float32)
 
 
 def test_features_that_hold_one_factor_give_it_away_and_no_other():
     y, y_test = labels(2000, 0), labels(1000, 1)
     x, x_test = noise(2000, 0), noise(1000, 1)
-    x[:, 0, 0], x_test[:, 0, 0] = 3 * y[:, 1], 3 * y_test[:, 1]
+    x[:, 1, :6] += 5 * np.eye(6, dtype=np.float32)[y[:, 1]]
+    x_test[:, 1, :6] += 5 * np.eye(6, dtype=np.float32)[y_test[:, 1]]
     groups = np.arange(2000) // 4
     accuracy = probe_accuracy(Labelled(x, y), Labelled(x_test, y_test), groups, 6, QUICK)
     assert accuracy[1] > 0.95

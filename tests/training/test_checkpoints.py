@@ -97,7 +97,9 @@ def test_unfinished_checkpoint_is_removed(tmp_path):
     assert list_steps(tmp_path) == [2]
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [2]
+        checkpoints.save(6, state_at(6), {})
     assert not part.exists()
+    assert list_steps(tmp_path) == [2, 6]
 
 
 @pytest.mark.filterwarnings("ignore:the checkpoint of step")

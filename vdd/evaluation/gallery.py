@@ -62,6 +62,18 @@ def draw(
     ]
 
 
+def matrix(
+    functions: Functions, clips: SpritesArrays, seed: int = 0, batch_size: int = 64
+) -> UInt8[np.ndarray, "h w 3"]:
+    """One frame of the swap matrix, to look at during training; the same clips each time."""
+    cast = _choose(clips, seed)
+    rows, columns = len(cast.content), len(cast.motion)
+    content, motion = np.repeat(cast.content, columns), np.tile(cast.motion, rows)
+    video = _sample(functions, clips, content, motion, seed, batch_size)
+    images = _matrix_images(clips, cast, video.reshape(rows, columns, *video.shape[1:]))
+    return np.asarray(images[len(images) // 2].convert("RGB"))
+
+
 def _choose(clips: SpritesArrays, seed: int) -> _Cast:
     """A driving clip for each motion, and rows of other characters, each in a motion of its own."""
     order = np.random.default_rng(seed)
@@ -110,16 +122,20 @@ def _name(clips: SpritesArrays, row: int) -> str:
     return MOTIONS[clips.motion[row]].replace("_", " ")
 
 
-def _draw_matrix(
-    clips: SpritesArrays, cast: _Cast, swaps: np.ndarray, folder: epath.Path
-) -> list[Picture]:
-    images = pictures.swap_matrix(
+def _matrix_images(clips: SpritesArrays, cast: _Cast, swaps: np.ndarray) -> list[Image.Image]:
+    return pictures.swap_matrix(
         "Swaps: content of the clip on the left, motion of the clip above (framed: real clips)",
         clips.video[cast.content],
         clips.video[cast.motion],
         [_name(clips, row) for row in cast.motion],
         swaps,
     )
+
+
+def _draw_matrix(
+    clips: SpritesArrays, cast: _Cast, swaps: np.ndarray, folder: epath.Path
+) -> list[Picture]:
+    images = _matrix_images(clips, cast, swaps)
     write_png(folder / "swaps.png", images[len(images) // 2])
     write_gif(folder / "swaps.gif", images)
     caption = "Every character in every motion; framed clips are real, all others are made."

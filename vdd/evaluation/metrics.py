@@ -106,7 +106,7 @@ def inception_score(probs: Float[np.ndarray, "n y"]) -> float:
 
 def _entropy(probs: Float[np.ndarray, "*n y"]) -> Float[np.ndarray, "*n"]:
     """Entropy over the last axis, nats, with 0 log 0 = 0."""
-    return -np.sum(probs * np.log(np.where(probs > 0, probs, 1)), axis=-1)
+    return np.asarray(-np.sum(probs * np.log(np.where(probs > 0, probs, 1)), axis=-1))
 
 
 def group_entropies(codes: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "n"]:

@@ -1,7 +1,7 @@
 """Which clip lends its motion to which in the swap protocol."""
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 _ATTEMPTS = 1000
 
@@ -18,24 +18,19 @@ def pair_clips(
       ValueError: no such pairing was found: nearly all clips share a motion or a character.
     """
     order = np.random.default_rng(seed)
+    character = np.unique(attributes, axis=0, return_inverse=True)[1].ravel()
     partner = order.permutation(len(motion))
-
-    def clashes(
-        content: Int[np.ndarray, "m"], other: Int[np.ndarray, "m"]
-    ) -> Bool[np.ndarray, "m"]:
-        same_character = (attributes[content] == attributes[other]).all(-1)
-        return same_character | (motion[content] == motion[other])
-
-    everyone = np.arange(len(motion))
     for _ in range(_ATTEMPTS):
-        clashing = np.flatnonzero(clashes(everyone, partner))
+        clash = (motion == motion[partner]) | (character == character[partner])
+        clashing = np.flatnonzero(clash)
         if not clashing.size:
             return partner
-        # A clash is mended by changing partners with anyone, where that leaves two good pairs.
+        # A clash is mended by changing partners with anyone, where that makes no pair worse.
         for one, other in zip(clashing, order.integers(len(motion), size=clashing.size)):
             pair, changed = np.array([one, other]), partner[[other, one]]
-            if not clashes(pair, changed).any():
-                partner[pair] = changed
+            after = (motion[pair] == motion[changed]) | (character[pair] == character[changed])
+            if after.sum() <= clash[pair].sum():
+                partner[pair], clash[pair] = changed, after
     raise ValueError("found no pairing of clips with unlike characters and motions")
 
 

@@ -1,0 +1,158 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vdd.diffusion import samplers
+from vdd.diffusion.samplers import Sampler
+
+MEAN = np.array([0.7, -1.5])
+COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
+NAMES = list(samplers.SAMPLERS)
+
+
+def ideal(x, sigma):
+    """The ideal denoiser of N(MEAN, COVARIANCE): the mean of the clean data given the noisy."""
+    gain = jnp.asarray(COVARIANCE) @ jnp.linalg.inv(COVARIANCE + sigma**2 * jnp.eye(2))
+    return MEAN[None] + (x - MEAN[None]) @ gain.T
+
+
+def flow(x, start, end):
+    """Exact solution of the probability-flow ODE of N(MEAN, COVARIANCE) from sigma start to end."""
+    variance, axes = np.linalg.eigh(COVARIANCE)
+    shrink = np.sqrt((variance + end**2) / (variance + start**2))
+    return MEAN + (x - MEAN) @ axes @ np.diag(shrink) @ axes.T
+
+
+@pytest.mark.parametrize(("name", "steps"), [("euler", 250), ("heun", 24), ("dpmpp_2m", 32)])
+def test_mean_and_covariance_of_gaussian_data(name, steps):
+    x = samplers.sample(Sampler(name, steps), ideal, jax.random.key(0), (6000, 2))
+    np.testing.assert_allclose(np.mean(x, 0), MEAN, atol=0.05)
+    np.testing.assert_allclose(np.cov(x, rowvar=False), COVARIANCE, atol=0.06)
+
+
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("heun", 2), ("dpmpp_2m", 2)])
+def test_order_of_convergence(name, order):
+    """Twice the steps, half the error or a quarter of it, against the analytic solution."""
+    start = MEAN + 10.0 * np.random.default_rng(0).normal(size=(16, 2))
+
+    def error(steps):
+        levels = samplers.noise_levels(Sampler(name, steps, 0.02, 10.0, 3.0))
+        x = samplers.SAMPLERS[name](ideal, jnp.asarray(start), levels)
+        end = ideal(flow(start, 10.0, 0.02), 0.02)  # the last step is one call of the denoiser
+        return float(jnp.abs(x - end).max())
+
+    with jax.enable_x64(True):
+        ratio = error(64) / error(128)
+    assert 2**order * 0.85 < ratio < 2**order * 1.2
+
+
+@pytest.mark.parametrize("steps", [2, 5, 18])
+def test_noise_levels(steps):
+    """Eq. 5 of the EDM paper."""
+    low, high, rho = 0.01, 60.0, 5.0
+    i = np.arange(steps)
+    expected = (
+        high ** (1 / rho) + i / (steps - 1) * (low ** (1 / rho) - high ** (1 / rho))
+    ) ** rho
+    levels = samplers.noise_levels(Sampler("heun", steps, low, high, rho))
+    np.testing.assert_allclose(levels, np.append(expected, 0.0), rtol=1e-4)
+
+
+def denoiser(x, sigma):
+    """Smooth and nothing like linear."""
+    return np.tanh(x) / (1.0 + sigma) + 0.3 * np.cos(3.0 * x)
+
+
+def traced(x, sigma):
+    return jnp.tanh(x) / (1.0 + sigma) + 0.3 * jnp.cos(3.0 * x)
+
+
+def by_hand(name, x, sigmas):
+    """The samplers as the papers write them, in a plain loop."""
+    t = -np.log(sigmas[:-1])
+    previous = None
+    for i in range(len(sigmas) - 1):
+        now, then = sigmas[i], sigmas[i + 1]
+        estimate = denoiser(x, now)
+        if name == "dpmpp_2m" and then > 0:  # algorithm 2, with alpha = 1 and lambda = -ln sigma
+            h = t[i + 1] - t[i]
+            direction = estimate
+            if previous is not None:
+                r = (t[i] - t[i - 1]) / h
+                direction = (1 + 1 / (2 * r)) * estimate - 1 / (2 * r) * previous
+            x, previous = then / now * x - (np.exp(-h) - 1) * direction, estimate
+            continue
+        slope = (x - estimate) / now
+        ahead = x + (then - now) * slope
+        if name == "heun" and then > 0:  # algorithm 1
+            ahead = x + (then - now) * (slope / 2 + (ahead - denoiser(ahead, then)) / then / 2)
+        x = ahead
+    return x
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("name", NAMES)
+def test_same_as_a_plain_loop(name, steps):
+    sampler = Sampler(name, steps, 0.05, 4.0, 3.0)
+    sigmas = np.asarray(samplers.noise_levels(sampler), np.float64)
+    start = sigmas[0] * np.random.default_rng(0).normal(size=(5, 3))
+    actual = samplers.SAMPLERS[name](traced, jnp.asarray(start), jnp.asarray(sigmas))
+    np.testing.assert_allclose(actual, by_hand(name, start, sigmas), atol=3e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 6])
+@pytest.mark.parametrize("name", NAMES)
+def test_nfe_counts_the_calls(name, steps):
+    calls = []
+
+    def counting(x, sigma):
+        jax.debug.callback(lambda s: calls.append(float(s)), sigma)
+        return x / (1.0 + sigma)
+
+    sampler = Sampler(name, steps)
+    jax.block_until_ready(samplers.sample(sampler, counting, jax.random.key(0), (2, 1)))
+    jax.effects_barrier()
+    assert len(calls) == sampler.nfe
+    assert max(calls) == pytest.approx(80.0)
+    assert min(calls) == pytest.approx(0.002 if steps > 1 else 80.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_finite(name):
+    gradient = jax.grad(
+        lambda scale: samplers.sample(
+            Sampler(name, 3), lambda x, s: scale * x / (1.0 + s), jax.random.key(0), (2, 1)
+        ).sum()
+    )(0.5)
+    assert np.isfinite(gradient)
+    assert gradient != 0.0
+
+
+def test_keys_by_example_make_them_independent_of_the_batch():
+    keys = jax.random.split(jax.random.key(0), 4)
+    batch = samplers.sample(Sampler("heun", 2), ideal, keys, (4, 2))
+    alone = samplers.sample(Sampler("heun", 2), ideal, keys[2:3], (1, 2))
+    np.testing.assert_allclose(batch[2], alone[0], atol=1e-6)
+    assert len(np.unique(np.round(np.asarray(batch[:, 0]), 4))) == 4
+
+
+def test_what_is_drawn_moves_with_its_center():
+    """Around a centre, the noise too: data moved by c are drawn as the data, moved by c."""
+    center = jnp.array([[30.0, -20.0]])
+
+    def moved(x, sigma):
+        return center + ideal(x - center, sigma)
+
+    sampler = Sampler("heun", 4, 0.01, 2.0)
+    plain = samplers.sample(sampler, ideal, jax.random.key(0), (8, 2))
+    around = samplers.sample(sampler, moved, jax.random.key(0), (8, 2), center)
+    np.testing.assert_allclose(around, plain + center, atol=1e-4)
+
+
+def test_wrong_samplers_are_refused():
+    with pytest.raises(ValueError, match="unknown sampler 'ddim'"):
+        Sampler("ddim")
+    with pytest.raises(ValueError, match="at least 1 step"):
+        Sampler("heun", 0)
+    assert hash(Sampler("heun", 3)) == hash(Sampler("heun", 3))

@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import SIZE, random_video
+
+from vdd.models.latents import PixelLatents, to_float
+from vdd.models.unet import depth_to_space, space_to_depth
+
+VIDEO = random_video(3, 4)
+
+
+def test_space_to_depth_folds_blocks_into_channels():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 6, 5))
+    folded = space_to_depth(x, 2)
+    assert folded.shape == (2, 3, 2, 3, 20)
+    for i in range(2):
+        for j in range(3):
+            block = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(2, 3, 20)
+            np.testing.assert_array_equal(folded[:, :, i, j], block)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_depth_to_space_undoes_space_to_depth(size):
+    x = jax.random.normal(jax.random.key(0), (2, 4, 8, 3))
+    np.testing.assert_array_equal(depth_to_space(space_to_depth(x, size), size), x)
+
+
+def test_to_float_spans_minus_one_to_one():
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    x = to_float(jnp.asarray(pixels))
+    assert float(x.min()) == -1.0
+    assert float(x.max()) == 1.0
+    np.testing.assert_array_equal(np.round((np.asarray(x) + 1) * 127.5), pixels)
+    np.testing.assert_array_equal(to_float(x), x)
+
+
+@pytest.mark.parametrize("patch", [1, 4])
+def test_round_trip_and_scale(patch):
+    module = PixelLatents(patch, SIZE)
+    params = {"params": PixelLatents.measure(jnp.asarray(VIDEO))}
+    x = to_float(jnp.asarray(VIDEO))
+    latents = module.apply(params, x, method="encode")
+    assert latents.shape == (3, 4, *module.shape)
+    np.testing.assert_allclose(np.mean(latents, (0, 1)), np.zeros(module.shape), atol=1e-5)
+    assert float(jnp.std(latents)) == pytest.approx(0.5, rel=1e-4)
+    video = module.apply(params, latents, method="decode")
+    assert np.abs(video - x).max() < 1 / 255
+    assert np.abs(module.apply(params, 9.0 * latents, method="decode")).max() <= 1.0
+
+
+def test_mean_and_scale_are_not_trained():
+    module = PixelLatents(4, SIZE)
+    params = PixelLatents.measure(jnp.asarray(VIDEO))
+
+    def f(params):
+        latents = module.apply({"params": params}, to_float(jnp.asarray(VIDEO)), method="encode")
+        video = module.apply({"params": params}, 0.5 * latents, method="decode")
+        return jnp.sum(latents**2) + jnp.sum(video**2)
+
+    for gradient in jax.tree.leaves(jax.grad(f)(params)):
+        assert not gradient.any()
