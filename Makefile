@@ -41,6 +41,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "vdd needs Python 3.11 to 3.13 ($(PYTHON) is not): make PYTHON=python3.12 ..." >&2; exit 2; }
 	@echo "installing the locked requirements in $(VENV): a minute or two"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --prefer-binary -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --prefer-binary --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@

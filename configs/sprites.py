@@ -2,26 +2,30 @@
 
     python -m vdd.main --config=configs/sprites.py --workdir=runs/sprites
 
-Variants, after a colon: `quick` (20 minutes on 2 CPU cores), `full` (a GPU or TPU), `smoke` (one
-minute, for tests) on the built-in art; `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` on the art of
-the public benchmark, whose sheets are found in `--config.data.art_dir`, else in `VDD_SPRITES_ART`.
+Sizes, after a colon: none (2 CPU cores, hours), `quick` (2 CPU cores, 20 minutes), `full` (a GPU or
+TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the
+art of the public benchmark, with its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
+`paper` and `lpc_paper` leave out the coarse head, which is ours and not the paper's.
 """
 
 import ml_collections
 from ml_collections import config_dict
 
+SIZES = ("base", "quick", "full", "smoke", "paper")
 
-def get_config(variant: str = "quick") -> ml_collections.ConfigDict:
-    art, _, size = variant.rpartition("_") if "_" in variant else ("", "", variant)
-    if variant in ("", "lpc"):
-        art, size = variant, "quick"
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    words = variant.split("_") if variant else []
+    art = words.pop(0) if words[:1] == ["lpc"] else "builtin"
+    size = "_".join(words) or "base"
+    if size not in SIZES:
+        raise ValueError(f"no variant {variant!r}: [lpc_]SIZE with SIZE one of {', '.join(SIZES)}")
     config = ml_collections.ConfigDict()
     config.seed = 0
-
     config.data = dict(
-        source="in_memory", dataset="sprites", art=art or "builtin",
-        art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str), augment="none",
-    )
+        source="tfdata", dataset="sprites", art=art, augment="none",
+        art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),
+    )  # fmt: skip
     config.model = dict(
         dtype="float32", content_dim=32, sigma_data=0.1,
         latents=dict(patch=4, size=(64, 64, 3)),
@@ -31,29 +35,56 @@ def get_config(variant: str = "quick") -> ml_collections.ConfigDict:
         coarse=dict(width=1024, num_layers=2),
         denoiser=dict(channels=(32, 64, 128), num_blocks=1, embedding=256, num_heads=4,
                       attention_levels=(1, 2), content_map=4, temporal=False),
-    )
+    )  # fmt: skip
     config.objective = dict(
-        split="halves", coarse_frames=2, denoised_frames=1,
+        split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.5,
         denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
         null_content=0.1, sigma_mean=-2.0, sigma_std=1.4,
-        target_bits_per_frame=7.0, target_bits_per_clip=20.0, rate_weight=0.04,
-    )
+        target_bits_per_frame=8.0, target_bits_per_clip=60.0, rate_weight=0.04,
+    )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
         motion_speed=1e-4, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
-    )
+    )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
         clip_norm=1.0,
-    )
+    )  # fmt: skip
     config.train = dict(
-        batch_size=32, num_steps=2000, accumulate=1, ema_decay=0.995,
-        log_every=20, checkpoint_every=500, eval_every=500, sample_every=500,
-        keep=2, mesh=dict(data=-1, fsdp=1),
-    )
+        batch_size=32, num_steps=20000, accumulate=1, ema_decay=0.995,
+        log_every=20, checkpoint_every=500, eval_every=1000, sample_every=1000,
+        keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
+    )  # fmt: skip
     config.eval = dict(
-        quick_pairs=256,
-        sampler=dict(name="heun", steps=3, sigma_min=0.01, sigma_max=5.0, rho=7.0),
-        split="test", batch_size=64, seed=0,
-    )
+        split="test", num_clips=0, quick_pairs=256, batch_size=64, seed=0,
+        sampler=dict(name="heun", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
+    )  # fmt: skip
+    if size == "quick":
+        config.train.num_steps = 1800
+        config.train.eval_every = config.train.sample_every = 600
+    if size == "paper":
+        config.model.coarse.width = 0
+        config.model.sigma_data = 0.5
+        config.objective.update(sigma_mean=0.5, denoised_share=1.0, coarse_frames=1)
+        config.eval.sampler.update(steps=8, sigma_max=20.0)
+    if size == "full":
+        config.model.dtype = "bfloat16"
+        config.model.encoder.update(
+            stem=(96, 192), width=512, num_layers=12, num_heads=8, mlp_dim=2048
+        )
+        config.model.coarse.width = 2048
+        config.model.denoiser.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
+        config.objective.update(coarse_frames=4, denoised_frames=4, denoised_share=1.0)
+        config.optimizer.learning_rate = 3e-4
+        config.train.update(
+            batch_size=256, num_steps=60000, ema_decay=0.9995, checkpoint_every=2000
+        )
+        config.eval.update(batch_size=512)
+    if size == "smoke":
+        config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
+        config.model.coarse.width = 64
+        config.model.denoiser.update(channels=(8, 16, 16), embedding=32, num_heads=2)
+        config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
+        config.train.update(eval_every=20, sample_every=20)
+        config.eval.update(num_clips=32, quick_pairs=8, batch_size=16)
     return config

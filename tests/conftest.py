@@ -9,9 +9,10 @@ from types import ModuleType
 import jax
 import numpy as np
 import pytest
-from beartype import BeartypeConf, beartype
+from beartype import BeartypeConf, BeartypeHintOverrides, beartype
 from beartype.roar import BeartypeDecorHintPep3119Exception
 from etils import epath
+from jax.typing import DTypeLike
 from jaxtyping import install_import_hook
 from ml_collections import ConfigDict
 
@@ -28,7 +29,10 @@ for _name, _value in _JAX.items():
         jax.config.update(_name, _value)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-_BEARTYPE = BeartypeConf(is_pep484_tower=True)  # an int will do where a float is asked for
+# An int will do where a float is asked for, and jnp.float32 where a dtype is.
+_BEARTYPE = BeartypeConf(
+    is_pep484_tower=True, hint_overrides=BeartypeHintOverrides({np.dtype: DTypeLike})
+)
 
 
 def check_types(function):

@@ -21,7 +21,7 @@ def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config("quick")
+    config = module.get_config()
     config.model.content_dim = 4
     config.model.latents.size = SIZE
     config.model.encoder.update(stem=(8,), width=16, num_layers=1, num_heads=2, mlp_dim=16)

@@ -4,7 +4,7 @@
 batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
@@ -37,9 +37,7 @@ def quantize(model: Disentangler, params: dict, motion: Float[Array, "b t m"]) -
     return _apply(model, params, "quantize", motion)
 
 
-def lookup(
-    model: Disentangler, params: dict, codes: Int[Array, "b t n"]
-) -> Float[Array, "b t m"]:
+def lookup(model: Disentangler, params: dict, codes: Int[Array, "b t n"]) -> Float[Array, "b t m"]:
     """The quantised motion that codes stand for: `lookup(quantize(m).codes)` is its `quantized`."""
     return _apply(model, params, "lookup", codes)
 
@@ -58,7 +56,7 @@ def denoise(
     content: Float[Array, "b k d"],
     motion: Float[Array, "b t m"],
 ) -> Float[Array, "b t h w c"]:
-    """Clean latents estimated from latents with noise of level `sigma` on each frame (EDM, eq. 7)."""
+    """Clean latents from latents with noise of level `sigma` on each frame (EDM, eq. 7)."""
     motion = quantize(model, params, motion).quantized
     mean_frame = _apply(model, params, "mean_frame", content, motion)
     return _apply(model, params, "denoise", noisy, sigma, content, motion, mean_frame)
@@ -98,7 +96,9 @@ def sample(
         return _apply(model, params, "denoise", noisy, level, content, motion, mean_frame)
 
     shape = (*motion.shape[:2], *model.latents.shape)
-    return _apply(model, params, "to_video", samplers.sample(sampler, estimate, rng, shape))
+    center = 0.0 if mean_frame is None else mean_frame
+    latents = samplers.sample(sampler, estimate, rng, shape, center)
+    return _apply(model, params, "to_video", latents)
 
 
 def transfer(
@@ -115,7 +115,7 @@ def transfer(
     return sample(model, params, rng, content, motion, sampler)
 
 
-def _apply(model: Disentangler, params: dict, method: str, *args):
+def _apply(model: Disentangler, params: dict, method: str, *args) -> Any:
     return model.apply({"params": params}, *args, method=method)
 
 

@@ -148,10 +148,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
+    """The parser of the whole command line."""
+    root = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
     version = importlib.metadata.version("vdd")
-    parser.add_argument("--version", action="version", version=f"vdd {version}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    root.add_argument("--version", action="version", version=f"vdd {version}")
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
 
     transfer = _command(
         commands, "transfer", _transfer, "show one clip's content in another's motion"
@@ -162,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     transfer.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
     transfer.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
     transfer.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
-    transfer.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the noise (0)")
+    transfer.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     transfer.add_argument("--fps", type=_rate, metavar="F", help="the motion clip's, else 8")
 
     evaluate = _command(commands, "evaluate", _evaluate, "measure a run; write eval/ and report.md")
@@ -172,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
 
     info = _command(commands, "info", _info, "what a run or a clip holds")
     info.add_argument("path", metavar="RUN|CLIP")
-    return parser
+    return root
 
 
 def _command(
@@ -191,7 +192,7 @@ def _command(
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN", help="whose model to use")
-    parser.add_argument("--step", type=_seed, metavar="N", help="which checkpoint (the latest)")
+    parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
 
 
 def _count(text: str) -> int:
@@ -200,7 +201,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _seed(text: str) -> int:
+def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^32 - 1")
     return int(text)

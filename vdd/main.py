@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     connect_processes(os.environ)
     keep_compiled_programs(os.environ)
     if train(config, epath.Path(workdir)):
-        run.evaluate_run(workdir, again=False)
+        evaluate(epath.Path(workdir))
 
 
 def train(config: Any, workdir: epath.Path) -> bool:
@@ -60,6 +60,16 @@ def train(config: Any, workdir: epath.Path) -> bool:
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
     return outcome.step >= config.train.num_steps
+
+
+def evaluate(workdir: epath.Path) -> None:
+    """Evaluate the latest checkpoint, unless its report is there."""
+    report = workdir / "eval" / f"{checkpoints.list_steps(workdir)[-1]}.json"
+    if report.exists():
+        say(f"{report} is there already")
+    else:
+        run.evaluate_run(workdir)
+        say(f"wrote {report} and {workdir / 'report.md'}")
 
 
 def connect_processes(env: Mapping[str, str]) -> None:
@@ -111,12 +121,13 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
         given = _CONFIG.present
-        file = config_flags.get_config_filename(flags.FLAGS["config"]) if given else None
+        file = config_flags.get_config_filename(flags.FLAGS["config"]) if given else ""
     except (AttributeError, KeyError) as error:  # its text comes quoted twice
         text = str(error.args[0]).strip("'\"").replace("\\n", ": ").replace("\\'", "")
         fail(f"unknown config key {text}")
     except Exception as error:
         fail((str(error).strip().splitlines() or [type(error).__name__])[-1])
+    file = file.partition(":")[0]
     if file and not epath.Path(file).exists():
         fail(f"no config file {file}")
     return rest

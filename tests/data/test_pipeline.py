@@ -1,10 +1,11 @@
 """Every source: exact resume, epochs, the share of each process, ordered passes, clear errors."""
 
+import functools
 import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ def _few_characters() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(benchmark.SPLITS, "train", slice(0, 5))
         patch.setitem(benchmark.SPLITS, "test", slice(5, 8))
+        patch.setattr(sprites, "load_arrays", functools.cache(sprites.load_arrays))
         yield
 
 
@@ -58,7 +60,7 @@ def clip_ids(batch) -> list[int]:
     return (batch["motion"] * 10_000 + batch["attributes"] @ [1000, 100, 10, 1]).tolist()
 
 
-def assert_same(actual: list, expected: list):
+def assert_same(actual: Sequence, expected: Sequence):
     assert len(actual) == len(expected)
     for one, other in zip(actual, expected):
         assert one.keys() == other.keys() == {"video", "mask", "motion", "attributes"}
@@ -66,13 +68,13 @@ def assert_same(actual: list, expected: list):
             np.testing.assert_array_equal(one[key], other[key])
 
 
-def joined(parts: list) -> dict:
+def joined(parts: Sequence) -> dict:
     """The global batch of the batches that the processes hold."""
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def test_a_batch_is_as_agreed(of_source, config):
-    batch = next(pipeline.load_source(of_source, "train", 8, seed=0))
+    batch: dict = {**next(pipeline.load_source(of_source, "train", 8, seed=0))}
     assert {key: (value.shape, str(value.dtype)) for key, value in batch.items()} == {
         "video": ((8, 8, 64, 64, 3), "uint8"),
         "mask": ((8,), "bool"),
@@ -161,7 +163,9 @@ def test_in_memory_and_grain_give_the_same_batches(config):
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_pass_is_in_order_and_filled_up(of_source, config, count: int):
     """27 clips in batches of 8: the last batch has 3, and with 4 processes some have none."""
-    passes = [list(pipeline.load_pass(of_source, "test", 8, index, count)) for index in range(count)]
+    passes = [
+        list(pipeline.load_pass(of_source, "test", 8, index, count)) for index in range(count)
+    ]
     whole = [joined(parts) for parts in zip(*passes, strict=True)]
     assert [len(batch["mask"]) for batch in whole] == [8] * 4
     arrays = sprites.load_arrays("lpc", "test", config.art_dir)._asdict()
@@ -206,13 +210,20 @@ def test_without_tensorflow_tfdata_names_the_way_out(config, monkeypatch):
 
 WITHOUT_TENSORFLOW = """
 import sys
-sys.modules["tensorflow"] = None
+
+class NoTensorFlow:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+sys.meta_path.insert(0, NoTensorFlow)
 from ml_collections import ConfigDict
 from vdd.data import pipeline
 from vdd.data.sprites import benchmark
 benchmark.SPLITS["train"] = slice(0, 5)
 config = ConfigDict({config})
 next(pipeline.load_source(config, "train", 8, seed=0))
+assert "tensorflow" not in sys.modules
 assert {tfds} == ("tensorflow_datasets" in sys.modules)
 """
 

@@ -52,9 +52,7 @@ def test_noise_levels(steps):
     """Eq. 5 of the EDM paper."""
     low, high, rho = 0.01, 60.0, 5.0
     i = np.arange(steps)
-    expected = (
-        high ** (1 / rho) + i / (steps - 1) * (low ** (1 / rho) - high ** (1 / rho))
-    ) ** rho
+    expected = (high ** (1 / rho) + i / (steps - 1) * (low ** (1 / rho) - high ** (1 / rho))) ** rho
     levels = samplers.noise_levels(Sampler("heun", steps, low, high, rho))
     np.testing.assert_allclose(levels, np.append(expected, 0.0), rtol=1e-4)
 

@@ -43,13 +43,13 @@ class World(NamedTuple):
 
         def encode(video) -> Encoded:
             rows = self.find(video)
-            content = np.column_stack([attributes[rows], motion[rows]])[:, None].astype(np.float32)
+            content = np.column_stack([attributes[rows], np.eye(9)[motion[rows]]])[:, None]
             codes = np.tile(motion[rows, None, None], (1, video.shape[1], 1))
-            return Encoded(content, codes.astype(np.float32), codes, np.full(len(rows), 10.0))
+            return Encoded(content, codes.astype(float), codes, np.full(len(rows), 10.0))
 
         def sample(keys, content, driving):
             assert len(keys) == len(content) == len(driving)
-            who, own = content[:, 0, :4], content[:, 0, 4]
+            who, own = content[:, 0, :4], content[:, 0, 4:].argmax(1)
             wanted = driving[:, 0, 0] if heeds_motion else own
             match = (attributes[None] == who[:, None]).all(-1) & (motion == wanted[:, None])
             return self.clips.video[match.argmax(1)]

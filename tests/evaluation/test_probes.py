@@ -5,7 +5,7 @@ import pytest
 
 from vdd.evaluation.probes import Labelled, ProbeSettings, one_hot, probe_accuracy
 
-QUICK = ProbeSettings(hidden=64, epochs=10, batch_size=64)
+QUICK = ProbeSettings(hidden=64, batch_size=64, checks=10)
 
 
 def labels(count: int, seed: int) -> np.ndarray:

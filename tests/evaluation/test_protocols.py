@@ -2,6 +2,8 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import World, random_clips
@@ -100,8 +102,6 @@ def test_leaks_are_found_where_they_are():
 
 def noisy_model(world: World) -> Functions:
     """Whether a sample heeds content or motion is decided by its random key."""
-    import jax
-
     right, wrong = world.model(), world.model(heeds_motion=False)
 
     def sample(keys, content, motion):
@@ -145,8 +145,8 @@ def test_quick_figures_are_of_the_same_swaps(world):
 def test_pixels_round_trip():
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16, 1).repeat(3, -1)
     video = pixels / np.float32(127.5) - 1
-    np.testing.assert_array_equal(inference.to_uint8(video), pixels)
-    assert inference.to_uint8(np.full((1, 1, 1, 1, 3), 1.3, np.float32)).max() == 255
+    np.testing.assert_array_equal(inference.to_uint8(jnp.asarray(video)), pixels)
+    assert inference.to_uint8(jnp.full((1, 1, 1, 1, 3), 1.3)).max() == 255
 
 
 def test_pictures_show_the_swaps(world, tmp_path):

@@ -100,9 +100,9 @@ def test_the_rate_loss_pulls_the_entropy_to_its_target(target):
 
     @jax.jit
     def descend(logits, _):
-        gradient = jax.grad(
-            lambda x: bitrate.motion_rate_loss(bits(x), target, 0.04, prices)
-        )(logits)
+        gradient = jax.grad(lambda x: bitrate.motion_rate_loss(bits(x), target, 0.04, prices))(
+            logits
+        )
         return logits - 200.0 * gradient, None
 
     before, after = bits(logits), bits(jax.lax.scan(descend, logits, length=200)[0])

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ WORDS = jax.random.normal(jax.random.key(0), (GROUPS, CODES, DIM))
 MOTION = 3.0 * jax.random.normal(jax.random.key(1), (3, 5, GROUPS * DIM))
 
 
+@functools.partial(jax.jit, static_argnames="module")
 def quantize(motion, rng=None, words=WORDS, module=STRAIGHT):
     return module.apply({"params": {"codebook": {"codewords": words}}}, motion, rng)
 
@@ -36,9 +39,7 @@ def reference():
 
     def run(motion):
         vectors = torch.tensor(np.asarray(split(motion)), requires_grad=True)
-        found = [
-            g(vectors[..., n, :], freeze_codebook=True) for n, g in enumerate(groups)
-        ]
+        found = [g(vectors[..., n, :], freeze_codebook=True) for n, g in enumerate(groups)]
         quantized, codes, losses = zip(*found, strict=True)
         loss = torch.stack(losses).mean()  # ours is the mean over groups too
         loss.backward()
@@ -106,9 +107,9 @@ def test_straight_through_gradient_is_identity_on_the_normalised_vectors():
 
 def test_codebook_loss_moves_codewords_and_commitment_loss_vectors():
     def gradients(loss):
-        return jax.grad(
-            lambda m, w: loss(quantize(m, words=w)).mean(), argnums=(0, 1)
-        )(MOTION, WORDS)
+        return jax.grad(lambda m, w: loss(quantize(m, words=w)).mean(), argnums=(0, 1))(
+            MOTION, WORDS
+        )
 
     by_motion, by_words = gradients(q.codebook_loss)
     assert not by_motion.any()
@@ -166,10 +167,9 @@ def test_gradients_are_finite_where_vectors_sit_on_codewords():
         assert np.isfinite(gradient).all()
 
 
-def revive(usage, threshold=0.1, rate=1.0, seed=0):
-    return q.revive_dead_codes(
-        jax.random.key(seed), WORDS, usage, split(MOTION), threshold, rate
-    )
+def revive(usage, threshold=0.1, rate=1.0):
+    key = jax.random.key(0)
+    return q.revive_dead_codes(key, WORDS, usage, split(MOTION), threshold, rate)
 
 
 def test_dead_codewords_move_onto_vectors_of_their_group():
@@ -193,8 +193,10 @@ def test_a_share_at_the_threshold_is_alive_and_rate_0_never_revives():
 
 
 def test_dead_codewords_are_revived_at_the_rate():
-    moved = np.mean([
-        np.any(revive(jnp.zeros((GROUPS, CODES)), rate=0.25, seed=i)[0] != WORDS, axis=-1)
-        for i in range(60)
-    ])  # fmt: skip
+    keys = jax.random.split(jax.random.key(0), 60)
+    dead = jnp.zeros((GROUPS, CODES))
+    books, _ = jax.vmap(
+        lambda key: q.revive_dead_codes(key, WORDS, dead, split(MOTION), 0.1, 0.25)
+    )(keys)
+    moved = np.mean(np.any(books != WORDS[None], axis=-1))
     assert 0.19 < moved < 0.31

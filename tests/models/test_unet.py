@@ -15,12 +15,14 @@ MOTION = jax.random.normal(jax.random.key(3), (2, 3, 7))
 INPUTS = (NOISY, NOISE, CONTENT, MOTION)
 
 
-def unet(**changes):
-    fields = dict(
-        channels=(8, 16), num_blocks=1, embedding=16, attention_levels=(1,), num_heads=2,
-        content_map=2,
-    )  # fmt: skip
-    return UNet(**{**fields, **changes})
+def unet(**changes) -> UNet:
+    network = UNet((8, 16), 1, 16, attention_levels=(1,), num_heads=2, content_map=2)
+    return network.copy(**changes)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def run(network, params, *inputs):
+    return network.apply({"params": params}, *inputs)
 
 
 @functools.cache
@@ -34,29 +36,29 @@ def gradients_of(network):
 
     @jax.jit
     def gradients(params):
-        return jax.grad(
-            lambda inputs: network.apply({"params": params}, *inputs)[0, 1].sum()
-        )(INPUTS)
+        return jax.grad(lambda inputs: network.apply({"params": params}, *inputs)[0, 1].sum())(
+            INPUTS
+        )
 
     return gradients(params_of(network))
 
 
 def test_output_is_zero_at_the_start():
     network = unet(temporal=True)
-    out, variables = network.init_with_output(jax.random.key(0), *INPUTS)
+    out, variables = jax.jit(network.init_with_output)(jax.random.key(0), *INPUTS)
     assert out.shape == NOISY.shape
     assert out.dtype == jnp.float32
     assert not out.any()
-    assert network.apply({"params": perturbed(variables["params"])}, *INPUTS).any()
+    assert run(network, perturbed(variables["params"]), *INPUTS).any()
 
 
 @pytest.mark.parametrize(
     ("changes", "heard"),
     [
-        (dict(attention_levels=(), content_map=2), True),
-        (dict(attention_levels=(1,), content_map=0), True),
-        (dict(attention_levels=(0, 1), content_map=0), True),
-        (dict(attention_levels=(), content_map=0), False),
+        ({"attention_levels": (), "content_map": 2}, True),
+        ({"attention_levels": (1,), "content_map": 0}, True),
+        ({"attention_levels": (0, 1), "content_map": 0}, True),
+        ({"attention_levels": (), "content_map": 0}, False),
     ],
 )
 def test_content_is_heard_by_map_or_by_attention(changes, heard):
@@ -84,12 +86,13 @@ def test_temporal_attention_joins_the_frames_of_a_clip(levels):
 def test_temporal_attention_starts_as_the_network_without():
     params = params_of(unet(temporal=True))
     for name in [n for n in params if n.endswith("_time")]:
-        params = {**params, name: {**params[name], "out": jax.tree.map(jnp.zeros_like, params[name]["out"])}}
+        silent = jax.tree.map(jnp.zeros_like, params[name]["out"])
+        params = {**params, name: {**params[name], "out": silent}}
     without = {name: value for name, value in params.items() if not name.endswith("_time")}
     assert len(without) < len(params)
     np.testing.assert_allclose(
-        unet(temporal=True).apply({"params": params}, *INPUTS),
-        unet().apply({"params": without}, *INPUTS),
+        run(unet(temporal=True), params, *INPUTS),
+        run(unet(), without, *INPUTS),
         atol=1e-5,
     )
 
@@ -97,26 +100,25 @@ def test_temporal_attention_starts_as_the_network_without():
 def test_temporal_attention_knows_the_order_of_frames():
     network = unet(temporal=True)
     order = np.array([1, 2, 0])
-    plain = network.apply({"params": params_of(network)}, *INPUTS)
-    shuffled = network.apply(
-        {"params": params_of(network)}, NOISY[:, order], NOISE[:, order], CONTENT, MOTION[:, order]
-    )
+    plain = run(network, params_of(network), *INPUTS)
+    moved = (NOISY[:, order], NOISE[:, order], CONTENT, MOTION[:, order])
+    shuffled = run(network, params_of(network), *moved)
     assert np.abs(shuffled - plain[:, order]).max() > 1e-3
 
 
 def test_hint_is_seen():
     network = unet()
     params = perturbed(jax.eval_shape(network.init, jax.random.key(0), *INPUTS, NOISY)["params"])
-    gradient = jax.grad(
-        lambda hint: network.apply({"params": params}, *INPUTS, hint)[0, 1].sum()
-    )(NOISY)
+    seen = jax.grad(lambda hint: run(network, params, *INPUTS, hint)[0, 1].sum())
+    gradient = seen(NOISY)
     assert np.any(gradient[0, 1])
     assert not np.any(gradient[0, ::2])
 
 
 def test_three_levels_two_blocks_and_bf16():
     network = unet(channels=(8, 8, 16), num_blocks=2, dtype=jnp.bfloat16)
-    out = network.apply({"params": params_of(network)}, *INPUTS)
-    full = unet(channels=(8, 8, 16), num_blocks=2).apply({"params": params_of(network)}, *INPUTS)
+    params = params_of(network)
+    out = run(network, params, *INPUTS)
+    full = run(network.copy(dtype=jnp.float32), params, *INPUTS)
     assert out.dtype == jnp.float32
     assert np.corrcoef(np.ravel(out), np.ravel(full))[0, 1] > 0.99

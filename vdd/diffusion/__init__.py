@@ -1,0 +1,1 @@
+"""Diffusion: the EDM equations and the samplers; no networks."""

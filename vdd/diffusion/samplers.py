@@ -41,12 +41,17 @@ class Sampler:
 
 
 def sample(
-    sampler: Sampler, denoise: Denoise, rng: PRNGKeyArray, shape: tuple[int, ...]
+    sampler: Sampler,
+    denoise: Denoise,
+    rng: PRNGKeyArray,
+    shape: tuple[int, ...],
+    center: Float[Array, "..."] | float = 0.0,
 ) -> Float[Array, "..."]:
     """Draw data of the given shape, beginning at noise of standard deviation `sigma_max`.
 
-    `rng` is one key, or a key for each example [b], with which an example does not depend on its
-    batch.
+    The noise lies around `center`, the mean of the data as far as it is known; where `sigma_max` is
+    far above the data's deviation from it, that hardly matters. `rng` is one key, or a key for each
+    example [b], with which an example does not depend on its batch.
     """
     sigmas = noise_levels(sampler)
     noise = (
@@ -54,7 +59,7 @@ def sample(
         if rng.ndim
         else jax.random.normal(rng, shape)
     )
-    return SAMPLERS[sampler.name](denoise, sigmas[0] * noise, sigmas)
+    return SAMPLERS[sampler.name](denoise, center + sigmas[0] * noise, sigmas)
 
 
 def noise_levels(sampler: Sampler) -> Float[Array, "s"]:

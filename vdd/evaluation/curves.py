@@ -60,10 +60,10 @@ def plot_curves(records: Records) -> Figure | None:
         return None
     rows = -(-len(panels) // _COLUMNS)
     figure = Figure(figsize=(11, 2.9 * rows), layout="constrained")
-    axes = figure.subplots(rows, _COLUMNS, squeeze=False).flat
+    axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
     for axis, (title, unit, shown) in zip(axes, panels):
         _plot_panel(axis, records, title, unit, shown)
-    for axis in list(axes)[len(panels) :]:
+    for axis in axes[len(panels) :]:
         axis.set_axis_off()
     return figure
 

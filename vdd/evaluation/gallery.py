@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
@@ -79,8 +79,8 @@ def _choose(clips: SpritesArrays, seed: int) -> _Cast:
     order = np.random.default_rng(seed)
     place = {tuple(row): i for i, row in enumerate(np.unique(clips.attributes, axis=0).tolist())}
     character = np.array([place[tuple(row)] for row in clips.attributes.tolist()])
-    names = order.permutation(len(place))
-    motions = order.permutation(np.unique(clips.motion))
+    names = order.permutation(len(place)).tolist()
+    motions = order.permutation(np.unique(clips.motion)).tolist()
 
     def find(name: int, label: int) -> int:
         """A clip of that character in that motion, or at least in that motion."""
@@ -118,7 +118,7 @@ def _sample(
     return np.concatenate(parts)
 
 
-def _name(clips: SpritesArrays, row: int) -> str:
+def _name(clips: SpritesArrays, row: Any) -> str:
     return MOTIONS[clips.motion[row]].replace("_", " ")
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
@@ -72,7 +72,7 @@ def to_uint8(video: Float[Array, "b t h w c"]) -> UInt8[Array, "b t h w c"]:
     return jnp.clip(jnp.round((video + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
-def clip_keys(seed: int, stream: int, clips: Int[np.ndarray, "b"]) -> PRNGKeyArray:
+def clip_keys(seed: int, stream: int, clips: Int[np.ndarray, "b"]) -> Key[Array, "b"]:
     """A random key for each clip, by its number: a sample does not depend on its batch."""
     key = jax.random.fold_in(jax.random.key(seed), stream)
     return jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(clips))

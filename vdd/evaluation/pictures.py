@@ -20,7 +20,6 @@ _LABEL_SIZE = 15
 _TITLE_SIZE = 21
 
 Clip = UInt8[np.ndarray, "t h w 3"]
-Clips = UInt8[np.ndarray, "n t h w 3"]
 
 
 def contact_sheet(
@@ -54,8 +53,8 @@ def contact_sheet(
 
 def swap_matrix(
     title: str,
-    content: Clips,
-    motion: Clips,
+    content: UInt8[np.ndarray, "r t h w 3"],
+    motion: UInt8[np.ndarray, "n t h w 3"],
     names: Sequence[str],
     swaps: UInt8[np.ndarray, "r n t h w 3"],
     scale: int = 2,

@@ -22,11 +22,12 @@ class ProbeSettings:
     """Size and training of a probe: an MLP with one hidden layer."""
 
     hidden: int = 256
-    epochs: int = 30
     batch_size: int = 256
+    checks: int = 30  # on the held-out examples
+    steps_per_check: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    held_out: float = 0.1  # share of the train groups that choose the epoch
+    held_out: float = 0.1  # share of the train groups that choose among the checks
     seed: int = 0
 
 
@@ -59,8 +60,8 @@ def probe_accuracy(
 ) -> Float[np.ndarray, "f"]:
     """Test accuracy of a probe from features to each of f factors, all of `num_classes` classes.
 
-    Each factor is tested after the epoch that was best for it on train examples that were held out;
-    test labels choose nothing.
+    Each factor is tested where training was best for it on train examples that were held out; test
+    labels choose nothing.
 
     Args:
       train: what the probe learns from.
@@ -77,13 +78,12 @@ def probe_accuracy(
     num_factors = fit_y.shape[1]
     params = _init(settings, fit_x.shape[1], num_factors, num_classes)
     opt_state = _optimizer(settings).init(params)
-    batch_size = min(settings.batch_size, len(fit_y))
+    size = (settings.steps_per_check, settings.batch_size)
 
     best, chosen = np.full(num_factors, -np.inf), np.zeros(num_factors)
-    for _ in range(settings.epochs):
-        rows = order.permutation(len(fit_y))[: len(fit_y) // batch_size * batch_size]
-        rows = rows.reshape(-1, batch_size)
-        params, opt_state = _epoch(settings, params, opt_state, fit_x, jnp.asarray(fit_y), rows)
+    for _ in range(settings.checks):
+        rows = order.integers(len(fit_y), size=size)
+        params, opt_state = _fit(settings, params, opt_state, fit_x, jnp.asarray(fit_y), rows)
         held_accuracy, test_accuracy = (
             correct(np.asarray(_logits(params, x)).argmax(-1), y).mean(0)
             for x, y in ((held_x, train.labels[held]), (test_x, test.labels))
@@ -137,7 +137,7 @@ def _optimizer(settings: ProbeSettings) -> optax.GradientTransformation:
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
-def _epoch(
+def _fit(
     settings: ProbeSettings,
     params: Params,
     opt_state: optax.OptState,
@@ -145,7 +145,7 @@ def _epoch(
     y: Int[Array, "n f"],
     rows: Int[Array, "steps batch"],
 ) -> tuple[Params, optax.OptState]:
-    """One pass over the train examples, in the order of `rows`."""
+    """Some steps of training, each on a batch of `rows`."""
 
     def loss(params: Params, batch: Int[Array, "batch"]) -> Float[Array, ""]:
         logits = _logits(params, x[batch])

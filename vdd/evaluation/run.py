@@ -53,8 +53,9 @@ def evaluate_run(
     art, art_dir = config.data.art, art_dir or config.data.art_dir
     sampler = Sampler(**config.eval.sampler)
     functions = functions_of(run.model, run.params, sampler)
-    train = sprites_data.load_arrays(art, "train", art_dir)
-    clips = train if split == "train" else sprites_data.load_arrays(art, split, art_dir)
+    train = _some(sprites_data.load_arrays(art, "train", art_dir), config.eval.num_clips)
+    test = _some(sprites_data.load_arrays(art, "test", art_dir), config.eval.num_clips)
+    clips = {"train": train, "test": test}[split]
     figures = sprites.evaluate(
         functions,
         train,
@@ -73,6 +74,14 @@ def evaluate_run(
         pictures = gallery.draw(functions, clips, workdir / report.PICTURES, config.eval.seed)
         report.write_page(workdir, figures, pictures, _describe(run))
     return figures
+
+
+def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.SpritesArrays:
+    """`count` clips spread over the split, all where `count` is 0; only `smoke` asks for less."""
+    if not count:
+        return arrays
+    rows = np.random.default_rng(0).permutation(len(arrays.motion))[:count]
+    return sprites_data.SpritesArrays(*(part[rows] for part in arrays))
 
 
 def hooks(config: Any) -> list[Hook]:

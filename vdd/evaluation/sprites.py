@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.data.sprites import SpritesArrays
 from vdd.diffusion.samplers import Sampler
@@ -149,7 +149,7 @@ def quick_evaluate(
 class Samples(NamedTuple):
     """What m samples are drawn from: a random key, the content and the motion of each."""
 
-    keys: PRNGKeyArray
+    keys: Key[Array, "m"]
     content: Float[Array | np.ndarray, "m k d"]
     motion: Float[Array | np.ndarray, "m t x"]
 

@@ -5,7 +5,7 @@ A clip of latents z [b t h w c] is read by one encoder into content [b k d], onc
 denoiser sees both, and nothing else, beside the noisy frames.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -49,6 +49,7 @@ class Disentangler(nn.Module):
     sigma_data: float  # standard deviation of what is diffused: latents, or their residual
 
     def setup(self):
+        """Heads that turn the encoder's outputs into a posterior and into groups of vectors."""
         self.content_head = nn.Dense(2 * self.content_dim)
         book = self.quantizer.codebook
         self.motion_head = nn.Dense(book.num_groups * book.code_dim, use_bias=False)
@@ -56,7 +57,7 @@ class Disentangler(nn.Module):
     @classmethod
     def from_config(cls, config) -> "Disentangler":
         """Build from `config.model`; its keys are the fields of the modules they name."""
-        config = {
+        config: dict[str, Any] = {
             k: dict(v) if hasattr(v, "items") else v for k, v in config.items()
         }
         dtype = jnp.dtype(config.pop("dtype"))

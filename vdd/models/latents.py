@@ -27,6 +27,7 @@ class PixelLatents(nn.Module):
     size: tuple[int, int, int]  # h w c of the video
 
     def setup(self):
+        """The measured mean frame [h w c] and standard deviation."""
         self.mean = self.param("mean", nn.initializers.zeros, self.size)
         self.std = self.param("std", nn.initializers.ones, ())
 

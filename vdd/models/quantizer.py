@@ -37,6 +37,7 @@ class Codebook(nn.Module):
     code_dim: int
 
     def setup(self):
+        """The codewords [n k g], before they are normalised."""
         shape = (self.num_groups, self.num_codes, self.code_dim)
         self.codewords = self.param("codewords", nn.initializers.normal(1.0), shape)
 

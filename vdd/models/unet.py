@@ -41,7 +41,7 @@ class UNet(nn.Module):
 
     `attention_levels` are the levels at which the content tokens are attended to; `content_map`
     is the number of channels of the content map beside the input (0: none); `temporal` adds
-    attention along time at those levels below the first.
+    attention along time at every level below the first.
     """
 
     channels: tuple[int, ...]
@@ -81,8 +81,10 @@ class UNet(nn.Module):
             if level in self.attention_levels:
                 y = x.reshape(b, t, *x.shape[1:])
                 y = ContentAttention(self.num_heads, self.dtype, name=f"{name}_content")(y, content)
-                if self.temporal:
-                    y = TemporalAttention(self.num_heads, self.dtype, name=f"{name}_time")(y)
+                x = y.reshape(x.shape)
+            if self.temporal and level:
+                y = x.reshape(b, t, *x.shape[1:])
+                y = TemporalAttention(self.num_heads, self.dtype, name=f"{name}_time")(y)
                 x = y.reshape(x.shape)
             return x
 

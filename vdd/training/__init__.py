@@ -1,0 +1,1 @@
+"""Training: the loss, one step, the loop around it, and what a pod needs."""

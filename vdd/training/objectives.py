@@ -8,7 +8,7 @@ where the prices come from `vdd.models.bitrate.Multipliers`.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ class Objective:
     split: str  # a function of vdd.training.cross_driving
     coarse_frames: int  # frames a segment that the coarse head rebuilds
     denoised_frames: int  # of these, frames that the denoiser rebuilds
+    denoised_share: float  # share of the segments that the denoiser sees in a step
     denoise_weight: float
     coarse_weight: float
     codebook_weight: float
@@ -64,14 +65,15 @@ def bitrate_controlled_diffusion(
     if video.shape[1] < 2:
         raise ValueError("cross-driving needs clips of at least 2 frames")
     rng_split, rng_content, rng_null, rng_codes, rng_frames, rng_noise = jax.random.split(rng, 6)
+    rng_coarse, rng_denoised = jax.random.split(rng_frames)
 
-    def apply(method, *args):
+    def apply(method: str, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
-    segments = SPLITTERS[objective.split](rng_split, video.shape[1])
+    first, second = SPLITTERS[objective.split](rng_split, video.shape[1])
     latents = apply("to_latents", video)
-    latents = jnp.concatenate([latents[:, segments[0]], latents[:, segments[1]]])
+    latents = jnp.concatenate([jnp.take(latents, first, 1), jnp.take(latents, second, 1)])
     mask = jnp.concatenate([mask, mask])
     posterior, motion = apply("encode", latents)
     codes = apply("quantize", motion, rng_codes)
@@ -81,22 +83,27 @@ def bitrate_controlled_diffusion(
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     content = content * kept
 
-    frames = pick_frames(rng_frames, len(latents), latents.shape[1], objective.coarse_frames)
+    frames = pick_frames(rng_coarse, len(latents), latents.shape[1], objective.coarse_frames)
     target, driving = take_frames(latents, frames), take_frames(codes.quantized, frames)
     mean_frame = apply("mean_frame", content, driving)
     coarse = _mean_square(target - mean_frame) if mean_frame is not None else jnp.zeros(len(mask))
 
-    n = min(objective.denoised_frames, frames.shape[1])
-    target, driving = target[:, :n], driving[:, :n]
+    # The denoiser is dear: it may see fewer frames and, of these, fewer segments.
+    seen = slice(0, max(1, round(objective.denoised_share * len(latents))))
+    frames = pick_frames(rng_denoised, len(latents), frames.shape[1], objective.denoised_frames)
+    target, driving = take_frames(target, frames)[seen], take_frames(driving, frames)[seen]
+    hint = None
     if mean_frame is not None:
         # The denoiser refines what the coarse head gives it, and does not bend it.
-        mean_frame = jax.lax.stop_gradient(mean_frame[:, :n])
-    denoise = _denoising_loss(objective, model, apply, rng_noise, target, driving, content, mean_frame)
+        hint = jax.lax.stop_gradient(take_frames(mean_frame, frames)[seen])
+    denoise = _denoising_loss(
+        objective, model, apply, rng_noise, target, driving, content[seen], hint
+    )
 
     bits = jnp.sum(bitrate.entropy_bits_per_frame(codes.assignment, mask))
     content_bits = bitrate.content_bits_per_clip(*posterior)
     parts = {
-        "denoise": _average(denoise, mask),
+        "denoise": _average(denoise, mask[seen]),
         "coarse": _average(coarse, mask),
         "codebook": _average(codebook_loss(codes).mean(1), mask),
         "commitment": _average(commitment_loss(codes).mean(1), mask),
@@ -117,11 +124,11 @@ def bitrate_controlled_diffusion(
 
 
 def pick_frames(rng: PRNGKeyArray, num_clips: int, num_frames: int, count: int) -> Array:
-    """Indices [b count] of frames to rebuild, random for each clip; all, in order, if few."""
+    """Indices [b count] of frames to rebuild, random for each clip, in order; all if few."""
     if count >= num_frames:
         return jnp.tile(jnp.arange(num_frames)[None], (num_clips, 1))
     noise = jax.random.uniform(rng, (num_clips, num_frames))
-    return jnp.argsort(noise, axis=1)[:, :count]
+    return jnp.sort(jnp.argsort(noise, axis=1)[:, :count], axis=1)
 
 
 def take_frames(x: Float[Array, "b t *r"], frames: Array) -> Float[Array, "b f *r"]:

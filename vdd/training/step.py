@@ -6,7 +6,7 @@ which resumes draws the same numbers as one which never stopped.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -84,7 +84,8 @@ def build(config) -> Training:
                 objective, model, params, batch, rng, state.multipliers
             )
             hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
-            aux = (bitrate.average_assignment(hard), terms.codes.vectors[:, 0])
+            mask = jnp.tile(batch["mask"].astype(jnp.float32), 2)  # both segments of each clip
+            aux = (bitrate.average_assignment(hard, mask), terms.codes.vectors[:, 0])
             return terms.total, (terms.metrics, *aux)
 
         rng = step_key(seed, LOSS_STREAM, state.step)
@@ -92,13 +93,13 @@ def build(config) -> Training:
             loss, state.params, batch, rng, accumulate
         )
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params: Any = optax.apply_updates(state.params, updates)
 
-        usage = optax.incremental_update(usage, state.usage, 1.0 - steering.usage_decay)
+        running: Any = optax.incremental_update(usage, state.usage, 1.0 - steering.usage_decay)
         book, usage = revive_dead_codes(
             step_key(seed, REVIVAL_STREAM, state.step),
             params["quantizer"]["codebook"]["codewords"],
-            usage,
+            running,
             vectors[:, None],
             steering.revive_below,
             steering.revive_rate,
@@ -124,10 +125,11 @@ def build(config) -> Training:
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": schedule(state.step),
         }
+        average: Any = optax.incremental_update(params, state.ema_params, 1.0 - fade)
         return TrainState(
             step=state.step + 1,
             params=params,
-            ema_params=optax.incremental_update(params, state.ema_params, 1.0 - fade),
+            ema_params=average,
             opt_state=opt_state,
             multipliers=multipliers,
             usage=usage,
@@ -150,9 +152,7 @@ def accumulated_gradient(loss, params, batch, rng, parts: int):
     gradient = jax.grad(loss, has_aux=True)
     if parts == 1:
         return gradient(params, batch, rng)
-    slices = jax.tree.map(
-        lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch
-    )
+    slices = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0), batch)
 
     def add(total, slice_and_index):
         part, i = slice_and_index

@@ -13,6 +13,7 @@ from vdd.errors import UserError
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+_TFRECORD_FRAME = 16  # bytes beside each record: its length and two checksums
 _WITHOUT_NETWORK = {
     "builtin": "",
     "lpc": ", or where there is no network the folder of sheets by --config.data.art_dir=DIR",
@@ -49,8 +50,10 @@ def load_builder(
     builder = _open(art, art_dir, root, directory)
     folder = sprites.find_art_dir(art_dir)
     if art == "lpc" and folder is not None:
-        sheets = lpc.fingerprint(lpc.sheet_paths(folder))
-        if (builder.info.metadata or {}).get(FINGERPRINT) != sheets:
+        recorded = (builder.info.metadata or {}).get(FINGERPRINT)
+        if recorded is None:
+            raise damaged(directory)
+        if recorded != lpc.fingerprint(lpc.sheet_paths(folder)):
             raise UserError(
                 f"the data set in {directory} was prepared from other sheets than those of "
                 f"{folder}: give another --config.data.data_dir or delete that directory."
@@ -131,7 +134,19 @@ def _open(
         builder = Builder(config=art, data_dir=root, art_dir=art_dir)
     except (OSError, ValueError, json_format.Error) as error:
         raise damaged(directory) from error
-    files = [epath.Path(path) for split in builder.info.splits.values() for path in split.filepaths]
-    if not files or not all(path.exists() for path in files):
+    splits = builder.info.splits
+    if not splits or not all(_is_whole(split) for split in splits.values()):
         raise damaged(directory)
     return builder
+
+
+def _is_whole(split: "tfds.core.SplitInfo") -> bool:
+    """Whether a split's files are there and, where the format allows to tell, of the right size."""
+    files = [epath.Path(path) for path in split.filepaths]
+    if not all(file.exists() for file in files):
+        return False
+    if not files[0].name.partition(".")[2].startswith("tfrecord"):
+        return True
+    # Cut between two records a TFRecord file reads without complaint, only shorter.
+    size = sum(file.stat().length for file in files)
+    return size == split.num_bytes + _TFRECORD_FRAME * split.num_examples

@@ -1,0 +1,105 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+from tiny import SIZE, get_config, get_model, random_video
+
+from vdd.models.disentangler import Disentangler, Posterior
+from vdd.models.quantizer import GumbelQuantizer, StraightThroughQuantizer
+
+VIDEO = random_video(2, 3)
+
+
+def run(model, params, video=VIDEO):
+    return jax.jit(lambda p, v: model.apply({"params": p}, v))(params, video)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({}, set()),
+        ({"model.coarse.width": 0}, {"coarse"}),
+        ({"model.quantizer.kind": "gumbel_softmax"}, set()),
+        ({"model.denoiser.content_map": 0}, set()),
+        ({"model.denoiser.attention_levels": ()}, set()),
+        ({"model.denoiser.temporal": True, "model.dtype": "bfloat16"}, set()),
+    ],
+)
+def test_variants(changes, missing):
+    model, params = get_model(changes)
+    parts = {"encoder", "content_head", "motion_head", "quantizer", "coarse", "denoiser", "latents"}
+    assert set(params) == parts - missing
+    video = run(model, params)
+    assert video.shape == (2, 3, *SIZE)
+    assert video.dtype == jnp.float32
+    assert np.isfinite(video).all()
+    assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(params))
+    names = {name for name in params["denoiser"] if "content" in name or "time" in name}
+    assert ("content_map" in names) == (model.denoiser.content_map > 0)
+    assert any(n.endswith("_content") for n in names) == bool(model.denoiser.attention_levels)
+    assert any(n.endswith("_time") for n in names) == model.denoiser.temporal
+
+
+def test_quantiser_of_the_config():
+    assert isinstance(get_model()[0].quantizer, StraightThroughQuantizer)
+    gumbel = get_model({"model.quantizer.kind": "gumbel_softmax"})[0].quantizer
+    assert isinstance(gumbel, GumbelQuantizer)
+    assert gumbel.codebook.num_codes == 8
+    assert gumbel.alpha == 2.0
+
+
+@pytest.mark.parametrize(
+    "key", ["model.width", "model.encoder.widht", "model.quantizer.beta", "model.denoiser.heads"]
+)
+def test_unknown_keys_are_refused(key):
+    with pytest.raises(TypeError, match=key.split(".")[-1]):
+        Disentangler.from_config(get_config({key: 3}).model)
+
+
+def test_model_of_a_saved_config_is_the_same_and_hashable():
+    config = get_config()
+    saved = ml_collections.FrozenConfigDict(json.loads(config.to_json_best_effort()))
+    a, b = Disentangler.from_config(config.model), Disentangler.from_config(saved.model)
+    assert a == b
+    assert hash(a) == hash(b)
+
+
+def test_posterior_starts_narrow_and_is_bounded():
+    model, params = get_model()
+    latents = jnp.zeros((1, 2, *model.latents.shape))
+
+    def log_std(bias):
+        kernel = jnp.zeros_like(params["content_head"]["kernel"])
+        head = {"kernel": kernel, "bias": jnp.full_like(params["content_head"]["bias"], bias)}
+        variables = {"params": {**params, "content_head": head}}
+        return model.apply(variables, latents, method="encode")[0].log_std
+
+    np.testing.assert_allclose(log_std(0.0), -2.0)
+    np.testing.assert_allclose(log_std(99.0), 2.0)
+    np.testing.assert_allclose(log_std(-99.0), -8.0)
+
+
+def test_posterior_sample():
+    mean, log_std = jnp.array([[[1.0, -2.0]]]), jnp.log(jnp.array([[[0.5, 2.0]]]))
+    posterior = Posterior(jnp.tile(mean, (5000, 1, 1)), jnp.tile(log_std, (5000, 1, 1)))
+    draws = posterior.sample(jax.random.key(0))
+    np.testing.assert_allclose(draws.mean(0), mean[0], atol=0.1)
+    np.testing.assert_allclose(draws.std(0), jnp.exp(log_std[0]), rtol=0.05)
+
+
+def test_content_and_motion_both_drive_the_coarse_head():
+    model, params = get_model()
+    content, motion = jnp.ones((2, 2, 4)), jnp.ones((2, 3, 8))
+
+    def frame(content, motion):
+        return model.apply({"params": params}, content, motion, method="mean_frame")[0, 1].sum()
+
+    by_content, by_motion = jax.grad(frame, argnums=(0, 1))(content, motion)
+    assert np.all([np.any(token) for token in by_content[0]])
+    assert not by_content[1].any()
+    assert by_motion[0, 1].any()
+    assert not by_motion[0, ::2].any()
+    assert not by_motion[1].any()

@@ -1,0 +1,175 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import SIZE, get_model, random_video
+
+from vdd import apply
+from vdd.diffusion.samplers import Sampler
+
+SAMPLER = Sampler("heun", 2, 0.05, 2.0)
+VIDEO = random_video(3, 4)
+KEY = jax.random.key(0)
+
+
+encode = jax.jit(apply.encode, static_argnums=0)
+sample = jax.jit(apply.sample, static_argnums=(0, 5))
+transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
+
+
+@pytest.fixture(scope="module")
+def model_and_params():
+    return get_model(frames=3)
+
+
+@pytest.fixture(scope="module")
+def encoding(model_and_params):
+    return encode(*model_and_params, VIDEO)
+
+
+def test_shapes(encoding):
+    assert encoding.content.shape == (3, 2, 4)
+    assert encoding.motion.shape == (3, 4, 8)
+    assert encoding.codes.shape == (3, 4, 2)
+    assert jnp.issubdtype(encoding.codes.dtype, jnp.integer)
+
+
+def test_encode_takes_uint8_and_float_alike(model_and_params, encoding):
+    floats = VIDEO.astype(np.float32) / 127.5 - 1.0
+    other = encode(*model_and_params, floats)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), encoding, other)
+
+
+def test_codes_quantised_motion_and_lookup_agree(model_and_params, encoding):
+    again = apply.quantize(*model_and_params, encoding.motion)
+    np.testing.assert_array_equal(again.codes, encoding.codes)
+    np.testing.assert_allclose(again.quantized, encoding.motion, atol=1e-5)
+    found = apply.lookup(*model_and_params, encoding.codes)
+    np.testing.assert_allclose(found, encoding.motion, atol=1e-5)
+
+
+def test_functions_give_the_same_without_jit(model_and_params, encoding):
+    eager = apply.encode(*model_and_params, VIDEO)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), encoding, eager)
+
+
+def test_functions_are_fit_for_vmap(model_and_params, encoding):
+    model, params = model_and_params
+    mapped = jax.vmap(lambda video: apply.encode(model, params, video[None]))(VIDEO)
+    np.testing.assert_allclose(mapped.content[:, 0], encoding.content, atol=1e-5)
+    np.testing.assert_array_equal(mapped.codes[:, 0], encoding.codes)
+
+    def draw(key, content, motion):
+        return sample(*model_and_params, key, content[None], motion[None], SAMPLER)[0]
+
+    keys = jax.random.split(KEY, 3)
+    mapped = jax.vmap(draw)(keys[:, None], encoding.content, encoding.motion)
+    batch = sample(*model_and_params, keys, encoding.content, encoding.motion, SAMPLER)
+    np.testing.assert_allclose(mapped, batch, atol=1e-4)
+
+
+def test_functions_are_fit_for_grad(model_and_params, encoding):
+    model, params = model_and_params
+
+    def brightness(content, motion):
+        return sample(model, params, KEY, content, motion, SAMPLER).mean()
+
+    for gradient in jax.grad(brightness, argnums=(0, 1))(encoding.content, encoding.motion):
+        assert np.isfinite(gradient).all()
+        assert gradient.any()
+    floats = VIDEO.astype(np.float32) / 127.5 - 1.0
+    by_video = jax.grad(lambda v: encode(model, params, v).content[0].sum())(floats)
+    assert by_video[0].any()
+    assert not by_video[1:].any()
+
+
+@pytest.mark.parametrize("frames", [1, 11])
+def test_any_number_of_frames(model_and_params, frames):
+    content_video, motion_video = random_video(2, 5), random_video(2, frames)
+    video = transfer(*model_and_params, KEY, content_video, motion_video, SAMPLER)
+    assert video.shape == (2, frames, *SIZE)
+    assert video.dtype == jnp.float32
+    assert np.abs(video).max() <= 1.0
+    assert np.isfinite(video).all()
+    assert encode(*model_and_params, motion_video).codes.shape == (2, frames, 2)
+
+
+def test_transfer_is_encode_and_sample(model_and_params, encoding):
+    other = encode(*model_and_params, VIDEO[::-1])
+    expected = sample(*model_and_params, KEY, encoding.content, other.motion, SAMPLER)
+    video = transfer(*model_and_params, KEY, VIDEO, VIDEO[::-1], SAMPLER)
+    np.testing.assert_allclose(video, expected, atol=1e-4)
+    swapped = transfer(*model_and_params, KEY, VIDEO[::-1], VIDEO, SAMPLER)
+    assert np.abs(video - swapped).max() > 1e-2
+
+
+def test_a_key_by_clip_makes_samples_independent_of_the_batch(model_and_params, encoding):
+    keys = jax.random.split(KEY, 3)
+    batch = sample(*model_and_params, keys, encoding.content, encoding.motion, SAMPLER)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = sample(
+            *model_and_params, keys[one], encoding.content[one], encoding.motion[one], SAMPLER
+        )
+        np.testing.assert_allclose(alone[0], batch[i], atol=1e-4)
+
+
+def test_the_key_decides_the_sample(model_and_params, encoding):
+    def draw(seed):
+        key = jax.random.key(seed)
+        return sample(*model_and_params, key, encoding.content, encoding.motion, SAMPLER)
+
+    np.testing.assert_array_equal(draw(0), draw(0))
+    assert np.abs(draw(0) - draw(1)).max() > 1e-2
+
+
+def test_raw_and_quantised_motion_sample_alike(model_and_params, encoding):
+    model, params = model_and_params
+    latents = model.apply({"params": params}, VIDEO, method="to_latents")
+    _, raw = model.apply({"params": params}, latents, method="encode")
+    a, b = (
+        sample(model, params, KEY, encoding.content, motion, SAMPLER)
+        for motion in (raw, encoding.motion)
+    )
+    np.testing.assert_allclose(a, b, atol=1e-4)
+    sigma = jnp.full(VIDEO.shape[:2], 0.3)
+    a, b = (
+        apply.denoise(model, params, latents, sigma, encoding.content, motion)
+        for motion in (raw, encoding.motion)
+    )
+    np.testing.assert_allclose(a, b, atol=1e-4)
+    assert a.shape == latents.shape
+
+
+def test_one_step_from_no_noise_gives_the_denoised_mean(model_and_params, encoding):
+    """At vanishing noise around the mean frame, what is drawn is what the coarse head says."""
+    model, params = model_and_params
+    still = Sampler("euler", 1, 1e-4, 1e-4)
+    video = sample(model, params, KEY, encoding.content, encoding.motion, still)
+    mean = apply.mean_video(model, params, encoding.content, encoding.motion)
+    np.testing.assert_allclose(video, mean, atol=1e-2)
+
+
+def test_a_model_without_coarse_head():
+    model, params = get_model({"model.coarse.width": 0})
+    code = encode(model, params, VIDEO)
+    with pytest.raises(ValueError, match="no coarse head"):
+        apply.mean_video(model, params, code.content, code.motion)
+    video = sample(model, params, KEY, code.content, code.motion, SAMPLER)
+    assert video.shape == VIDEO.shape
+
+
+def test_content_bits_are_per_clip(model_and_params):
+    bits = apply.content_bits(*model_and_params, VIDEO)
+    assert bits.shape == (3,)
+    assert (bits > 0).all()
+    np.testing.assert_allclose(
+        apply.content_bits(*model_and_params, VIDEO[1:2]), bits[1:2], rtol=1e-4
+    )
+
+
+def test_samplers_are_static_arguments():
+    assert dataclasses.replace(SAMPLER) == SAMPLER
+    assert hash(dataclasses.replace(SAMPLER)) == hash(SAMPLER)

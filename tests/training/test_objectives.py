@@ -1,0 +1,267 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import get_config, get_model, random_video
+
+from vdd.models.bitrate import Multipliers
+from vdd.models.disentangler import Disentangler, Posterior
+from vdd.training import objectives
+from vdd.training.cross_driving import SPLITTERS
+from vdd.training.objectives import Objective, bitrate_controlled_diffusion
+
+PRICES = Multipliers.create(1e-3)
+OBJECTIVE = Objective(**get_config().objective)
+
+
+@pytest.fixture(scope="module")
+def model_and_params():
+    return get_model(frames=3)
+
+
+def loss(model, params, batch, rng=0, prices=PRICES, **changes):
+    objective = dataclasses.replace(OBJECTIVE, **changes)
+    return bitrate_controlled_diffusion(
+        objective, model, params, batch, jax.random.key(rng), prices
+    )
+
+
+def batch_of(video, mask=None):
+    mask = np.ones(len(video), bool) if mask is None else np.array(mask)
+    return {"video": video, "mask": mask}
+
+
+def test_masked_clips_change_neither_loss_nor_gradient(model_and_params):
+    model, params = model_and_params
+
+    @jax.jit
+    def gradient(video, mask):
+        def f(params):
+            terms = loss(model, params, {"video": video, "mask": mask})
+            return terms.total, terms.metrics
+
+        return jax.grad(f, has_aux=True)(params)
+
+    video = random_video(3, 4)
+    garbage = video.copy()
+    garbage[1] = 255 * random_video(1, 4, seed=9)[0]
+    mask = np.array([True, False, True])
+    plain, other = gradient(video, mask), gradient(garbage, mask)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), plain, other)
+    seen = gradient(garbage, np.ones(3, bool))
+    gaps = jax.tree.map(lambda a, b: np.abs(a - b).max(), plain, seen)
+    assert max(jax.tree.leaves(gaps)) > 1e-2
+
+
+def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
+    model, params = model_and_params
+    weights = {"denoise_weight": 0.3, "coarse_weight": 0.7, "codebook_weight": 0.11}
+    weights |= {"commitment_weight": 0.13, "rate_weight": 0.02, "target_bits_per_frame": 2.0}
+    prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
+    batch = batch_of(random_video(2, 4))
+    terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
+    m = {name: float(value) for name, value in terms.metrics.items()}
+    expected = (
+        0.3 * m["denoise"] + 0.7 * m["coarse"] + 0.11 * m["codebook"] + 0.13 * m["commitment"]
+        + 0.02 * (m["bits_per_frame"] - 2.0) ** 2 + 0.05 * (m["bits_per_frame"] - 2.0)
+        + 0.002 * m["content_bits_per_clip"]
+    )  # fmt: skip
+    assert float(terms.total) == pytest.approx(expected, rel=1e-5)
+    assert m["loss"] == float(terms.total)
+    assert all(value != 0.0 for value in m.values())
+
+
+def spied(monkeypatch, model, params, split="halves", **changes):
+    """What drives and what is rebuilt: calls of the coarse head and of the denoiser, by video."""
+    calls = {}
+    for name in ("encode", "mean_frame", "denoise"):
+        method = getattr(Disentangler, name)
+
+        def spy(self, *args, name=name, method=method):
+            result = method(self, *args)
+            calls[name] = (*args, result)
+            return result
+
+        monkeypatch.setattr(Disentangler, name, spy)
+    monkeypatch.setattr(Posterior, "sample", lambda self, rng: self.mean)
+
+    def run(video, rng=0):
+        whole = {"null_content": 0.0, "coarse_frames": 99, "denoised_frames": 99}
+        whole["denoised_share"] = 1.0
+        calls.clear()
+        loss(model, params, batch_of(video), rng, split=split, **{**whole, **changes})
+        return dict(calls)
+
+    return jax.jit(run)
+
+
+@pytest.mark.parametrize("split", list(SPLITTERS))
+def test_content_comes_from_the_other_segment(monkeypatch, model_and_params, split):
+    model, params = model_and_params
+    run = spied(monkeypatch, model, params, split)
+
+    @jax.jit
+    @jax.jacrev
+    def by_video(video):
+        content, motion, _ = run(video)["mean_frame"]
+        return content.sum((1, 2)), motion.sum((1, 2))
+
+    video = jnp.asarray(random_video(2, 4) / 127.5 - 1.0, jnp.float32)
+    by_content, by_motion = (np.abs(x).max((3, 4, 5)) > 0 for x in by_video(video))
+    for row in range(4):  # both clips' first segment, then both clips' second
+        clip, other = row % 2, (row + 1) % 2
+        assert not by_content[row, other].any()
+        assert not by_motion[row, other].any()
+        if split == "same":
+            assert by_content[row, clip].all()
+            assert by_motion[row, clip].all()
+        else:
+            assert by_content[row, clip].sum() == 2
+            np.testing.assert_array_equal(by_motion[row, clip], ~by_content[row, clip])
+
+
+def test_what_is_rebuilt_is_the_segment_that_moves(monkeypatch, model_and_params):
+    model, params = model_and_params
+    video = random_video(2, 4)
+    calls = spied(monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0)(video)
+    latents, (posterior, motion) = calls["encode"]
+    content, driving, _ = calls["mean_frame"]
+    quantized = model.apply({"params": params}, motion, method="quantize").quantized
+    np.testing.assert_allclose(driving, quantized, atol=1e-6)
+    np.testing.assert_allclose(content, np.roll(posterior.mean, 2, axis=0), atol=1e-6)
+    noisy, sigma, content, driving, mean_frame, _ = calls["denoise"]
+    assert float(jnp.max(sigma)) < 1e-12
+    np.testing.assert_allclose(noisy, latents, atol=1e-6)  # without noise, the target itself
+    np.testing.assert_allclose(driving, quantized, atol=1e-6)
+    np.testing.assert_allclose(content, np.roll(posterior.mean, 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(mean_frame, calls["mean_frame"][-1], atol=1e-6)
+
+
+def test_denoised_frames_keep_their_motion_and_mean_frame(monkeypatch, model_and_params):
+    model, params = model_and_params
+    run = spied(
+        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, coarse_frames=3,
+        denoised_frames=2,
+    )  # fmt: skip
+    picked = []
+    for rng in range(6):
+        calls = run(random_video(2, 8), rng)
+        latents, (_, motion) = calls["encode"]
+        quantized = model.apply({"params": params}, motion, method="quantize").quantized
+        noisy, _, content, driving, mean_frame, _ = calls["denoise"]
+        assert noisy.shape[:2] == (4, 2)
+        same = jnp.all(jnp.isclose(noisy[:, :, None], latents[:, None], atol=1e-6), (-1, -2, -3))
+        place = np.asarray(jnp.argmax(same, axis=-1))
+        assert np.all(np.diff(place, axis=1) > 0)  # in order of time
+        rows = np.arange(4)[:, None]
+        np.testing.assert_allclose(driving, quantized[rows, place], atol=1e-6)
+        expected = model.apply({"params": params}, content, driving, method="mean_frame")
+        np.testing.assert_allclose(mean_frame, expected, atol=1e-5)
+        picked.append(place)
+    assert set(np.ravel(picked)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("coarse_frames", [2, 99])
+def test_every_frame_gets_its_turn_with_the_denoiser(monkeypatch, model_and_params, coarse_frames):
+    model, params = model_and_params
+    run = spied(
+        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, coarse_frames=coarse_frames,
+        denoised_frames=1,
+    )  # fmt: skip
+    places = set()
+    for rng in range(5):
+        calls = run(random_video(4, 4), rng)
+        noisy, latents = calls["denoise"][0], calls["encode"][0]
+        same = jnp.all(jnp.isclose(noisy, latents, atol=1e-6), axis=(-1, -2, -3))
+        places |= set(np.asarray(jnp.argmax(same, axis=1)).tolist())
+    assert places == {0, 1}
+
+
+def test_the_denoiser_does_not_bend_the_coarse_head(model_and_params):
+    model, params = model_and_params
+    changes = {"coarse_weight": 0.0, "rate_weight": 0.0}
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return loss(model, params, batch_of(random_video(2, 4)), **changes).total
+
+    gradient = gradient_of(params)
+    assert not any(x.any() for x in jax.tree.leaves(gradient["coarse"]))
+    assert any(x.any() for x in jax.tree.leaves(gradient["denoiser"]))
+
+
+def test_prices_are_not_trained(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(2, 4))
+    gradient = jax.jit(jax.grad(lambda p: loss(model, params, batch, prices=p).total))(PRICES)
+    assert not gradient.motion.any()
+    assert not gradient.log_content.any()
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, (1.0, 1.0)), (1.0, (0, 0)), (0.5, (0.1, 0.9))])
+def test_null_content(monkeypatch, model_and_params, share, kept):
+    model, params = model_and_params
+    video = random_video(16, 2)
+    calls = spied(monkeypatch, model, params, null_content=share)(video)
+    posterior, _ = calls["encode"][-1]
+    content = calls["mean_frame"][0]
+    whole = np.isclose(content, np.roll(posterior.mean, 16, axis=0)).all((1, 2))
+    nothing = ~np.any(content, axis=(1, 2))
+    assert np.all(whole ^ nothing)
+    assert kept[0] <= whole.mean() <= kept[1]
+    np.testing.assert_array_equal(calls["denoise"][2], content)
+
+
+def test_a_model_without_coarse_head():
+    model, params = get_model({"model.coarse.width": 0})
+    batch = batch_of(random_video(2, 3))
+    metrics = jax.jit(lambda params: loss(model, params, batch).metrics)(params)
+    assert float(metrics["coarse"]) == 0.0
+    assert float(metrics["denoise"]) > 0.0
+
+
+def test_gumbel_draws_codes_anew_at_each_step():
+    model, params = get_model({"model.quantizer.kind": "gumbel_softmax"})
+    batch = batch_of(random_video(2, 8))
+
+    @jax.jit
+    def codes(rng):
+        return loss(model, params, batch, rng, split="same").codes.codes
+
+    a, b = codes(0), codes(1)
+    assert np.any(a != b)
+
+
+def test_a_single_frame_cannot_be_cut_in_two(model_and_params):
+    with pytest.raises(ValueError, match="at least 2 frames"):
+        loss(*model_and_params, batch_of(random_video(2, 1)))
+
+
+@pytest.mark.parametrize("frames", [2, 3, 8, 9])
+@pytest.mark.parametrize("split", ["halves", "subsets"])
+def test_segments_are_disjoint_and_in_order(split, frames):
+    found = {np.asarray(SPLITTERS[split](jax.random.key(i), frames)).tobytes() for i in range(12)}
+    for raw in found:
+        segments = np.frombuffer(raw, np.int32).reshape(2, frames // 2)
+        assert len(set(segments.ravel())) == 2 * (frames // 2)
+        assert segments.min() >= 0
+        assert segments.max() < frames
+        assert np.all(np.diff(segments, axis=1) > 0)
+        if split == "halves":
+            assert np.all(np.diff(segments, axis=1) == 1)
+    assert len(found) >= 2
+
+
+def test_pick_frames():
+    frames = np.asarray(objectives.pick_frames(jax.random.key(0), 400, 5, 2))
+    assert frames.shape == (400, 2)
+    assert np.all(frames[:, 0] < frames[:, 1])
+    np.testing.assert_allclose(np.bincount(frames.ravel()) / 400, 0.4, atol=0.08)
+    everything = objectives.pick_frames(jax.random.key(0), 3, 5, 7)
+    np.testing.assert_array_equal(everything, np.tile(np.arange(5), (3, 1)))
+    x = jnp.arange(3 * 5 * 2).reshape(3, 5, 2)
+    picked = objectives.take_frames(x.astype(jnp.float32), jnp.array([[4, 0]] * 3))
+    np.testing.assert_array_equal(picked, x[:, jnp.array([4, 0])])
