@@ -43,11 +43,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         target_bits_per_frame=8.0, target_bits_per_clip=60.0, rate_weight=0.04,
     )  # fmt: skip
     config.steering = dict(
-        content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
+        content_price=3e-6, content_price_range=(1e-6, 3e-3), content_speed=0.015,
+        content_first_target=20.0, content_growth=(0.35, 0.7),
         motion_speed=1e-4, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(
-        learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
+        learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
         clip_norm=1.0,
     )  # fmt: skip
     config.train = dict(

@@ -67,12 +67,25 @@ class Multipliers:
         return jnp.exp(self.log_content)
 
 
+def content_capacity(
+    progress: Float[Array, ""], first: float, last: float, growth: tuple[float, float]
+) -> Float[Array, ""]:
+    """Target of the content's rate, in bits per clip, after a share `progress` of the training.
+
+    It is `first` until the share `growth[0]`, `last` from `growth[1]` on, and linear between
+    (capacity that grows, Burgess et al. 2018). While content is kept tight, whatever motion can say
+    moves over to it; what only content can say comes in later.
+    """
+    begin, end = growth
+    return first + (last - first) * jnp.clip((progress - begin) / max(end - begin, 1e-6), 0.0, 1.0)
+
+
 def steer(
     multipliers: Multipliers,
     motion_bits: Float[Array, ""],
     content_bits: Float[Array, ""],
     target_bits_per_frame: float,
-    target_bits_per_clip: float,
+    target_bits_per_clip: float | Float[Array, ""],
     motion_speed: float,
     content_speed: float,
     content_range: tuple[float, float],

@@ -57,23 +57,23 @@ class Disentangler(nn.Module):
     @classmethod
     def from_config(cls, config) -> "Disentangler":
         """Build from `config.model`; its keys are the fields of the modules they name."""
-        config: dict[str, Any] = {
+        parts: dict[str, Any] = {
             k: dict(v) if hasattr(v, "items") else v for k, v in config.items()
         }
-        dtype = jnp.dtype(config.pop("dtype"))
-        latents = PixelLatents(**config.pop("latents"))
-        quantizer = config.pop("quantizer")
+        dtype = jnp.dtype(parts.pop("dtype"))
+        latents = PixelLatents(**parts.pop("latents"))
+        quantizer = parts.pop("quantizer")
         book = Codebook(**{f: quantizer.pop(f) for f in ("num_groups", "num_codes", "code_dim")})
-        coarse = config.pop("coarse")
+        coarse = parts.pop("coarse")
         return cls(
             latents=latents,
-            encoder=Encoder(**config.pop("encoder"), dtype=dtype),
+            encoder=Encoder(**parts.pop("encoder"), dtype=dtype),
             quantizer=QUANTIZERS[quantizer.pop("kind")](codebook=book, **quantizer),
-            denoiser=UNet(**config.pop("denoiser"), dtype=dtype),
+            denoiser=UNet(**parts.pop("denoiser"), dtype=dtype),
             coarse=CoarseHead(**coarse, shape=latents.shape, dtype=dtype)
             if coarse["width"]
             else None,
-            **config,
+            **parts,
         )
 
     def to_latents(self, video: Array) -> Float[Array, "b t h w c"]:

@@ -42,6 +42,8 @@ class Steering:
 
     content_price: float  # at the start, loss per bit
     content_price_range: tuple[float, float]
+    content_first_target: float  # bits per clip until growth[0]; then towards target_bits_per_clip
+    content_growth: tuple[float, float]  # shares of the training between which the target grows
     content_speed: float
     motion_speed: float
     usage_decay: float
@@ -105,12 +107,18 @@ def build(config) -> Training:
             steering.revive_rate,
         )
         params["quantizer"]["codebook"]["codewords"] = book
+        capacity = bitrate.content_capacity(
+            state.step / config.train.num_steps,
+            steering.content_first_target,
+            objective.target_bits_per_clip,
+            steering.content_growth,
+        )
         multipliers = bitrate.steer(
             state.multipliers,
             metrics["bits_per_frame"],
             metrics["content_bits_per_clip"],
             objective.target_bits_per_frame,
-            objective.target_bits_per_clip,
+            capacity,
             steering.motion_speed,
             steering.content_speed,
             steering.content_price_range,
@@ -121,6 +129,7 @@ def build(config) -> Training:
             **metrics,
             "motion_price": state.multipliers.motion,
             "content_price": state.multipliers.content,
+            "content_target": capacity,
             "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": schedule(state.step),
