@@ -40,11 +40,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.5,
         denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
         null_content=0.1, sigma_mean=-2.0, sigma_std=1.4,
-        target_bits_per_frame=8.0, target_bits_per_clip=60.0, rate_weight=0.04,
+        target_bits_per_frame=9.0, target_bits_per_clip=80.0, rate_weight=0.04,
     )  # fmt: skip
     config.steering = dict(
-        content_price=3e-6, content_price_range=(1e-6, 3e-3), content_speed=0.015,
-        content_first_target=20.0, content_growth=(0.35, 0.7),
+        content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
+        content_first_target=40.0, content_growth=(0.35, 0.7),
         motion_speed=1e-4, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(

@@ -7,7 +7,7 @@ batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.diffusion import samplers
 from vdd.models import bitrate
@@ -79,7 +79,7 @@ def mean_video(
 def sample(
     model: Disentangler,
     params: dict,
-    rng: PRNGKeyArray,
+    rng: Key[Array, "*b"],
     content: Float[Array, "b k d"],
     motion: Float[Array, "b t m"],
     sampler: samplers.Sampler,
@@ -104,7 +104,7 @@ def sample(
 def transfer(
     model: Disentangler,
     params: dict,
-    rng: PRNGKeyArray,
+    rng: Key[Array, "*b"],
     content_video: Video,
     motion_video: Video,
     sampler: samplers.Sampler,

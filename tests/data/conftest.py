@@ -10,6 +10,9 @@ from PIL import Image
 from vdd.data import sprites
 from vdd.data.sprites import ART_DIR_VARIABLE, lpc
 
+# Read here, since some tests unset the variable.
+LPC_ART_DIR = os.environ.get(ART_DIR_VARIABLE)
+
 
 def random_sheet(seed: int) -> Image.Image:
     """Blocks of 8x8 pixels of random colour: mostly holes, some opaque, a few of random alpha."""
@@ -36,6 +39,6 @@ def random_arrays(random_art_dir) -> sprites.SpritesArrays:
 
 @pytest.fixture(scope="session")
 def lpc_art_dir() -> Path:
-    if not os.environ.get(ART_DIR_VARIABLE):
+    if not LPC_ART_DIR:
         pytest.skip(f"needs the LPC art: set {ART_DIR_VARIABLE} to its folder of sheets")
-    return Path(os.environ[ART_DIR_VARIABLE])
+    return Path(LPC_ART_DIR)

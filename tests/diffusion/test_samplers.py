@@ -24,7 +24,7 @@ def flow(x, start, end):
     return MEAN + (x - MEAN) @ axes @ np.diag(shrink) @ axes.T
 
 
-@pytest.mark.parametrize(("name", "steps"), [("euler", 250), ("heun", 24), ("dpmpp_2m", 32)])
+@pytest.mark.parametrize(("name", "steps"), [("euler", 400), ("heun", 80), ("dpmpp_2m", 80)])
 def test_mean_and_covariance_of_gaussian_data(name, steps):
     x = samplers.sample(Sampler(name, steps), ideal, jax.random.key(0), (6000, 2))
     np.testing.assert_allclose(np.mean(x, 0), MEAN, atol=0.05)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 
 Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
 
@@ -43,7 +43,7 @@ class Sampler:
 def sample(
     sampler: Sampler,
     denoise: Denoise,
-    rng: PRNGKeyArray,
+    rng: Key[Array, "*b"],
     shape: tuple[int, ...],
     center: Float[Array, "..."] | float = 0.0,
 ) -> Float[Array, "..."]:

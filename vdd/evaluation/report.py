@@ -106,8 +106,9 @@ def _figures(report: Report) -> list[str]:
         "## Swaps and reconstructions",
         "Share of clips in which a judge sees what ought to be there: over"
         f" {transfer['num_pairs']} swaps (content of one clip, motion of another, of unlike"
-        " character and motion), and over as many clips rebuilt. The judge, a supervised classifier, names"
-        f" {_share(judge['motion_acc'])} of the motions and {_share(judge['content_acc'])} of the attributes of real clips.",
+        " character and motion), and over as many clips rebuilt. The judge, a supervised"
+        f" classifier, names {_share(judge['motion_acc'])} of the motions and"
+        f" {_share(judge['content_acc'])} of the attributes of real clips.",
         _table(("", "swaps", "reconstructions"), accuracy),
         "## C-DSVAE protocol",
         "Motion of a real clip, content from elsewhere: does the judge see the action?",

@@ -39,7 +39,7 @@ def load_builder(
       UserError: unknown art, sheets that cannot be read or downloaded, no room on the disk, or a
         prepared data set that is damaged or was made from other sheets.
     """
-    from vdd.data.sprites.sprites_dataset_builder import FINGERPRINT, Builder
+    from vdd.data.sprites.sprites_dataset_builder import Builder
 
     if art not in Builder.builder_configs:
         raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
@@ -50,10 +50,7 @@ def load_builder(
     builder = _open(art, art_dir, root, directory)
     folder = sprites.find_art_dir(art_dir)
     if art == "lpc" and folder is not None:
-        recorded = (builder.info.metadata or {}).get(FINGERPRINT)
-        if recorded is None:
-            raise damaged(directory)
-        if recorded != lpc.fingerprint(lpc.sheet_paths(folder)):
+        if _recorded_fingerprint(builder) != lpc.fingerprint(lpc.sheet_paths(folder)):
             raise UserError(
                 f"the data set in {directory} was prepared from other sheets than those of "
                 f"{folder}: give another --config.data.data_dir or delete that directory."
@@ -138,6 +135,17 @@ def _open(
     if not splits or not all(_is_whole(split) for split in splits.values()):
         raise damaged(directory)
     return builder
+
+
+def _recorded_fingerprint(builder: "tfds.core.DatasetBuilder") -> str:
+    """The fingerprint of the sheets that the data set was made from."""
+    from vdd.data.sprites.sprites_dataset_builder import FINGERPRINT
+
+    metadata: Any = builder.info.metadata  # read from its file on first access
+    try:
+        return metadata[FINGERPRINT]
+    except (KeyError, OSError, ValueError) as error:
+        raise damaged(builder.data_path) from error
 
 
 def _is_whole(split: "tfds.core.SplitInfo") -> bool:
