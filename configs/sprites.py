@@ -57,7 +57,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, quick_pairs=256, batch_size=64, seed=0,
+        split="test", num_clips=0, probe_clips=0, quick_pairs=256, batch_size=64, seed=0,
         sampler=dict(name="heun", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
     if size == "quick":
@@ -87,5 +87,5 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.model.denoiser.update(channels=(8, 16, 16), embedding=32, num_heads=2)
         config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
         config.train.update(eval_every=20, sample_every=20)
-        config.eval.update(num_clips=32, quick_pairs=8, batch_size=16)
+        config.eval.update(num_clips=32, probe_clips=128, quick_pairs=8, batch_size=16)
     return config

@@ -18,7 +18,7 @@ from vdd.data import video_io
 def clips(tmp_path):
     """A content clip of the model's own size and a longer, larger motion clip."""
     rng = np.random.default_rng(0)
-    content = rng.integers(0, 256, (2, 64, 64, 3), np.uint8)
+    content = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
     motion = rng.integers(0, 256, (5, 90, 120, 3), np.uint8)
     return (
         str(video_io.write_clip(tmp_path / "content.npy", content)),
@@ -42,11 +42,11 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     out = tmp_path / "new" / "swap.npy"
     status, said, complained = vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))
     assert (status, complained) == (0, "")
-    assert "120x90 scaled and cropped to the model's 64x64" in said
-    assert "5 frames of 64x64, 1 passes" in said
+    assert "120x90 scaled and cropped to the model's 16x16" in said
+    assert "5 frames of 16x16, 1 passes" in said
     assert "at 20 frames a second" in said
     video = video_io.read_clip(out)
-    assert video.shape == (5, 64, 64, 3)
+    assert video.shape == (5, 16, 16, 3)
 
     again, other = tmp_path / "again.npy", tmp_path / "other.npy"
     vdd_command(capsys, *transfer_arguments(tiny_run, clips, again))
@@ -67,7 +67,7 @@ def test_info_of_a_run(tiny_run, capsys):
     run = vdd.load(tiny_run)
     total = sum(leaf.size for leaf in __import__("jax").tree.leaves(run.params))
     assert f"{total:,}" in said
-    assert "2 groups x 32 codes: at most 10 bits a frame" in said
+    assert "2 groups x 8 codes: at most 6 bits a frame" in said
     assert "checkpoints: 3, 7" in said
     assert "none yet" in said
 
@@ -111,7 +111,7 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
 
 def test_info_of_a_clip(clips, capsys):
     assert "5 frames of 120x90 at 20 frames a second" in vdd_command(capsys, "info", clips[1])[1]
-    assert "2 frames of 64x64" in vdd_command(capsys, "info", clips[0])[1]
+    assert "2 frames of 16x16" in vdd_command(capsys, "info", clips[0])[1]
 
 
 def test_load_takes_the_latest_step_or_the_one_named(tiny_run):

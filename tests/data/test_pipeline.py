@@ -88,9 +88,9 @@ def test_a_batch_is_as_agreed(of_source, config):
         np.testing.assert_array_equal(video, video_of[clip])
 
 
-@pytest.mark.parametrize("done", [0, 3, 5, 6, 11])
+@pytest.mark.parametrize("done", [3, 5, 13])
 def test_a_resumed_run_equals_an_uninterrupted_one(of_source, done: int):
-    """45 clips in batches of 8: states in the middle of epochs, between them, in the third one."""
+    """45 clips in batches of 8: states in the middle of epochs and between two."""
     of_source = with_keys(of_source, augment="shift")
     expected = take(pipeline.load_source(of_source, "train", 8, seed=1), 16)
     first = pipeline.load_source(of_source, "train", 8, seed=1)
@@ -210,13 +210,12 @@ def test_without_tensorflow_tfdata_names_the_way_out(config, monkeypatch):
 
 WITHOUT_TENSORFLOW = """
 import sys
+from importlib.machinery import PathFinder
 
-class NoTensorFlow:
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] == "tensorflow":
-            raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
-
-sys.meta_path.insert(0, NoTensorFlow)
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: (
+    None if name.partition(".")[0] == "tensorflow" else find(name, *rest)
+)
 from ml_collections import ConfigDict
 from vdd.data import pipeline
 from vdd.data.sprites import benchmark

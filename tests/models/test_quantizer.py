@@ -75,8 +75,8 @@ def test_nearest_codeword():
 
 def test_scale_of_motion_and_codewords_does_not_matter():
     a, b = quantize(MOTION), quantize(7.0 * MOTION, words=0.1 * WORDS)
-    np.testing.assert_allclose(a.quantized, b.quantized, atol=1e-4)
-    np.testing.assert_allclose(a.assignment, b.assignment, atol=1e-4)
+    np.testing.assert_allclose(a.quantized, b.quantized, atol=1e-3)
+    np.testing.assert_allclose(a.assignment, b.assignment, atol=1e-3)
 
 
 @pytest.mark.parametrize("module", [STRAIGHT, GUMBEL], ids=["straight_through", "gumbel"])
@@ -94,7 +94,7 @@ def test_lookup_is_what_was_quantised(module, rng):
     codes = quantize(MOTION, rng, module=module)
     found = BOOK.apply({"params": {"codewords": WORDS}}, codes.codes, method="lookup")
     np.testing.assert_allclose(found, codes.quantized, atol=1e-6)
-    np.testing.assert_allclose(found, codes.codewords.reshape(found.shape), atol=0)
+    np.testing.assert_allclose(found, codes.codewords.reshape(found.shape), atol=1e-6)
 
 
 def test_straight_through_gradient_is_identity_on_the_normalised_vectors():

@@ -53,7 +53,7 @@ def evaluate_run(
     art, art_dir = config.data.art, art_dir or config.data.art_dir
     sampler = Sampler(**config.eval.sampler)
     functions = functions_of(run.model, run.params, sampler)
-    train = _some(sprites_data.load_arrays(art, "train", art_dir), config.eval.num_clips)
+    train = _some(sprites_data.load_arrays(art, "train", art_dir), config.eval.probe_clips)
     test = _some(sprites_data.load_arrays(art, "test", art_dir), config.eval.num_clips)
     clips = {"train": train, "test": test}[split]
     figures = sprites.evaluate(
@@ -77,7 +77,7 @@ def evaluate_run(
 
 
 def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.SpritesArrays:
-    """`count` clips spread over the split, all where `count` is 0; only `smoke` asks for less."""
+    """`count` clips spread over the split, all where `count` is 0."""
     if not count:
         return arrays
     rows = np.random.default_rng(0).permutation(len(arrays.motion))[:count]

@@ -35,6 +35,11 @@ StepFn = Callable[
 ]  # (state, batch) -> (state, metrics)
 
 STEPS_AHEAD = 2
+# For a program that runs once: on CPUs, optimising many small random draws takes most of a minute.
+QUICK_COMPILATION = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +173,9 @@ def run_steps(
 def begin(init_fn: InitFn, seed: int, example: Any, abstract: Any, names: Sequence[str]) -> Place:
     """The start of a run; the state is made where it will live, never whole on one device."""
     shardings = jax.tree.map(lambda x: x.sharding, abstract)
-    state = jax.jit(init_fn, out_shardings=shardings)(jax.random.key(seed), example)
+    options = QUICK_COMPILATION if jax.default_backend() == "cpu" else None
+    init = jax.jit(init_fn, out_shardings=shardings, compiler_options=options)
+    state = init(jax.random.key(seed), example)
     return Place(0, state, windows.empty(names), 0.0)
 
 

@@ -50,11 +50,7 @@ def load_builder(
     builder = _open(art, art_dir, root, directory)
     folder = sprites.find_art_dir(art_dir)
     if art == "lpc" and folder is not None:
-        if _recorded_fingerprint(builder) != lpc.fingerprint(lpc.sheet_paths(folder)):
-            raise UserError(
-                f"the data set in {directory} was prepared from other sheets than those of "
-                f"{folder}: give another --config.data.data_dir or delete that directory."
-            )
+        _check_sheets(builder, folder)
     return builder
 
 
@@ -137,15 +133,20 @@ def _open(
     return builder
 
 
-def _recorded_fingerprint(builder: "tfds.core.DatasetBuilder") -> str:
-    """The fingerprint of the sheets that the data set was made from."""
+def _check_sheets(builder: "tfds.core.DatasetBuilder", folder: epath.Path) -> None:
+    """A data set made from some sheets must not pass for one made from others."""
     from vdd.data.sprites.sprites_dataset_builder import FINGERPRINT
 
-    metadata: Any = builder.info.metadata  # read from its file on first access
     try:
-        return metadata[FINGERPRINT]
+        metadata: Any = builder.info.metadata  # read from its file on first access
+        recorded = metadata[FINGERPRINT]
     except (KeyError, OSError, ValueError) as error:
         raise damaged(builder.data_path) from error
+    if recorded != lpc.fingerprint(lpc.sheet_paths(folder)):
+        raise UserError(
+            f"the data set in {builder.data_path} was prepared from other sheets than those of "
+            f"{folder}: give another --config.data.data_dir or delete that directory."
+        )
 
 
 def _is_whole(split: "tfds.core.SplitInfo") -> bool:
