@@ -57,12 +57,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, probe_clips=0, quick_pairs=256, batch_size=64, seed=0,
-        sampler=dict(name="heun", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
+        split="test", num_clips=0, probe_clips=0, judge_steps=300, quick_pairs=256, batch_size=64, seed=0,
+        sampler=dict(name="euler", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
     if size == "quick":
-        config.train.num_steps = 1800
-        config.train.eval_every = config.train.sample_every = 600
+        config.train.num_steps = 1600 if art == "lpc" else 1000
+        config.train.eval_every = config.train.sample_every = 800
     if size == "paper":
         config.model.coarse.width = 0
         config.model.sigma_data = 0.5
@@ -88,4 +88,5 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
         config.train.update(eval_every=20, sample_every=20)
         config.eval.update(num_clips=32, probe_clips=128, quick_pairs=8, batch_size=16)
+        config.eval.judge_steps = 10
     return config

@@ -59,6 +59,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def tiny_run(tmp_path_factory) -> Path:
     """A run directory with two checkpoints of random parameters, at steps 3 and 7."""
     import tiny  # late: modules imported before the hook above are not checked
+
     from vdd.training import checkpoints, workdir
 
     path = epath.Path(tmp_path_factory.mktemp("runs") / "tiny")

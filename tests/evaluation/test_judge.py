@@ -64,7 +64,7 @@ def art(monkeypatch) -> FakeArt:
 
 
 def test_a_tiny_judge_learns():
-    settings = JudgeSettings(width=8, steps=60, batch_size=16, learning_rate=5e-3, ema_decay=0.9)
+    settings = JudgeSettings(width=8, steps=60, batch_size=8, learning_rate=5e-3, ema_decay=0.9)
     train, test = coloured_clips(400, 0), coloured_clips(100, 1)
     params = judge_training.train_judge(*train, settings, show_progress=False)
     shares = judges.accuracies(Judge(JudgeNet(8), params), test)
@@ -146,10 +146,10 @@ def test_blur_keeps_flat_frames_and_spreads_a_dot():
     flat = jnp.full((1, 1, 16, 16, 3), 0.5)
     np.testing.assert_allclose(judge_training.blur(flat, 1.2), flat, rtol=1e-5)
     dot = jnp.zeros((1, 1, 17, 17, 3)).at[0, 0, 8, 8, 1].set(1.0)
-    spread = np.asarray(judge_training.blur(dot, 1.0))[0, 0]
+    spread = np.asarray(judge_training.blur(dot, 1.5))[0, 0]
     distance = np.arange(17) - 8
     variance = (spread[..., 1].sum(0) * distance**2).sum() / spread[..., 1].sum()
-    assert variance == pytest.approx(1.0, rel=0.01)
+    assert variance == pytest.approx(1.5**2, rel=0.01)
     assert spread[..., 0].max() == 0
     np.testing.assert_allclose(spread[..., 1], spread[..., 1].T, atol=1e-7)
 

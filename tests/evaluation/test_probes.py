@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vdd.evaluation.probes import Labelled, ProbeSettings, one_hot, probe_accuracy
+from vdd.evaluation.probes import Labelled, ProbeSettings, _held_out, one_hot, probe_accuracy
 
 QUICK = ProbeSettings(hidden=64, batch_size=64, checks=10)
 
@@ -61,6 +61,13 @@ def test_the_scale_of_features_does_not_matter():
     x_test[:, 1, 2] *= 1e-3
     scaled = probe_accuracy(Labelled(x + 5, y), Labelled(x_test + 5, y_test), groups, 6, QUICK)
     assert scaled[0] == pytest.approx(plain[0], abs=0.03)
+
+
+def test_groups_are_held_out_whole():
+    groups = np.random.default_rng(0).integers(0, 50, 400)
+    held = _held_out(groups, 0.1, np.random.default_rng(1))
+    assert len(np.unique(groups[held])) == 5
+    assert not set(groups[held]) & set(groups[~held])
 
 
 def test_one_hot():

@@ -63,14 +63,15 @@ def test_curves_leave_out_what_was_not_measured():
     assert curves.plot_curves([{"step": 1}]) is None
 
 
-def test_gifs_repeat_and_keep_few_colours_exactly(tmp_path):
+def test_gifs_repeat_and_keep_200_colours_exactly(tmp_path):
     from PIL import Image
 
     from vdd.data import video_io
 
-    frames = np.zeros((3, 20, 30, 3), np.uint8)
-    frames[1, :, :10] = (255, 120, 0)
-    frames[2, 5:] = (3, 200, 90)
+    colours = np.random.default_rng(0).integers(0, 256, (200, 3), dtype=np.uint8)
+    frames = colours[np.arange(3 * 20 * 30) * 7 % 200].reshape(3, 20, 30, 3)
+    frames[1:] = np.roll(frames[1:], (1, 2), axis=(1, 2))
+    frames[2] = frames[2, ::-1]
     path = epath.Path(tmp_path) / "clip.gif"
     write_gif(path, [Image.fromarray(frame) for frame in frames])
     np.testing.assert_array_equal(video_io.read_clip(path), frames)

@@ -23,7 +23,7 @@ def tfdata(
     batch_size: int,
     seed: int,
     *,
-    shuffle_buffer: int = 2048,
+    shuffle_buffer: int = 1024,
     augment: Augment | None = None,
     process_index: int = 0,
     process_count: int = 1,
@@ -65,7 +65,7 @@ def tfdata(
         records = _records(order, cycle_length=16).shuffle(
             shuffle_buffer, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
         )
-        return _decoded(builder, records.batch(size, drop_remainder=True).skip(first))
+        return _decoded(builder, records.batch(size, drop_remainder=True).skip(0))
 
     def batches_from(start: int) -> Iterator[Batch]:
         first_epoch, first = divmod(start, steps_per_epoch)

@@ -35,11 +35,15 @@ def ssim(
     """
     if min(reference.shape[2:4]) < _WINDOW:
         raise ValueError(f"SSIM wants frames of at least {_WINDOW} pixels, not {reference.shape}")
-    x, y = (np.moveaxis(v.astype(np.float64) / peak, -1, 2) for v in (reference, estimate))
+    # Single precision is exact enough in [0, 1], and contiguous planes are several times faster.
+    x, y = (
+        np.ascontiguousarray(np.moveaxis(v, -1, 2)).astype(np.float32) / np.float32(peak)
+        for v in (reference, estimate)
+    )
     rows, columns = (_window_matrix(size) for size in x.shape[-2:])
 
     def mean(image: np.ndarray) -> np.ndarray:
-        return rows @ image @ columns.T
+        return rows @ (image @ columns.T)
 
     mean_x, mean_y = mean(x), mean(y)
     variance_x, variance_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
@@ -47,13 +51,13 @@ def ssim(
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return np.mean(luminance * structure, axis=(1, 2, 3, 4))
+    return (luminance * structure).mean(axis=(1, 2, 3, 4), dtype=np.float64)
 
 
 def _window_matrix(size: int) -> Float[np.ndarray, "m size"]:
     """Matrix whose row i weighs pixels i..i+10 of a line by the Gaussian window; rows sum to 1."""
     weight = np.exp(-0.5 * ((np.arange(_WINDOW) - _WINDOW // 2) / _WINDOW_SIGMA) ** 2)
-    matrix = np.zeros((size - _WINDOW + 1, size))
+    matrix = np.zeros((size - _WINDOW + 1, size), np.float32)
     for row in range(len(matrix)):
         matrix[row, row : row + _WINDOW] = weight / weight.sum()
     return matrix

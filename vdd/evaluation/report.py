@@ -116,9 +116,9 @@ def _figures(report: Report) -> list[str]:
             ("", "measured", "best possible"),
             [
                 ("accuracy", _share(protocol["acc"]), "100 %"),
-                ("inception score", _number(protocol["inception_score"], 4), "9"),
-                ("H(y given x), nats", _number(protocol["h_y_given_x"], 4), "0"),
-                ("H(y), nats", _number(protocol["h_y"], 4), "2.197"),
+                ("inception score", _number(protocol["inception_score"], form=".4f"), "9"),
+                ("H(y given x), nats", _number(protocol["h_y_given_x"], form=".2g"), "0"),
+                ("H(y), nats", _number(protocol["h_y"], form=".4f"), "2.197"),
             ],
         ),
         "## Rates",
@@ -166,8 +166,8 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f} %"
 
 
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _processor() -> str:

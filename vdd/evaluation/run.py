@@ -60,7 +60,7 @@ def evaluate_run(
         functions,
         train,
         clips,
-        judge.load_or_train(art, art_dir),
+        _judge(config),
         sampler,
         step=run.step,
         dataset=f"sprites/{art}",
@@ -98,11 +98,10 @@ def hooks(config: Any) -> list[Hook]:
 
     def quick(step: int, state: Any) -> dict[str, Any]:
         del step
-        referee = judge.load_or_train(config.data.art, config.data.art_dir, show_progress=False)
         return sprites.quick_evaluate(
             functions(state),
             clips,
-            referee,
+            _judge(config),
             num_pairs=config.eval.quick_pairs,
             seed=config.eval.seed,
             batch_size=config.eval.batch_size,
@@ -114,6 +113,11 @@ def hooks(config: Any) -> list[Hook]:
         return {"swaps": np.asarray(matrix)}
 
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+
+
+def _judge(config: Any) -> judge.Judge:
+    settings = judge.JudgeSettings(steps=config.eval.judge_steps)
+    return judge.load_or_train(config.data.art, config.data.art_dir, settings=settings)
 
 
 def _describe(run: runs.Run) -> dict[str, str]:

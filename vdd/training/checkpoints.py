@@ -6,6 +6,7 @@ when it is complete; one that cannot be read any more is set aside and the one b
 """
 
 import json
+import os
 import re
 import time
 import types
@@ -52,6 +53,12 @@ class HostState:
         return read()
 
 
+def checkpoints_dir(workdir: epath.PathLike) -> epath.Path:
+    """The folder of a run's checkpoints, as an absolute path: Orbax writes to no other."""
+    text = os.fspath(workdir)
+    return epath.Path(text if "://" in text else os.path.abspath(text)) / "checkpoints"
+
+
 class Checkpoints:
     """The checkpoints of one run, for the training loop (all processes call it alike).
 
@@ -64,7 +71,7 @@ class Checkpoints:
     def __init__(self, workdir: epath.PathLike, keep: int = 3, keep_every: int = 0):
         if keep < 1:
             raise UserError(f"train.keep={keep}: at least the latest checkpoint must be kept")
-        self._directory = epath.Path(workdir) / "checkpoints"
+        self._directory = checkpoints_dir(workdir)
         self._saving: tuple[int, Any] | None = None
         kept: list[Any] = [_policies.LatestN(keep)]
         if keep_every:
@@ -186,7 +193,7 @@ class Checkpoints:
 
 def list_steps(workdir: epath.PathLike) -> list[int]:
     """Steps of the finished checkpoints of a run, ascending; [] where there are none."""
-    directory = epath.Path(workdir) / "checkpoints"
+    directory = checkpoints_dir(workdir)
     if not directory.exists():
         return []
     found = [path for path in directory.iterdir() if path.name.isdigit()]
@@ -206,7 +213,7 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     Raises:
         UserError: there is no such checkpoint, or none that can be read.
     """
-    directory = epath.Path(workdir) / "checkpoints"
+    directory = checkpoints_dir(workdir)
     steps = list_steps(workdir)
     if not steps:
         raise UserError(f"no checkpoint in {directory}: train first, or check the path")

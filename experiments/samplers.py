@@ -1,0 +1,77 @@
+"""What does a sampler step buy? Quality of swaps against number of function evaluations.
+
+    python experiments/samplers.py RUN [--pairs 512] [--tiny]
+
+The same pairs and the same noise for every sampler; PSNR is against the real clip that the swap
+ought to be, of one reconstruction likewise. `mean` is the coarse head alone, without diffusion.
+"""
+
+import argparse
+import time
+from functools import partial
+
+import jax
+
+from vdd import apply, runs
+from vdd.data import sprites as data
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import judge, sprites
+from vdd.evaluation.inference import Functions, functions_of, to_uint8
+from vdd.evaluation.report import machine
+
+STEPS = {"euler": (1, 2, 4, 8, 16), "heun": (2, 4, 8), "dpmpp_2m": (2, 4, 8, 16)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run")
+    parser.add_argument("--pairs", type=int, default=512)
+    parser.add_argument("--sigma_max", type=float, help="the config's, if not given")
+    parser.add_argument("--tiny", action="store_true", help="one step each, for tests")
+    options = parser.parse_args(arguments)
+    run = runs.load(options.run)
+    settings = run.config.eval.sampler
+    low, high = settings.sigma_min, options.sigma_max or settings.sigma_max
+    clips = data.load_arrays(run.config.data.art, "test", run.config.data.art_dir)
+    referee = judge.load_or_train(
+        run.config.data.art,
+        run.config.data.art_dir,
+        settings=judge.JudgeSettings(steps=run.config.eval.judge_steps),
+    )
+    pairs = 4 if options.tiny else options.pairs
+    print(
+        f"{options.run} at step {run.step}, {pairs} swaps, sigma {high:g} to {low:g}, {machine()}"
+    )
+    print("| sampler | steps | NFE | motion | attributes | joint | swap PSNR | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
+
+    def row(name: str, steps: int, nfe: int, functions: Functions) -> None:
+        start = time.perf_counter()
+        found = sprites.quick_evaluate(functions, clips, referee, num_pairs=pairs, batch_size=64)
+        keys = ("swap_motion_acc", "swap_content_acc", "swap_joint_acc")
+        cells = [f"{found[key]:.3f}" for key in keys]
+        cells += [_number(found["swap_psnr"]), f"{time.perf_counter() - start:.0f}"]
+        print(f"| {name} | {steps} | {nfe} | {' | '.join(cells)} |", flush=True)
+
+    if run.model.coarse is not None:
+        sampler = Sampler(**settings)
+        functions = functions_of(run.model, run.params, sampler)
+        row("mean", 0, 0, functions._replace(sample=partial(_mean, run.model, run.params)))
+    for name, counts in STEPS.items():
+        for steps in counts[:1] if options.tiny else counts:
+            sampler = Sampler(name, steps, low, high, settings.rho)
+            row(name, steps, sampler.nfe, functions_of(run.model, run.params, sampler))
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean(model, params, keys, content, motion):
+    del keys
+    return to_uint8(apply.mean_video(model, params, content, motion))
+
+
+def _number(value: float | int | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    main()

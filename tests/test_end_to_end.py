@@ -1,0 +1,114 @@
+"""A shrunken shipped config from the command line to the report, and what is done with its run."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The contract: scripts outside the project read these keys.
+KEYS = {
+    "sampler": {"name", "steps", "nfe"},
+    "reconstruction": {
+        "motion_acc", "body_acc", "bottomwear_acc", "topwear_acc", "hair_acc", "psnr", "ssim",
+    },
+    "transfer": {
+        "motion_acc", "body_acc", "bottomwear_acc", "topwear_acc", "hair_acc", "content_acc",
+        "joint_acc", "leak_acc", "num_pairs",
+    },
+    "cdsvae_protocol": {"acc", "inception_score", "h_y_given_x", "h_y"},
+    "judge": {"motion_acc", "content_acc"},
+    "bitrate": {
+        "target_bits_per_frame", "entropy_bits_per_frame", "joint_entropy_bits_per_frame",
+        "coded_bits_per_frame", "codebook_usage", "content_bits_per_clip",
+    },
+    "leakage": {
+        "motion_from_content_acc", "content_from_motion_acc", "chance_motion", "chance_content",
+    },
+}  # fmt: skip
+
+
+def call(*command: str, cwd: Path, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with a run of the smoke config in runs/sprites, trained as the README says."""
+    folder = tmp_path_factory.mktemp("end_to_end")
+    os.environ["VDD_CACHE"] = str(folder / "cache")  # the judge is trained once, here
+    call(
+        "-m", "vdd.main", f"--config={ROOT}/configs/sprites.py:smoke",
+        "--workdir=runs/sprites", "--config.data.source=in_memory", cwd=folder,
+    )  # fmt: skip
+    yield folder
+    del os.environ["VDD_CACHE"]
+
+
+@pytest.mark.timeout(600)
+def test_report_has_every_key_of_the_contract(place):
+    report = json.loads((place / "runs/sprites/eval/20.json").read_text())
+    assert {"step", "dataset", "split", "num_clips"} <= set(report)
+    for section, keys in KEYS.items():
+        assert keys <= set(report[section]), section
+    assert report["dataset"] == "sprites/builtin"
+    assert report["transfer"]["num_pairs"] == report["num_clips"] == 32
+    assert report["bitrate"]["coded_bits_per_frame"] is None  # not measured, so not guessed
+
+
+def test_run_directory_has_its_files_and_pictures_that_the_page_shows(place):
+    run = place / "runs/sprites"
+    for name in ("config.json", "metrics.jsonl", "checkpoints/20", "report.md"):
+        assert (run / name).exists(), name
+    shown = re.findall(r"\]\((samples/[^)]+)\)", (run / "report.md").read_text())
+    assert len(shown) >= 6
+    assert all((run / file).stat().st_size > 1000 for file in shown)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {"loss", "bits_per_frame", "content_price", "motion_price"} <= set(lines[-1])
+    assert "swap_joint_acc" in lines[-1]
+
+
+def test_analysis_example_of_the_readme_runs(place):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    output = call("-c", code[1], cwd=place)
+    assert output.count("[") > 8  # codes of two clips were printed
+    assert (place / "swap.gif").stat().st_size > 1000
+
+
+def test_transfer_between_clips_on_disk(place):
+    video = np.zeros((5, 64, 64, 3), np.uint8)
+    np.save(place / "who.npy", video)
+    np.save(place / "how.npy", video + 99)
+    program = "import sys; from vdd.cli import main; sys.exit(main(sys.argv[1:]))"
+    call(
+        "-c", program, "transfer", "runs/sprites",
+        "--content", "who.npy", "--motion", "how.npy", "--out", "out.npy", cwd=place,
+    )  # fmt: skip
+    assert np.load(place / "out.npy").shape == (5, 64, 64, 3)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("script", ["samplers.py runs/sprites", "throughput.py", "ablations.py"])
+def test_experiment_runs_in_its_tiny_form(place, script):
+    name, *rest = script.split()
+    if name == "ablations.py":
+        rest = ["--out", str(place / "ablations")]
+    output = call(str(ROOT / "experiments" / name), *rest, "--tiny", cwd=place)
+    assert "cpu" in output  # each names its machine
+    assert len(output.splitlines()) > 4

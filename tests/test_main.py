@@ -1,0 +1,212 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import conftest
+import jax
+import numpy as np
+import pytest
+import tiny
+from etils import epath
+
+from vdd import main
+from vdd.errors import UserError
+from vdd.evaluation import run
+from vdd.training import checkpoints, loop
+from vdd.training.logging import TIMINGS
+
+CONFIG = conftest.ROOT / "configs" / "sprites.py"
+
+# Runs `vdd.main` on each command line in a fork of one process that has imported it, and prints
+# [[exit status, stdout, stderr], ...].
+FORKS = """
+import json, os, runpy, sys, tempfile
+import vdd.main
+results = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+    if not (child := os.fork()):
+        os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
+        sys.argv = ["vdd.main", *arguments]
+        del sys.modules["vdd.main"]
+        vdd.main.flags.FLAGS.remove_flag_values(["config", "workdir"])
+        runpy.run_module("vdd.main", run_name="__main__")
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    texts = [file.seek(0) or file.read() for file in (out, err)]
+    results.append([status, *texts])
+print(json.dumps(results))
+"""
+
+# `vdd.main` on random clips, where TensorFlow cannot be imported; a SIGTERM after step {stop}.
+ON_RANDOM_CLIPS = """
+import os, runpy, signal, sys
+sys.modules["tensorflow"] = sys.modules["tensorflow_datasets"] = None
+import numpy as np
+from vdd.data import sprites
+from vdd.evaluation import run
+def load_arrays(art, split, art_dir=None):
+    rng = np.random.default_rng(0)
+    draw = lambda high, *shape: rng.integers(0, high, shape, np.int32)
+    video = rng.integers(0, 256, (16, 8, 16, 16, 3), np.uint8)
+    return sprites.SpritesArrays(video, draw(9, 16), draw(6, 16, 4))
+sprites.load_arrays = load_arrays
+run.hooks = lambda config: [({stop}, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
+run.evaluate_run = lambda workdir: print("evaluated")
+runpy.run_module("vdd.main", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory, tiny_run):
+    """Command lines with a mistake in them, what is said of it, and what came of each."""
+    tmp = tmp_path_factory.mktemp("mistakes")
+    (tmp / "broken.py").write_text("def get_config(:\n")
+    config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
+    cases = {
+        "nothing": ([], "--config and --workdir are both needed"),
+        "no workdir": ([config], "--config and --workdir are both needed"),
+        "flag": ([config, workdir, "--wrkdir=x"], "Unknown command line flag 'wrkdir'"),
+        "argument": ([config, workdir, "x"], "unexpected argument x"),
+        "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
+        "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
+        "variant": ([f"--config={CONFIG}:smok", workdir], "no variant 'smok'"),
+        "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
+        "value": ([config, workdir, "--config.train.num_steps=x"], "num_steps=x: invalid literal"),
+        "workdir": ([config, f"--workdir={CONFIG}/run"], "Not a directory"),
+        "run": ([config, f"--workdir={tiny_run}"], f"{tiny_run} holds a run of another config"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, json.dumps([case[0] for case in cases.values()])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    results = json.loads(done.stdout)
+    return {
+        name: (*case, *result) for (name, case), result in zip(cases.items(), results, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing", "no workdir", "flag", "argument", "file", "syntax", "variant", "key", "value",
+        "workdir", "run",
+    ],
+)  # fmt: skip
+def test_mistake_is_told_in_one_line(mistakes, name):
+    _, said, status, out, err = mistakes[name]
+    assert status == 2, out + err
+    assert err.startswith("vdd: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+@pytest.fixture
+def config():
+    changes = {"data.source": "in_memory", "train.num_steps": 6, "train.log_every": 2}
+    return tiny.get_config(changes).lock()
+
+
+def run_main(config, workdir, stop):
+    """`python -m vdd.main` with a config of the test's; its exit status and what it said."""
+    file = workdir.parent / "config.py"
+    file.write_text(
+        "import json, ml_collections\n"
+        "def get_config():\n"
+        f"    return ml_collections.ConfigDict(json.loads({config.to_json_best_effort()!r}))\n"
+    )
+    code = ON_RANDOM_CLIPS.format(stop=stop)
+    env = os.environ | {
+        "PYTHONPATH": str(conftest.ROOT),
+        "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "xla"),
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"--config={file}", f"--workdir={workdir}"],
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def lines(workdir):
+    """metrics.jsonl without what tells of the machine."""
+    found = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in TIMINGS} for line in found]
+
+
+def test_stopped_run_goes_on_exactly(tmp_path, config):
+    """The shipped config made small, the real step: from the command line, without TensorFlow."""
+    status, out, err = run_main(config, tmp_path / "run", stop=3)
+    assert (status, err) == (0, ""), out
+    assert "SIGTERM: saved at step 3" in out
+    assert "evaluated" not in out
+    assert checkpoints.list_steps(tmp_path / "run") == [3]
+
+    status, out, err = run_main(config, tmp_path / "run", stop=0)
+    assert (status, err) == (0, ""), out
+    assert "at step 3 of 6" in out
+    assert "evaluated" in out
+
+    status, out, err = run_main(config, tmp_path / "whole", stop=0)
+    assert (status, err) == (0, ""), out
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    assert lines(tmp_path / "run")[-1].keys() >= {"step", "loss", "bits_per_frame"}
+    (step, params), whole = (checkpoints.load_params(tmp_path / name) for name in ("run", "whole"))
+    assert step == whole[0] == 6
+    jax.tree.map(np.testing.assert_array_equal, params, whole[1])
+
+
+def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeypatch, capsys):
+    evaluated = []
+
+    def evaluate_run(workdir):
+        evaluated.append(workdir)
+        (workdir / "eval").mkdir()
+        (workdir / "eval" / "7.json").write_text("{}")
+
+    monkeypatch.setattr(run, "evaluate_run", evaluate_run)
+    monkeypatch.setattr(loop, "train", pytest.fail)
+    workdir = epath.Path(tmp_path)
+    (tmp_path / "checkpoints").symlink_to(tiny_run / "checkpoints")
+    with config.unlocked():
+        config.train.num_steps = 7
+    assert main.train(config, workdir)
+    main.evaluate(workdir)
+    main.evaluate(workdir)
+    assert evaluated == [workdir]
+    trained, wrote, again = capsys.readouterr().out.splitlines()
+    assert trained == f"{workdir} is trained to step 7 already"
+    assert wrote == f"wrote {workdir}/eval/7.json and {workdir}/report.md"
+    assert again == f"{workdir}/eval/7.json is there already"
+
+
+def test_processes_named_by_hand(monkeypatch):
+    calls = []
+    monkeypatch.setattr(main.jax.distributed, "initialize", lambda *args: calls.append(args))
+    main.connect_processes({})
+    main.connect_processes({"SLURM_STEP_NUM_TASKS": "1"})
+    assert calls == []
+    main.connect_processes({"SLURM_STEP_NUM_TASKS": "4"})
+    main.connect_processes({"OMPI_COMM_WORLD_SIZE": "2"})
+    named = {"VDD_COORDINATOR": "host:1", "VDD_NUM_PROCESSES": "2", "VDD_PROCESS_ID": "1"}
+    main.connect_processes(named)
+    assert calls == [(), (), ("host:1", 2, 1)]
+    with pytest.raises(UserError, match="VDD_COORDINATOR is set: set all of"):
+        main.connect_processes({"VDD_COORDINATOR": "host:1"})
+    with pytest.raises(UserError, match="cannot connect"):
+        main.connect_processes(named | {"VDD_PROCESS_ID": "one"})
+
+
+@pytest.mark.parametrize(("env", "kept"), [({}, True), ({"JAX_COMPILATION_CACHE_DIR": ""}, False)])
+def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, env, kept):
+    updates = []
+    monkeypatch.setattr(main.jax.config, "update", lambda *args: updates.append(args))
+    main.keep_compiled_programs(env)
+    home = str(Path("~/.cache/vdd/xla").expanduser())
+    assert updates == ([("jax_compilation_cache_dir", home)] if kept else [])
