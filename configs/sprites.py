@@ -57,7 +57,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, probe_clips=0, judge_steps=300, quick_pairs=256, batch_size=64, seed=0,
+        split="test", num_clips=0, probe_clips=0, judge_steps=300, quick_pairs=256,
+        batch_size=64, seed=0,
         sampler=dict(name="euler", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
     if size == "quick":

@@ -57,15 +57,16 @@ def test_functions_give_the_same_without_jit(model_and_params, encoding):
 
 def test_functions_are_fit_for_vmap(model_and_params, encoding):
     model, params = model_and_params
-    mapped = jax.vmap(lambda video: apply.encode(model, params, video[None]))(VIDEO)
+    one = jax.vmap(lambda video: apply.encode(model, params, video[None]))
+    mapped = jax.jit(one)(VIDEO)
     np.testing.assert_allclose(mapped.content[:, 0], encoding.content, atol=1e-5)
     np.testing.assert_array_equal(mapped.codes[:, 0], encoding.codes)
 
     def draw(key, content, motion):
-        return sample(*model_and_params, key, content[None], motion[None], SAMPLER)[0]
+        return apply.sample(model, params, key, content[None], motion[None], SAMPLER)[0]
 
     keys = jax.random.split(KEY, 3)
-    mapped = jax.vmap(draw)(keys[:, None], encoding.content, encoding.motion)
+    mapped = jax.jit(jax.vmap(draw))(keys[:, None], encoding.content, encoding.motion)
     batch = sample(*model_and_params, keys, encoding.content, encoding.motion, SAMPLER)
     np.testing.assert_allclose(mapped, batch, atol=1e-4)
 
@@ -74,13 +75,14 @@ def test_functions_are_fit_for_grad(model_and_params, encoding):
     model, params = model_and_params
 
     def brightness(content, motion):
-        return sample(model, params, KEY, content, motion, SAMPLER).mean()
+        return apply.sample(model, params, KEY, content, motion, SAMPLER).mean()
 
-    for gradient in jax.grad(brightness, argnums=(0, 1))(encoding.content, encoding.motion):
+    gradients = jax.jit(jax.grad(brightness, argnums=(0, 1)))(encoding.content, encoding.motion)
+    for gradient in gradients:
         assert np.isfinite(gradient).all()
         assert gradient.any()
     floats = VIDEO.astype(np.float32) / 127.5 - 1.0
-    by_video = jax.grad(lambda v: encode(model, params, v).content[0].sum())(floats)
+    by_video = jax.jit(jax.grad(lambda v: encode(model, params, v).content[0].sum()))(floats)
     assert by_video[0].any()
     assert not by_video[1:].any()
 

@@ -64,7 +64,7 @@ def art(monkeypatch) -> FakeArt:
 
 
 def test_a_tiny_judge_learns():
-    settings = JudgeSettings(width=8, steps=60, batch_size=8, learning_rate=5e-3, ema_decay=0.9)
+    settings = JudgeSettings(width=8, steps=60, batch_size=16, learning_rate=5e-3, ema_decay=0.9)
     train, test = coloured_clips(400, 0), coloured_clips(100, 1)
     params = judge_training.train_judge(*train, settings, show_progress=False)
     shares = judges.accuracies(Judge(JudgeNet(8), params), test)

@@ -73,12 +73,13 @@ def test_a_step_is_saved_once(tmp_path):
     assert list_steps(tmp_path) == [2]
 
 
-def test_damaged_checkpoint_never_wins(tmp_path):
+def test_damaged_checkpoint_never_wins(tmp_path, capfd):
     save(tmp_path, [2, 4])
     damage(tmp_path, 4)
-    with pytest.warns(UserWarning, match="checkpoint of step 4"):
+    with pytest.warns(UserWarning, match=r"checkpoint of step 4 .*: using step 2"):
         step, params = load_params(tmp_path)
     assert (step, params["w"][0, 0]) == (2, 2.5)
+    assert capfd.readouterr().err == ""
     with Checkpoints(tmp_path) as checkpoints:
         with pytest.warns(UserWarning, match="checkpoint of step 4"):
             step, state, _ = checkpoints.restore(abstract())
@@ -102,7 +103,6 @@ def test_unfinished_checkpoint_is_removed(tmp_path):
     assert list_steps(tmp_path) == [2, 6]
 
 
-@pytest.mark.filterwarnings("ignore:the checkpoint of step")
 def test_all_damaged(tmp_path):
     save(tmp_path, [2, 4])
     damage(tmp_path, 2)

@@ -28,9 +28,8 @@ def loss(model, params, batch, rng=0, prices=PRICES, **changes):
     )
 
 
-def batch_of(video, mask=None):
-    mask = np.ones(len(video), bool) if mask is None else np.array(mask)
-    return {"video": video, "mask": mask}
+def batch_of(video):
+    return {"video": jnp.asarray(video), "mask": jnp.ones(len(video), bool)}
 
 
 def test_masked_clips_change_neither_loss_nor_gradient(model_and_params):
@@ -236,8 +235,9 @@ def test_gumbel_draws_codes_anew_at_each_step():
 
 
 def test_a_single_frame_cannot_be_cut_in_two(model_and_params):
+    batch = batch_of(random_video(2, 1))
     with pytest.raises(ValueError, match="at least 2 frames"):
-        loss(*model_and_params, batch_of(random_video(2, 1)))
+        loss(*model_and_params, batch)
 
 
 @pytest.mark.parametrize("frames", [2, 3, 8, 9])

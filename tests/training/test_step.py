@@ -10,8 +10,8 @@ from vdd.training import step as training
 from vdd.training.step import accumulated_gradient, build, step_key
 
 
-def batch_of(clips=4, seed=0, mask=True):
-    return {"video": random_video(clips, 4, seed), "mask": np.full(clips, mask)}
+def batch_of(clips=4, seed=0):
+    return {"video": jnp.asarray(random_video(clips, 4, seed)), "mask": jnp.ones(clips, bool)}
 
 
 def train(changes, steps, batch=None):
@@ -105,10 +105,8 @@ def test_dead_codewords_are_revived():
 
 def test_masked_clips_leave_no_trace_in_the_state():
     changes = {"steering.revive_rate": 0.0}
-    batch, other = batch_of(), batch_of()
-    batch["mask"][1] = other["mask"][1] = False
-    other["video"] = batch["video"].copy()
-    other["video"][1] = random_video(1, 4, seed=7)[0]
+    batch = {**batch_of(), "mask": jnp.array([True, False, True, True])}
+    other = {**batch, "video": batch["video"].at[1].set(random_video(1, 4, seed=7)[0])}
     init, step = build(get_config(changes))
     state, step = init(jax.random.key(0), batch), jax.jit(step)
     a, b = step(state, batch)[0], step(state, other)[0]

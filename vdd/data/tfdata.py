@@ -1,7 +1,7 @@
 """Batches streamed from TFRecord files by tf.data. TensorFlow is imported inside functions only."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -65,7 +65,7 @@ def tfdata(
         records = _records(order, cycle_length=16).shuffle(
             shuffle_buffer, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
         )
-        return _decoded(builder, records.batch(size, drop_remainder=True).skip(0))
+        return _decoded(builder, records.batch(size, drop_remainder=True).skip(first))
 
     def batches_from(start: int) -> Iterator[Batch]:
         first_epoch, first = divmod(start, steps_per_epoch)
@@ -96,12 +96,13 @@ def tfdata_pass(
     size = batches.local_size(batch_size, process_count)
     first = process_index * size
 
+    @_as_written
     def is_own(position: Any, record: Any) -> Any:
         row = position % batch_size
         return (first <= row) & (row < first + size)
 
     records: Any = _records(_files(builder, split), cycle_length=1)
-    own = records.enumerate().filter(is_own).map(lambda position, record: record)
+    own = records.enumerate().filter(is_own).map(_as_written(lambda position, record: record))
     rows = _decoded(builder, own.batch(size))
     features: Any = builder.info.features
     empty = Batch(
@@ -112,6 +113,13 @@ def tfdata_pass(
     )
     count = batches.num_batches(builder.info.splits[split].num_examples, batch_size)
     return batches.padded(rows, empty, size, count)
+
+
+def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps TensorFlow from rewriting a function that has no Python control flow."""
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _files(builder: "tfds.core.DatasetBuilder", part: Any) -> list[tuple[str, int, int]]:
@@ -130,7 +138,7 @@ def _records(files: list[tuple[str, int, int]], cycle_length: int) -> "tf.data.D
         (list(names), np.array(skips, np.int64), np.array(takes, np.int64))
     )
     return parts.interleave(
-        lambda name, skip, take: tf.data.TFRecordDataset(name).skip(skip).take(take),
+        _as_written(lambda name, skip, take: tf.data.TFRecordDataset(name).skip(skip).take(take)),
         cycle_length=cycle_length,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
@@ -154,6 +162,7 @@ def _decoded(builder: "tfds.core.DatasetBuilder", records: "tf.data.Dataset") ->
         "attributes": tf.io.FixedLenFeature(features["attributes"].shape, tf.int64),
     }
 
+    @_as_written
     def decode(serialized: Any) -> dict[str, Any]:
         examples: Any = tf.io.parse_example(serialized, layout)
         video = tf.io.decode_raw(examples["video"], tf.uint8)

@@ -60,7 +60,7 @@ def evaluate_run(
         functions,
         train,
         clips,
-        _judge(config),
+        _judge(config, art_dir),
         sampler,
         step=run.step,
         dataset=f"sprites/{art}",
@@ -101,7 +101,7 @@ def hooks(config: Any) -> list[Hook]:
         return sprites.quick_evaluate(
             functions(state),
             clips,
-            _judge(config),
+            _judge(config, config.data.art_dir),
             num_pairs=config.eval.quick_pairs,
             seed=config.eval.seed,
             batch_size=config.eval.batch_size,
@@ -115,9 +115,9 @@ def hooks(config: Any) -> list[Hook]:
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
 
 
-def _judge(config: Any) -> judge.Judge:
+def _judge(config: Any, art_dir: epath.PathLike | None) -> judge.Judge:
     settings = judge.JudgeSettings(steps=config.eval.judge_steps)
-    return judge.load_or_train(config.data.art, config.data.art_dir, settings=settings)
+    return judge.load_or_train(config.data.art, art_dir, settings=settings)
 
 
 def _describe(run: runs.Run) -> dict[str, str]:

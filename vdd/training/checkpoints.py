@@ -5,13 +5,17 @@ a process: the data iterator's place and the open log window). A step's folder a
 when it is complete; one that cannot be read any more is set aside and the one before it is used.
 """
 
+import contextlib
+import gc
 import json
+import logging
 import os
 import re
+import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -226,6 +230,8 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     def load(step: int) -> tuple[int, Any]:
         path = directory / str(step)
         tree = ocp.metadata(path, "state").metadata
+        if tree is None:
+            raise ValueError("its files are damaged")
         abstract = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
             tree["ema_params"],
@@ -239,26 +245,45 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
 
 
 def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable[[int], T]) -> T:
-    """`load` of the greatest step for which it works on all processes; a warning for others."""
+    """`load` of the greatest step that all processes can read; a warning if it is not the last."""
     failure: Exception | None = None
     for step in sorted(steps, reverse=True):
         loaded, error = None, None
-        try:
-            loaded = load(step)
-        except Exception as caught:
-            error = caught
+        with _silence():
+            try:
+                loaded = load(step)
+            except Exception as caught:
+                error = caught.with_traceback(None)
         ok = multihost_utils.process_allgather(np.array(error is None))
         if loaded is not None and np.all(ok):
+            if step != max(steps):
+                latest = f"the checkpoint of step {max(steps)} in {directory} cannot be read"
+                warnings.warn(f"{latest} ({_reason(failure)}): using step {step}", stacklevel=2)
             return loaded
         failure = failure or error
-        warnings.warn(
-            f"the checkpoint of step {step} in {directory} cannot be read: {_reason(error)}",
-            stacklevel=2,
-        )
     raise UserError(
         f"no checkpoint in {directory} can be read ({len(steps)} tried, the latest failed with: "
         f"{_reason(failure)})"
     ) from failure
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing on stderr: for each array that cannot be read, libraries would log a traceback."""
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    before, hook = [logger.disabled for logger in loggers], sys.unraisablehook
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.unraisablehook = lambda _: None
+        for logger in loggers:
+            logger.disabled = True
+        try:
+            yield
+            gc.collect()  # what is told by a destructor is told here
+        finally:
+            sys.unraisablehook = hook
+            for logger, disabled in zip(loggers, before, strict=True):
+                logger.disabled = disabled
 
 
 def _host_file(process: int) -> str:
