@@ -60,7 +60,7 @@ def place(tmp_path_factory) -> Path:
     del os.environ["VDD_CACHE"]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_report_has_every_key_of_the_contract(place):
     report = json.loads((place / "runs/sprites/eval/20.json").read_text())
     assert {"step", "dataset", "split", "num_clips"} <= set(report)
@@ -103,7 +103,7 @@ def test_transfer_between_clips_on_disk(place):
     assert np.load(place / "out.npy").shape == (5, 64, 64, 3)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("script", ["samplers.py runs/sprites", "throughput.py", "ablations.py"])
 def test_experiment_runs_in_its_tiny_form(place, script):
     name, *rest = script.split()

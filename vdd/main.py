@@ -9,6 +9,7 @@ set VDD_COORDINATOR (host:port), VDD_NUM_PROCESSES and VDD_PROCESS_ID. Compiled 
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -140,6 +141,7 @@ def fail(text: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    warnings.formatwarning = lambda message, *_, **__: f"vdd: {message}\n"
     # Libraries log tracebacks of what becomes one line here; --verbosity=0 shows them again.
     logging.set_verbosity(logging.FATAL)
     app.run(cli, flags_parser=parse_flags)

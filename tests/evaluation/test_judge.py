@@ -17,17 +17,21 @@ from vdd.evaluation.judge_training import JudgeNet, JudgeSettings
 TINY = JudgeSettings(width=4)
 
 
+PALETTE = np.array(
+    [(200, 30, 30), (30, 200, 30), (30, 30, 200), (180, 180, 0), (0, 180, 180), (180, 0, 180)],
+    np.uint8,
+)
+
+
 def coloured_clips(count: int, seed: int) -> sprites.SpritesArrays:
-    """Each attribute is the brightness of a quarter of the frame, the motion a bar's way across."""
+    """Attributes are the colours of the quarters; the motion is the frame that is lit, or none."""
     rng = np.random.default_rng(seed)
     motion = rng.integers(0, 9, count, dtype=np.int32)
     attributes = rng.integers(0, 6, (count, 4), dtype=np.int32)
-    video = np.zeros((count, 8, 64, 64, 3), np.uint8)
-    for part, (y, x) in enumerate([(0, 0), (0, 32), (32, 0), (32, 32)]):
-        video[:, :, y : y + 32, x : x + 32] = 50 * attributes[:, part].reshape(-1, 1, 1, 1, 1)
-    for i, label in enumerate(motion):
-        for t in range(8):
-            video[i, t, 7 * label : 7 * label + 8, 8 * t : 8 * t + 8] = (255, 0, 0)
+    video = PALETTE[attributes].reshape(count, 1, 2, 2, 3)
+    video = video.repeat(8, 1).repeat(32, 2).repeat(32, 3)
+    lit = np.flatnonzero(motion < 8)
+    video[lit, motion[lit]] = 255
     return sprites.SpritesArrays(video, motion, attributes)
 
 

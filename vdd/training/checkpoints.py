@@ -27,6 +27,7 @@ from orbax.checkpoint import v1 as ocp
 from vdd.errors import UserError
 
 T = TypeVar("T")
+_HOST_FILE = "process_{}.json"
 _policies = ocp.training.preservation_policies
 
 
@@ -38,7 +39,7 @@ class HostState:
 
     async def save(self, directory: Any):
         """Take the snapshot now; write it in the background."""
-        text, name = json.dumps(self.value), _host_file(jax.process_index())
+        text, name = json.dumps(self.value), _HOST_FILE.format(jax.process_index())
 
         async def write() -> None:
             path = await directory.await_creation()
@@ -50,8 +51,8 @@ class HostState:
         """Read this process's file, or the first one's when there were fewer processes."""
 
         async def read() -> None:
-            path = directory / _host_file(jax.process_index())
-            path = path if path.exists() else directory / _host_file(0)
+            path = directory / _HOST_FILE.format(jax.process_index())
+            path = path if path.exists() else directory / _HOST_FILE.format(0)
             self.value = json.loads(path.read_text())
 
         return read()
@@ -284,10 +285,6 @@ def _silence() -> Iterator[None]:
             sys.unraisablehook = hook
             for logger, disabled in zip(loggers, before, strict=True):
                 logger.disabled = disabled
-
-
-def _host_file(process: int) -> str:
-    return f"process_{process}.json"
 
 
 def _reason(error: Exception | None) -> str:
