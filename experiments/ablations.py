@@ -44,7 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--art", default="builtin", choices=("builtin", "lpc"))
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--clips", type=int, default=592)

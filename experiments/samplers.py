@@ -23,7 +23,7 @@ STEPS = {"euler": (1, 2, 4, 8, 16), "heun": (2, 4, 8), "dpmpp_2m": (2, 4, 8, 16)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")
     parser.add_argument("--pairs", type=int, default=512)
     parser.add_argument("--sigma_max", type=float, help="the config's, if not given")

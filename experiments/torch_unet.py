@@ -4,11 +4,12 @@ Same shapes, norms, attention and resampling; float32, eager, as PyTorch users w
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
+import torch  # pyright: ignore[reportMissingImports]  # the extra `bench` has it
+import torch.nn.functional as F  # pyright: ignore[reportMissingImports]
+from torch import nn  # pyright: ignore[reportMissingImports]
 
 
 class Norm(nn.Module):
@@ -78,10 +79,10 @@ class UNet(nn.Module):
             return Block(inputs, channels[level], e, width, heads)
 
         levels, n = range(len(channels)), settings["num_blocks"]
-        self.down = nn.ModuleList(
+        self.down: Any = nn.ModuleList(
             nn.ModuleList(block(channels[i], i) for _ in range(n)) for i in levels
         )
-        self.up = nn.ModuleList(
+        self.up: Any = nn.ModuleList(
             nn.ModuleList(block(2 * channels[i], i) for _ in range(n)) for i in levels
         )
         self.shrink = nn.ModuleList(
@@ -122,12 +123,12 @@ def torch_denoiser_step(
     content, motion = torch.from_numpy(content), torch.from_numpy(motion[:, 0])
     noise = torch.randn(len(x), 64)
     shape = latents.shape[2:]
-    model = UNet(settings, shape, content.shape[1], content.shape[2], motion.shape[1])
+    model: Any = UNet(settings, shape, content.shape[1], content.shape[2], motion.shape[1])
     if layout == "channels_last":
         x = x.contiguous(memory_format=torch.channels_last)
         model = model.to(memory_format=torch.channels_last)
-    params = list(model.parameters())
-    average = [p.detach().clone() for p in params]
+    params: Any = list(model.parameters())
+    average: Any = [p.detach().clone() for p in params]
     optimizer = torch.optim.Adam(params, 1e-3)
 
     def call() -> None:

@@ -68,13 +68,12 @@ def art(monkeypatch) -> FakeArt:
 
 
 def test_a_tiny_judge_learns():
-    settings = JudgeSettings(width=8, steps=60, batch_size=16, learning_rate=5e-3, ema_decay=0.9)
+    settings = JudgeSettings(width=8, steps=40, batch_size=8, learning_rate=5e-3, ema_decay=0.9)
     train, test = coloured_clips(400, 0), coloured_clips(100, 1)
     params = judge_training.train_judge(*train, settings, show_progress=False)
     shares = judges.accuracies(Judge(JudgeNet(8), params), test)
     assert set(shares) == {"motion", *sprites.ATTRIBUTES}
-    assert shares.pop("motion") > 0.5
-    assert np.mean(list(shares.values())) > 0.27
+    assert min(shares.values()) > 0.8
 
 
 def load(tmp_path, settings=TINY):

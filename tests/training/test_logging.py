@@ -1,5 +1,6 @@
 import io
 import json
+import resource
 import struct
 import sys
 
@@ -35,10 +36,24 @@ def test_lines_are_appended_and_dropped(tmp_path):
     assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
 
 
+def test_full_disk(tmp_path):
+    """The limit on file sizes stands for the disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with logging.Writer(tmp_path) as writer:
+        writer.write(1, {"loss": 1.0})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+        try:
+            with pytest.raises(UserError, match=f"cannot write logs to {tmp_path}: File too large"):
+                writer.write(2, {"loss": 1.0})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 1.0}\n'
+
+
 def test_unwritable(tmp_path):
     (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(UserError, match="Is a directory"):
-        logging.append_line(epath.Path(tmp_path / "metrics.jsonl"), "{}")
+    with pytest.raises(UserError, match="Is a directory"), logging.Writer(tmp_path) as writer:
+        writer.write(1, {"loss": 1.0})
 
 
 def read_events(path):

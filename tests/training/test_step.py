@@ -78,13 +78,21 @@ def test_the_same_seed_gives_the_same_run(trained):
 
 def test_prices_are_steered():
     fast = {"steering.content_speed": 0.5, "steering.motion_speed": 0.01}
-    dear = {"objective.target_bits_per_clip": 1e-3, "objective.target_bits_per_frame": 0.1}
-    cheap = {"objective.target_bits_per_clip": 1e6, "objective.target_bits_per_frame": 9.0}
+    dear = {"steering.content_first_target": 1e-3, "objective.target_bits_per_frame": 0.1}
+    cheap = {"steering.content_first_target": 1e6, "objective.target_bits_per_frame": 9.0}
     cheap |= {"steering.content_price": 1e-4}
     up, down = (train({**fast, **targets}, 3)[1] for targets in (dear, cheap))
     for name in ("motion_price", "content_price"):
         assert up[0][name] < up[1][name] < up[2][name]
         assert down[0][name] > down[1][name] > down[2][name]
+
+
+def test_the_target_of_content_grows_over_the_training():
+    changes = {"steering.content_first_target": 3.0, "objective.target_bits_per_clip": 11.0}
+    changes |= {"steering.content_growth": (0.25, 0.75), "train.num_steps": 4}
+    changes |= {"optimizer.warmup_steps": 0}
+    targets = [metrics["content_target"] for metrics in train(changes, 5)[1]]
+    np.testing.assert_allclose(targets, [3.0, 3.0, 7.0, 11.0, 11.0])
 
 
 def test_dead_codewords_are_revived():

@@ -76,11 +76,11 @@ class Disentangler(nn.Module):
             **parts,
         )
 
-    def to_latents(self, video: Array) -> Float[Array, "b t h w c"]:
+    def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:
         """Latents of a video, uint8 or float in [-1, 1]."""
         return self.latents.encode(to_float(video))
 
-    def to_video(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
+    def to_video(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b t H W C"]:
         """The video in [-1, 1] that the latents stand for."""
         return self.latents.decode(latents)
 

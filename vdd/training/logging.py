@@ -4,10 +4,11 @@ Only the first process writes. metrics.jsonl has one object per logged step; apa
 its values depend on config and step alone, so that a resumed run leaves the same file.
 """
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -38,8 +39,9 @@ class Writer:
         self._active = jax.process_index() == 0
         self._tensorboard: SummaryWriter | None = None
         if self._active:
-            drop_lines_after(self._path, resumed_at)
-            self._tensorboard = tensorboard_writer(workdir)
+            with _user_error(self._path.parent):
+                drop_lines_after(self._path, resumed_at)
+                self._tensorboard = tensorboard_writer(workdir)
             if self._tensorboard is None:
                 print("no TensorBoard events: the tensorboard package is not installed")
 
@@ -49,27 +51,29 @@ class Writer:
         A scalar that is None or not finite is null in metrics.jsonl and absent from TensorBoard.
 
         Raises:
-            UserError: metrics.jsonl cannot be written.
+            UserError: the directory cannot be written (any more).
         """
         if not self._active:
             return
         images = {k: np.asarray(v)[None] for k, v in values.items() if np.ndim(v) == 3}
         scalars = {k: _number(v) for k, v in values.items() if k not in images}
-        if scalars:
-            append_line(self._path, json.dumps({"step": step} | scalars))
-        if self._tensorboard is not None:
-            known = {k: v for k, v in scalars.items() if v is not None}
-            self._tensorboard.write_scalars(step, known)
-            if images:
-                self._tensorboard.write_images(step, images)
-            self._tensorboard.flush()
+        with _user_error(self._path.parent):
+            if scalars:
+                append_line(self._path, json.dumps({"step": step} | scalars))
+            if self._tensorboard is not None:
+                known = {k: v for k, v in scalars.items() if v is not None}
+                self._tensorboard.write_scalars(step, known)
+                if images:
+                    self._tensorboard.write_images(step, images)
+                self._tensorboard.flush()
 
     def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, *_: Any) -> None:
         if self._tensorboard is not None:
-            self._tensorboard.close()
+            with contextlib.suppress(OSError):  # each write was flushed, or its failure was told
+                self._tensorboard.close()
 
 
 class MetricsLog:
@@ -151,19 +155,12 @@ class MetricsLog:
 
 
 def append_line(path: epath.Path, line: str) -> None:
-    """Add a line to a file; object stores, which cannot append, get the whole file again.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    try:
-        if "://" in str(path):
-            path.write_text((path.read_text() if path.exists() else "") + line + "\n")
-        else:
-            with path.open("a") as file:
-                file.write(line + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    """Add a line to a file; object stores, which cannot append, get the whole file again."""
+    if "://" in str(path):
+        path.write_text((path.read_text() if path.exists() else "") + line + "\n")
+    else:
+        with path.open("a") as file:
+            file.write(line + "\n")
 
 
 def drop_lines_after(path: epath.Path, step: int) -> None:
@@ -174,6 +171,14 @@ def drop_lines_after(path: epath.Path, step: int) -> None:
     kept = [line for line in lines if _step_of(line) <= step]
     if kept != lines:
         write_text(path, "".join(line + "\n" for line in kept))
+
+
+@contextlib.contextmanager
+def _user_error(directory: epath.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write logs to {directory}: {error.strerror or error}") from error
 
 
 def _number(value: Any) -> float | int | None:
