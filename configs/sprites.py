@@ -62,8 +62,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         sampler=dict(name="euler", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
     if size == "quick":
-        config.train.num_steps = 1600 if art == "lpc" else 1000
-        config.train.eval_every = config.train.sample_every = 800
+        config.train.num_steps = 2000 if art == "lpc" else 1000
+        config.train.eval_every = config.train.sample_every = 1000
     if size == "paper":
         config.model.coarse.width = 0
         config.model.sigma_data = 0.5

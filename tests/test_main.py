@@ -108,6 +108,7 @@ def test_mistake_is_told_in_one_line(mistakes, name):
 @pytest.fixture
 def config():
     changes = {"data.source": "in_memory", "train.num_steps": 6, "train.log_every": 2}
+    changes |= {"model.denoiser.channels": (8,), "model.denoiser.attention_levels": ()}
     return tiny.get_config(changes).lock()
 
 

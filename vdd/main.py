@@ -115,6 +115,8 @@ def cli(argv: Sequence[str]) -> None:
         main(argv)
     except UserError as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:

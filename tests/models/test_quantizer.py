@@ -74,7 +74,7 @@ def test_nearest_codeword():
 
 
 def test_scale_of_motion_and_codewords_does_not_matter():
-    a, b = quantize(MOTION), quantize(7.0 * MOTION, words=0.1 * WORDS)
+    a, b = quantize(MOTION), quantize(7.0 * MOTION, words=10.0 * WORDS)
     np.testing.assert_allclose(a.quantized, b.quantized, atol=1e-3)
     np.testing.assert_allclose(a.assignment, b.assignment, atol=1e-3)
 

@@ -10,6 +10,9 @@ import pytest
 from vdd.errors import UserError
 from vdd.training.checkpoints import Checkpoints, list_steps, load_params
 
+# A reader of arrays that failed is torn down late, and complains of its closed event loop.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def state_at(step):
     params = {"w": jnp.full((64, 32), step, jnp.float32), "b": {"c": jnp.arange(3.0) * step}}

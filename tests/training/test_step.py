@@ -3,6 +3,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from tiny import get_config, random_video
 
@@ -14,21 +15,40 @@ def batch_of(clips=4, seed=0):
     return {"video": jnp.asarray(random_video(clips, 4, seed)), "mask": jnp.ones(clips, bool)}
 
 
-def train(changes, steps, batch=None):
-    init, step = build(get_config(changes))
-    batch = batch_of() if batch is None else batch
-    state, step = init(jax.random.key(0), batch), jax.jit(step)
-    history = []
-    for _ in range(steps):
-        state, metrics = step(state, batch)
-        history.append(jax.device_get(metrics))
-    return state, history
+CONFIG = get_config(
+    {
+        "steering.content_first_target": 3.0,
+        "steering.content_growth": (0.25, 0.75),
+        "steering.content_price": 1e-4,
+        "steering.content_speed": 0.1,
+        "steering.motion_speed": 0.01,
+        "steering.revive_rate": 1.0,
+        "objective.target_bits_per_clip": 50.0,
+        "objective.target_bits_per_frame": 4.0,
+    }
+)
+INIT, STEP = build(CONFIG)
+FAST = {"xla_backend_optimization_level": 0}  # compiles in half the time, runs few times
 
 
 @pytest.fixture(scope="module")
-def trained():
-    """30 steps on one batch."""
-    return train({}, 30)
+def step():
+    return jax.jit(STEP, compiler_options=FAST)
+
+
+@pytest.fixture(scope="module")
+def start():
+    return jax.jit(INIT, compiler_options=FAST)(jax.random.key(0), batch_of())
+
+
+@pytest.fixture(scope="module")
+def trained(start, step):
+    """The state after 40 steps on one batch, and the metrics of each."""
+    state, history = start, []
+    for _ in range(40):
+        state, metrics = step(state, batch_of())
+        history.append(jax.device_get(metrics))
+    return state, history
 
 
 def changed(a, b):
@@ -42,84 +62,113 @@ def changed(a, b):
 
 def test_loss_falls_and_metrics_are_finite(trained):
     state, history = trained
-    assert int(state.step) == 30
+    assert int(state.step) == 40
     for metrics in history:
         assert all(np.isfinite(value) and np.shape(value) == () for value in metrics.values())
-    losses = [metrics["loss"] for metrics in history]
-    assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
+    for name in ("coarse", "denoise"):
+        values = [metrics[name] for metrics in history]
+        assert np.mean(values[-8:]) < 0.95 * np.mean(values[:8])
 
 
-def test_everything_but_the_latents_is_trained(trained):
+def test_everything_but_the_latents_is_trained(trained, start):
     state, _ = trained
-    start = build(get_config()).init(jax.random.key(0), batch_of()).params
-    assert changed(state.params, start) == {name: name != "latents" for name in start}
-    assert float(jnp.abs(start["latents"]["mean"]).max()) > 0.0
+    assert changed(state.params, start.params) == {name: name != "latents" for name in state.params}
+    assert float(jnp.abs(start.params["latents"]["mean"]).max()) > 0.0
 
 
-def test_averages_follow_the_parameters(trained):
-    state, history = trained
-    gaps = jax.tree.map(
-        lambda a, b: float(jnp.abs(a - b).max()), state.ema_params["encoder"],
-        state.params["encoder"],
-    )  # fmt: skip
-    assert 0.0 < max(jax.tree.leaves(gaps)) < 0.1
-    np.testing.assert_allclose(state.usage.sum(-1), 1.0, atol=0.05)
-    assert history[0]["codes_in_use"] == 16
+def test_averages_follow_the_parameters(start, step):
+    state, _ = step(start, batch_of())
+    state, _ = step(state, batch_of())
+    before, after = (x.params["encoder"]["t5"]["mlp_in_0"]["kernel"] for x in (start, state))
+    assert np.any(before != after)
+    again, _ = step(state, batch_of())
+    fade = 3.0 / 12.0  # of the third step
+    for name in ("encoder", "denoiser"):
+        jax.tree.map(
+            lambda ema, old, new: np.testing.assert_allclose(
+                ema, fade * old + (1.0 - fade) * new, atol=1e-6
+            ),
+            again.ema_params[name], state.ema_params[name], again.params[name],
+        )  # fmt: skip
 
 
-def test_the_same_seed_gives_the_same_run(trained):
-    state, history = train({}, 3)
-    again, _ = train({}, 3)
-    jax.tree.map(np.testing.assert_array_equal, state, again)
-    assert [m["loss"] for m in history] == [m["loss"] for m in trained[1][:3]]
-    other, _ = train({"seed": 1}, 3)
-    assert any(changed(state.params, other.params).values())
+def test_the_same_state_and_batch_give_the_same_run(start, step, trained):
+    state = start
+    for metrics in trained[1][:3]:
+        state, again = step(state, batch_of())
+        assert jax.device_get(again) == metrics
+    _, later = step(start.replace(step=start.step + 1), batch_of())
+    assert later["denoise"] != trained[1][0]["denoise"]  # other noise
 
 
-def test_prices_are_steered():
-    fast = {"steering.content_speed": 0.5, "steering.motion_speed": 0.01}
-    dear = {"steering.content_first_target": 1e-3, "objective.target_bits_per_frame": 0.1}
-    cheap = {"steering.content_first_target": 1e6, "objective.target_bits_per_frame": 9.0}
-    cheap |= {"steering.content_price": 1e-4}
-    up, down = (train({**fast, **targets}, 3)[1] for targets in (dear, cheap))
-    for name in ("motion_price", "content_price"):
-        assert up[0][name] < up[1][name] < up[2][name]
-        assert down[0][name] > down[1][name] > down[2][name]
+def test_each_step_draws_from_the_streams_of_its_seed(monkeypatch, start):
+    drawn = []
+
+    def spy(seed, stream, step):
+        drawn.append((seed, stream))
+        return step_key(seed, stream, step)
+
+    monkeypatch.setattr(training, "step_key", spy)
+    jax.eval_shape(build(get_config({"seed": 7})).step, start, batch_of())
+    assert drawn == [(7, training.LOSS_STREAM), (7, training.REVIVAL_STREAM)]
 
 
-def test_the_target_of_content_grows_over_the_training():
-    changes = {"steering.content_first_target": 3.0, "objective.target_bits_per_clip": 11.0}
-    changes |= {"steering.content_growth": (0.25, 0.75), "train.num_steps": 4}
-    changes |= {"optimizer.warmup_steps": 0}
-    targets = [metrics["content_target"] for metrics in train(changes, 5)[1]]
-    np.testing.assert_allclose(targets, [3.0, 3.0, 7.0, 11.0, 11.0])
+def test_prices_follow_the_rates(trained):
+    """A rate above its target raises its price in the next step, one below lowers it."""
+    _, history = trained
+    for now, then in itertools.pairwise(history):
+        excess = now["bits_per_frame"] - 4.0
+        assert then["motion_price"] - now["motion_price"] == pytest.approx(0.01 * excess, abs=1e-5)
+        change = np.log(then["content_price"] / now["content_price"])
+        excess = np.clip(now["content_bits_per_clip"] / now["content_target"] - 1.0, -1.0, 1.0)
+        low, high = CONFIG.steering.content_price_range
+        assert low * 0.999 <= then["content_price"] <= high * 1.001
+        if low * 1.2 < then["content_price"] < high / 1.2:
+            assert change == pytest.approx(0.1 * excess, abs=1e-4)
+    assert history[0]["motion_price"] == 0.0
+    assert history[0]["content_price"] == pytest.approx(1e-4)
+    assert len({float(metrics["content_price"]) for metrics in history}) > 3
 
 
-def test_dead_codewords_are_revived():
-    changes = {"steering.revive_rate": 1.0, "steering.revive_below": 1.0}
-    changes |= {"steering.usage_decay": 0.0, "optimizer.learning_rate": 0.0}
-    changes |= {"optimizer.final_learning_rate": 0.0}
-    start = build(get_config(changes)).init(jax.random.key(0), batch_of()).params
-    state, _ = train(changes, 1)
-    moved = jnp.any(
-        state.params["quantizer"]["codebook"]["codewords"]
-        != start["quantizer"]["codebook"]["codewords"], axis=-1,
-    )  # fmt: skip
-    assert moved.any()
-    assert not moved.all()
-    still = changed(state.params, start)
-    assert [name for name in still if still[name]] == ["quantizer"]
+def test_the_target_of_content_grows_over_the_training(trained):
+    targets = [metrics["content_target"] for metrics in trained[1]]
+    assert targets[:11] == pytest.approx([3.0] * 11)
+    assert targets[20] == pytest.approx(26.5)
+    assert targets[30:] == pytest.approx([50.0] * 10)
 
 
-def test_masked_clips_leave_no_trace_in_the_state():
-    changes = {"steering.revive_rate": 0.0}
+def test_dead_codewords_are_revived(start, step):
+    alive, _ = step(start, batch_of())
+    unused = tuple(np.argwhere(alive.usage < 0.991 * start.usage)[0])
+    dead = start.replace(usage=start.usage.at[unused].set(0.0))
+    revived, _ = step(dead, batch_of())
+    a, b = (x.params["quantizer"]["codebook"]["codewords"] for x in (alive, revived))
+    moved = np.any(a != b, axis=-1)
+    np.testing.assert_array_equal(np.argwhere(moved), [unused])
+    # It sits on a normalised vector now, and has the even share.
+    assert float(jnp.mean(jnp.square(b[unused]))) == pytest.approx(1.0, rel=1e-3)
+    assert float(revived.usage[unused]) == pytest.approx(1 / 8)
+    assert changed(alive.params, revived.params) == {
+        name: name == "quantizer" for name in alive.params
+    }
+
+
+def test_masked_clips_leave_no_trace_in_the_state(start, step):
     batch = {**batch_of(), "mask": jnp.array([True, False, True, True])}
     other = {**batch, "video": batch["video"].at[1].set(random_video(1, 4, seed=7)[0])}
-    init, step = build(get_config(changes))
-    state, step = init(jax.random.key(0), batch), jax.jit(step)
-    a, b = step(state, batch)[0], step(state, other)[0]
+    a, b, seen = (step(start, x)[0] for x in (batch, other, {**other, "mask": batch_of()["mask"]}))
     np.testing.assert_allclose(a.usage, b.usage, atol=1e-6)
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), a.params, b.params)
+    # Before Adam, which makes a large step of a rounding error.
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), first_moments(a), first_moments(b)
+    )
+    assert np.abs(a.usage - seen.usage).max() > 1e-4
+    gaps = jax.tree.map(lambda x, y: np.abs(x - y).max(), first_moments(a), first_moments(seen))
+    assert max(jax.tree.leaves(gaps)) > 1e-4
+
+
+def first_moments(state):
+    return optax.tree.get(state.opt_state, "mu")
 
 
 def test_keys_of_streams_steps_and_seeds_differ():
@@ -155,12 +204,7 @@ def test_accumulated_gradient_is_the_gradient_of_the_whole_batch(parts):
     assert len(set(map(float, drawn))) == parts
 
 
-def test_a_step_in_slices_is_close_to_a_whole_one():
-    """Without the entropy of the batch, and in the mean over many draws, it is the same step."""
-    state, history = train({"train.accumulate": 2}, 2)
-    whole, expected = train({}, 2)
-    assert int(state.step) == 2
-    for name in ("commitment", "content_bits_per_clip", "bits_per_frame", "coarse"):
-        assert history[0][name] == pytest.approx(expected[0][name], rel=0.35)
-    assert jax.tree.structure(state) == jax.tree.structure(whole)
-    assert history[0]["gradient_norm"] == pytest.approx(expected[0]["gradient_norm"], rel=0.6)
+def test_a_step_in_slices_has_the_same_state_and_metrics(start):
+    whole = jax.eval_shape(STEP, start, batch_of())
+    sliced = jax.eval_shape(build(get_config({"train.accumulate": 2})).step, start, batch_of())
+    assert sliced == whole

@@ -132,9 +132,10 @@ class MetricsLog:
         }
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Log a line, if there is anything in it."""
+        """Log a line, if there is anything in it; one of hooks' values alone is not shown."""
         if values:
             self._writer.write(step, values)
+        if "loss" in values:
             self._progress.update(step, values)
 
     def flush(self) -> None:
