@@ -37,7 +37,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                       attention_levels=(1, 2), content_map=4, temporal=False),
     )  # fmt: skip
     config.objective = dict(
-        split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.5,
+        split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.25,
         denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
         null_content=0.1, sigma_mean=-2.0, sigma_std=1.4,
         target_bits_per_frame=9.0, target_bits_per_clip=80.0, rate_weight=0.04,
@@ -62,8 +62,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         sampler=dict(name="euler", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
     if size == "quick":
-        config.train.num_steps = 2000 if art == "lpc" else 1000
-        config.train.eval_every = config.train.sample_every = 1000
+        config.train.num_steps = 2400 if art == "lpc" else 1000
+        config.train.eval_every = config.train.sample_every = 1200
     if size == "paper":
         config.model.coarse.width = 0
         config.model.sigma_data = 0.5

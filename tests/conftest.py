@@ -43,6 +43,7 @@ def check_types(function):
 # arrays as leaves (the train state, say) also holds shapes without values at times. The import hook
 # wants the checker by name.
 CHECKED = (
+    "vdd.apply",
     "vdd.data",
     "vdd.diffusion",
     "vdd.evaluation",

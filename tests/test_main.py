@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import conftest
 import jax
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from vdd.evaluation import run
 from vdd.training import checkpoints, loop
 from vdd.training.logging import TIMINGS
 
-CONFIG = conftest.ROOT / "configs" / "sprites.py"
+CONFIG = tiny.ROOT / "configs" / "sprites.py"
 
 # Runs `vdd.main` on each command line in a fork of one process that has imported it, and prints
 # [[exit status, stdout, stderr], ...].
@@ -122,7 +121,7 @@ def run_main(config, workdir, stop):
     )
     code = ON_RANDOM_CLIPS.format(stop=stop)
     env = os.environ | {
-        "PYTHONPATH": str(conftest.ROOT),
+        "PYTHONPATH": str(tiny.ROOT),
         "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "xla"),
         "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     }

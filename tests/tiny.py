@@ -10,12 +10,13 @@ import numpy as np
 
 from vdd.models.disentangler import Disentangler
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZE = (16, 16, 3)
 
 
 def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
     """The Sprites config, shrunken; `changes` are by dotted key, as on the command line."""
-    path = Path(__file__).resolve().parents[1] / "configs" / "sprites.py"
+    path = ROOT / "configs" / "sprites.py"
     spec = importlib.util.spec_from_file_location("configs_sprites", path)
     assert spec is not None
     assert spec.loader is not None

@@ -7,6 +7,7 @@ batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.diffusion import samplers
@@ -14,7 +15,9 @@ from vdd.models import bitrate
 from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import Codes
 
-Video = UInt8[Array, "b t h w c"] | Float[Array, "b t h w c"]
+Video = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
+# A clip of its own length, beside another.
+OtherVideo = UInt8[Array | np.ndarray, "b s h w c"] | Float[Array | np.ndarray, "b s h w c"]
 
 
 class Encoding(NamedTuple):
@@ -106,9 +109,9 @@ def transfer(
     params: dict,
     rng: Key[Array, "*b"],
     content_video: Video,
-    motion_video: Video,
+    motion_video: OtherVideo,
     sampler: samplers.Sampler,
-) -> Float[Array, "b t h w c"]:
+) -> Float[Array, "b s h w c"]:
     """Draw a video in [-1, 1] of what `content_video` shows, moving as `motion_video` does."""
     content = encode(model, params, content_video).content
     motion = encode(model, params, motion_video).motion

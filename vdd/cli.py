@@ -88,7 +88,9 @@ def _transfer(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
     from vdd.evaluation.run import evaluate_run
+    from vdd.training.hardware import keep_freed_memory
 
+    keep_freed_memory()
     workdir = runs.find(arguments.run_dir)
     report = evaluate_run(
         workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir

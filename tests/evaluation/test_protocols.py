@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import World, random_clips
+from world import World, random_clips
 
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import gallery, inference, sprites

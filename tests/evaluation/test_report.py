@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from conftest import World, random_clips
 from etils import epath
+from world import World, random_clips
 
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import curves, report, sprites

@@ -28,7 +28,7 @@ def start(workdir, changes=None, **options):
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(Path(workdir).parent / "xla"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONPATH": str(TOY.parents[2]),
+        "PYTHONPATH": os.pathsep.join(map(str, TOY.parents[1:3])),
     }
     return subprocess.Popen(
         [sys.executable, TOY, workdir, settings, json.dumps(options)],

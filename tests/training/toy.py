@@ -1,7 +1,8 @@
 """A tiny run with the interface of the real one: for tests of the loop, not of the model.
 
 As a script it trains in a process of its own, on 8 virtual devices if told so, and always without
-TensorFlow: `python toy.py WORKDIR '{"train.num_steps": 4}' '{"devices": 8}'`.
+TensorFlow: `python toy.py WORKDIR '{"train.num_steps": 4}' '{"devices": 8}'`. With the option `real`
+what it trains is `vdd.training.step` on the tiny model of `tiny.py`.
 """
 
 import json
@@ -20,6 +21,7 @@ import numpy as np
 import optax
 
 from vdd.training import checkpoints, loop
+from vdd.training import step as training_step
 
 
 @flax.struct.dataclass
@@ -102,8 +104,18 @@ def build(config):
     return init, step
 
 
-def run(workdir, config, step=None, **kwargs):
-    init, usual_step = build(config)
+def get_real_config(**changes):
+    """The tiny model of `tiny.py`, on clips of its size."""
+    import tiny
+
+    config = tiny.get_config(changes)
+    with config.unlocked():
+        config.data.size = tiny.SIZE[0]
+    return config.lock()
+
+
+def run(workdir, config, step=None, real=False, **kwargs):
+    init, usual_step = training_step.build(config) if real else build(config)
     clips = Clips(config, jax.process_index(), jax.process_count())
     return loop.train(config, workdir, clips, init, step or usual_step, **kwargs)
 
@@ -137,7 +149,9 @@ def main(workdir, changes, options):
     if "die_while_saving" in options:
         die_while_saving(options["die_while_saving"])
     hooks = [(options["stop"], stop)] if "stop" in options else []
-    run(workdir, get_config(**changes), hooks=hooks)
+    real = options.get("real", False)
+    config = (get_real_config if real else get_config)(**changes)
+    run(workdir, config, hooks=hooks, real=real)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def evaluate_run(
     clips = {"train": train, "test": test}[split]
     figures = sprites.evaluate(
         functions,
-        train,
+        train if split == "test" else None,  # probes are tested on other characters than they saw
         clips,
         _judge(config, art_dir),
         sampler,

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vdd.models.convolution import Conv3x3
 from vdd.models.t5 import T5Encoder
 
 
@@ -32,7 +33,7 @@ class FrameStem(nn.Module):
         b, t = latents.shape[:2]
         x = latents.reshape(b * t, *latents.shape[2:]).astype(self.dtype)
         for i, channels in enumerate(self.channels):
-            x = nn.Conv(channels, (3, 3), strides=2, dtype=self.dtype, name=f"conv_{i}")(x)
+            x = Conv3x3(channels, stride=2, dtype=self.dtype, name=f"conv_{i}")(x)
             x = nn.silu(x)
         return nn.Dense(self.width, dtype=self.dtype, name="token")(x.reshape(b, t, -1))
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vdd.models.attention import ContentAttention, TemporalAttention
+from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens, fourier_features
 
 
@@ -26,11 +27,13 @@ class ResidualBlock(nn.Module):
     ) -> Float[Array, "n h w d"]:
         """Map frames [n h w c] to [n h w channels] under an embedding [n e] of each frame."""
         y = nn.silu(RMSNorm(name="norm_in")(x))
-        y = _conv(self.channels, self.dtype, "conv_in")(y)
+        y = Conv3x3(self.channels, dtype=self.dtype, name="conv_in")(y)
         film = nn.Dense(2 * self.channels, dtype=self.dtype, name="film")(embedding)
         scale, shift = jnp.split(film[:, None, None, :], 2, axis=-1)
         y = nn.silu(RMSNorm(name="norm_out")(y) * (1.0 + scale) + shift)
-        y = _conv(self.channels, self.dtype, "conv_out", nn.initializers.zeros)(y)
+        y = Conv3x3(
+            self.channels, dtype=self.dtype, kernel_init=nn.initializers.zeros, name="conv_out"
+        )(y)
         if x.shape[-1] != self.channels:
             x = nn.Dense(self.channels, dtype=self.dtype, name="skip")(x)
         return x + y
@@ -88,7 +91,7 @@ class UNet(nn.Module):
                 x = y.reshape(x.shape)
             return x
 
-        x = _conv(self.channels[0], self.dtype, "conv_in")(x)
+        x = Conv3x3(self.channels[0], dtype=self.dtype, name="conv_in")(x)
         skips = []
         last = len(self.channels) - 1
         for level in range(last + 1):
@@ -104,7 +107,7 @@ class UNet(nn.Module):
                 x = nn.Dense(4 * self.channels[level - 1], dtype=self.dtype, name=f"up_{level}")(x)
                 x = depth_to_space(x, 2)
         x = nn.silu(RMSNorm(name="norm_out")(x))
-        x = _conv(c, self.dtype, "conv_out", nn.initializers.zeros)(x)
+        x = Conv3x3(c, dtype=self.dtype, kernel_init=nn.initializers.zeros, name="conv_out")(x)
         return x.reshape(b, t, h, w, c).astype(jnp.float32)
 
     def _embed(
@@ -128,10 +131,6 @@ def depth_to_space(x: Float[Array, "*b h w c"], size: int) -> Float[Array, "*b H
     *b, h, w, c = x.shape
     x = x.reshape(*b, h, w, size, size, c // size**2)
     return jnp.moveaxis(x, -3, -4).reshape(*b, h * size, w * size, c // size**2)
-
-
-def _conv(channels: int, dtype, name: str, init=nn.initializers.lecun_normal()) -> nn.Conv:  # noqa: B008
-    return nn.Conv(channels, (3, 3), dtype=dtype, kernel_init=init, name=name)
 
 
 def _downsample(channels: int, dtype, name: str):

@@ -1,0 +1,48 @@
+"""Both ways to convolve are flax's own convolution."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vdd.models.convolution import Conv3x3, convolve, convolve_by_rows
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return jnp.asarray(RNG.normal(size=shape), jnp.float32)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(8, 8), (7, 10), (1, 3)])
+def test_same_as_flax_with_the_same_parameters(size, stride):
+    x = normal(3, *size, 5)
+    ours, theirs = Conv3x3(4, stride), nn.Conv(4, (3, 3), strides=stride)
+    params = {"params": {"kernel": normal(3, 3, 5, 4), "bias": normal(4)}}
+    np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), atol=1e-5)
+    assert jax.tree.map(jnp.shape, ours.init(jax.random.key(0), x)) == jax.tree.map(
+        jnp.shape, theirs.init(jax.random.key(0), x)
+    )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_same_gradients_both_ways(stride):
+    def loss(convolve):
+        return lambda x, kernel: jnp.sum(jnp.sin(convolve(x, kernel, stride)))
+
+    arguments = normal(2, 6, 6, 3), normal(3, 3, 3, 4)
+    for a, b in zip(
+        jax.grad(loss(convolve), (0, 1))(*arguments),
+        jax.grad(loss(convolve_by_rows), (0, 1))(*arguments),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_computes_in_its_dtype():
+    layer = Conv3x3(2, dtype=jnp.bfloat16)
+    y, params = layer.init_with_output(jax.random.key(0), normal(1, 4, 4, 3))
+    assert y.dtype == jnp.bfloat16
+    assert params["params"]["kernel"].dtype == jnp.float32

@@ -1,0 +1,83 @@
+"""The equalities of `test_processes`, for the model's own step: resumed, sharded, two processes."""
+
+import socket
+
+import jax
+import numpy as np
+import pytest
+import toy
+from test_loop import assert_same, lines
+from test_processes import finish, start, state_of
+
+from vdd.training.checkpoints import list_steps
+
+STEPS = 6
+SETTINGS = {
+    "train.num_steps": STEPS,
+    "train.batch_size": 16,
+    "train.log_every": 1,
+    "train.checkpoint_every": 3,
+    "train.keep": 9,
+    "optimizer.learning_rate": 3e-4,
+    "steering.revive_rate": 1.0,
+    "steering.revive_below": 0.2,
+}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def run(workdir, **options):
+    return finish(start(workdir, SETTINGS, real=True, **options))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run on one device."""
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    code, said = run(workdir)
+    assert code == 0, said
+    return workdir
+
+
+def assert_equal_but_for_rounding(a, b):
+    """Adam turns a rounding error in a gradient near 0 into a step, so arrays are compared whole."""
+    for x, y in zip(lines(a), lines(b), strict=True):
+        assert x == pytest.approx(y, rel=2e-3, abs=1e-5)
+    first, last = state_of(a, 3)["params"], [state_of(path, STEPS)["params"] for path in (a, b)]
+    distance, moved = (
+        sum(np.sum((x - y) ** 2) for x, y in zip(*map(jax.tree.leaves, pair), strict=True))
+        for pair in (last, (first, last[0]))
+    )
+    assert 0 < moved
+    assert distance < 1e-3 * moved
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, whole):
+    workdir = tmp_path / "run"
+    code, said = run(workdir, stop=4)
+    assert code == 0, said
+    assert list_steps(workdir) == [3, 4]
+    code, said = run(workdir)
+    assert code == 0, said
+    assert_same(state_of(workdir, STEPS), state_of(whole, STEPS))
+    assert lines(workdir) == lines(whole)
+
+
+def test_eight_devices_equal_one(tmp_path, whole):
+    workdir = tmp_path / "run"
+    code, said = finish(start(workdir, SETTINGS | {"train.mesh.fsdp": 2}, devices=8, real=True))
+    assert code == 0, said
+    assert "8 cpu devices (data 4 x fsdp 2)" in said
+    assert_equal_but_for_rounding(workdir, whole)
+
+
+def test_two_processes_equal_one(tmp_path, whole):
+    workdir = tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    both = [start(workdir, SETTINGS, devices=1, port=port, process=i, real=True) for i in range(2)]
+    for process in both:
+        code, said = finish(process)
+        assert code == 0, said
+    assert_equal_but_for_rounding(workdir, whole)
