@@ -5,7 +5,6 @@ import socket
 import jax
 import numpy as np
 import pytest
-import toy
 from test_loop import assert_same, lines
 from test_processes import finish, start, state_of
 
@@ -40,7 +39,7 @@ def whole(tmp_path_factory):
 
 
 def assert_equal_but_for_rounding(a, b):
-    """Adam turns a rounding error in a gradient near 0 into a step, so arrays are compared whole."""
+    """Adam turns rounding errors of gradients near 0 into steps, so arrays are compared whole."""
     for x, y in zip(lines(a), lines(b), strict=True):
         assert x == pytest.approx(y, rel=2e-3, abs=1e-5)
     first, last = state_of(a, 3)["params"], [state_of(path, STEPS)["params"] for path in (a, b)]
@@ -48,7 +47,7 @@ def assert_equal_but_for_rounding(a, b):
         sum(np.sum((x - y) ** 2) for x, y in zip(*map(jax.tree.leaves, pair), strict=True))
         for pair in (last, (first, last[0]))
     )
-    assert 0 < moved
+    assert moved > 0
     assert distance < 1e-3 * moved
 
 
