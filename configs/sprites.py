@@ -52,7 +52,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         clip_norm=1.0,
     )  # fmt: skip
     config.train = dict(
-        batch_size=32, num_steps=20000, accumulate=1, ema_decay=0.995,
+        batch_size=32, num_steps=18000, accumulate=1, ema_decay=0.995,
         log_every=20, checkpoint_every=500, eval_every=1000, sample_every=1000,
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip

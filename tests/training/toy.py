@@ -1,8 +1,8 @@
 """A tiny run with the interface of the real one: for tests of the loop, not of the model.
 
-As a script it trains in a process of its own, on 8 virtual devices if told so, always without
-TensorFlow: `python toy.py WORKDIR '{"train.num_steps": 4}' '{"devices": 8}'`. With the option `real`
-what it trains is `vdd.training.step` on the tiny model of `tiny.py`.
+As a script it trains in a process of its own, on 8 virtual devices if told so, without TensorFlow:
+`python toy.py WORKDIR '{"train.num_steps": 4}' '{"devices": 8}'`. With the option `real` it trains
+the tiny model of `tiny.py` by `vdd.training.step`.
 """
 
 import json

@@ -9,6 +9,7 @@ from etils import epath
 from jaxtyping import Int, UInt8
 from PIL import Image
 
+from vdd.data import encoders
 from vdd.data.sprites import MOTIONS, SpritesArrays
 from vdd.evaluation import pictures
 from vdd.evaluation.inference import Functions, batches, clip_keys, encode_clips, padded
@@ -182,17 +183,5 @@ def write_png(path: epath.Path, image: Image.Image) -> None:
 
 def write_gif(path: epath.Path, images: Sequence[Image.Image]) -> None:
     """Writes an endless GIF of FRAMES_PER_SECOND; the path may be gs://."""
-    # One palette for all frames: with one of its own each would flicker.
-    everything = np.concatenate([np.asarray(image) for image in images])
-    palette = Image.fromarray(everything).quantize(256, dither=Image.Dither.NONE)
-    frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer,
-        "gif",
-        save_all=True,
-        append_images=frames[1:],
-        duration=1000 // FRAMES_PER_SECOND,
-        loop=0,
-    )
-    path.write_bytes(buffer.getvalue())
+    video = np.stack([np.asarray(image.convert("RGB")) for image in images])
+    path.write_bytes(encoders.gif(video, FRAMES_PER_SECOND))
