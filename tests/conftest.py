@@ -26,6 +26,11 @@ for _name, _value in _JAX.items():
     if os.environ.setdefault(_name.upper(), str(_value)) == str(_value):
         jax.config.update(_name, _value)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Most of the time of most tests goes into compiling: this halves it. Read when JAX first computes.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 # An int will do where a float is asked for, and jnp.float32 where a dtype is.
 _BEARTYPE = BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({np.dtype: DTypeLike}))

@@ -111,4 +111,4 @@ def test_experiment_runs_in_its_tiny_form(place, script):
         rest = ["--out", str(place / "ablations")]
     output = call(str(ROOT / "experiments" / name), *rest, "--tiny", cwd=place)
     assert "cpu" in output  # each names its machine
-    assert len(output.splitlines()) > 4
+    assert len(output.splitlines()) >= 4

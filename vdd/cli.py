@@ -88,7 +88,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
     from vdd.evaluation.run import evaluate_run
-    from vdd.training.hardware import keep_freed_memory
+    from vdd.memory import keep_freed_memory
 
     keep_freed_memory()
     workdir = runs.find(arguments.run_dir)

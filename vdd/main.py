@@ -21,7 +21,8 @@ from ml_collections import config_flags
 from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
-from vdd.training import checkpoints, hardware, loop, step
+from vdd.memory import keep_freed_memory
+from vdd.training import checkpoints, loop, step
 from vdd.training.workdir import claim
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("--config and --workdir are both needed: see python -m vdd.main --help")
     connect_processes(os.environ)
     keep_compiled_programs(os.environ)
-    hardware.keep_freed_memory()
+    keep_freed_memory()
     if train(config, epath.Path(workdir)):
         evaluate(epath.Path(workdir))
 

@@ -94,7 +94,7 @@ def tensorboard_writer(logdir: epath.PathLike) -> SummaryWriter | None:
 
     Importing TensorFlow only for this would take longer than a small run's first steps.
     """
-    if "tensorflow" in sys.modules:
+    if sys.modules.get("tensorflow"):
         try:
             from clu import metric_writers
 
