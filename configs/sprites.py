@@ -86,7 +86,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if size == "smoke":
         config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
         config.model.coarse.width = 64
-        config.model.denoiser.update(channels=(8, 16, 16), embedding=32, num_heads=2)
+        config.model.denoiser.update(
+            channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
+        )
         config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
         config.train.update(eval_every=20, sample_every=20)
         config.eval.update(num_clips=32, probe_clips=128, quick_pairs=8, batch_size=16)
