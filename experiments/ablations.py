@@ -52,12 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--only", help="comma-separated names")
     parser.add_argument("--out", default=str(ROOT / "runs" / "ablations"))
-    parser.add_argument("--tiny", action="store_true", help="one variant of `smoke`, for tests")
+    parser.add_argument("--tiny", action="store_true", help="`smoke` itself, for tests")
     options = parser.parse_args(arguments)
     names = options.only.split(",") if options.only else list(VARIANTS)
     size = "quick"
     if options.tiny:
-        names, size, options.steps, options.clips = names[:1], "smoke", 4, 16
+        names, size, options.steps, options.clips = names[:1], "smoke", 20, 32
     print(f"{options.steps} steps of {options.art}_{size}, {options.clips} clips, {machine()}")
     print("| variant | seed | motion | leak | attributes | joint | bits joint | PSNR |")
     print("|---|---|---|---|---|---|---|---|")

@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     def row(name: str, steps: int, nfe: int, functions: Functions) -> None:
         start = time.perf_counter()
-        found = sprites.quick_evaluate(functions, clips, referee, num_pairs=pairs, batch_size=64)
+        size = run.config.eval.batch_size
+        found = sprites.quick_evaluate(functions, clips, referee, num_pairs=pairs, batch_size=size)
         keys = ("swap_motion_acc", "swap_content_acc", "swap_joint_acc")
         cells = [f"{found[key]:.3f}" for key in keys]
         cells += [_number(found["swap_psnr"]), f"{time.perf_counter() - start:.0f}"]

@@ -1,5 +1,6 @@
 """A shrunken shipped config from the command line to the report, and what is done with its run."""
 
+import importlib.util
 import json
 import os
 import re
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
+from vdd import cli
 
 # The contract: scripts outside the project read these keys.
 KEYS = {
@@ -34,31 +36,23 @@ KEYS = {
 }  # fmt: skip
 
 
-def call(*command: str, cwd: Path, **env: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=cwd,
-        # What computes for long is worth the compiler's trouble (see conftest).
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": "", **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """A folder with a run of the smoke config in runs/sprites, trained as the README says."""
     folder = tmp_path_factory.mktemp("end_to_end")
-    os.environ["VDD_CACHE"] = str(folder / "cache")  # the judge is trained once, here
-    call(
-        "-m", "vdd.main", f"--config={ROOT}/configs/sprites.py:smoke",
-        "--workdir=runs/sprites", "--config.data.source=in_memory", cwd=folder,
-    )  # fmt: skip
-    yield folder
-    del os.environ["VDD_CACHE"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VDD_CACHE", str(folder / "cache"))  # the judge is trained once, here
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.chdir(folder)
+        command = (
+            "-m", "vdd.main", f"--config={ROOT}/configs/sprites.py:smoke",
+            "--workdir=runs/sprites", "--config.data.source=in_memory",
+        )  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        yield folder
 
 
 @pytest.mark.timeout(1500)
@@ -84,32 +78,35 @@ def test_run_directory_has_its_files_and_pictures_that_the_page_shows(place):
     assert "swap_joint_acc" in lines[-1]
 
 
-def test_analysis_example_of_the_readme_runs(place):
+def test_analysis_example_of_the_readme_runs(place, capsys):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert code is not None
-    output = call("-c", code[1], cwd=place)
-    assert output.count("[") > 8  # codes of two clips were printed
+    exec(code[1], {})
+    assert capsys.readouterr().out.count("[") > 8  # codes of two clips were printed
     assert (place / "swap.gif").stat().st_size > 1000
 
 
 def test_transfer_between_clips_on_disk(place):
     video = np.zeros((5, 64, 64, 3), np.uint8)
-    np.save(place / "who.npy", video)
-    np.save(place / "how.npy", video + 99)
-    program = "import sys; from vdd.cli import main; sys.exit(main(sys.argv[1:]))"
-    call(
-        "-c", program, "transfer", "runs/sprites",
-        "--content", "who.npy", "--motion", "how.npy", "--out", "out.npy", cwd=place,
-    )  # fmt: skip
+    np.save("who.npy", video)
+    np.save("how.npy", video + 99)
+    clips = ("--content", "who.npy", "--motion", "how.npy", "--out", "out.npy")
+    assert cli.main(["transfer", "runs/sprites", *clips]) == 0
     assert np.load(place / "out.npy").shape == (5, 64, 64, 3)
 
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("script", ["samplers.py runs/sprites", "throughput.py", "ablations.py"])
-def test_experiment_runs_in_its_tiny_form(place, script):
+def test_experiment_runs_in_its_tiny_form(place, script, capsys):
     name, *rest = script.split()
     if name == "ablations.py":
         rest = ["--out", str(place / "ablations")]
-    output = call(str(ROOT / "experiments" / name), *rest, "--tiny", cwd=place)
+    spec = importlib.util.spec_from_file_location(name[:-3], ROOT / "experiments" / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main([*rest, "--tiny"])
+    output = capsys.readouterr().out
     assert "cpu" in output  # each names its machine
     assert len(output.splitlines()) >= 4

@@ -24,7 +24,7 @@ def _few_characters() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(benchmark.SPLITS, "train", slice(0, 5))
         patch.setitem(benchmark.SPLITS, "test", slice(5, 8))
-        patch.setattr(sprites, "load_arrays", functools.cache(sprites.load_arrays))
+        patch.setattr(sprites, "_rendered", functools.cache(sprites._rendered.__wrapped__))
         yield
 
 

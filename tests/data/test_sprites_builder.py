@@ -1,6 +1,7 @@
 """The TFDS builder, and what `load_builder` makes of missing, foreign and damaged data sets."""
 
 import errno
+import functools
 import hashlib
 import shutil
 import urllib.error
@@ -25,6 +26,7 @@ def _few_characters() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(benchmark.SPLITS, "train", slice(0, 2))
         patch.setitem(benchmark.SPLITS, "test", slice(2, 3))
+        patch.setattr(sprites, "_rendered", functools.cache(sprites._rendered.__wrapped__))
         patch.delenv(sprites.ART_DIR_VARIABLE, raising=False)
         yield
 

@@ -23,10 +23,10 @@ SETTINGS = {"train.checkpoint_every": 2, "train.keep": 9}
 
 
 def start(workdir, changes=None, **options):
-    """A toy run in a new process, its compiled programs kept in a folder of the test."""
+    """A toy run in a new process; compiled programs are kept in one folder of this test run."""
     settings = json.dumps(SETTINGS | (changes or {}))
     cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(Path(workdir).parent / "xla"),
+        "JAX_COMPILATION_CACHE_DIR": str(Path(workdir).parents[1] / "xla"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "PYTHONPATH": os.pathsep.join(map(str, TOY.parents[1:3])),
     }

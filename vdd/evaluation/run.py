@@ -71,7 +71,8 @@ def evaluate_run(
     )
     if jax.process_index() == 0:
         report.write_json(workdir, figures)
-        pictures = gallery.draw(functions, clips, workdir / report.PICTURES, config.eval.seed)
+        folder, settings = workdir / report.PICTURES, config.eval
+        pictures = gallery.draw(functions, clips, folder, settings.seed, settings.batch_size)
         report.write_page(workdir, figures, pictures, _describe(run))
     return figures
 

@@ -5,6 +5,7 @@ labels and split are the same in both styles; "lpc" gives the benchmark's own by
 drawn by this package and needs no download.
 """
 
+import functools
 import os
 
 from etils import epath
@@ -45,6 +46,9 @@ def load_arrays(
 ) -> SpritesArrays:
     """Renders one split: clips ordered by motion label, then by place in the split's permutation.
 
+    A process keeps the last two, since training, judge and probes look at the same clips; the
+    arrays are read-only.
+
     Args:
       art: "lpc" (the benchmark's sheets, read from a folder) or "builtin" (drawn by this package).
       split: "train" (9000 clips) or "test" (2664 clips of characters that train never shows).
@@ -53,9 +57,17 @@ def load_arrays(
     Raises:
       UserError: unknown art or split, no folder of sheets, or a sheet that is missing or broken.
     """
+    folder = find_art_dir(art_dir) if art == "lpc" else None
+    return _rendered(art, split, folder and str(folder))
+
+
+@functools.lru_cache(maxsize=2)
+def _rendered(art: str, split: str, folder: str | None) -> SpritesArrays:
     motion, attributes = split_labels(split)
-    video = render(load_art(art, art_dir), attributes, motion)
-    return SpritesArrays(video, motion, attributes)
+    arrays = SpritesArrays(render(load_art(art, folder), attributes, motion), motion, attributes)
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
 
 
 def load_art(art: str, art_dir: epath.PathLike | None = None) -> Art:
