@@ -42,5 +42,5 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@echo "installing the locked requirements in $(VENV): a minute or two"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --prefer-binary --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

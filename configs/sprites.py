@@ -5,7 +5,7 @@
 Sizes, after a colon: none (2 CPU cores, hours), `quick` (2 CPU cores, 20 minutes), `full` (a GPU or
 TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the
 art of the public benchmark, with its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
-`paper` and `lpc_paper` leave out the coarse head, which is ours and not the paper's.
+`paper` and `lpc_paper` leave out the coarse head, which is ours (ARCHITECTURE.md: what else is).
 """
 
 import ml_collections
@@ -45,7 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
         content_first_target=40.0, content_growth=(0.35, 0.7),
-        motion_speed=1e-4, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
+        motion_speed=5e-5, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,

@@ -23,7 +23,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "no cross-driving": {"objective.split": "same"},
     "random subsets": {"objective.split": "subsets"},
-    "content is free": {"steering.content_price": 1e-9, "steering.content_speed": 0.0},
+    "content is free": {
+        "steering.content_price": 1e-12,
+        "steering.content_price_range": "(1e-12, 1e-12)",
+    },
     "price of content by hand": {"steering.content_price": 3e-5, "steering.content_speed": 0.0},
     "content target does not grow": {"steering.content_first_target": 80.0},
     "Gumbel-softmax": {"model.quantizer.kind": "gumbel_softmax"},

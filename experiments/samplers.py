@@ -14,6 +14,7 @@ import jax
 
 from vdd import apply, runs
 from vdd.data import sprites as data
+from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, sprites
 from vdd.evaluation.inference import Functions, functions_of, to_uint8
@@ -32,10 +33,11 @@ def main(arguments: list[str] | None = None) -> None:
     run = runs.load(options.run)
     settings = run.config.eval.sampler
     low, high = settings.sigma_min, options.sigma_max or settings.sigma_max
-    clips = data.load_arrays(run.config.data.art, "test", run.config.data.art_dir)
+    art_dir = prepared.sheets_dir(run.config.data)
+    clips = data.load_arrays(run.config.data.art, "test", art_dir)
     referee = judge.load_or_train(
         run.config.data.art,
-        run.config.data.art_dir,
+        art_dir,
         settings=judge.JudgeSettings(steps=run.config.eval.judge_steps),
     )
     pairs = 4 if options.tiny else options.pairs

@@ -52,8 +52,8 @@ def load_arrays(art, split, art_dir=None):
     video = rng.integers(0, 256, (16, 8, 16, 16, 3), np.uint8)
     return sprites.SpritesArrays(video, draw(9, 16), draw(6, 16, 4))
 sprites.load_arrays = load_arrays
-run.hooks = lambda config: [({stop}, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
-run.evaluate_run = lambda workdir: print("evaluated")
+run.hooks = lambda config, workdir: [({stop}, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
+run.evaluate_run = lambda workdir: print("evaluated") or {{"step": 6}}
 runpy.run_module("vdd.main", run_name="__main__")
 """
 
@@ -75,6 +75,19 @@ def mistakes(tmp_path_factory, tiny_run):
         "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
         "value": ([config, workdir, "--config.train.num_steps=x"], "num_steps=x: invalid literal"),
         "workdir": ([config, f"--workdir={CONFIG}/run"], "Not a directory"),
+        "quantizer": (
+            [config, workdir, "--config.model.quantizer.kind=x"],
+            "unknown quantizer 'x'; there are: straight_through, gumbel_softmax",
+        ),
+        "split": ([config, workdir, "--config.objective.split=x"], "unknown split 'x'; there are:"),
+        "dtype": ([config, workdir, "--config.model.dtype=x"], "data type 'x' not understood"),
+        "sampler": ([config, workdir, "--config.eval.sampler.name=x"], "unknown sampler 'x'"),
+        "eval": ([config, workdir, "--config.eval.split=x"], "no split 'x': take one of"),
+        "batch": (
+            [config, workdir, "--config.train.batch_size=0"],
+            "batch_size=0 cannot be shared",
+        ),
+        "clips": ([config, workdir, "--config.eval.num_clips=1"], "num_clips of 2 or more"),
         "run": ([config, f"--workdir={tiny_run}"], f"{tiny_run} holds a run of another config"),
     }
     done = subprocess.run(
@@ -93,7 +106,7 @@ def mistakes(tmp_path_factory, tiny_run):
     "name",
     [
         "nothing", "no workdir", "flag", "argument", "file", "syntax", "variant", "key", "value",
-        "workdir", "run",
+        "quantizer", "split", "dtype", "sampler", "eval", "batch", "clips", "workdir", "run",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
@@ -169,6 +182,7 @@ def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeyp
         evaluated.append(workdir)
         (workdir / "eval").mkdir()
         (workdir / "eval" / "7.json").write_text("{}")
+        return {"step": 7}
 
     monkeypatch.setattr(run, "evaluate_run", evaluate_run)
     monkeypatch.setattr(loop, "train", pytest.fail)

@@ -28,16 +28,29 @@ class Encoding(NamedTuple):
     codes: Int[Array, "b t n"]
 
 
-def encode(model: Disentangler, params: dict, video: Video) -> Encoding:
-    """Split clips into content tokens (the posterior's mean), quantised motion, and its codes."""
+def encode(
+    model: Disentangler, params: dict, video: Video, rng: Key[Array, ""] | None = None
+) -> Encoding:
+    """Split clips into content tokens (the posterior's mean), quantised motion, and its codes.
+
+    With a key `rng` the Gumbel-softmax quantiser draws the codes; without, they are the likeliest.
+    """
     posterior, motion = _encode(model, params, video)
-    codes = quantize(model, params, motion)
+    codes = quantize(model, params, motion, rng)
     return Encoding(posterior.mean, codes.quantized, codes.codes)
 
 
-def quantize(model: Disentangler, params: dict, motion: Float[Array, "b t m"]) -> Codes:
-    """Quantise motion by the nearest codeword of each group; quantised motion stays as it is."""
-    return _apply(model, params, "quantize", motion)
+def quantize(
+    model: Disentangler,
+    params: dict,
+    motion: Float[Array, "b t m"],
+    rng: Key[Array, ""] | None = None,
+) -> Codes:
+    """Quantise motion by the nearest codeword of each group; quantised motion stays as it is.
+
+    `rng` as for `encode`.
+    """
+    return _apply(model, params, "quantize", motion, rng)
 
 
 def lookup(model: Disentangler, params: dict, codes: Int[Array, "b t n"]) -> Float[Array, "b t m"]:

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
@@ -22,7 +23,7 @@ from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
 from vdd.memory import keep_freed_memory
-from vdd.training import checkpoints, loop, step
+from vdd.training import checkpoints, loop, sharding, step
 from vdd.training.workdir import claim
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -53,16 +54,31 @@ def train(config: Any, workdir: epath.Path) -> bool:
     if steps and steps[-1] >= config.train.num_steps:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
+    training = build(config)
     batch_size = config.train.batch_size
     iterator = pipeline.load_source(
         config.data, "train", batch_size, config.seed, process, processes
     )
-    training = step.build(config)
-    hooks = run.hooks(config)
+    hooks = run.hooks(config, workdir)
     outcome = loop.train(config, workdir, iterator, training.init, training.step, hooks=hooks)
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
     return outcome.step >= config.train.num_steps
+
+
+def build(config: Any) -> step.Training:
+    """The functions of the training, before anything is read or written for it.
+
+    Raises:
+      UserError: the config asks for what there is not.
+    """
+    mesh = sharding.make_mesh(config.train.mesh.data, config.train.mesh.fsdp)
+    sharding.check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
+    try:
+        run.check(config.eval)
+        return step.build(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the config cannot be built: {error}") from error
 
 
 def evaluate(workdir: epath.Path) -> None:
@@ -71,8 +87,8 @@ def evaluate(workdir: epath.Path) -> None:
     if report.exists():
         say(f"{report} is there already")
     else:
-        run.evaluate_run(workdir)
-        say(f"wrote {report} and {workdir / 'report.md'}")
+        step = run.evaluate_run(workdir)["step"]
+        say(f"wrote {report.with_name(f'{step}.json')} and {workdir / 'report.md'}")
 
 
 def connect_processes(env: Mapping[str, str]) -> None:
@@ -94,8 +110,14 @@ def connect_processes(env: Mapping[str, str]) -> None:
 def in_cluster(env: Mapping[str, str]) -> bool:
     """Whether JAX can find the other processes by itself: Slurm's srun, Open MPI, a Cloud TPU."""
     tasks = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
-    on_tpu = importlib.util.find_spec("libtpu") and "tpu" in env.get("JAX_PLATFORMS", "tpu")
-    return bool(on_tpu) or any(int(env.get(name, "1")) > 1 for name in tasks)
+    return on_tpu(env) or any(int(env.get(name, "1")) > 1 for name in tasks)
+
+
+def on_tpu(env: Mapping[str, str]) -> bool:
+    """Whether this is a TPU host that JAX is to use: libtpu alone may lie on any machine."""
+    wanted = "tpu" in (env.get("JAX_PLATFORMS") or "tpu")
+    chips = [*Path("/dev").glob("accel[0-9]*"), *Path("/dev/vfio").glob("[0-9]*")]
+    return wanted and importlib.util.find_spec("libtpu") is not None and bool(chips)
 
 
 def keep_compiled_programs(env: Mapping[str, str]) -> None:
@@ -117,6 +139,9 @@ def cli(argv: Sequence[str]) -> None:
         main(argv)
     except UserError as error:
         fail(str(error))
+    except OSError as error:  # no space, no permission, ...
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -3,6 +3,7 @@
 import errno
 import functools
 import hashlib
+import io
 import shutil
 import urllib.error
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from ml_collections import ConfigDict
 
 from vdd.data import sprites
 from vdd.data.grain_source import grain_pass
@@ -170,6 +172,28 @@ def test_without_network_the_folder_of_sheets_is_asked_for(tmp_path, monkeypatch
     monkeypatch.setattr("urllib.request.urlopen", no_network)
     with pytest.raises(UserError, match=r"not known.*--config\.data\.art_dir=DIR"):
         prepared.load_builder("lpc", "tfrecord", None, tmp_path)
+
+
+def test_downloaded_sheets_are_kept_for_what_draws_clips_itself(
+    random_art_dir, tmp_path, monkeypatch
+):
+    def download(manager, urls):
+        assert urls == {name: f"{SHEETS_URL}/{name}" for name in lpc.SHEETS}
+        return {name: random_art_dir / name for name in urls}
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: io.BytesIO())
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
+    config = ConfigDict({"art": "lpc", "art_dir": None, "data_dir": str(tmp_path)})
+    config.source = "tfdata"
+    assert prepared.sheets_dir(config) is None
+    prepared.load_builder("lpc", "tfrecord", None, tmp_path)
+    folder = prepared.sheets_dir(config)
+    assert folder is not None
+    assert Path(folder).is_relative_to(directory(tmp_path, "tfrecord"))
+    expected = sprites.load_arrays("lpc", "test", random_art_dir).video
+    np.testing.assert_array_equal(sprites.load_arrays("lpc", "test", folder).video, expected)
+    config.source = "in_memory"  # prepares nothing, so that nothing is looked for
+    assert prepared.sheets_dir(config) is None
 
 
 def test_a_full_disk_leaves_nothing_behind(random_art_dir, tmp_path, monkeypatch):

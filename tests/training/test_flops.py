@@ -83,6 +83,7 @@ class FakeDevice:
         ("NVIDIA L40S", 362e12),
         ("TPU v5 lite", 197e12),
         ("TPU v5p", 459e12),
+        ("NVIDIA L40", None),  # not an L4
         ("Abacus 3000", None),
     ],
 )

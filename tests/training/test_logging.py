@@ -92,8 +92,7 @@ def test_tensorboard_events_without_tensorflow(tmp_path, monkeypatch):
 
 
 def test_tensorboard_events_with_tensorflow(tmp_path):
-    if "tensorflow" not in sys.modules:
-        pytest.skip("TensorFlow is in use only where other tests have imported it")
+    pytest.importorskip("tensorflow")
     writer = tensorboard.tensorboard_writer(tmp_path)
     assert type(writer).__module__.startswith("clu.")
     writer.write_scalars(7, {"loss": 0.25})

@@ -9,6 +9,7 @@ from test_loop import assert_same, lines
 from test_processes import finish, start, state_of
 
 from vdd.training.checkpoints import list_steps
+from vdd.training.sharding import array_spec
 
 STEPS = 6
 SETTINGS = {
@@ -18,6 +19,7 @@ SETTINGS = {
     "train.checkpoint_every": 3,
     "train.keep": 9,
     "optimizer.learning_rate": 3e-4,
+    "model.coarse.width": 32,  # large enough to be split over `fsdp`
     "steering.revive_rate": 1.0,
     "steering.revive_below": 0.2,
 }
@@ -35,6 +37,8 @@ def whole(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     code, said = run(workdir)
     assert code == 0, said
+    arrays = jax.tree.leaves(state_of(workdir, STEPS)["params"])
+    assert any("fsdp" in array_spec(array.shape, 2) for array in arrays)
     return workdir
 
 
@@ -75,8 +79,10 @@ def test_two_processes_equal_one(tmp_path, whole):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    both = [start(workdir, SETTINGS, devices=1, port=port, process=i, real=True) for i in range(2)]
+    settings = SETTINGS | {"train.mesh.fsdp": 2}  # so that neither process holds all parameters
+    both = [start(workdir, settings, devices=1, port=port, process=i, real=True) for i in range(2)]
     for process in both:
         code, said = finish(process)
         assert code == 0, said
     assert_equal_but_for_rounding(workdir, whole)
+    assert {"seen_bits", "seen_pixels"} <= lines(workdir)[-1].keys()

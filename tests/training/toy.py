@@ -5,6 +5,7 @@ As a script it trains in a process of its own, on 8 virtual devices if told so, 
 the tiny model of `tiny.py` by `vdd.training.step`.
 """
 
+import functools
 import json
 import os
 import signal
@@ -20,7 +21,10 @@ import ml_collections
 import numpy as np
 import optax
 
-from vdd.training import checkpoints, loop
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation.inference import clip_keys, functions_of
+from vdd.models.disentangler import Disentangler
+from vdd.training import checkpoints, loop, sharding
 from vdd.training import step as training_step
 
 
@@ -125,6 +129,16 @@ def stop(step, state):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def look(config, step, state):
+    """A hook of the real run that uses the model as evaluation does, each process by itself."""
+    model = Disentangler.from_config(config.model)
+    params = sharding.local_copy(state.ema_params)
+    functions = functions_of(model, params, Sampler("euler", 1, 0.02, 1.0))
+    encoded = functions.encode(Clips(config).__next__()["video"][:2])
+    video = functions.sample(clip_keys(0, 0, np.arange(2)), encoded.content, encoded.motion)
+    return {"seen_bits": encoded.content_bits.mean(), "seen_pixels": np.asarray(video).mean()}
+
+
 def die_while_saving(step):
     """Kill this process when part of the checkpoint of a step has been written."""
 
@@ -151,6 +165,8 @@ def main(workdir, changes, options):
     hooks = [(options["stop"], stop)] if "stop" in options else []
     real = options.get("real", False)
     config = (get_real_config if real else get_config)(**changes)
+    if real:
+        hooks.append((config.train.num_steps, functools.partial(look, config)))
     run(workdir, config, hooks=hooks, real=real)
 
 

@@ -14,6 +14,8 @@ import json
 import os
 import sys
 import time
+import warnings
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,22 +144,27 @@ def fingerprint(art: str, art_dir: epath.PathLike | None, settings: JudgeSetting
 
 
 def _read(path: epath.Path) -> Params | None:
-    if not path.exists():
+    """The parameters kept at a place; None where there are none, or a damaged file."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as arrays:
+            return flax.traverse_util.unflatten_dict(dict(arrays), sep="/")
+    except (OSError, ValueError, zipfile.BadZipFile):
         return None
-    with np.load(io.BytesIO(path.read_bytes())) as arrays:
-        return flax.traverse_util.unflatten_dict(dict(arrays), sep="/")
 
 
 def _write(path: epath.Path, params: Params) -> None:
-    """Writes beside the place and renames, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Keeps the parameters where that can be; else a warning, as they are at hand."""
     buffer = io.BytesIO()
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     arrays: dict[str, Any] = {name: np.asarray(array) for name, array in flat.items()}
     np.savez(buffer, **arrays)
-    part = path.parent / f"{path.name}.{os.getpid()}.part"
-    part.write_bytes(buffer.getvalue())
-    part.replace(path)
+    part = path.parent / f"{path.name}.{os.getpid()}.part"  # renamed: no reader sees half a file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(buffer.getvalue())
+        part.replace(path)
+    except OSError as error:
+        warnings.warn(f"cannot keep the judge in {path}: {error.strerror or error}", stacklevel=2)
 
 
 def accuracies(judge: Judge, arrays: sprites.SpritesArrays) -> dict[str, float]:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import jax
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,7 +25,8 @@ Advance = Callable[[int], None]
 @contextlib.contextmanager
 def progress_bar(title: str, total: int, show: bool = True) -> Iterator[Advance]:
     """Shows how far a task is; yields the function that says that so many more units are done."""
-    console = Console(file=sys.stderr, quiet=not show, highlight=False)
+    quiet = not show or jax.process_index() > 0
+    console = Console(file=sys.stderr, quiet=quiet, highlight=False)
     if not console.is_terminal:
         yield _plain_lines(console, title, total)
         return

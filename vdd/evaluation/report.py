@@ -14,20 +14,22 @@ from etils import epath
 
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
+from vdd.training.workdir import write_text
 
 Report = Mapping[str, Any]
 
 PICTURES = "samples"
 
 
-def write_json(run_dir: epath.PathLike, report: Report) -> epath.Path:
-    """Writes `eval/<step>.json` in one replacement; returns its path.
+def write_json(run_dir: epath.PathLike, report: Report, suffix: str = "") -> epath.Path:
+    """Writes `eval/<step><suffix>.json` in one replacement; returns its path.
 
     Raises:
       ValueError: a figure is not finite: what was not measured is None.
     """
-    path = epath.Path(run_dir) / "eval" / f"{report['step']}.json"
-    _write_text(path, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    path = epath.Path(run_dir) / "eval" / f"{report['step']}{suffix}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(report, indent=2, allow_nan=False) + "\n")
     return path
 
 
@@ -49,7 +51,7 @@ def write_page(
     records = curves.read_records(run_dir / "metrics.jsonl")
     has_curves = curves.write_curves(records, run_dir / PICTURES / "curves.png")
     text = page(report, pictures, {**description, **machine()}, has_curves)
-    _write_text(run_dir / "report.md", text)
+    write_text(run_dir / "report.md", text)
     return run_dir / "report.md"
 
 
@@ -175,11 +177,3 @@ def _processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _write_text(path: epath.Path, text: str) -> None:
-    """Writes beside the place and renames, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f"{path.name}.part"
-    part.write_text(text)
-    part.replace(path)

@@ -1,20 +1,22 @@
 """Evaluation of a run directory: `eval/<step>.json`, `report.md`, and the hooks of a training."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
+from PIL import Image
 
 from vdd import runs
 from vdd.data import sprites as sprites_data
+from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import gallery, judge, report, sprites
 from vdd.evaluation.inference import Functions, functions_of
 from vdd.models.disentangler import Disentangler
+from vdd.training import sharding
 
 Hook = tuple[int, Callable[[int, Any], dict[str, Any] | None]]
 
@@ -25,16 +27,17 @@ def evaluate_run(
     split: str | None = None,
     step: int | None = None,
     art_dir: epath.PathLike | None = None,
-    again: bool = True,
 ) -> dict[str, Any]:
     """Measure a run on a whole split and write `eval/<step>.json`, `report.md` and its pictures.
+
+    On another split than the config's, `eval/<step>_<split>.json` alone: the page is about one.
 
     Args:
         workdir: the run directory.
         split: "train" or "test"; None takes the config's.
         step: which checkpoint; None takes the latest.
-        art_dir: folder of LPC sheets; None takes the config's, else the environment's.
-        again: measure even where `eval/<step>.json` is there already.
+        art_dir: folder of LPC sheets; None takes the config's, else the environment's, else those
+          that were downloaded with the data set.
 
     Returns:
         The report, as `vdd.evaluation.sprites.evaluate` describes it.
@@ -45,12 +48,8 @@ def evaluate_run(
     run = runs.load(workdir, step)
     workdir, config = epath.Path(runs.find(workdir)), run.config
     split = split or config.eval.split
-    file = workdir / "eval" / f"{run.step}.json"
-    if not again and file.exists():
-        return json.loads(file.read_text())
-    if split not in sprites_data.SPLITS:
-        raise UserError(f"no split {split!r}: take one of {', '.join(sprites_data.SPLITS)}")
-    art, art_dir = config.data.art, art_dir or config.data.art_dir
+    check({**config.eval, "split": split})
+    art, art_dir = config.data.art, art_dir or prepared.sheets_dir(config.data)
     sampler = Sampler(**config.eval.sampler)
     functions = functions_of(run.model, run.params, sampler)
     train = _some(sprites_data.load_arrays(art, "train", art_dir), config.eval.probe_clips)
@@ -69,7 +68,9 @@ def evaluate_run(
         seed=config.eval.seed,
         batch_size=config.eval.batch_size,
     )
-    if jax.process_index() == 0:
+    if jax.process_index() == 0 and split != config.eval.split:
+        report.write_json(workdir, figures, suffix=f"_{split}")
+    elif jax.process_index() == 0:
         report.write_json(workdir, figures)
         folder, settings = workdir / report.PICTURES, config.eval
         pictures = gallery.draw(functions, clips, folder, settings.seed, settings.batch_size)
@@ -85,33 +86,51 @@ def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.Sprite
     return sprites_data.SpritesArrays(*(part[rows] for part in arrays))
 
 
-def hooks(config: Any) -> list[Hook]:
+def check(settings: Any) -> None:
+    """Raise a UserError for settings (the config's `eval`) that an evaluation cannot have."""
+    if settings["split"] not in sprites_data.SPLITS:
+        there = ", ".join(sprites_data.SPLITS)
+        raise UserError(f"no split {settings['split']!r}: take one of {there}")
+    if settings["num_clips"] == 1 or settings["quick_pairs"] < 1 or settings["batch_size"] < 1:
+        raise UserError("eval: swaps need num_clips of 2 or more (0: all), and pairs and batches")
+    try:
+        Sampler(**settings["sampler"])
+    except (TypeError, ValueError) as error:
+        raise UserError(f"eval.sampler: {error}") from error
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: swaps judged each `eval_every`, drawn each `sample_every`.
 
-    Both look at the averaged parameters, on the test split, and return what is to be logged.
+    Both look at the averaged parameters, on the test split, and return what is to be logged; the
+    picture is also written to `samples/<step>.png`.
     """
     model = Disentangler.from_config(config.model)
     sampler = Sampler(**config.eval.sampler)
-    clips = sprites_data.load_arrays(config.data.art, "test", config.data.art_dir)
+    art_dir = prepared.sheets_dir(config.data)
+    clips = sprites_data.load_arrays(config.data.art, "test", art_dir)
 
     def functions(state: Any) -> Functions:
-        return functions_of(model, state.ema_params, sampler)
+        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
 
     def quick(step: int, state: Any) -> dict[str, Any]:
         del step
         return sprites.quick_evaluate(
             functions(state),
             clips,
-            _judge(config, config.data.art_dir),
+            _judge(config, art_dir),
             num_pairs=config.eval.quick_pairs,
             seed=config.eval.seed,
             batch_size=config.eval.batch_size,
         )
 
     def picture(step: int, state: Any) -> dict[str, Any]:
-        del step
         matrix = gallery.matrix(functions(state), clips, config.eval.seed, config.eval.batch_size)
-        return {"swaps": np.asarray(matrix)}
+        if jax.process_index() == 0:
+            folder = workdir / report.PICTURES
+            folder.mkdir(parents=True, exist_ok=True)
+            gallery.write_png(folder / f"{step}.png", Image.fromarray(matrix))
+        return {"swaps": matrix}
 
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
 

@@ -56,19 +56,25 @@ class Disentangler(nn.Module):
 
     @classmethod
     def from_config(cls, config) -> "Disentangler":
-        """Build from `config.model`; its keys are the fields of the modules they name."""
+        """Build from `config.model`; its keys are the fields of the modules they name.
+
+        Raises TypeError or ValueError for a key or a value that there is not.
+        """
         parts: dict[str, Any] = {
             k: dict(v) if hasattr(v, "items") else v for k, v in config.items()
         }
         dtype = jnp.dtype(parts.pop("dtype"))
         latents = PixelLatents(**parts.pop("latents"))
         quantizer = parts.pop("quantizer")
+        kind = quantizer.pop("kind")
+        if kind not in QUANTIZERS:
+            raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
         book = Codebook(**{f: quantizer.pop(f) for f in ("num_groups", "num_codes", "code_dim")})
         coarse = parts.pop("coarse")
         return cls(
             latents=latents,
             encoder=Encoder(**parts.pop("encoder"), dtype=dtype),
-            quantizer=QUANTIZERS[quantizer.pop("kind")](codebook=book, **quantizer),
+            quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
             denoiser=UNet(**parts.pop("denoiser"), dtype=dtype),
             coarse=CoarseHead(**coarse, shape=latents.shape, dtype=dtype)
             if coarse["width"]

@@ -1,17 +1,19 @@
 """Peak arithmetic of the devices, for model FLOPs utilisation (MFU)."""
 
 import functools
+import re
 import time
 
 import jax
 import jax.numpy as jnp
 
 # Dense bfloat16 peak of one device as JAX counts them, FLOP/s, from the vendors' data sheets.
-# Matched by substring of `device_kind`, first hit wins (so the longer names come first).
+# Matched by whole words of `device_kind`, first hit wins (so the longer names come first).
 ACCELERATOR_PEAKS = (
     ("TPU7x", 2307e12),
     ("TPU v6 lite", 918e12),
     ("TPU v5 lite", 197e12),
+    ("TPU v5p", 459e12),
     ("TPU v5", 459e12),
     ("TPU v4", 275e12),
     ("TPU v3", 61.5e12),
@@ -38,7 +40,7 @@ def peak_flops() -> float | None:
         # Virtual CPU devices share the cores of their process.
         return matmul_flops() * jax.process_count()
     for name, peak in ACCELERATOR_PEAKS:
-        if name in device.device_kind:
+        if re.search(rf"(?<!\w){name}(?!\w)", device.device_kind):
             return peak * jax.device_count()
     return None
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.diffusion import edm
+from vdd.errors import UserError
 from vdd.models import bitrate
 from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import Codes, codebook_loss, commitment_loss
@@ -28,7 +29,9 @@ class Objective:
     split: str  # a function of vdd.training.cross_driving
     coarse_frames: int  # frames a segment that the coarse head rebuilds
     denoised_frames: int  # of these, frames that the denoiser rebuilds
-    denoised_share: float  # share of the segments that the denoiser sees in a step
+    denoised_share: (
+        float  # share of the segments that the denoiser sees in a step: 1, 1/2, 1/3, ...
+    )
     denoise_weight: float
     coarse_weight: float
     codebook_weight: float
@@ -39,6 +42,12 @@ class Objective:
     target_bits_per_frame: float
     target_bits_per_clip: float
     rate_weight: float  # the paper's 0.04
+
+    def __post_init__(self):
+        if self.split not in SPLITTERS:
+            raise ValueError(f"unknown split {self.split!r}; there are: {', '.join(SPLITTERS)}")
+        if not 0.0 < self.denoised_share <= 1.0:
+            raise ValueError(f"denoised_share={self.denoised_share} is not above 0 and up to 1")
 
 
 class Terms(NamedTuple):
@@ -59,7 +68,8 @@ def bitrate_controlled_diffusion(
 ) -> Terms:
     """The loss of one batch: video uint8 [b t h w c] and mask bool [b].
 
-    Raises ValueError for clips of a single frame, which cannot be cut in two.
+    Raises ValueError for clips of a single frame, which cannot be cut in two, and UserError where
+    attention along time is to be trained on frames picked out of their order in time.
     """
     video, mask = batch["video"], batch["mask"].astype(jnp.float32)
     if video.shape[1] < 2:
@@ -88,8 +98,15 @@ def bitrate_controlled_diffusion(
     mean_frame = apply("mean_frame", content, driving)
     coarse = _mean_square(target - mean_frame) if mean_frame is not None else jnp.zeros(len(mask))
 
-    # The denoiser is dear: it may see fewer frames and, of these, fewer segments.
-    seen = slice(0, max(1, round(objective.denoised_share * len(latents))))
+    fewest = min(objective.coarse_frames, objective.denoised_frames)
+    if model.denoiser.temporal and fewest < latents.shape[1]:
+        raise UserError(
+            "attention along time needs every frame of a segment: set objective.coarse_frames and "
+            f"objective.denoised_frames to {latents.shape[1]}"
+        )
+    # The denoiser is dear: it may see fewer frames and, of these, fewer segments: every so many, as
+    # the rows of one process lie side by side.
+    seen = slice(None, None, max(1, round(1.0 / objective.denoised_share)))
     frames = pick_frames(rng_denoised, len(latents), frames.shape[1], objective.denoised_frames)
     target, driving = take_frames(target, frames)[seen], take_frames(driving, frames)[seen]
     hint = None

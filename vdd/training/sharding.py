@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -55,6 +56,20 @@ def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
 def replicated(mesh: Mesh) -> NamedSharding:
     """A full copy on every device."""
     return NamedSharding(mesh, P())
+
+
+def local_copy(tree: Any) -> Any:
+    """The arrays in full on this process's first device, to compute on without the others.
+
+    All processes have to call it together where arrays are split among them.
+    """
+    return jax.tree.map(_local_copy, tree)
+
+
+def _local_copy(x: jax.Array) -> jax.Array:
+    if not x.is_fully_addressable and not x.is_fully_replicated:
+        x = multihost_utils.process_allgather(x, tiled=True)
+    return jax.device_put(np.asarray(x), jax.local_devices()[0])
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

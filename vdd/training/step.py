@@ -45,10 +45,11 @@ class Steering:
     content_first_target: float  # bits per clip until growth[0]; then towards target_bits_per_clip
     content_growth: tuple[float, float]  # shares of the training between which the target grows
     content_speed: float
-    motion_speed: float
+    motion_speed: float  # at the peak of the learning rate, and slower with it
     usage_decay: float
     revive_below: float  # a codeword used less than this times its even share 1/k is dead
-    revive_rate: float  # chance per step that a dead codeword is moved onto a vector; 0: never
+    revive_rate: float  # chance per step, at the peak of the learning rate, that a dead codeword
+    # is moved onto a vector; 0: never
 
 
 class Training(NamedTuple):
@@ -97,6 +98,9 @@ def build(config) -> Training:
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
         params: Any = optax.apply_updates(state.params, updates)
 
+        # Where the weights hardly move any more, neither codewords nor the price of motion may run
+        # ahead of them: prices wound up in the last third undo what the decoder has learned.
+        pace = schedule(state.step) / optimizer.learning_rate
         running: Any = optax.incremental_update(usage, state.usage, 1.0 - steering.usage_decay)
         book, usage = revive_dead_codes(
             step_key(seed, REVIVAL_STREAM, state.step),
@@ -104,7 +108,7 @@ def build(config) -> Training:
             running,
             vectors[:, None],
             steering.revive_below,
-            steering.revive_rate,
+            steering.revive_rate * pace,
         )
         params["quantizer"]["codebook"]["codewords"] = book
         capacity = bitrate.content_capacity(
@@ -119,7 +123,7 @@ def build(config) -> Training:
             metrics["content_bits_per_clip"],
             objective.target_bits_per_frame,
             capacity,
-            steering.motion_speed,
+            steering.motion_speed * pace,
             steering.content_speed,
             steering.content_price_range,
         )
@@ -157,6 +161,8 @@ def accumulated_gradient(loss, params, batch, rng, parts: int):
 
     `loss(params, batch, rng)` returns a scalar and (metrics, usage, vectors); vectors are those of
     the last slice. Each slice keeps every `parts`-th clip, so that a sharded batch stays in place.
+    What is not a mean over clips is that of the slices: their entropy lies a little under that of
+    the whole batch, and slices weigh alike however many of their clips are masked.
     """
     gradient = jax.grad(loss, has_aux=True)
     if parts == 1:

@@ -9,8 +9,9 @@ from etils import epath
 from vdd.errors import UserError
 from vdd.training import checkpoints
 
-# What may change when a run is resumed: how long, how often, where, and on which devices; nothing
-# that alters what a step computes from a state and a batch. (A prefix stands for all below it.)
+# What may change when a run is resumed: how often, where, and on which devices; nothing that alters
+# what a step computes from a state and a batch, but for the length of the training, to which the
+# schedules then stretch. (A prefix stands for all below it.)
 RESUMABLE = (
     "train.num_steps",
     "train.log_every",

@@ -13,6 +13,7 @@ from vdd.errors import UserError
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+_FORMATS = {"tfdata": "tfrecord", "grain": "array_record"}
 _TFRECORD_FRAME = 16  # bytes beside each record: its length and two checksums
 _WITHOUT_NETWORK = {
     "builtin": "",
@@ -44,7 +45,7 @@ def load_builder(
     if art not in Builder.builder_configs:
         raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
     root = _root(data_dir, file_format)
-    directory = root / Builder.name / art / str(Builder.VERSION)
+    directory = _directory(art, root)
     if not directory.exists():
         _prepare(art, file_format, art_dir, root)
     builder = _open(art, art_dir, root, directory)
@@ -52,6 +53,26 @@ def load_builder(
     if art == "lpc" and folder is not None:
         _check_sheets(builder, folder)
     return builder
+
+
+def sheets_dir(config: Any) -> epath.Path | None:
+    """The folder of LPC sheets that belongs to `config.data`, None where there is none.
+
+    It is `art_dir`, else VDD_SPRITES_ART, else where a download for this data set has left them.
+    """
+    folder = sprites.find_art_dir(config.art_dir)
+    if folder is not None or config.art != "lpc" or config.source == "in_memory":
+        return folder
+    from vdd.data.sprites.sprites_dataset_builder import SHEETS
+
+    kept = _directory(config.art, _root(config.data_dir, _FORMATS[config.source])) / SHEETS
+    return kept if kept.exists() else None
+
+
+def _directory(art: str, root: epath.Path) -> epath.Path:
+    from vdd.data.sprites.sprites_dataset_builder import Builder
+
+    return root / Builder.name / art / str(Builder.VERSION)
 
 
 class DataSource:

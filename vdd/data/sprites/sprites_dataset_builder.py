@@ -15,6 +15,7 @@ SHEETS_URL = (
     "https://raw.githubusercontent.com/YingzhenLi/Sprites/3ce4048c5227802bd8f1888e293fd3afdba91c0c"
 )
 FINGERPRINT = "sheets_sha256"
+SHEETS = "sheets"  # the folder in the data set's directory that keeps what was downloaded
 
 _LICENSES = {"lpc": "CC-BY-SA 3.0 or GPL 3.0", "builtin": "Apache-2.0"}
 _FEATURES = tfds.features.FeaturesDict(
@@ -82,11 +83,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return str(self.builder_config_name)
 
     def _lpc(self, dl_manager: tfds.download.DownloadManager) -> Art:
-        paths: Mapping[str, epath.PathLike] = (
-            lpc.sheet_paths(self._art_dir)
-            if self._art_dir
-            else dl_manager.download({name: f"{SHEETS_URL}/{name}" for name in lpc.SHEETS})
-        )
+        paths: Mapping[str, epath.PathLike]
+        if self._art_dir:
+            paths = lpc.sheet_paths(self._art_dir)
+        else:
+            paths = dl_manager.download({name: f"{SHEETS_URL}/{name}" for name in lpc.SHEETS})
+            self._keep(paths)
         metadata: Any = self.info.metadata
         metadata[FINGERPRINT] = lpc.fingerprint(paths)
         return lpc.load_art(paths)
+
+    def _keep(self, downloaded: Mapping[str, epath.PathLike]) -> None:
+        """Leaves the sheets beside the records: the judge and the probes draw clips themselves."""
+        for name, path in downloaded.items():
+            target = self.data_path / SHEETS / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(epath.Path(path).read_bytes())
