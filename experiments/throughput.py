@@ -24,6 +24,7 @@ import numpy as np
 import optax
 
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.models.disentangler import Disentangler
 from vdd.training import step
 from vdd.training.flops import count_flops
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--tiny", action="store_true", help="a few seconds, for tests")
     options = parser.parse_args(arguments)
+    keep_freed_memory()  # as a training does, and to the good of PyTorch too
     if options.tiny:
         options.config, options.repeats = "configs/sprites.py:smoke", 2
     config = load_config(options.config)

@@ -106,7 +106,7 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
     assert status == 0
     assert asked == [(str(tiny_run), {"split": "train", "step": 3, "art_dir": "sheets"})]
     assert "motion_acc 0.99875" in said
-    assert f"{tiny_run}/eval/3.json" in said
+    assert said.endswith(f"{tiny_run}/eval/3_train.json\n")
 
 
 def test_info_of_a_clip(clips, capsys):

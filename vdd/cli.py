@@ -87,6 +87,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
+    from vdd.evaluation.report import json_path
     from vdd.evaluation.run import evaluate_run
     from vdd.memory import keep_freed_memory
 
@@ -96,7 +97,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir
     )
     print("\n".join(summary.figures(report)))
-    print(f"{workdir / 'eval' / str(report['step'])}.json, {workdir / 'report.md'}")
+    split = runs.load_config(workdir).eval.split
+    page = f", {workdir / 'report.md'}" if report["split"] == split else ""
+    print(f"{json_path(workdir, report, split)}{page}")
 
 
 def _info(arguments: argparse.Namespace) -> None:

@@ -22,16 +22,21 @@ def figures() -> dict:
 
 
 def test_json_round_trip(figures, tmp_path):
-    path = report.write_json(tmp_path, figures)
+    path = report.json_path(tmp_path, figures, "test")
+    report.write_json(path, figures)
     assert path == epath.Path(tmp_path / "eval" / "1200.json")
     assert json.loads(path.read_text()) == figures
     assert [p.name for p in path.parent.iterdir()] == ["1200.json"]
 
 
+def test_another_split_has_a_file_of_its_own(figures, tmp_path):
+    assert report.json_path(tmp_path, figures, "train").name == "1200_test.json"
+
+
 def test_what_is_not_a_number_is_refused(figures, tmp_path):
     broken = {**figures, "judge": {"motion_acc": float("nan")}}
     with pytest.raises(ValueError, match="not JSON compliant"):
-        report.write_json(tmp_path, broken)
+        report.write_json(report.json_path(tmp_path, broken, "test"), broken)
     assert not list(tmp_path.rglob("*.json"))
 
 

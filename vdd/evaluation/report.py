@@ -21,16 +21,20 @@ Report = Mapping[str, Any]
 PICTURES = "samples"
 
 
-def write_json(run_dir: epath.PathLike, report: Report, suffix: str = "") -> epath.Path:
-    """Writes `eval/<step><suffix>.json` in one replacement; returns its path.
+def json_path(run_dir: epath.PathLike, report: Report, split: str) -> epath.Path:
+    """`eval/<step>.json` for the run's own `split`; another split's report has its name added."""
+    other = "" if report["split"] == split else f"_{report['split']}"
+    return epath.Path(run_dir) / "eval" / f"{report['step']}{other}.json"
+
+
+def write_json(path: epath.Path, report: Report) -> None:
+    """Writes the figures in one replacement.
 
     Raises:
       ValueError: a figure is not finite: what was not measured is None.
     """
-    path = epath.Path(run_dir) / "eval" / f"{report['step']}{suffix}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(report, indent=2, allow_nan=False) + "\n")
-    return path
 
 
 def write_page(

@@ -47,7 +47,7 @@ def evaluate_run(
     """
     run = runs.load(workdir, step)
     workdir, config = epath.Path(runs.find(workdir)), run.config
-    split = split or config.eval.split
+    split = str(split or config.eval.split)
     check({**config.eval, "split": split})
     art, art_dir = config.data.art, art_dir or prepared.sheets_dir(config.data)
     sampler = Sampler(**config.eval.sampler)
@@ -68,10 +68,9 @@ def evaluate_run(
         seed=config.eval.seed,
         batch_size=config.eval.batch_size,
     )
-    if jax.process_index() == 0 and split != config.eval.split:
-        report.write_json(workdir, figures, suffix=f"_{split}")
-    elif jax.process_index() == 0:
-        report.write_json(workdir, figures)
+    if jax.process_index() == 0:
+        report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
+    if jax.process_index() == 0 and split == config.eval.split:
         folder, settings = workdir / report.PICTURES, config.eval
         pictures = gallery.draw(functions, clips, folder, settings.seed, settings.batch_size)
         report.write_page(workdir, figures, pictures, _describe(run))

@@ -100,7 +100,7 @@ def build(config) -> Training:
 
         # Where the weights hardly move any more, neither codewords nor the price of motion may run
         # ahead of them: prices wound up in the last third undo what the decoder has learned.
-        pace = schedule(state.step) / optimizer.learning_rate
+        pace: Any = schedule(state.step) / optimizer.learning_rate
         running: Any = optax.incremental_update(usage, state.usage, 1.0 - steering.usage_decay)
         book, usage = revive_dead_codes(
             step_key(seed, REVIVAL_STREAM, state.step),
