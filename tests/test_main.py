@@ -170,9 +170,9 @@ def test_stopped_run_goes_on_exactly(tmp_path, config):
     assert (status, err) == (0, ""), out
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
     assert lines(tmp_path / "run")[-1].keys() >= {"step", "loss", "bits_per_frame"}
-    (step, params), whole = (checkpoints.load_params(tmp_path / name) for name in ("run", "whole"))
-    assert step == whole[0] == 6
-    jax.tree.map(np.testing.assert_array_equal, params, whole[1])
+    resumed, whole = (tiny.state_of(tmp_path / name, 6) for name in ("run", "whole"))
+    assert {"params", "ema_params", "opt_state", "multipliers", "usage"} <= resumed.keys()
+    jax.tree.map(np.testing.assert_array_equal, resumed, whole)
 
 
 def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeypatch, capsys):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from orbax.checkpoint import v1 as ocp
 
 from vdd.models.disentangler import Disentangler
 
@@ -56,6 +57,17 @@ def perturbed(shapes, seed: int = 0):
         return jnp.asarray(rng.normal(float(len(x.shape) < 2), fan_in**-0.5, x.shape), x.dtype)
 
     return jax.tree.map(draw, shapes)
+
+
+def state_of(workdir, step):
+    """All arrays of a checkpoint, on this process's one device."""
+    path = workdir / "checkpoints" / str(step)
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = ocp.metadata(path, "state").metadata
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
+    )
+    return ocp.load(path, abstract, checkpointable_name="state")
 
 
 def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:

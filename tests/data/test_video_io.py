@@ -192,12 +192,6 @@ def test_what_a_user_can_get_wrong_is_one_clear_line(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_too_few_frames(tmp_path):
-    path = video_io.write_clip(tmp_path / "clip.npy", blobs(t=3))
-    with pytest.raises(UserError, match="3 frames, needs at least 4"):
-        video_io.read_clip(path, min_frames=4)
-
-
 def test_video_without_pyav_tells_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "clip.mp4").write_bytes(b"0")

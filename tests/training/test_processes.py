@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import pytest
 import toy
-from orbax.checkpoint import v1 as ocp
 from test_loop import assert_same, lines
+from tiny import state_of
 
 from vdd.training.checkpoints import list_steps, load_params
 
@@ -42,17 +42,6 @@ def start(workdir, changes=None, **options):
 def finish(process):
     said, _ = process.communicate(timeout=240)
     return process.returncode, said
-
-
-def state_of(workdir, step):
-    """The arrays of a checkpoint, on this process's one device."""
-    path = workdir / "checkpoints" / str(step)
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    shapes = ocp.metadata(path, "state").metadata
-    abstract = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
-    )
-    return ocp.load(path, abstract, checkpointable_name="state")
 
 
 def assert_close(a, b):

@@ -1,14 +1,17 @@
-"""The equalities of `test_processes`, for the model's own step: resumed, sharded, two processes."""
+"""The equalities of `test_processes`, for the model's own step: sharded, and in two processes.
+
+That a resumed run equals an uninterrupted one is in `test_main`.
+"""
 
 import socket
 
 import jax
 import numpy as np
 import pytest
-from test_loop import assert_same, lines
-from test_processes import finish, start, state_of
+from test_loop import lines
+from test_processes import finish, start
+from tiny import state_of
 
-from vdd.training.checkpoints import list_steps
 from vdd.training.sharding import array_spec
 
 STEPS = 6
@@ -27,15 +30,11 @@ SETTINGS = {
 pytestmark = pytest.mark.timeout(600)
 
 
-def run(workdir, **options):
-    return finish(start(workdir, SETTINGS, real=True, **options))
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """An uninterrupted run on one device."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
-    code, said = run(workdir)
+    code, said = finish(start(workdir, SETTINGS, real=True))
     assert code == 0, said
     arrays = jax.tree.leaves(state_of(workdir, STEPS)["params"])
     assert any("fsdp" in array_spec(array.shape, 2) for array in arrays)
@@ -53,17 +52,6 @@ def assert_equal_but_for_rounding(a, b):
     )
     assert moved > 0
     assert distance < 1e-3 * moved
-
-
-def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, whole):
-    workdir = tmp_path / "run"
-    code, said = run(workdir, stop=4)
-    assert code == 0, said
-    assert list_steps(workdir) == [3, 4]
-    code, said = run(workdir)
-    assert code == 0, said
-    assert_same(state_of(workdir, STEPS), state_of(whole, STEPS))
-    assert lines(workdir) == lines(whole)
 
 
 def test_eight_devices_equal_one(tmp_path, whole):

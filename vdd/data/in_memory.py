@@ -17,7 +17,6 @@ def in_memory(
     batch_size: int,
     seed: int,
     *,
-    shuffle: bool = True,
     augment: Augment | None = None,
     process_index: int = 0,
     process_count: int = 1,
@@ -28,7 +27,6 @@ def in_memory(
       arrays: the clips and their labels.
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
-      shuffle: a new permutation every epoch; False goes through the clips in order.
       augment: applied to each clip, see `vdd.data.augment`.
       process_index: whose rows of the global batch to give.
       process_count: number of processes that share the global batch.
@@ -38,9 +36,7 @@ def in_memory(
     def batches_from(start: int) -> Iterator[Batch]:
         for step in itertools.count(start):
             at = batches.local_positions(step, batch_size, process_index, process_count)
-            yield _take(
-                arrays, batches.shuffled(at, num_clips, seed) if shuffle else at % num_clips
-            )
+            yield _take(arrays, batches.shuffled(at, num_clips, seed))
 
     batches.local_size(batch_size, process_count)  # raises here rather than at the first batch
     return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))

@@ -43,7 +43,6 @@ def read_clip(
     path: epath.PathLike,
     size: int | Size | None = None,
     *,
-    min_frames: int = 1,
     max_frames: int | None = None,
 ) -> UInt8[np.ndarray, "t h w 3"]:
     """Reads a clip as uint8 [t h w 3].
@@ -54,17 +53,16 @@ def read_clip(
         size: if given, (height, width) or one number for a square: each frame is scaled until it
             covers that size, and the middle is kept. Otherwise frames keep their pixels and must
             all be of one size.
-        min_frames: fewer frames than this are an error.
         max_frames: stop reading after so many frames.
 
     Raises:
-        UserError: missing, unreadable or empty file, wrong array, too few frames, unlike sizes.
+        UserError: missing, unreadable or empty file, wrong array, unlike sizes.
     """
     path = epath.Path(path)
     size = (size, size) if isinstance(size, int) else size
     frames = list(itertools.islice(_iterate(path, size), max_frames))
-    if len(frames) < max(min_frames, 1):
-        raise UserError(f"{path}: {len(frames)} frames, needs at least {max(min_frames, 1)}")
+    if not frames:
+        raise UserError(f"{path}: 0 frames, needs at least 1")
     shapes = {frame.shape for frame in frames}
     if len(shapes) > 1:
         sizes = ", ".join(sorted(f"{w}x{h}" for h, w, _ in shapes))

@@ -13,17 +13,13 @@ class RMSNorm(nn.Module):
     """
 
     epsilon: float = 1e-6
-    use_scale: bool = True
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """Divide by the root mean square over `d` and multiply by a learned scale [d]."""
         y = rms_normalize(x.astype(jnp.float32), self.epsilon)
-        if self.use_scale:
-            y = y * jnp.broadcast_to(
-                self.param("scale", nn.initializers.ones, x.shape[-1:]), y.shape
-            )
-        return y.astype(x.dtype)
+        scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
+        return (y * jnp.broadcast_to(scale, y.shape)).astype(x.dtype)
 
 
 def rms_normalize(x: Float[Array, "*b d"], epsilon: float = 1e-6) -> Float[Array, "*b d"]:

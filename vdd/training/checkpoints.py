@@ -253,6 +253,8 @@ def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable
         with _silence():
             try:
                 loaded = load(step)
+            except (ConnectionError, MemoryError, TimeoutError):
+                raise  # says nothing about the files
             except Exception as caught:
                 error = caught.with_traceback(None)
         ok = multihost_utils.process_allgather(np.array(error is None))
