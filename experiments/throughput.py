@@ -24,8 +24,8 @@ import numpy as np
 import optax
 
 from vdd.evaluation.report import machine
-from vdd.memory import keep_freed_memory
 from vdd.models.disentangler import Disentangler
+from vdd.startup import keep_freed_memory
 from vdd.training import step
 from vdd.training.flops import count_flops
 

@@ -1,8 +1,8 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -71,8 +71,9 @@ def mistakes(tmp_path_factory, tiny_run):
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
         "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
-        "variant": ([f"--config={CONFIG}:smok", workdir], "no variant 'smok'"),
+        "variant": ([f"--config={CONFIG}:smok", workdir], "vdd: no variant 'smok'"),
         "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
+        "group": ([config, workdir, "--config.modle.dtype=x"], "unknown config key modle: Did"),
         "value": ([config, workdir, "--config.train.num_steps=x"], "num_steps=x: invalid literal"),
         "workdir": ([config, f"--workdir={CONFIG}/run"], "Not a directory"),
         "quantizer": (
@@ -82,6 +83,7 @@ def mistakes(tmp_path_factory, tiny_run):
         "split": ([config, workdir, "--config.objective.split=x"], "unknown split 'x'; there are:"),
         "dtype": ([config, workdir, "--config.model.dtype=x"], "data type 'x' not understood"),
         "sampler": ([config, workdir, "--config.eval.sampler.name=x"], "unknown sampler 'x'"),
+        "steps": ([config, workdir, "--config.train.num_steps=0"], "num_steps=0: it must be at"),
         "eval": ([config, workdir, "--config.eval.split=x"], "no split 'x': take one of"),
         "batch": (
             [config, workdir, "--config.train.batch_size=0"],
@@ -106,7 +108,8 @@ def mistakes(tmp_path_factory, tiny_run):
     "name",
     [
         "nothing", "no workdir", "flag", "argument", "file", "syntax", "variant", "key", "value",
-        "quantizer", "split", "dtype", "sampler", "eval", "batch", "clips", "workdir", "run",
+        "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips",
+        "group", "workdir", "run",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
@@ -200,6 +203,26 @@ def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeyp
     assert again == f"{workdir}/eval/7.json is there already"
 
 
+def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config, monkeypatch):
+    shutil.copytree(tiny_run / "checkpoints", tmp_path / "checkpoints")
+    (tmp_path / "config.json").write_text(config.to_json_best_effort())
+    shutil.rmtree(tmp_path / "checkpoints" / "7" / "state")
+    reached = []
+    monkeypatch.setattr(main.pipeline, "load_source", lambda *args: None)
+    monkeypatch.setattr(run, "hooks", lambda *args: [])
+
+    def train(*args, **options):
+        reached.append(args)
+        return loop.Outcome(7, None, None)
+
+    monkeypatch.setattr(loop, "train", train)
+    with config.unlocked():
+        config.train.num_steps = 7
+    with pytest.warns(UserWarning, match="step 7 .* cannot be read"):
+        assert main.train(config, epath.Path(tmp_path))
+    assert len(reached) == 1
+
+
 def test_processes_named_by_hand(monkeypatch):
     calls = []
     monkeypatch.setattr(main.jax.distributed, "initialize", lambda *args: calls.append(args))
@@ -215,12 +238,3 @@ def test_processes_named_by_hand(monkeypatch):
         main.connect_processes({"VDD_COORDINATOR": "host:1"})
     with pytest.raises(UserError, match="cannot connect"):
         main.connect_processes(named | {"VDD_PROCESS_ID": "one"})
-
-
-@pytest.mark.parametrize(("env", "kept"), [({}, True), ({"JAX_COMPILATION_CACHE_DIR": ""}, False)])
-def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, env, kept):
-    updates = []
-    monkeypatch.setattr(main.jax.config, "update", lambda *args: updates.append(args))
-    main.keep_compiled_programs(env)
-    home = str(Path("~/.cache/vdd/xla").expanduser())
-    assert updates == ([("jax_compilation_cache_dir", home)] if kept else [])

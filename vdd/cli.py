@@ -67,7 +67,9 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
         from vdd import apply, runs
         from vdd.diffusion.samplers import Sampler
+        from vdd.startup import keep_compiled_programs
 
+        keep_compiled_programs(os.environ)
         run = runs.load(arguments.run_dir, arguments.step)
     height, width, _ = run.model.latents.size
     content = _read_clip(arguments.content, (height, width), arguments.frames)
@@ -89,8 +91,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
     from vdd.evaluation.report import json_path
     from vdd.evaluation.run import evaluate_run
-    from vdd.memory import keep_freed_memory
+    from vdd.startup import keep_compiled_programs, keep_freed_memory
 
+    keep_compiled_programs(os.environ)
     keep_freed_memory()
     workdir = runs.find(arguments.run_dir)
     report = evaluate_run(

@@ -8,6 +8,7 @@ set VDD_COORDINATOR (host:port), VDD_NUM_PROCESSES and VDD_PROCESS_ID. Compiled 
 
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from ml_collections import config_flags
 from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
-from vdd.memory import keep_freed_memory
+from vdd.startup import keep_compiled_programs, keep_freed_memory
 from vdd.training import checkpoints, loop, sharding, step
 from vdd.training.workdir import claim
 
@@ -51,7 +52,7 @@ def train(config: Any, workdir: epath.Path) -> bool:
     process, processes = jax.process_index(), jax.process_count()
     claim(workdir, config, write=process == 0)
     steps = checkpoints.list_steps(workdir)
-    if steps and steps[-1] >= config.train.num_steps:
+    if steps and steps[-1] >= config.train.num_steps <= checkpoints.load_params(workdir)[0]:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
     training = build(config)
@@ -74,6 +75,9 @@ def build(config: Any) -> step.Training:
     """
     mesh = sharding.make_mesh(config.train.mesh.data, config.train.mesh.fsdp)
     sharding.check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
+    for key in ("num_steps", "log_every"):
+        if config.train[key] < 1:
+            raise UserError(f"train.{key}={config.train[key]}: it must be at least 1")
     try:
         run.check(config.eval)
         return step.build(config)
@@ -120,13 +124,6 @@ def on_tpu(env: Mapping[str, str]) -> bool:
     return wanted and importlib.util.find_spec("libtpu") is not None and bool(chips)
 
 
-def keep_compiled_programs(env: Mapping[str, str]) -> None:
-    """Keep compiled programs between runs, unless JAX has been told where to, or not to."""
-    if "JAX_COMPILATION_CACHE_DIR" not in env:
-        cache = epath.Path("~/.cache/vdd/xla").expanduser()
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-
-
 def say(text: str) -> None:
     """Print a line, on the first process only."""
     if jax.process_index() == 0:
@@ -153,10 +150,11 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
         given = _CONFIG.present
         file = config_flags.get_config_filename(flags.FLAGS["config"]) if given else ""
     except (AttributeError, KeyError) as error:  # its text comes quoted twice
-        text = str(error.args[0]).strip("'\"").replace("\\n", ": ").replace("\\'", "")
-        fail(f"unknown config key {text}")
+        text = str(error.args[0]).replace("\\n", "\n").replace("\n", ": ")
+        fail(f"unknown config key {re.sub('[^A-Za-z0-9_.:? ]', '', text)}")
     except Exception as error:
-        fail((str(error).strip().splitlines() or [type(error).__name__])[-1])
+        line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        fail(line.removeprefix("ValueError: "))
     file = file.partition(":")[0]
     if file and not epath.Path(file).exists():
         fail(f"no config file {file}")

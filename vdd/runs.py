@@ -81,5 +81,5 @@ def load_config(path: epath.Path) -> Any:
         raise UserError(f"{path}: not a run directory (it has no config.json)")
     try:
         return FrozenConfigDict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, AttributeError, ValueError, TypeError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from error

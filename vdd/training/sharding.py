@@ -49,7 +49,7 @@ def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
         per = f" x {accumulate} accumulated micro-batches" if accumulate > 1 else ""
         raise UserError(
             f"train.batch_size={batch_size} cannot be shared evenly by {mesh.size} device(s){per}: "
-            f"make it a multiple of {mesh.size * accumulate}"
+            f"make it a multiple of {mesh.size * accumulate} above 0"
         )
 
 

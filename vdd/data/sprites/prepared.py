@@ -17,7 +17,8 @@ _FORMATS = {"tfdata": "tfrecord", "grain": "array_record"}
 _TFRECORD_FRAME = 16  # bytes beside each record: its length and two checksums
 _WITHOUT_NETWORK = {
     "builtin": "",
-    "lpc": ", or where there is no network the folder of sheets by --config.data.art_dir=DIR",
+    "lpc": ", or where there is no network the folder of sheets (a clone of "
+    "github.com/YingzhenLi/Sprites) by --config.data.art_dir=DIR or VDD_SPRITES_ART=DIR",
 }
 
 

@@ -1,7 +1,18 @@
-"""Memory of the process."""
+"""What a command does before it computes: compiled programs are kept, and so is freed memory."""
 
 import contextlib
 import ctypes
+from collections.abc import Mapping
+
+import jax
+from etils import epath
+
+
+def keep_compiled_programs(env: Mapping[str, str]) -> None:
+    """Keep compiled programs between runs, unless JAX has been told where to, or not to."""
+    if "JAX_COMPILATION_CACHE_DIR" not in env:
+        cache = epath.Path("~/.cache/vdd/xla").expanduser()
+        jax.config.update("jax_compilation_cache_dir", str(cache))
 
 
 def keep_freed_memory() -> None:
