@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "data": set(),
     "training": {"diffusion", "models"},
     "runs": {"models", "training"},
-    "evaluation": {"diffusion", "models", "apply", "data", "runs"},
+    "evaluation": {"diffusion", "models", "apply", "data", "runs", "training"},
     "summary": {"runs", "training"},
     "cli": {"diffusion", "apply", "data", "evaluation", "startup", "runs", "summary"},
     "main": {"data", "evaluation", "startup", "training"},
