@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny import get_config, get_model, random_video
 
+from vdd.errors import UserError
 from vdd.models.bitrate import Multipliers
 from vdd.models.disentangler import Disentangler, Posterior
 from vdd.training import objectives
@@ -160,6 +161,23 @@ def test_denoised_frames_keep_their_motion_and_mean_frame(monkeypatch, model_and
         np.testing.assert_allclose(mean_frame, expected, atol=1e-5)
         picked.append(place)
     assert set(np.ravel(picked)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("share", "every"), [(0.5, 2), (0.34, 3), (0.01, 8)])
+def test_the_denoiser_sees_segments_from_all_over_the_batch(
+    monkeypatch, model_and_params, share, every
+):
+    """Processes hold consecutive rows: the first ones would all be of the first process."""
+    calls = spied(monkeypatch, *model_and_params, denoised_share=share)(random_video(4, 4))
+    content, seen = calls["mean_frame"][0], calls["denoise"][2]
+    np.testing.assert_array_equal(seen, content[::every])
+
+
+def test_attention_along_time_needs_whole_segments():
+    model, params = get_model({"model.denoiser.temporal": True}, frames=4)
+    loss(model, params, batch_of(random_video(2, 4)), coarse_frames=2, denoised_frames=2)
+    with pytest.raises(UserError, match=r"objective\.denoised_frames to 4"):
+        loss(model, params, batch_of(random_video(2, 8)), coarse_frames=4, denoised_frames=2)
 
 
 @pytest.mark.parametrize("coarse_frames", [2, 99])
