@@ -51,8 +51,9 @@ def train(config: Any, workdir: epath.Path) -> bool:
     """Train or resume; whether `train.num_steps` has been reached."""
     process, processes = jax.process_index(), jax.process_count()
     claim(workdir, config, write=process == 0)
-    steps = checkpoints.list_steps(workdir)
-    if steps and steps[-1] >= config.train.num_steps <= checkpoints.load_params(workdir)[0]:
+    steps, last = checkpoints.list_steps(workdir), config.train.num_steps
+    # The last checkpoint has to be readable too: otherwise training goes on from the one before.
+    if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
     training = build(config)

@@ -29,9 +29,7 @@ class Objective:
     split: str  # a function of vdd.training.cross_driving
     coarse_frames: int  # frames a segment that the coarse head rebuilds
     denoised_frames: int  # of these, frames that the denoiser rebuilds
-    denoised_share: (
-        float  # share of the segments that the denoiser sees in a step: 1, 1/2, 1/3, ...
-    )
+    denoised_share: float  # share of the segments that the denoiser sees: 1, 1/2, 1/3, ...
     denoise_weight: float
     coarse_weight: float
     codebook_weight: float

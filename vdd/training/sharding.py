@@ -67,6 +67,8 @@ def local_copy(tree: Any) -> Any:
 
 
 def _local_copy(x: jax.Array) -> jax.Array:
+    if x.devices() == {jax.local_devices()[0]}:
+        return x
     if not x.is_fully_addressable and not x.is_fully_replicated:
         x = multihost_utils.process_allgather(x, tiled=True)
     return jax.device_put(np.asarray(x), jax.local_devices()[0])

@@ -99,7 +99,7 @@ def build(config) -> Training:
         params: Any = optax.apply_updates(state.params, updates)
 
         # Where the weights hardly move any more, neither codewords nor the price of motion may run
-        # ahead of them: prices wound up in the last third undo what the decoder has learned.
+        # ahead of them: a price that winds up there undoes what the decoder has learned.
         pace: Any = schedule(state.step) / optimizer.learning_rate
         running: Any = optax.incremental_update(usage, state.usage, 1.0 - steering.usage_decay)
         book, usage = revive_dead_codes(
