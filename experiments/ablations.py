@@ -2,21 +2,17 @@
 
     python experiments/ablations.py --art lpc --steps 600 [--only NAME,...] [--seeds 0,1] [--tiny]
 
-Every variant is a training by `vdd.main` in `runs/ablations/NAME_SEED` (so it resumes), measured on
-`--clips` test clips spread over the split. Prints one row a variant: swap accuracies, the share
-of swaps that follow the content clip's motion, joint bits per frame, PSNR of reconstructions.
+Every variant is a training by `vdd.main` in `runs/ablations` (so it resumes), measured on `--clips`
+test clips spread over the split. Prints one row a variant and seed: swap accuracies, the share of
+swaps that follow the content clip's motion, joint bits per frame, what probes read, PSNR of
+reconstructions.
 """
 
-import argparse
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-from vdd.evaluation.report import machine
+import short_runs
 
-ROOT = Path(__file__).resolve().parents[1]
+from vdd.evaluation.report import machine
 
 # What each variant changes in the config.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -47,51 +43,33 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+COLUMNS = {
+    "motion": "transfer.motion_acc",
+    "leak": "transfer.leak_acc",
+    "attributes": "transfer.content_acc",
+    "joint": "transfer.joint_acc",
+    "bits joint": "bitrate.joint_entropy_bits_per_frame",
+    "motion from content": "leakage.motion_from_content_acc",
+    "attributes from codes": "leakage.content_from_motion_acc",
+    "PSNR": "reconstruction.psnr",
+}
+
+
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--art", default="builtin", choices=("builtin", "lpc"))
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--clips", type=int, default=592)
-    parser.add_argument("--seeds", default="0")
+    parser = short_runs.parser(__doc__, "ablations")
     parser.add_argument("--only", help="comma-separated names")
-    parser.add_argument("--out", default=str(ROOT / "runs" / "ablations"))
-    parser.add_argument("--tiny", action="store_true", help="`smoke` itself, for tests")
     options = parser.parse_args(arguments)
     names = options.only.split(",") if options.only else list(VARIANTS)
-    size = "quick"
     if options.tiny:
-        names, size, options.steps, options.clips = names[:1], "smoke", 20, 32
-    print(f"{options.steps} steps of {options.art}_{size}, {options.clips} clips, {machine()}")
-    print("| variant | seed | motion | leak | attributes | joint | bits joint | PSNR |")
-    print("|---|---|---|---|---|---|---|---|")
+        names = names[:1]
+    print(f"{options.steps} steps, {options.clips} clips of {options.art}, {machine()}")
+    print(f"| variant | seed | {' | '.join(COLUMNS)} |")
+    print("|---" * (len(COLUMNS) + 2) + "|")
     for name in names:
         for seed in options.seeds.split(","):
-            report = train(name, int(seed), size, options)
-            transfer, rebuilt = report["transfer"], report["reconstruction"]
-            figures = [transfer[f"{key}_acc"] for key in ("motion", "leak", "content", "joint")]
-            cells = [f"{x:.3f}" for x in figures]
-            cells.append(f"{report['bitrate']['joint_entropy_bits_per_frame']:.2f}")
-            cells.append(f"{rebuilt['psnr']:.1f}")
-            print(f"| {name} | {seed} | {' | '.join(cells)} |", flush=True)
-
-
-def train(name: str, seed: int, size: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Train and evaluate a variant, unless its report is there; returns the report."""
-    workdir = Path(options.out) / f"{options.art}_{name.replace(' ', '-')}_{seed}"
-    variant = f"lpc_{size}" if options.art == "lpc" else size
-    changes = {
-        "seed": seed,
-        "train.num_steps": options.steps,
-        "train.eval_every": 0,
-        "train.sample_every": 0,
-        "eval.num_clips": options.clips,
-        "data.source": "in_memory",
-        **VARIANTS[name],
-    }
-    command = [sys.executable, "-m", "vdd.main", f"--config={ROOT}/configs/sprites.py:{variant}"]
-    command += [f"--workdir={workdir}", *(f"--config.{k}={v}" for k, v in changes.items())]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return json.loads((workdir / "eval" / f"{options.steps}.json").read_text())
+            report = short_runs.train(name, int(seed), VARIANTS[name], options)
+            row = short_runs.cells(report, " ".join(COLUMNS.values()))
+            print(f"| {name} | {seed} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

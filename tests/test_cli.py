@@ -1,6 +1,7 @@
 """The `vdd` command, run in this process through `cli.main`, and once as an installed program."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,17 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     arguments = transfer_arguments(tiny_run, (clips[0], longer), again, "--frames", 5, "--fps", 3)
     assert "at 3 frames a second" in vdd_command(capsys, *arguments)[1]
     assert np.array_equal(video_io.read_clip(again), video)
+
+
+def test_examples_are_clips_that_the_command_it_prints_can_read(tmp_path, capsys):
+    status, said, complained = vdd_command(capsys, "examples", tmp_path / "clips")
+    assert (status, complained) == (0, "")
+    arguments = shlex.split(said.splitlines()[-1])
+    arguments[arguments.index("RUN")] = "runs/sprites"
+    options = cli.parser().parse_args(arguments[1:])
+    clips = [video_io.read_clip(path) for path in (options.content, options.motion)]
+    assert [clip.shape for clip in clips] == [(8, 64, 64, 3)] * 2
+    assert len(list((tmp_path / "clips").iterdir())) == 9
 
 
 def test_info_of_a_run(tiny_run, capsys):

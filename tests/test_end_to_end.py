@@ -1,6 +1,6 @@
 """A shrunken shipped config from the command line to the report, and what is done with its run."""
 
-import importlib.util
+import importlib
 import json
 import re
 import subprocess
@@ -95,17 +95,13 @@ def test_transfer_between_clips_on_disk(place):
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("script", ["samplers.py runs/sprites", "throughput.py", "ablations.py"])
-def test_experiment_runs_in_its_tiny_form(place, script, capsys):
-    name, *rest = script.split()
-    if name == "ablations.py":
-        rest = ["--out", str(place / "ablations")]
-    spec = importlib.util.spec_from_file_location(name[:-3], ROOT / "experiments" / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main([*rest, "--tiny"])
+@pytest.mark.parametrize("script", ["samplers", "throughput", "ablations", "bitrate_sweep"])
+def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    arguments = {"samplers": ["runs/sprites"], "throughput": []}
+    importlib.import_module(script).main(
+        [*arguments.get(script, ["--out", str(place / script)]), "--tiny"]
+    )
     output = capsys.readouterr().out
     assert "cpu" in output  # each names its machine
     assert len(output.splitlines()) >= 4

@@ -21,6 +21,7 @@ _EXAMPLES = {
     "transfer": "vdd transfer runs/sprites --content ann.gif --motion bob.gif --out swap.gif",
     "evaluate": "vdd evaluate runs/sprites --split test",
     "info": "vdd info runs/sprites",
+    "examples": "vdd examples clips",
 }
 
 _NOUNS = """\
@@ -124,6 +125,24 @@ def _info(arguments: argparse.Namespace) -> None:
     print("\n".join(lines))
 
 
+def _examples(arguments: argparse.Namespace) -> None:
+    from vdd.data import sprites, video_io
+
+    with _working("drawing"):
+        import numpy as np
+
+        clips = sprites.load_arrays("builtin", "test")
+    folder = epath.Path(arguments.folder)
+    names = []
+    for motion, name in enumerate(sprites.MOTIONS):
+        # Another character in each motion, none of which a model was trained on.
+        row = int(np.flatnonzero(clips.motion == motion)[motion])
+        names.append(str(folder / f"{name}.gif"))
+        video_io.write_clip(names[-1], clips.video[row], fps=8)
+    print(f"wrote {len(names)} clips; try:")
+    print(f"  vdd transfer RUN --content {names[0]} --motion {names[-1]} --out swap.gif")
+
+
 def _read_clip(path: str, size: tuple[int, int], frames: int | None):
     from vdd.data import video_io
 
@@ -179,18 +198,31 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=("train", "test"), help="the config's, if not given")
     evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
 
+    examples = _command(
+        commands,
+        "examples",
+        _examples,
+        "write out clips to try a model on",
+        "One of each motion, drawn by this package.",
+    )
+    examples.add_argument("folder", metavar="FOLDER", help="made if it is not there")
+
     info = _command(commands, "info", _info, "what a run or a clip holds")
     info.add_argument("path", metavar="RUN|CLIP")
     return root
 
 
 def _command(
-    commands, name: str, run: Callable[[argparse.Namespace], None], summary: str
+    commands,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    nouns: str = _NOUNS,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         name,
         help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.\n\n{_NOUNS}",
+        description=f"{summary[0].upper()}{summary[1:]}.\n\n{nouns}",
         epilog=f"example:\n  {_EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
