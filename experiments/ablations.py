@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     names = options.only.split(",") if options.only else list(VARIANTS)
     if options.tiny:
         names = names[:1]
-    print(f"{options.steps} steps, {options.clips} clips of {options.art}, {machine()}")
+    print(*machine().values(), sep=", ")
+    print(f"{options.steps} steps, {options.clips} clips of {options.art}")
     print(f"| variant | seed | {' | '.join(COLUMNS)} |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for name in names:

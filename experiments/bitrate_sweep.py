@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     targets = [float(target) for target in options.targets.split(",")]
     if options.tiny:
         targets = targets[:1]
-    print(f"{options.steps} steps, {options.clips} clips of {options.art}, {machine()}")
+    print(*machine().values(), sep=", ")
+    print(f"{options.steps} steps, {options.clips} clips of {options.art}")
     print(f"| target | seed | {' | '.join(COLUMNS)} |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     reports: dict[float, list[dict[str, Any]]] = {target: [] for target in targets}

@@ -41,9 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
         settings=judge.JudgeSettings(steps=run.config.eval.judge_steps),
     )
     pairs = 4 if options.tiny else options.pairs
-    print(
-        f"{options.run} at step {run.step}, {pairs} swaps, sigma {high:g} to {low:g}, {machine()}"
-    )
+    print(*machine().values(), sep=", ")
+    print(f"{options.run} at step {run.step}, {pairs} swaps, sigma {high:g} to {low:g}")
     print("| sampler | steps | NFE | motion | attributes | joint | swap PSNR | seconds |")
     print("|---|---|---|---|---|---|---|---|")
 

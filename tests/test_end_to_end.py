@@ -95,10 +95,16 @@ def test_transfer_between_clips_on_disk(place):
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("script", ["samplers", "throughput", "ablations", "bitrate_sweep"])
+@pytest.mark.parametrize(
+    "script", ["samplers", "throughput", "ablations", "bitrate_sweep", "cost_curve"]
+)
 def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
-    arguments = {"samplers": ["runs/sprites"], "throughput": []}
+    arguments = {
+        "samplers": ["runs/sprites"],
+        "throughput": [],
+        "cost_curve": ["runs/sprites", "--picture", "cost.png"],
+    }
     importlib.import_module(script).main(
         [*arguments.get(script, ["--out", str(place / script)]), "--tiny"]
     )
