@@ -20,7 +20,10 @@ from vdd.models.disentangler import Disentangler
 
 
 class Encoded(NamedTuple):
-    """What is kept of clips: content, quantised motion, codes, and the rate of the content."""
+    """What is kept of clips: content, quantised motion, codes, and the rate of the content.
+
+    Motion that is not quantised has no codes: n is 0.
+    """
 
     content: Float[Array | np.ndarray, "b k d"]
     motion: Float[Array | np.ndarray, "b t m"]
@@ -38,12 +41,15 @@ class Functions(NamedTuple):
     Attributes:
       encode: uint8 video [b t h w c] -> Encoded.
       sample: (one random key per clip [b], content [b k d], motion [b t m]) -> uint8 video.
-      num_codewords: codewords of each group of the motion codes.
+      num_codewords: codewords of each group of the motion codes; None where there are no codes.
+      draw_content: one random key per clip [b] -> content [b k d] from the model's prior; None
+        where it has none.
     """
 
     encode: Callable[[Any], Encoded]
     sample: Callable[[Any, Any, Any], Any]
-    num_codewords: int
+    num_codewords: int | None
+    draw_content: Callable[[Any], Any] | None = None
 
 
 def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Functions:

@@ -80,7 +80,9 @@ def page(
     head = {
         "step": f"{report['step']:,}",
         "measured on": f"{report['num_clips']} clips of {report['dataset']} ({report['split']})",
-        "sampler": f"{sampler['name']}, {sampler['steps']} steps, {sampler['nfe']} evaluations",
+        "sampler": "none"
+        if sampler is None
+        else f"{sampler['name']}, {sampler['steps']} steps, {sampler['nfe']} evaluations",
         **description,
     }
     parts = [

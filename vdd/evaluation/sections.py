@@ -85,29 +85,40 @@ def judge_on_real(verdict: Verdict, clips: SpritesArrays) -> Section:
     }
 
 
-def bitrate(encoded: Encoded, num_codewords: int, target_bits_per_frame: float | None) -> Section:
+def bitrate(
+    encoded: Encoded, num_codewords: int | None, target_bits_per_frame: float | None
+) -> Section:
     """Empirical entropies of the codes over all frames, and the mean rate of the content."""
+    section: Section = {
+        "target_bits_per_frame": target_bits_per_frame,
+        "entropy_bits_per_frame": None,
+        "joint_entropy_bits_per_frame": None,
+        "coded_bits_per_frame": None,
+        "codebook_usage": None,
+        "distinct_codes": None,
+        "content_bits_per_clip": float(np.mean(encoded.content_bits)),
+    }
+    if num_codewords is None:
+        return section
     codes = np.asarray(encoded.codes)
     frames = codes.reshape(-1, codes.shape[-1])
-    return {
-        "target_bits_per_frame": target_bits_per_frame,
+    return section | {
         "entropy_bits_per_frame": float(metrics.group_entropies(frames).sum()),
         "joint_entropy_bits_per_frame": metrics.joint_entropy(frames),
-        "coded_bits_per_frame": None,
         "codebook_usage": metrics.codebook_usage(frames, num_codewords),
         "distinct_codes": metrics.distinct_codes(frames),
-        "content_bits_per_clip": float(np.mean(encoded.content_bits)),
     }
 
 
 def leakage(
     train: tuple[Encoded, SpritesArrays] | None,
     test: tuple[Encoded, SpritesArrays],
-    num_codewords: int,
+    num_codewords: int | None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
     """Test accuracy of probes from codes and content; `train` None leaves it unmeasured.
 
+    Without codes (`num_codewords` None) the motion vectors are read in their place.
     Besides the leaks, what ought to be readable: content from content, motion from motion.
     """
     chances = {"chance_motion": 1 / len(MOTIONS), "chance_content": 1 / NUM_VARIANTS}
@@ -116,8 +127,12 @@ def leakage(
 
     def probe(of_content: bool, for_content: bool) -> Float[np.ndarray, "f"]:
         def examples(encoded: Encoded, clips: SpritesArrays) -> Labelled:
-            codes = one_hot(np.asarray(encoded.codes), num_codewords)
-            features = np.asarray(encoded.content) if of_content else codes
+            if of_content:
+                features = np.asarray(encoded.content)
+            elif num_codewords is None:
+                features = np.asarray(encoded.motion)
+            else:
+                features = one_hot(np.asarray(encoded.codes), num_codewords)
             return Labelled(features, clips.attributes if for_content else clips.motion[:, None])
 
         num_classes = NUM_VARIANTS if for_content else len(MOTIONS)

@@ -7,10 +7,11 @@ it keeps its content and takes the motion of a clip with another character and a
 - Swap protocol: the attributes ought to be the content clip's, the motion the motion clip's;
   *joint* asks for all five, *leak* is the share that shows the content clip's motion.
 - C-DSVAE protocol (Bai et al. 2021, Li and Mandt 2018): the motion of a real clip, content from
-  elsewhere; does the judge see the action? Here content comes from the swap's other clip, so that
-  the same samples serve: Acc is the swap's motion accuracy, and the entropies are of the judge's
-  distributions over them.
-- Leakage: probes (see `probes`) from codes and content of the train split, tested on this one.
+  elsewhere; does the judge see the action? Content is drawn from the model's prior, as theirs is.
+  A model without a prior takes it from the swap's other clip, so that the same samples serve: Acc
+  is the swap's motion accuracy, and the entropies are of the judge's distributions over them.
+- Leakage: probes (see `probes`) from codes and content of the train split, tested on this one;
+  from the motion vectors where there are no codes.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ from vdd.evaluation.sections import Scored
 JudgeFunction = Callable[[UInt8[np.ndarray, "b t h w c"]], Verdict]
 
 # Streams of random keys.
-_RECONSTRUCTION, _SWAP = 0, 1
+_RECONSTRUCTION, _SWAP, _PRIOR = 0, 1, 3  # 2: the gallery's
 
 
 def evaluate(
@@ -46,7 +47,7 @@ def evaluate(
     train: SpritesArrays | None,
     test: SpritesArrays,
     judge: JudgeFunction,
-    sampler: Sampler,
+    sampler: Sampler | None,
     *,
     step: int,
     dataset: str,
@@ -64,7 +65,7 @@ def evaluate(
         unmeasured.
       test: what is measured.
       judge: names motion and attributes of clips.
-      sampler: the sampler of `functions`, for the record.
+      sampler: the sampler of `functions`, for the record; None where it needs none.
       step: of the model, for the record.
       dataset: its name, for the record.
       split: the name of the split that `test` is.
@@ -80,23 +81,35 @@ def evaluate(
     encoded = encode_clips(functions, test.video, batch_size, f"encoding {split}", show_progress)
     rows, partner = np.arange(len(test.motion)), pair_clips(test.motion, test.attributes, seed)
 
-    def sampled(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Scored:
-        samples = Samples(clip_keys(seed, stream, rows), encoded.content, encoded.motion[partner])
-        truth = matching_rows(test.motion, test.attributes, rows, partner)
+    def sampled(
+        content: Any, partner: Int[np.ndarray, "n"], truth: Any, stream: int, title: str
+    ) -> Scored:
+        samples = Samples(clip_keys(seed, stream, rows), content, encoded.motion[partner])
         with progress_bar(title, len(rows), show_progress) as advance:
             return score_samples(functions, judge, samples, test.video, truth, batch_size, advance)
 
-    reconstructed = sampled(rows, _RECONSTRUCTION, "reconstructing")
-    swapped = sampled(partner, _SWAP, "swapping")
+    def recombined(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Scored:
+        truth = matching_rows(test.motion, test.attributes, rows, partner)
+        return sampled(encoded.content, partner, truth, stream, title)
+
+    reconstructed = recombined(rows, _RECONSTRUCTION, "reconstructing")
+    swapped = recombined(partner, _SWAP, "swapping")
+    if functions.draw_content is None:
+        protocol = sections.cdsvae_protocol(swapped, test.motion[partner])
+    else:
+        content = np.asarray(functions.draw_content(clip_keys(seed, _PRIOR, rows)))
+        nobody = np.full(len(rows), -1)  # no real clip to compare with
+        drawn = sampled(content, rows, nobody, _PRIOR, "drawing content")
+        protocol = sections.cdsvae_protocol(drawn, test.motion)
     return {
         "step": step,
         "dataset": dataset,
         "split": split,
         "num_clips": len(rows),
-        "sampler": {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
+        "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
         "reconstruction": sections.reconstruction(reconstructed, test),
         "transfer": sections.transfer(swapped, test, rows, partner),
-        "cdsvae_protocol": sections.cdsvae_protocol(swapped, test.motion[partner]),
+        "cdsvae_protocol": protocol,
         "judge": sections.judge_on_real(judge(test.video), test),
         "bitrate": sections.bitrate(encoded, functions.num_codewords, target_bits_per_frame),
         "leakage": _leakage(functions, train, (encoded, test), batch_size, show_progress),

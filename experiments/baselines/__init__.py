@@ -1,0 +1,1 @@
+"""Published models for comparison, under the project's own protocol."""

@@ -1,0 +1,88 @@
+"""The baselines under the project's protocol: `report.json`, and a row beside the published one."""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
+
+from experiments.baselines.dsvae import DSVAE, kl_to_standard, to_uint8, to_unit
+from vdd.evaluation.inference import Encoded, Functions
+
+# What Bai et al. 2021 (arXiv 2110.12091) report on Sprites; entropies in nats. Their judge is
+# another network than ours, trained on the same labels.
+PUBLISHED = {
+    "dsvae": {"acc": 0.9073, "inception_score": 8.384, "h_y_given_x": 0.072, "h_y": 2.192},
+    "cdsvae": {"acc": 0.9999, "inception_score": 8.871, "h_y_given_x": 0.014, "h_y": 2.197},
+}
+
+_COLUMNS = (
+    ("Acc", "cdsvae_protocol", "acc", ".4f"),
+    ("IS", "cdsvae_protocol", "inception_score", ".3f"),
+    ("H(y given x)", "cdsvae_protocol", "h_y_given_x", ".3f"),
+    ("H(y)", "cdsvae_protocol", "h_y", ".3f"),
+    ("swap motion", "transfer", "motion_acc", ".4f"),
+    ("swap attributes", "transfer", "content_acc", ".4f"),
+    ("swap all five", "transfer", "joint_acc", ".4f"),
+    ("leak", "transfer", "leak_acc", ".4f"),
+    ("swap PSNR", "transfer", "psnr", ".1f"),
+    ("PSNR", "reconstruction", "psnr", ".1f"),
+    ("motion from f", "leakage", "motion_from_content_acc", ".4f"),
+    ("attributes from z", "leakage", "content_from_motion_acc", ".4f"),
+)
+
+
+def functions_of(model: DSVAE, variables: Any) -> Functions:
+    """A model as the protocols see it: means of both posteriors, no codes, content from N(0, I)."""
+    return Functions(
+        encode=partial(_encode, model, variables),
+        sample=partial(_sample, model, variables),
+        num_codewords=None,
+        draw_content=partial(_draw_content, model.f_dim),
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(model: DSVAE, variables, video) -> Encoded:
+    posteriors: Any = model.apply(variables, to_unit(video), method=model.encode)
+    q_f, q_z = posteriors
+    no_codes = jnp.zeros((*q_z.mean.shape[:2], 0), jnp.int32)
+    return Encoded(q_f.mean[:, None], q_z.mean, no_codes, kl_to_standard(q_f) / math.log(2))
+
+
+@partial(jax.jit, static_argnums=0)
+def _sample(model: DSVAE, variables, keys, content, motion) -> UInt8[Array, "b t h w c"]:
+    del keys  # the decoder's mean
+    video: Any = model.apply(variables, content[:, 0], motion, method=model.decode)
+    return to_uint8(video)
+
+
+@partial(jax.jit, static_argnums=0)
+def _draw_content(f_dim: int, keys):
+    return jax.vmap(lambda key: jax.random.normal(key, (1, f_dim)))(keys)
+
+
+def table(name: str, report: Mapping[str, Any]) -> str:
+    """Measured and published figures as two rows of Markdown."""
+    published = {"cdsvae_protocol": PUBLISHED[name]}
+    rows = [
+        ("model", *(title for title, *_ in _COLUMNS)),
+        ("---",) * (len(_COLUMNS) + 1),
+        (name, *_cells(report)),
+        (f"{name}, published", *_cells(published)),
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cells(report: Mapping[str, Any]) -> list[str]:
+    values = [(report.get(section, {}).get(key), form) for _, section, key, form in _COLUMNS]
+    return ["–" if value is None else format(value, form) for value, form in values]
+
+
+def count_parameters(params: Any) -> int:
+    """Numbers that training changes."""
+    return sum(int(np.size(array)) for array in jax.tree.leaves(params))

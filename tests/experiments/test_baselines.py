@@ -1,0 +1,177 @@
+"""DSVAE and C-DSVAE: their terms on cases with known answers, and a tiny run end to end."""
+
+import json
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.baselines import cdsvae, dsvae, strided, train
+from experiments.baselines.dsvae import Gaussian
+
+TINY = dsvae.DSVAE(width=2, feature_dim=4, hidden_dim=4, f_dim=3, z_dim=2, size=16)
+
+
+def normal(seed: int, *shape: int) -> jax.Array:
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def xla(x, kernel, stride, padding, dilation):
+    return jax.lax.conv_general_dilated(
+        x, kernel, (stride,) * 2, ((padding,) * 2,) * 2, (dilation,) * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )  # fmt: skip
+
+
+def test_strided_convolutions_equal_those_of_xla():
+    x, kernel = normal(0, 2, 4, 6, 3), normal(1, 4, 4, 3, 5)
+    np.testing.assert_allclose(strided.halve(x, kernel), xla(x, kernel, 2, 1, 1), atol=1e-5)
+    order = np.array([1, 0, 3, 2])
+    expected = xla(x, kernel[order][:, order], 1, 2, 2)
+    np.testing.assert_allclose(strided.double(x, kernel), expected, atol=1e-5)
+
+
+def test_kl_in_closed_form():
+    q = Gaussian(jnp.array([[1.0, 0.0]]), jnp.log(jnp.array([[4.0, 1.0]])))
+    by_hand = 0.5 * (4 + 1 - 1 - math.log(4))
+    assert float(dsvae.kl_to_standard(q)[0]) == pytest.approx(by_hand, rel=1e-6)
+    p = Gaussian(jnp.array([[3.0, 0.0]]), jnp.log(jnp.array([[2.0, 1.0]])))
+    by_hand = 0.5 * (4 / 2 + 4 / 2 - 1 - math.log(4 / 2))
+    assert float(dsvae.kl(q, p)[0]) == pytest.approx(by_hand, rel=1e-6)
+    assert float(dsvae.kl(p, p)[0]) == pytest.approx(0, abs=1e-6)
+
+
+def test_elbo_sums_over_a_clip_and_averages_over_clips():
+    b, t, z = 2, 3, 2
+    unit = Gaussian(jnp.ones((b, t, z)), jnp.zeros((b, t, z)))
+    zero = Gaussian(jnp.zeros((b, t, z)), jnp.zeros((b, t, z)))
+    f, video = Gaussian(jnp.zeros((b, 5)), jnp.zeros((b, 5))), jnp.zeros((b, t, 4, 4, 3))
+    done = dsvae.Pass(f, unit, zero, f.mean, unit.mean, video + 0.5)
+    error, kl_f, kl_z = dsvae.negative_elbo(done, video)
+    assert float(error) == pytest.approx(0.25 * t * 4 * 4 * 3)
+    assert float(kl_f) == 0
+    assert float(kl_z) == pytest.approx(0.5 * t * z)
+
+
+def test_lstm_equals_that_of_flax():
+    x, size = normal(0, 2, 4, 3), 5
+    params = dsvae.LSTM(size).init(jax.random.key(1), x)["params"]
+    inputs, recurrent = (
+        jnp.split(kernel, 4, axis=1)
+        for kernel in (params["Dense_0"]["kernel"], params["recurrent"])
+    )
+    cell = {f"i{gate}": {"kernel": kernel} for gate, kernel in zip("ifog", inputs)}
+    cell |= {f"h{g}": {"kernel": k, "bias": jnp.zeros(size)} for g, k in zip("ifog", recurrent)}
+    expected = nn.RNN(nn.OptimizedLSTMCell(size)).apply({"params": {"cell": cell}}, x)
+    np.testing.assert_allclose(dsvae.LSTM(size).apply({"params": params}, x), expected, atol=1e-5)
+    backward = dsvae.LSTM(size, reverse=True).apply({"params": params}, x[:, ::-1])[:, ::-1]
+    np.testing.assert_allclose(backward, expected, atol=1e-5)
+
+
+def test_prior_of_a_frame_sees_the_frames_before_it_alone():
+    z = normal(0, 1, 5, 2)
+    variables = TINY.init(jax.random.key(1), z, method=TINY.prior)
+    changed = z.at[:, 2].add(1.0)
+    before, after = (TINY.apply(variables, x, method=TINY.prior).mean for x in (z, changed))
+    same = np.isclose(np.asarray(before), np.asarray(after)).all(-1)[0]
+    assert same.tolist() == [True, True, True, False, False]
+
+
+def test_info_nce_where_the_answer_is_known():
+    b, temperature = 8, 0.5
+    told_apart = float(cdsvae.info_nce(jnp.eye(b), 3 * jnp.eye(b), temperature))
+    assert told_apart == pytest.approx(math.log(1 + (2 * b - 2) * math.exp(-1 / temperature)))
+    alike = float(cdsvae.info_nce(jnp.ones((b, 4)), jnp.ones((b, 4)), temperature))
+    assert alike == pytest.approx(math.log(2 * b - 1))
+    unrelated = float(cdsvae.info_nce(normal(0, b, 64), normal(1, b, 64), temperature))
+    assert unrelated > alike - 0.3 > told_apart + 1
+
+
+def information(share: float) -> float:
+    """The estimate for clips of which f and z tell the same to a `share`; one frame, 1-D each."""
+    count, spread = 1024, 3.0
+    f_mean, other = spread * normal(0, count, 1), spread * normal(1, count, 1)
+    z_mean = (share * f_mean + math.sqrt(1 - share**2) * other)[:, None]
+    f, z = f_mean + normal(2, count, 1), z_mean + normal(3, count, 1, 1)
+    q_f, q_z = (Gaussian(mean, jnp.zeros_like(mean)) for mean in (f_mean, z_mean))
+    return float(cdsvae.mutual_information(f, q_f, z, q_z))
+
+
+def test_mutual_information_of_gaussians():
+    correlation = 0.9  # of f and z where their means are equal: 9 / (9 + 1)
+    assert information(0.0) == pytest.approx(0, abs=0.05)
+    assert information(1.0) == pytest.approx(-0.5 * math.log(1 - correlation**2), abs=0.1)
+
+
+def test_shuffled_clips_keep_their_frames():
+    video = normal(0, 6, 8, 2, 2, 3)
+    shuffled = cdsvae.shuffle_frames(jax.random.key(1), video)
+    by_first = [np.sort(np.asarray(x)[:, :, 0, 0, 0], axis=1) for x in (video, shuffled)]
+    np.testing.assert_array_equal(*by_first)
+    orders = {tuple(np.argsort(x)) for x in np.argsort(np.asarray(shuffled)[:, :, 0, 0, 0], 1)}
+    assert len(orders) > 1, "each clip has an order of its own"
+    rows = {clip.tobytes() for clip in np.asarray(video[0])}
+    assert {clip.tobytes() for clip in np.asarray(shuffled[0])} == rows, "frames stay whole"
+
+
+def test_colours_change_alike_in_all_frames_of_a_clip_and_unlike_between_clips():
+    frame = jax.random.uniform(jax.random.key(0), (1, 1, 4, 4, 3))
+    video = jnp.tile(frame, (5, 3, 1, 1, 1))
+    distorted = np.asarray(cdsvae.distort_colours(jax.random.key(1), video))
+    np.testing.assert_allclose(distorted, np.repeat(distorted[:, :1], 3, axis=1), atol=1e-6)
+    assert len(np.unique(distorted[:, 0].round(4), axis=0)) >= 4  # one in five is left as it is
+    assert distorted.min() >= 0
+    assert distorted.max() <= 1
+
+
+def test_colour_matrix_at_its_ends():
+    one, zero = jnp.ones(()), jnp.zeros(())
+    np.testing.assert_allclose(cdsvae.colour_matrix(one, one, zero), np.eye(3), atol=1e-5)
+    colour = jnp.array([[0.2, 0.5, 0.9]])
+    luma = float((colour @ jnp.array([[0.299], [0.587], [0.114]]))[0, 0])
+    grey = colour @ cdsvae.colour_matrix(one, zero, zero)
+    np.testing.assert_allclose(grey, jnp.full((1, 3), luma), atol=2e-3)
+    turned = colour @ cdsvae.colour_matrix(one, one, jnp.full((), 0.25))
+    assert float(jnp.abs(turned - colour).max()) > 0.1
+    np.testing.assert_allclose(turned @ jnp.array([[0.299], [0.587], [0.114]]), [[luma]], atol=2e-3)
+
+
+@pytest.mark.parametrize("model", ["dsvae", "cdsvae"])
+def test_published_sizes(model):
+    options = train.parse(["--model", model, "--workdir", "unused"])
+    config = train.config_of(options)
+    assert (config.train.batch_size, config.learning_rate) == (128, 1e-3)
+    assert config.train.num_steps == round(1000 * 9000 / 128)
+    training, clip = train.build(config), jax.ShapeDtypeStruct((4, 8, 64, 64, 3), np.uint8)
+    state = jax.eval_shape(training.init, jax.random.key(0), {"video": clip})
+    after, metrics = jax.eval_shape(training.step, state, {"video": clip})
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert {"loss", "error", "kl_f", "kl_z"} <= set(metrics)
+    assert ("contrast_f" in metrics) == (model == "cdsvae")
+    assert state.params["encoder"]["Down_3"]["kernel"].shape == (4, 4, 256, 512)
+    assert state.params["f_mean"]["kernel"].shape == (512, 256)
+
+
+def test_tiny_run_from_the_command_line_to_the_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VDD_CACHE", str(tmp_path / "cache"))
+    command = ["--model", "cdsvae", "--workdir", str(tmp_path / "run"), "--tiny"]
+    assert train.main(command) == 0
+    assert "| cdsvae, published | 0.9999 |" in capsys.readouterr().out
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["step"] == 3
+    assert report["sampler"] is None
+    assert report["bitrate"]["entropy_bits_per_frame"] is None
+    assert report["bitrate"]["content_bits_per_clip"] > 0
+    assert 0 <= report["leakage"]["content_from_motion_acc"] <= 1
+    assert 0 <= report["cdsvae_protocol"]["acc"] <= 1
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert math.isfinite(json.loads(lines[-1])["loss"])
+
+
+def test_a_mistake_is_told_in_one_line(tmp_path, capsys):
+    command = ["--model", "dsvae", "--workdir", str(tmp_path), "--epochs", "0"]
+    assert train.main(command) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
