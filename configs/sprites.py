@@ -65,7 +65,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         # The denoiser comes late: in this time its share is better spent on what it refines.
         config.objective.denoised_share = 0.125
         config.eval.sampler.steps = 1
-        config.train.num_steps = 2800 if art == "lpc" else 2000
+        config.train.num_steps = 2800 if art == "lpc" else 1500
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
     if size == "paper":
         config.model.coarse.width = 0
