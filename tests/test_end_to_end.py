@@ -95,19 +95,35 @@ def test_transfer_between_clips_on_disk(place):
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize(
-    "script", ["samplers", "throughput", "ablations", "bitrate_sweep", "cost_curve"]
-)
+@pytest.mark.parametrize("script", ["samplers", "throughput", "ablations", "cost_curve"])
 def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     arguments = {
         "samplers": ["runs/sprites"],
         "throughput": [],
+        "ablations": ["--out", "ablations"],
         "cost_curve": ["runs/sprites", "--picture", "cost.png"],
     }
-    importlib.import_module(script).main(
-        [*arguments.get(script, ["--out", str(place / script)]), "--tiny"]
-    )
+    importlib.import_module(script).main([*arguments[script], "--tiny"])
     output = capsys.readouterr().out
     assert "cpu" in output  # each names its machine
     assert len(output.splitlines()) >= 4
+
+
+def test_sweep_over_the_bit_rate_tells_of_every_target(place, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    sweep = importlib.import_module("bitrate_sweep")
+    report = json.loads((place / "runs/sprites/eval/20.json").read_text())
+    asked = []
+
+    def train(name, seed, changes, options):  # `ablations` above trains in earnest
+        asked.append((seed, changes["objective.target_bits_per_frame"]))
+        return report
+
+    monkeypatch.setattr(sweep.short_runs, "train", train)
+    sweep.main(["--targets", "1,12", "--seeds", "0,1", "--picture", "pictures/sweep.png"])
+    assert asked == [(0, 1), (1, 1), (0, 12), (1, 12)]
+    rows = capsys.readouterr().out.splitlines()
+    bits = report["bitrate"]["joint_entropy_bits_per_frame"]
+    assert sum(row.startswith(("| 1 |", "| 12 |")) and f"{bits:.2f}" in row for row in rows) == 4
+    assert (place / "pictures/sweep.png").stat().st_size > 10_000
