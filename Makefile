@@ -1,4 +1,4 @@
-# make demo    train the quick Sprites run on this machine and evaluate it (20 minutes on 2 cores)
+# make demo    train the quick Sprites run and evaluate it (15 to 20 minutes on 2 cores)
 # make test    the whole test suite
 # make lint, make types    ruff, pyright
 # make lock    resolve requirements.lock again (needs uv)
