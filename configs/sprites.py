@@ -40,11 +40,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.25,
         denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
         null_content=0.1, sigma_mean=-2.0, sigma_std=1.4,
-        target_bits_per_frame=9.0, target_bits_per_clip=80.0, rate_weight=0.04,
+        target_bits_per_frame=8.0, target_bits_per_clip=80.0, rate_weight=0.04,
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
         content_first_target=40.0, content_growth=(0.35, 0.7),
+        motion_first_target=9.0, motion_decline=(0.3, 0.6),
         motion_speed=5e-5, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(
@@ -63,7 +64,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     if size == "quick":
         # The denoiser comes late: in this time its share is better spent on what it refines.
-        config.objective.denoised_share = 0.125
+        config.objective.update(denoised_share=0.125, target_bits_per_frame=9.0)
         config.eval.sampler.steps = 1
         config.train.num_steps = 2800 if art == "lpc" else 1500
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3

@@ -44,7 +44,11 @@ def main(arguments: list[str] | None = None) -> None:
     reports: dict[float, list[dict[str, Any]]] = {target: [] for target in targets}
     for target in targets:
         for seed in options.seeds.split(","):
-            changes = {"objective.target_bits_per_frame": target, "model.quantizer.num_groups": 3}
+            changes = {
+                "objective.target_bits_per_frame": target,
+                "steering.motion_first_target": target,
+                "model.quantizer.num_groups": 3,
+            }
             report = short_runs.train(f"{target:g}-bits", int(seed), changes, options)
             row = short_runs.cells(report, " ".join(COLUMNS.values()))
             print(f"| {target:g} | {seed} | {row} |", flush=True)

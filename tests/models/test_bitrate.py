@@ -89,13 +89,13 @@ def test_the_first_steps_do_not_wind_up_the_price_of_content():
     assert steered(7.0, 1e6)[1] == pytest.approx(1e-4 * np.exp(0.5))
 
 
-def test_the_capacity_of_content_grows_between_two_moments():
-    def capacity(progress, growth=(0.2, 0.6)):
-        return float(bitrate.content_capacity(jnp.float32(progress), 5.0, 65.0, growth))
+def test_a_target_moves_between_two_moments():
+    def target(progress, between=(0.2, 0.6)):
+        return float(bitrate.moving_target(jnp.float32(progress), 5.0, 65.0, between))
 
-    assert [capacity(x) for x in (0.0, 0.2, 0.3, 0.6, 1.0)] == pytest.approx([5, 5, 20, 65, 65])
-    assert capacity(0.49, (0.5, 0.5)) == 5.0  # no time to grow: a step
-    assert capacity(0.51, (0.5, 0.5)) == 65.0
+    assert [target(x) for x in (0.0, 0.2, 0.3, 0.6, 1.0)] == pytest.approx([5, 5, 20, 65, 65])
+    assert target(0.49, (0.5, 0.5)) == 5.0  # no time to move: a step
+    assert target(0.51, (0.5, 0.5)) == 65.0
 
 
 @pytest.mark.parametrize("target", [1.0, 2.9])

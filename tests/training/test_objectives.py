@@ -22,10 +22,10 @@ def model_and_params():
     return get_model(frames=3)
 
 
-def loss(model, params, batch, rng=0, prices=PRICES, **changes):
+def loss(model, params, batch, rng=0, prices=PRICES, target=9.0, **changes):
     objective = dataclasses.replace(OBJECTIVE, **changes)
     return bitrate_controlled_diffusion(
-        objective, model, params, batch, jax.random.key(rng), prices
+        objective, model, params, batch, jax.random.key(rng), prices, target
     )
 
 
@@ -58,10 +58,12 @@ def test_masked_clips_change_neither_loss_nor_gradient(model_and_params):
 def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     model, params = model_and_params
     weights = {"denoise_weight": 0.3, "coarse_weight": 0.7, "codebook_weight": 0.11}
-    weights |= {"commitment_weight": 0.13, "rate_weight": 0.02, "target_bits_per_frame": 2.0}
+    weights |= {"commitment_weight": 0.13, "rate_weight": 0.02}
     prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
     batch = batch_of(random_video(2, 4))
-    terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
+    terms = jax.jit(
+        lambda params: loss(model, params, batch, prices=prices, target=2.0, **weights)
+    )(params)
     m = {name: float(value) for name, value in terms.metrics.items()}
     expected = (
         0.3 * m["denoise"] + 0.7 * m["coarse"] + 0.11 * m["codebook"] + 0.13 * m["commitment"]

@@ -19,6 +19,8 @@ CONFIG = get_config(
     {
         "steering.content_first_target": 3.0,
         "steering.content_growth": (0.25, 0.75),
+        "steering.motion_first_target": 5.0,
+        "steering.motion_decline": (0.25, 0.75),
         "steering.content_price": 1e-4,
         "steering.content_speed": 0.1,
         "steering.motion_speed": 0.01,
@@ -117,7 +119,7 @@ def test_prices_follow_the_rates(trained):
     """A rate above its target raises its price in the next step, one below lowers it."""
     _, history = trained
     for now, then in itertools.pairwise(history):
-        excess = now["bits_per_frame"] - 4.0
+        excess = now["bits_per_frame"] - now["motion_target"]
         pace = now["learning_rate"] / CONFIG.optimizer.learning_rate
         change = then["motion_price"] - now["motion_price"]
         assert change == pytest.approx(0.01 * pace * excess, abs=1e-5)
@@ -132,11 +134,12 @@ def test_prices_follow_the_rates(trained):
     assert len({float(metrics["content_price"]) for metrics in history}) > 3
 
 
-def test_the_target_of_content_grows_over_the_training(trained):
-    targets = [metrics["content_target"] for metrics in trained[1]]
-    assert targets[:11] == pytest.approx([3.0] * 11)
-    assert targets[20] == pytest.approx(26.5)
-    assert targets[30:] == pytest.approx([50.0] * 10)
+@pytest.mark.parametrize(("rate", "first", "last"), [("content", 3.0, 50.0), ("motion", 5.0, 4.0)])
+def test_targets_move_over_the_training(trained, rate, first, last):
+    targets = [metrics[f"{rate}_target"] for metrics in trained[1]]
+    assert targets[:11] == pytest.approx([first] * 11)
+    assert targets[20] == pytest.approx((first + last) / 2)
+    assert targets[30:] == pytest.approx([last] * 10)
 
 
 def test_dead_codewords_are_revived(start, step):

@@ -67,16 +67,17 @@ class Multipliers:
         return jnp.exp(self.log_content)
 
 
-def content_capacity(
-    progress: Float[Array, ""], first: float, last: float, growth: tuple[float, float]
+def moving_target(
+    progress: Float[Array, ""], first: float, last: float, between: tuple[float, float]
 ) -> Float[Array, ""]:
-    """Target of the content's rate, in bits per clip, after a share `progress` of the training.
+    """Target of a rate, in bits, after a share `progress` of the training.
 
-    It is `first` until the share `growth[0]`, `last` from `growth[1]` on, and linear between
+    It is `first` until the share `between[0]`, `last` from `between[1]` on, and linear meanwhile
     (capacity that grows, Burgess et al. 2018). While content is kept tight, whatever motion can say
-    moves over to it; what only content can say comes in later.
+    moves over to it; what only content can say comes in later, and leaves motion when that in turn
+    is made tight.
     """
-    begin, end = growth
+    begin, end = between
     return first + (last - first) * jnp.clip((progress - begin) / max(end - begin, 1e-6), 0.0, 1.0)
 
 
@@ -84,7 +85,7 @@ def steer(
     multipliers: Multipliers,
     motion_bits: Float[Array, ""],
     content_bits: Float[Array, ""],
-    target_bits_per_frame: float,
+    target_bits_per_frame: float | Float[Array, ""],
     target_bits_per_clip: float | Float[Array, ""],
     motion_speed: float,
     content_speed: float,
@@ -107,7 +108,10 @@ def steer(
 
 
 def motion_rate_loss(
-    bits: Float[Array, ""], target: float, weight: float, multipliers: Multipliers
+    bits: Float[Array, ""],
+    target: float | Float[Array, ""],
+    weight: float,
+    multipliers: Multipliers,
 ) -> Float[Array, ""]:
     """Augmented Lagrangian of `bits == target`; the quadratic term is the paper's, weight 0.04."""
     price = jax.lax.stop_gradient(multipliers.motion)

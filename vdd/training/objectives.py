@@ -37,7 +37,7 @@ class Objective:
     null_content: float  # share of clips whose content is withheld
     sigma_mean: float  # ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
-    target_bits_per_frame: float
+    target_bits_per_frame: float  # at the end, as the next; vdd.training.step says how they move
     target_bits_per_clip: float
     rate_weight: float  # the paper's 0.04
 
@@ -63,8 +63,9 @@ def bitrate_controlled_diffusion(
     batch: dict[str, Array],
     rng: PRNGKeyArray,
     multipliers: bitrate.Multipliers,
+    target_bits_per_frame: Float[Array, ""] | float,
 ) -> Terms:
-    """The loss of one batch: video uint8 [b t h w c] and mask bool [b].
+    """The loss of one batch: video uint8 [b t h w c] and mask bool [b], at a target for motion.
 
     Raises ValueError for clips of a single frame, which cannot be cut in two, and UserError where
     attention along time is to be trained on frames picked out of their order in time.
@@ -130,9 +131,7 @@ def bitrate_controlled_diffusion(
         + objective.coarse_weight * parts["coarse"]
         + objective.codebook_weight * parts["codebook"]
         + objective.commitment_weight * parts["commitment"]
-        + bitrate.motion_rate_loss(
-            bits, objective.target_bits_per_frame, objective.rate_weight, multipliers
-        )
+        + bitrate.motion_rate_loss(bits, target_bits_per_frame, objective.rate_weight, multipliers)
         + jax.lax.stop_gradient(multipliers.content) * parts["content_bits_per_clip"]
     )
     return Terms(total, {"loss": total, **parts}, codes)

@@ -44,6 +44,10 @@ class Steering:
     content_price_range: tuple[float, float]
     content_first_target: float  # bits per clip until growth[0]; then towards target_bits_per_clip
     content_growth: tuple[float, float]  # shares of the training between which the target grows
+    motion_first_target: (
+        float  # bits per frame until decline[0]; then towards target_bits_per_frame
+    )
+    motion_decline: tuple[float, float]  # shares of the training between which the target falls
     content_speed: float
     motion_speed: float  # at the peak of the learning rate, and slower with it
     usage_decay: float
@@ -82,9 +86,23 @@ def build(config) -> Training:
         )
 
     def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, dict[str, Array]]:
+        progress = state.step / config.train.num_steps
+        frame_target = bitrate.moving_target(
+            progress,
+            steering.motion_first_target,
+            objective.target_bits_per_frame,
+            steering.motion_decline,
+        )
+        clip_target = bitrate.moving_target(
+            progress,
+            steering.content_first_target,
+            objective.target_bits_per_clip,
+            steering.content_growth,
+        )
+
         def loss(params, batch, rng):
             terms = bitrate_controlled_diffusion(
-                objective, model, params, batch, rng, state.multipliers
+                objective, model, params, batch, rng, state.multipliers, frame_target
             )
             hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
             mask = jnp.tile(batch["mask"].astype(jnp.float32), 2)  # both segments of each clip
@@ -111,18 +129,12 @@ def build(config) -> Training:
             steering.revive_rate * pace,
         )
         params["quantizer"]["codebook"]["codewords"] = book
-        capacity = bitrate.content_capacity(
-            state.step / config.train.num_steps,
-            steering.content_first_target,
-            objective.target_bits_per_clip,
-            steering.content_growth,
-        )
         multipliers = bitrate.steer(
             state.multipliers,
             metrics["bits_per_frame"],
             metrics["content_bits_per_clip"],
-            objective.target_bits_per_frame,
-            capacity,
+            frame_target,
+            clip_target,
             steering.motion_speed * pace,
             steering.content_speed,
             steering.content_price_range,
@@ -133,7 +145,8 @@ def build(config) -> Training:
             **metrics,
             "motion_price": state.multipliers.motion,
             "content_price": state.multipliers.content,
-            "content_target": capacity,
+            "motion_target": frame_target,
+            "content_target": clip_target,
             "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": schedule(state.step),
