@@ -151,7 +151,7 @@ def evaluate(config: Any, state: TrainState) -> dict[str, Any]:
         **figures,
         "model": config.model,
         "parameters": evaluation.count_parameters(state.params),
-        "published": {"cdsvae_protocol": evaluation.PUBLISHED[config.model]},
+        "published": {"cdsvae_protocol": evaluation.PUBLISHED.get(config.model)},
         **report.machine(),
     }
 
