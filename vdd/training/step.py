@@ -44,9 +44,7 @@ class Steering:
     content_price_range: tuple[float, float]
     content_first_target: float  # bits per clip until growth[0]; then towards target_bits_per_clip
     content_growth: tuple[float, float]  # shares of the training between which the target grows
-    motion_first_target: (
-        float  # bits per frame until decline[0]; then towards target_bits_per_frame
-    )
+    motion_first_target: float  # bits per frame until decline[0]; then to target_bits_per_frame
     motion_decline: tuple[float, float]  # shares of the training between which the target falls
     content_speed: float
     motion_speed: float  # at the peak of the learning rate, and slower with it
