@@ -46,7 +46,6 @@ def main(arguments: list[str] | None = None) -> None:
         for seed in options.seeds.split(","):
             changes = {
                 "objective.target_bits_per_frame": target,
-                "steering.motion_first_target": target,
                 "model.quantizer.num_groups": 3,
             }
             report = short_runs.train(f"{target:g}-bits", int(seed), changes, options)

@@ -113,7 +113,7 @@ def denoiser_steps(config: Any, repeats: int, report: dict[str, Any]) -> dict[st
     frames = round(2 * config.train.batch_size * config.objective.denoised_share)
     model = Disentangler.from_config(config.model)
     book = model.quantizer.codebook
-    tokens = (config.model.encoder.num_content_tokens, config.model.content_dim)
+    tokens = (config.model.encoder.num_content_tokens, config.model.content.dim)
     rng = np.random.default_rng(0)
     inputs = [
         rng.normal(size=size).astype(np.float32)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from etils import epath
@@ -145,6 +146,33 @@ def test_the_name_of_a_shipped_model_works_as_a_path(tiny_run, tmp_path, monkeyp
         vdd.load("bee")
 
 
+def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / "eval").mkdir()
+    (run / "eval" / "3.json").write_text('{"step": 3, "split": "test", "num_clips": 9}')
+    small = tmp_path / "small"
+    status, said, complained = vdd_command(capsys, "export", run, small, "--step", 3)
+    assert (status, complained) == (0, "")
+    assert "step 3" in said
+    assert "9 clips of the test split" in vdd_command(capsys, "info", small)[1]
+    whole, rounded = vdd.load(run, 3), vdd.load(small)
+    assert rounded.step == 3
+    assert rounded.model == whole.model
+    exact = jax.tree.map(lambda a, b: bool(np.all(a == b)), whole.params, rounded.params)
+    assert exact["quantizer"]["codebook"]["codewords"]
+    assert not all(jax.tree.leaves(exact))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2**-8), whole.params, rounded.params
+    )
+    assert {x.dtype.name for x in jax.tree.leaves(rounded.params)} == {"float32"}
+
+    def size(folder):
+        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+    assert size(small) < size(run / "checkpoints" / "3")
+    assert "already there" in vdd_command(capsys, "export", run, small)[2]
+
+
 def broken_runs(folder, tiny_run):
     """Run directories that must end in one clear line, with a word that the line holds."""
     (folder / "empty").mkdir()
@@ -185,6 +213,8 @@ def test_every_user_mistake_is_one_line_and_status_2(tiny_run, clips, tmp_path, 
         "above 0": transfer_arguments(tiny_run, clips, out, "--steps", 0),
         "0.1 to 240": transfer_arguments(tiny_run, clips, out, "--fps", "nan"),
         "not a whole number from 0": transfer_arguments(tiny_run, clips, out, "--seed", -1),
+        "name one run": ["transfer", "--content", clips[0], "--motion", clips[1], "--out", out],
+        "name one": transfer_arguments(tiny_run, clips, out, "--run", tiny_run),
         "required: --content": ["transfer", tiny_run, "--motion", clips[1], "--out", out],
         "invalid choice": ["dance"],
         "required: COMMAND": [],
@@ -219,7 +249,7 @@ def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsy
     assert vdd_command(capsys, *arguments)[::2] == (130, "")
 
 
-@pytest.mark.parametrize("command", ["transfer", "evaluate", "info"])
+@pytest.mark.parametrize("command", ["transfer", "evaluate", "info", "examples", "export"])
 def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.diffusion import samplers
-from vdd.models import bitrate
 from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import Codes
 
@@ -31,13 +30,14 @@ class Encoding(NamedTuple):
 def encode(
     model: Disentangler, params: dict, video: Video, rng: Key[Array, ""] | None = None
 ) -> Encoding:
-    """Split clips into content tokens (the posterior's mean), quantised motion, and its codes.
+    """Split clips into content tokens (without noise), quantised motion, and its codes.
 
     With a key `rng` the Gumbel-softmax quantiser draws the codes; without, they are the likeliest.
     """
-    posterior, motion = _encode(model, params, video)
+    content, motion = _encode(model, params, video)
     codes = quantize(model, params, motion, rng)
-    return Encoding(posterior.mean, codes.quantized, codes.codes)
+    content = _apply(model, params, "compress", content)
+    return Encoding(content.tokens, codes.quantized, codes.codes)
 
 
 def quantize(
@@ -59,9 +59,9 @@ def lookup(model: Disentangler, params: dict, codes: Int[Array, "b t n"]) -> Flo
 
 
 def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array, "b"]:
-    """Rate of the content of each clip, in bits per clip (divergence of posterior from prior)."""
-    posterior, _ = _encode(model, params, video)
-    return bitrate.content_bits_per_clip(*posterior)
+    """Rate of the content of each clip, in bits per clip, under the prior of its bottleneck."""
+    content, _ = _encode(model, params, video)
+    return _apply(model, params, "compress", content).bits
 
 
 def denoise(

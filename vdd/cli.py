@@ -22,10 +22,11 @@ _EXAMPLES = {
     "evaluate": "vdd evaluate runs/sprites --split test",
     "info": "vdd info runs/sprites",
     "examples": "vdd examples clips",
+    "export": "vdd export runs/sprites sprites_small",
 }
 
 _NOUNS = """\
-RUN is a run directory, or the name of a model that the package ships.
+RUN is a run directory, or the name of a model that the package ships (--run RUN says the same).
 CLIP is a gif, mp4, webm, mov, npy (uint8 [frames, height, width, 3]), a picture, or a folder of
 pictures."""
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
         try:
             arguments = parser().parse_args(argv)
-            arguments.run(arguments)
+            arguments.command(arguments)
             sys.stdout.flush()
         except UserError as error:
             return _complain(error)
@@ -71,7 +72,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
         from vdd.startup import keep_compiled_programs
 
         keep_compiled_programs(os.environ)
-        run = runs.load(arguments.run_dir, arguments.step)
+        run = runs.load(_run_named(arguments), arguments.step)
     height, width, _ = run.model.latents.size
     content = _read_clip(arguments.content, (height, width), arguments.frames)
     motion = _read_clip(arguments.motion, (height, width), arguments.frames)
@@ -96,7 +97,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     keep_compiled_programs(os.environ)
     keep_freed_memory()
-    workdir = runs.find(arguments.run_dir)
+    workdir = runs.find(_run_named(arguments))
     report = evaluate_run(
         workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir
     )
@@ -141,6 +142,24 @@ def _examples(arguments: argparse.Namespace) -> None:
         video_io.write_clip(names[-1], clips.video[row], fps=8)
     print(f"wrote {len(names)} clips; try:")
     print(f"  vdd transfer RUN --content {names[0]} --motion {names[-1]} --out swap.gif")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    with _working("reading and writing"):
+        from vdd import runs
+
+        run = runs.export(arguments.run, arguments.folder, arguments.step)
+        folder = epath.Path(arguments.folder)
+        files = (path / name for path, _, names in folder.walk() for name in names)
+        size = sum(file.stat().length for file in files)
+    print(f"{folder}: step {run.step}, {size / 1e6:.1f} MB; `vdd info {folder}` describes it")
+
+
+def _run_named(arguments: argparse.Namespace) -> str:
+    """RUN, given by place or by name."""
+    if (arguments.run is None) == (arguments.run_dir is None):
+        raise UserError("name one run: RUN, or --run RUN")
+    return arguments.run or arguments.run_dir
 
 
 def _read_clip(path: str, size: tuple[int, int], frames: int | None):
@@ -207,6 +226,11 @@ def parser() -> argparse.ArgumentParser:
     )
     examples.add_argument("folder", metavar="FOLDER", help="made if it is not there")
 
+    export = _command(commands, "export", _export, "write a run's model alone, for inference")
+    export.add_argument("run", metavar="RUN", help="whose model")
+    export.add_argument("folder", metavar="FOLDER", help="a new folder")
+    export.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
+
     info = _command(commands, "info", _info, "what a run or a clip holds")
     info.add_argument("path", metavar="RUN|CLIP")
     return root
@@ -226,12 +250,13 @@ def _command(
         epilog=f"example:\n  {_EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(command=run)
     return parser
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_dir", metavar="RUN", help="whose model to use")
+    parser.add_argument("run_dir", metavar="RUN", nargs="?", help="whose model to use")
+    parser.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)
     parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
 
 

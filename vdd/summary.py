@@ -78,7 +78,7 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
 def _rates(run: runs.Run) -> list[str]:
     book, objective = run.model.quantizer.codebook, run.config.objective
     capacity = book.num_groups * math.log2(book.num_codes)
-    tokens = f"{run.config.model.encoder.num_content_tokens} tokens x {run.model.content_dim}"
+    tokens = f"{run.config.model.encoder.num_content_tokens} tokens x {run.model.content.dim}"
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
         f" a frame, target {objective.target_bits_per_frame:g}",

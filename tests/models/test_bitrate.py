@@ -39,21 +39,6 @@ def test_mask_leaves_clips_out():
     assert np.isfinite(bitrate.entropy_bits_per_frame(assignment, jnp.zeros(4))).all()
 
 
-def test_content_bits_are_the_divergence_from_the_prior():
-    rng = np.random.default_rng(0)
-    mean, log_std = rng.normal(size=(2, 2, 3)), rng.normal(size=(2, 2, 3)) * 0.5 - 1.0
-    draws = mean + np.exp(log_std) * rng.normal(size=(40_000, 2, 2, 3))
-    posterior = scipy.stats.norm(mean, np.exp(log_std)).logpdf(draws)
-    nats = (posterior - scipy.stats.norm.logpdf(draws)).sum((-1, -2)).mean(0)
-    actual = bitrate.content_bits_per_clip(jnp.asarray(mean), jnp.asarray(log_std))
-    np.testing.assert_allclose(actual, nats / np.log(2), rtol=0.01)
-
-
-def test_content_at_the_prior_is_free():
-    zeros = jnp.zeros((3, 2, 4))
-    np.testing.assert_array_equal(bitrate.content_bits_per_clip(zeros, zeros), np.zeros(3))
-
-
 def steered(motion_bits, content_bits, steps=1, start=1e-4, motion_speed=0.01):
     prices = bitrate.Multipliers.create(start)
     for _ in range(steps):
@@ -87,15 +72,6 @@ def test_prices_stay_in_range(bits, edge):
 
 def test_the_first_steps_do_not_wind_up_the_price_of_content():
     assert steered(7.0, 1e6)[1] == pytest.approx(1e-4 * np.exp(0.5))
-
-
-def test_a_target_moves_between_two_moments():
-    def target(progress, between=(0.2, 0.6)):
-        return float(bitrate.moving_target(jnp.float32(progress), 5.0, 65.0, between))
-
-    assert [target(x) for x in (0.0, 0.2, 0.3, 0.6, 1.0)] == pytest.approx([5, 5, 20, 65, 65])
-    assert target(0.49, (0.5, 0.5)) == 5.0  # no time to move: a step
-    assert target(0.51, (0.5, 0.5)) == 65.0
 
 
 @pytest.mark.parametrize("target", [1.0, 2.9])

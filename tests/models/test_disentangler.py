@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny import SIZE, get_config, get_model, random_video
 
-from vdd.models.disentangler import Disentangler, Posterior
+from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import GumbelQuantizer, StraightThroughQuantizer
 
 VIDEO = random_video(2, 3)
@@ -30,7 +30,7 @@ def run(model, params, video=VIDEO):
 )
 def test_variants(changes, missing):
     model, params = get_model(changes)
-    parts = {"encoder", "content_head", "motion_head", "quantizer", "coarse", "denoiser", "latents"}
+    parts = {"encoder", "content", "motion_head", "quantizer", "coarse", "denoiser", "latents"}
     assert set(params) == parts - missing
     video = run(model, params)
     assert video.shape == (2, 3, *SIZE)
@@ -65,29 +65,6 @@ def test_model_of_a_saved_config_is_the_same_and_hashable():
     a, b = Disentangler.from_config(config.model), Disentangler.from_config(saved.model)
     assert a == b
     assert hash(a) == hash(b)
-
-
-def test_posterior_starts_narrow_and_is_bounded():
-    model, params = get_model()
-    latents = jnp.zeros((1, 2, *model.latents.shape))
-
-    def log_std(bias):
-        kernel = jnp.zeros_like(params["content_head"]["kernel"])
-        head = {"kernel": kernel, "bias": jnp.full_like(params["content_head"]["bias"], bias)}
-        variables = {"params": {**params, "content_head": head}}
-        return model.apply(variables, latents, method="encode")[0].log_std
-
-    np.testing.assert_allclose(log_std(0.0), -2.0)
-    np.testing.assert_allclose(log_std(99.0), 2.0)
-    np.testing.assert_allclose(log_std(-99.0), -8.0)
-
-
-def test_posterior_sample():
-    mean, log_std = jnp.array([[[1.0, -2.0]]]), jnp.log(jnp.array([[[0.5, 2.0]]]))
-    posterior = Posterior(jnp.tile(mean, (5000, 1, 1)), jnp.tile(log_std, (5000, 1, 1)))
-    draws = posterior.sample(jax.random.key(0))
-    np.testing.assert_allclose(draws.mean(0), mean[0], atol=0.1)
-    np.testing.assert_allclose(draws.std(0), jnp.exp(log_std[0]), rtol=0.05)
 
 
 def test_content_and_motion_both_drive_the_coarse_head():

@@ -8,7 +8,9 @@ from tiny import get_config, get_model, random_video
 
 from vdd.errors import UserError
 from vdd.models.bitrate import Multipliers
-from vdd.models.disentangler import Disentangler, Posterior
+from vdd.models.content import Content
+from vdd.models.disentangler import Disentangler
+from vdd.models.encoder import Features
 from vdd.training import objectives
 from vdd.training.cross_driving import SPLITTERS
 from vdd.training.objectives import Objective, bitrate_controlled_diffusion
@@ -22,10 +24,10 @@ def model_and_params():
     return get_model(frames=3)
 
 
-def loss(model, params, batch, rng=0, prices=PRICES, target=9.0, **changes):
+def loss(model, params, batch, rng=0, prices=PRICES, **changes):
     objective = dataclasses.replace(OBJECTIVE, **changes)
     return bitrate_controlled_diffusion(
-        objective, model, params, batch, jax.random.key(rng), prices, target
+        objective, model, params, batch, jax.random.key(rng), prices
     )
 
 
@@ -59,11 +61,10 @@ def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     model, params = model_and_params
     weights = {"denoise_weight": 0.3, "coarse_weight": 0.7, "codebook_weight": 0.11}
     weights |= {"commitment_weight": 0.13, "rate_weight": 0.02}
+    weights |= {"target_bits_per_frame": 2.0}
     prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
     batch = batch_of(random_video(2, 4))
-    terms = jax.jit(
-        lambda params: loss(model, params, batch, prices=prices, target=2.0, **weights)
-    )(params)
+    terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
     m = {name: float(value) for name, value in terms.metrics.items()}
     expected = (
         0.3 * m["denoise"] + 0.7 * m["coarse"] + 0.11 * m["codebook"] + 0.13 * m["commitment"]
@@ -78,7 +79,7 @@ def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
 def spied(monkeypatch, model, params, split="halves", **changes):
     """What drives and what is rebuilt: calls of the coarse head and of the denoiser, by video."""
     calls = {}
-    for name in ("encode", "mean_frame", "denoise"):
+    for name in ("encode", "compress", "mean_frame", "denoise"):
         method = getattr(Disentangler, name)
 
         def spy(self, *args, name=name, method=method):
@@ -87,11 +88,10 @@ def spied(monkeypatch, model, params, split="halves", **changes):
             return result
 
         monkeypatch.setattr(Disentangler, name, spy)
-    monkeypatch.setattr(Posterior, "sample", lambda self, rng: self.mean)
 
     def run(video, rng=0):
         whole = {"null_content": 0.0, "coarse_frames": 99, "denoised_frames": 99}
-        whole["denoised_share"] = 1.0
+        whole |= {"denoised_share": 1.0, "reread_share": 0.0}
         calls.clear()
         loss(model, params, batch_of(video), rng, split=split, **{**whole, **changes})
         return dict(calls)
@@ -128,16 +128,18 @@ def test_what_is_rebuilt_is_the_segment_that_moves(monkeypatch, model_and_params
     model, params = model_and_params
     video = random_video(2, 4)
     calls = spied(monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0)(video)
-    latents, (posterior, motion) = calls["encode"]
+    latents, (features, motion) = calls["encode"]
+    squeezed, _, said = calls["compress"]
+    np.testing.assert_array_equal(squeezed, features)
     content, driving, _ = calls["mean_frame"]
     quantized = model.apply({"params": params}, motion, method="quantize").quantized
     np.testing.assert_allclose(driving, quantized, atol=1e-6)
-    np.testing.assert_allclose(content, np.roll(posterior.mean, 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
     noisy, sigma, content, driving, mean_frame, _ = calls["denoise"]
     assert float(jnp.max(sigma)) < 1e-12
     np.testing.assert_allclose(noisy, latents, atol=1e-6)  # without noise, the target itself
     np.testing.assert_allclose(driving, quantized, atol=1e-6)
-    np.testing.assert_allclose(content, np.roll(posterior.mean, 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
     np.testing.assert_allclose(mean_frame, calls["mean_frame"][-1], atol=1e-6)
 
 
@@ -230,19 +232,78 @@ def test_null_content(monkeypatch, model_and_params, share, kept):
     model, params = model_and_params
     video = random_video(16, 2)
     calls = spied(monkeypatch, model, params, null_content=share)(video)
-    posterior, _ = calls["encode"][-1]
+    said = calls["compress"][-1]
     content = calls["mean_frame"][0]
-    whole = np.isclose(content, np.roll(posterior.mean, 16, axis=0)).all((1, 2))
+    whole = np.isclose(content, np.roll(said.tokens, 16, axis=0)).all((1, 2))
     nothing = ~np.any(content, axis=(1, 2))
     assert np.all(whole ^ nothing)
     assert kept[0] <= whole.mean() <= kept[1]
     np.testing.assert_array_equal(calls["denoise"][2], content)
 
 
+def reread(content, quantized, mask, chance):
+    """`objectives._reread` of a model whose pictures are content + motion, and are read as such."""
+
+    def apply(method, *args):
+        if method == "mean_frame":
+            return args[0] + args[1]
+        if method == "encode":
+            return Features(2.0 * args[0], args[0])
+        assert method == "compress"
+        assert args[1] is not None  # content is drawn
+        return Content(args[0], jnp.zeros(len(args[0])))
+
+    objective = dataclasses.replace(OBJECTIVE, reread_chance=chance)
+    return objectives._reread(apply, jax.random.key(0), content, quantized, mask, objective)
+
+
+def test_content_is_read_again_from_a_swap_with_another_clip():
+    content, quantized = 10.0 * jnp.arange(1, 7).reshape(6, 1, 1), jnp.arange(6.0).reshape(6, 1, 1)
+    again = reread(content, quantized, jnp.ones(6), 1.0)
+    other = np.ravel(again / 2.0 - content)
+    np.testing.assert_array_equal(np.sort(other), np.arange(6))
+    assert np.all(other != np.arange(6))
+    np.testing.assert_array_equal(reread(content, quantized, jnp.ones(6), 0.0), content)
+    some = np.ravel(reread(content, quantized, jnp.ones(6), 0.5) == content)
+    assert 0 < some.sum() < 6
+    # What a clip that does not count would lend is not taken.
+    masked = reread(content, quantized, jnp.ones(6).at[2].set(0.0), 1.0)
+    kept = np.ravel(masked == content)
+    np.testing.assert_array_equal(kept, other == 2)
+    np.testing.assert_array_equal(masked[~kept], again[~kept])
+
+
+def test_a_swap_is_read_but_not_changed_by_it():
+    def total(content, quantized):
+        return reread(content, quantized, jnp.ones(4), 1.0).sum()
+
+    ones = jnp.ones((4, 1, 1))
+    assert not any(np.any(x) for x in jax.grad(total, argnums=(0, 1))(ones, ones))
+
+
+def test_a_share_of_the_segments_is_read_again(model_and_params):
+    model, params = model_and_params
+    batch, seen = batch_of(random_video(4, 4)), []
+
+    def content(share):
+        def spy(apply, rng, content, *args):
+            seen.append(len(content))
+            return jnp.zeros_like(content)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(objectives, "_reread", spy)
+            return float(loss(model, params, batch, reread_share=share, null_content=0.0).total)
+
+    assert len({content(0.0), content(0.25), content(1.0)}) == 3
+    assert seen == [2, 8]
+
+
 def test_a_model_without_coarse_head():
     model, params = get_model({"model.coarse.width": 0})
     batch = batch_of(random_video(2, 3))
-    metrics = jax.jit(lambda params: loss(model, params, batch).metrics)(params)
+    with pytest.raises(UserError, match="reread_share"):
+        loss(model, params, batch, reread_share=0.5)
+    metrics = jax.jit(lambda params: loss(model, params, batch, reread_share=0.0).metrics)(params)
     assert float(metrics["coarse"]) == 0.0
     assert float(metrics["denoise"]) > 0.0
 

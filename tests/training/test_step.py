@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import jax
@@ -8,7 +9,8 @@ import pytest
 from tiny import get_config, random_video
 
 from vdd.training import step as training
-from vdd.training.step import accumulated_gradient, build, step_key
+from vdd.training.objectives import Objective
+from vdd.training.step import Steering, accumulated_gradient, build, objective_at, step_key
 
 
 def batch_of(clips=4, seed=0):
@@ -17,10 +19,9 @@ def batch_of(clips=4, seed=0):
 
 CONFIG = get_config(
     {
-        "steering.content_first_target": 3.0,
-        "steering.content_growth": (0.25, 0.75),
-        "steering.motion_first_target": 5.0,
-        "steering.motion_decline": (0.25, 0.75),
+        "steering.content_course": ((0.25, 0.06), (0.75, 1.0)),
+        "steering.motion_course": ((0.25, 1.25), (0.75, 1.0)),
+        "steering.null_course": ((0.25, 1.0), (0.5, 3.0), (0.75, 0.0)),
         "steering.content_price": 1e-4,
         "steering.content_speed": 0.1,
         "steering.motion_speed": 0.01,
@@ -140,6 +141,21 @@ def test_targets_move_over_the_training(trained, rate, first, last):
     assert targets[:11] == pytest.approx([first] * 11)
     assert targets[20] == pytest.approx((first + last) / 2)
     assert targets[30:] == pytest.approx([last] * 10)
+
+
+def test_every_setting_follows_its_course():
+    objective, steering = Objective(**CONFIG.objective), Steering(**CONFIG.steering)
+
+    def at(progress):
+        now = objective_at(objective, steering, jnp.float32(progress))
+        rest = {"target_bits_per_frame": 4.0, "target_bits_per_clip": 50.0, "null_content": 0.1}
+        assert dataclasses.replace(now, **rest) == dataclasses.replace(objective, **rest)
+        return now.target_bits_per_clip, now.target_bits_per_frame, now.null_content
+
+    assert at(0.0) == at(0.25) == pytest.approx((3.0, 5.0, 0.1))
+    assert at(0.375)[2] == pytest.approx(0.2)
+    assert at(0.5) == pytest.approx((26.5, 4.5, 0.3))
+    assert at(0.75) == at(1.0) == pytest.approx((50.0, 4.0, 0.0))
 
 
 def test_dead_codewords_are_revived(start, step):

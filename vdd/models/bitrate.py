@@ -1,8 +1,8 @@
 """The two rates that do the disentangling: bits per frame of motion and bits per clip of content.
 
 By Shannon, the entropy of the average assignment is what one frame of motion costs when each group
-is coded by its own histogram; the divergence of the content posterior from its prior is what the
-content of a clip costs. Both are held at a target by a Lagrange multiplier (`Multiplier`).
+is coded by its own histogram; what the content of a clip costs is told by its bottleneck
+(`vdd.models.content`). Both are held at a target by a Lagrange multiplier (`Multiplier`).
 """
 
 import math
@@ -37,14 +37,6 @@ def average_assignment(
     return total / jnp.maximum(assignment.shape[1] * jnp.sum(mask), 1.0)
 
 
-def content_bits_per_clip(
-    mean: Float[Array, "b k d"], log_std: Float[Array, "b k d"]
-) -> Float[Array, "b"]:
-    """KL(N(mean, std) || N(0, 1)) summed over the content tokens of a clip, in bits."""
-    nats = 0.5 * (jnp.square(mean) + jnp.exp(2.0 * log_std) - 1.0) - log_std
-    return jnp.sum(nats, axis=(1, 2)) * NATS_TO_BITS
-
-
 @flax.struct.dataclass
 class Multipliers:
     """Lagrange multipliers of the two rates; part of the training state.
@@ -65,20 +57,6 @@ class Multipliers:
     def content(self) -> Float[Array, ""]:
         """Price of one content bit per clip."""
         return jnp.exp(self.log_content)
-
-
-def moving_target(
-    progress: Float[Array, ""], first: float, last: float, between: tuple[float, float]
-) -> Float[Array, ""]:
-    """Target of a rate, in bits, after a share `progress` of the training.
-
-    It is `first` until the share `between[0]`, `last` from `between[1]` on, and linear meanwhile
-    (capacity that grows, Burgess et al. 2018). While content is kept tight, whatever motion can say
-    moves over to it; what only content can say comes in later, and leaves motion when that in turn
-    is made tight.
-    """
-    begin, end = between
-    return first + (last - first) * jnp.clip((progress - begin) / max(end - begin, 1e-6), 0.0, 1.0)
 
 
 def steer(

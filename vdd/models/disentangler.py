@@ -5,32 +5,21 @@ A clip of latents z [b t h w c] is read by one encoder into content [b k d], onc
 denoiser sees both, and nothing else, beside the noisy frames.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.diffusion import edm
 from vdd.models.coarse import CoarseHead
-from vdd.models.encoder import Encoder
+from vdd.models.content import Content, GaussianContent
+from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import PixelLatents, to_float
 from vdd.models.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models.unet import UNet
 
 QUANTIZERS = {"straight_through": StraightThroughQuantizer, "gumbel_softmax": GumbelQuantizer}
-
-
-class Posterior(NamedTuple):
-    """Gaussian over the content tokens of a clip."""
-
-    mean: Float[Array, "b k d"]
-    log_std: Float[Array, "b k d"]
-
-    def sample(self, rng: PRNGKeyArray) -> Float[Array, "b k d"]:
-        """One draw of the content."""
-        return self.mean + jnp.exp(self.log_std) * jax.random.normal(rng, self.mean.shape)
 
 
 class Disentangler(nn.Module):
@@ -42,15 +31,14 @@ class Disentangler(nn.Module):
 
     latents: PixelLatents
     encoder: Encoder
+    content: GaussianContent
     quantizer: StraightThroughQuantizer | GumbelQuantizer
     denoiser: UNet
     coarse: CoarseHead | None
-    content_dim: int
     sigma_data: float  # standard deviation of what is diffused: latents, or their residual
 
     def setup(self):
-        """Heads that turn the encoder's outputs into a posterior and into groups of vectors."""
-        self.content_head = nn.Dense(2 * self.content_dim)
+        """The head that turns the encoder's output into groups of vectors."""
         book = self.quantizer.codebook
         self.motion_head = nn.Dense(book.num_groups * book.code_dim, use_bias=False)
 
@@ -74,6 +62,7 @@ class Disentangler(nn.Module):
         return cls(
             latents=latents,
             encoder=Encoder(**parts.pop("encoder"), dtype=dtype),
+            content=GaussianContent(**parts.pop("content")),
             quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
             denoiser=UNet(**parts.pop("denoiser"), dtype=dtype),
             coarse=CoarseHead(**coarse, shape=latents.shape, dtype=dtype)
@@ -90,13 +79,14 @@ class Disentangler(nn.Module):
         """The video in [-1, 1] that the latents stand for."""
         return self.latents.decode(latents)
 
-    def encode(self, latents: Float[Array, "b t h w c"]) -> tuple[Posterior, Float[Array, "b t m"]]:
-        """Read a clip: a posterior over its content and the motion before quantisation."""
-        features = self.encoder(latents)
-        mean, log_std = jnp.split(self.content_head(features.content), 2, axis=-1)
-        # The posterior starts narrow (e^-2), so that content can speak before it has learned to.
-        log_std = jnp.clip(log_std - 2.0, -8.0, 2.0)
-        return Posterior(mean, log_std), self.motion_head(features.motion)
+    def encode(self, latents: Float[Array, "b t h w c"]) -> Features:
+        """Read a clip: content [b k w] and motion [b t m], both before their bottlenecks."""
+        content, motion = self.encoder(latents)
+        return Features(content, self.motion_head(motion))
+
+    def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
+        """The content bottleneck: tokens [b k d] and their bits; random with `rng`."""
+        return self.content(content, rng)
 
     def quantize(self, motion: Float[Array, "b t m"], rng: PRNGKeyArray | None = None) -> Codes:
         """The motion bottleneck; quantised motion passes unchanged."""
@@ -135,10 +125,8 @@ class Disentangler(nn.Module):
     def __call__(self, video: Array) -> Float[Array, "b t h w c"]:
         """Touch every part once; used to initialise the parameters."""
         latents = self.to_latents(video)
-        posterior, motion = self.encode(latents)
-        codes = self.quantize(motion)
-        mean_frame = self.mean_frame(posterior.mean, codes.quantized)
+        content, motion = self.encode(latents)
+        content, motion = self.compress(content).tokens, self.quantize(motion).quantized
+        mean_frame = self.mean_frame(content, motion)
         sigma = jnp.ones(latents.shape[:2])
-        return self.to_video(
-            self.denoise(latents, sigma, posterior.mean, codes.quantized, mean_frame)
-        )
+        return self.to_video(self.denoise(latents, sigma, content, motion, mean_frame))

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
@@ -213,7 +214,7 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
         step: which checkpoint; None stands for the latest that can be read.
 
     Returns:
-        (step, params): the Flax params dict, not wrapped in {"params": ...}.
+        (step, params): the Flax params dict in float32, not wrapped in {"params": ...}.
 
     Raises:
         UserError: there is no such checkpoint, or none that can be read.
@@ -238,9 +239,9 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
             tree["ema_params"],
         )
         with context:
-            return step, ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")[
-                "ema_params"
-            ]
+            state = ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")
+        # An exported run has them in half precision.
+        return step, jax.tree.map(lambda x: x.astype(jnp.float32), state["ema_params"])
 
     return _latest_readable(directory, steps if step is None else [step], load)
 

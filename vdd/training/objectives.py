@@ -21,6 +21,8 @@ from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import Codes, codebook_loss, commitment_loss
 from vdd.training.cross_driving import SPLITTERS
 
+Moving = float | Float[Array, ""]  # may change over the training (vdd.training.step)
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -34,11 +36,13 @@ class Objective:
     coarse_weight: float
     codebook_weight: float
     commitment_weight: float
-    null_content: float  # share of clips whose content is withheld
+    null_content: Moving  # share of clips whose content is withheld
+    reread_share: float  # share of the segments whose content is read again from a swap: 1, 1/2, ..
+    reread_chance: Moving  # that it really is
     sigma_mean: float  # ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
-    target_bits_per_frame: float  # at the end, as the next; vdd.training.step says how they move
-    target_bits_per_clip: float
+    target_bits_per_frame: Moving
+    target_bits_per_clip: Moving
     rate_weight: float  # the paper's 0.04
 
     def __post_init__(self):
@@ -63,17 +67,20 @@ def bitrate_controlled_diffusion(
     batch: dict[str, Array],
     rng: PRNGKeyArray,
     multipliers: bitrate.Multipliers,
-    target_bits_per_frame: Float[Array, ""] | float,
 ) -> Terms:
-    """The loss of one batch: video uint8 [b t h w c] and mask bool [b], at a target for motion.
+    """The loss of one batch: video uint8 [b t h w c] and mask bool [b].
 
     Raises ValueError for clips of a single frame, which cannot be cut in two, and UserError where
-    attention along time is to be trained on frames picked out of their order in time.
+    attention along time is to be trained on frames picked out of their order in time, or swaps are
+    to be read that there is no coarse head to draw.
     """
     video, mask = batch["video"], batch["mask"].astype(jnp.float32)
     if video.shape[1] < 2:
         raise ValueError("cross-driving needs clips of at least 2 frames")
+    if objective.reread_share and model.coarse is None:
+        raise UserError("objective.reread_share needs the coarse head: set it to 0 without")
     rng_split, rng_content, rng_null, rng_codes, rng_frames, rng_noise = jax.random.split(rng, 6)
+    rng_null, rng_reread = jax.random.split(rng_null)
     rng_coarse, rng_denoised = jax.random.split(rng_frames)
 
     def apply(method: str, *args) -> Any:
@@ -84,11 +91,17 @@ def bitrate_controlled_diffusion(
     latents = apply("to_latents", video)
     latents = jnp.concatenate([jnp.take(latents, first, 1), jnp.take(latents, second, 1)])
     mask = jnp.concatenate([mask, mask])
-    posterior, motion = apply("encode", latents)
-    codes = apply("quantize", motion, rng_codes)
+    content, motion = apply("encode", latents)
+    said, codes = apply("compress", content, rng_content), apply("quantize", motion, rng_codes)
 
     # Content of the one segment drives the other.
-    content = jnp.roll(posterior.sample(rng_content), len(video), axis=0)
+    content = jnp.roll(said.tokens, len(video), axis=0)
+    if objective.reread_share:
+        every = slice(None, None, round(1.0 / objective.reread_share))
+        again = _reread(
+            apply, rng_reread, content[every], codes.quantized[every], mask[every], objective
+        )
+        content = content.at[every].set(again)
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     content = content * kept
 
@@ -117,13 +130,12 @@ def bitrate_controlled_diffusion(
     )
 
     bits = jnp.sum(bitrate.entropy_bits_per_frame(codes.assignment, mask))
-    content_bits = bitrate.content_bits_per_clip(*posterior)
     parts = {
         "denoise": _average(denoise, mask[seen]),
         "coarse": _average(coarse, mask),
         "codebook": _average(codebook_loss(codes).mean(1), mask),
         "commitment": _average(commitment_loss(codes).mean(1), mask),
-        "content_bits_per_clip": _average(content_bits, mask),
+        "content_bits_per_clip": _average(said.bits, mask),
         "bits_per_frame": bits,
     }
     total = (
@@ -131,10 +143,29 @@ def bitrate_controlled_diffusion(
         + objective.coarse_weight * parts["coarse"]
         + objective.codebook_weight * parts["codebook"]
         + objective.commitment_weight * parts["commitment"]
-        + bitrate.motion_rate_loss(bits, target_bits_per_frame, objective.rate_weight, multipliers)
+        + bitrate.motion_rate_loss(
+            bits, objective.target_bits_per_frame, objective.rate_weight, multipliers
+        )
         + jax.lax.stop_gradient(multipliers.content) * parts["content_bits_per_clip"]
     )
     return Terms(total, {"loss": total, **parts}, codes)
+
+
+def _reread(apply, rng, content, quantized, mask, objective) -> Float[Array, "b k d"]:
+    """The content of segments, read again from the mean frames that show it in another's motion.
+
+    Both halves of a clip share its action, so content may tell the decoder the action, and codes
+    that leave poses of two actions apart only by it cost nothing. Content that was read from a swap
+    tells another action: to rely on it there is a mistake. The swap is a picture like any other; no
+    gradient goes into how it was drawn.
+    """
+    rng_turn, rng_content, rng_chance = jax.random.split(rng, 3)
+    turn = jax.random.randint(rng_turn, (), 1, max(len(content), 2))
+    swap = jax.lax.stop_gradient(apply("mean_frame", content, jnp.roll(quantized, turn, axis=0)))
+    again = apply("compress", apply("encode", swap).content, rng_content).tokens
+    chosen = jax.random.bernoulli(rng_chance, objective.reread_chance, mask.shape)
+    chosen &= jnp.roll(mask, turn) > 0.0
+    return jnp.where(chosen[:, None, None], again, content)
 
 
 def pick_frames(rng: PRNGKeyArray, num_clips: int, num_frames: int, count: int) -> Array:

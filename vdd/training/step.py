@@ -5,7 +5,7 @@ which resumes draws the same numbers as one which never stopped.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -36,16 +36,26 @@ class TrainState:
     usage: Float[Array, "n k"]  # running share of every codeword
 
 
+# ((share of the training, factor), ...): a setting is multiplied by the factor then, and by what
+# lies on the line between two of them.
+Course = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True)
 class Steering:
-    """How the two rates are held at their targets; the keys of `config.steering`."""
+    """How the two rates are held at their targets; the keys of `config.steering`.
+
+    Targets move in the course of the training (as capacity does in Burgess et al. 2018). While
+    content is kept tight, whatever motion can say moves over to it; what only content can say comes
+    in later, and leaves motion when that in turn is made tight.
+    """
 
     content_price: float  # at the start, loss per bit
     content_price_range: tuple[float, float]
-    content_first_target: float  # bits per clip until growth[0]; then towards target_bits_per_clip
-    content_growth: tuple[float, float]  # shares of the training between which the target grows
-    motion_first_target: float  # bits per frame until decline[0]; then to target_bits_per_frame
-    motion_decline: tuple[float, float]  # shares of the training between which the target falls
+    motion_course: Course  # of objective.target_bits_per_frame
+    content_course: Course  # of objective.target_bits_per_clip
+    null_course: Course  # of objective.null_content
+    reread_course: Course  # of objective.reread_chance
     content_speed: float
     motion_speed: float  # at the peak of the learning rate, and slower with it
     usage_decay: float
@@ -85,23 +95,10 @@ def build(config) -> Training:
 
     def step(state: TrainState, batch: dict[str, Array]) -> tuple[TrainState, dict[str, Array]]:
         progress = state.step / config.train.num_steps
-        frame_target = bitrate.moving_target(
-            progress,
-            steering.motion_first_target,
-            objective.target_bits_per_frame,
-            steering.motion_decline,
-        )
-        clip_target = bitrate.moving_target(
-            progress,
-            steering.content_first_target,
-            objective.target_bits_per_clip,
-            steering.content_growth,
-        )
+        now = objective_at(objective, steering, progress)
 
         def loss(params, batch, rng):
-            terms = bitrate_controlled_diffusion(
-                objective, model, params, batch, rng, state.multipliers, frame_target
-            )
+            terms = bitrate_controlled_diffusion(now, model, params, batch, rng, state.multipliers)
             hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
             mask = jnp.tile(batch["mask"].astype(jnp.float32), 2)  # both segments of each clip
             aux = (bitrate.average_assignment(hard, mask), terms.codes.vectors[:, 0])
@@ -131,8 +128,8 @@ def build(config) -> Training:
             state.multipliers,
             metrics["bits_per_frame"],
             metrics["content_bits_per_clip"],
-            frame_target,
-            clip_target,
+            now.target_bits_per_frame,
+            now.target_bits_per_clip,
             steering.motion_speed * pace,
             steering.content_speed,
             steering.content_price_range,
@@ -143,8 +140,8 @@ def build(config) -> Training:
             **metrics,
             "motion_price": state.multipliers.motion,
             "content_price": state.multipliers.content,
-            "motion_target": frame_target,
-            "content_target": clip_target,
+            "motion_target": now.target_bits_per_frame,
+            "content_target": now.target_bits_per_clip,
             "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": schedule(state.step),
@@ -160,6 +157,21 @@ def build(config) -> Training:
         ), metrics
 
     return Training(init, step)
+
+
+def objective_at(objective: Objective, steering: Steering, progress: Float[Array, ""]) -> Objective:
+    """The objective after a share `progress` of the training: each setting on its course."""
+
+    def moved(value: Any, course: Course) -> Any:
+        return value * jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))
+
+    return replace(
+        objective,
+        target_bits_per_frame=moved(objective.target_bits_per_frame, steering.motion_course),
+        target_bits_per_clip=moved(objective.target_bits_per_clip, steering.content_course),
+        reread_chance=moved(objective.reread_chance, steering.reread_course),
+        null_content=moved(objective.null_content, steering.null_course),
+    )
 
 
 def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
