@@ -281,21 +281,21 @@ def test_a_swap_is_read_but_not_changed_by_it():
     assert not any(np.any(x) for x in jax.grad(total, argnums=(0, 1))(ones, ones))
 
 
-def test_a_share_of_the_segments_is_read_again(model_and_params):
+def test_a_share_of_the_segments_is_read_again(monkeypatch, model_and_params):
     model, params = model_and_params
-    batch, seen = batch_of(random_video(4, 4)), []
+    seen = []
 
-    def content(share):
-        def spy(apply, rng, content, *args):
-            seen.append(len(content))
-            return jnp.zeros_like(content)
+    def spy(apply, rng, content, quantized, mask, objective):
+        seen.append((len(content), len(quantized), len(mask)))
+        return jnp.zeros_like(content)
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(objectives, "_reread", spy)
-            return float(loss(model, params, batch, reread_share=share, null_content=0.0).total)
-
-    assert len({content(0.0), content(0.25), content(1.0)}) == 3
-    assert seen == [2, 8]
+    monkeypatch.setattr(objectives, "_reread", spy)
+    calls = spied(monkeypatch, model, params, reread_share=0.25)(random_video(4, 2))
+    assert seen == [(2, 2, 2)]
+    content, said = calls["mean_frame"][0], calls["compress"][-1]
+    expected = np.roll(said.tokens, 4, axis=0)
+    expected[::4] = 0.0
+    np.testing.assert_allclose(content, expected, atol=1e-6)
 
 
 def test_a_model_without_coarse_head():
