@@ -3,10 +3,10 @@
     python -m vdd.main --config=configs/sprites.py --workdir=runs/sprites
 
 Sizes, after a colon: none (2 CPU cores, hours), `quick` (2 CPU cores, 20 minutes), `small` (a third
-of the parameters: the model that the package ships), `full` (a GPU or TPU), `smoke` (a minute, for
-tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the
-art of the public benchmark, with its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
-`paper` and `lpc_paper` leave out the coarse head, which is ours (ARCHITECTURE.md: what else is).
+of the parameters, to pass on), `full` (a GPU or TPU), `smoke` (a minute, for tests). `lpc`,
+`lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the art of the public benchmark, its sheets
+in `--config.data.art_dir` or `$VDD_SPRITES_ART`; `paper` and `lpc_paper` leave out the coarse head,
+which is ours (ARCHITECTURE.md: what else is).
 """
 
 import ml_collections

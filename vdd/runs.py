@@ -48,7 +48,7 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
 
 
 def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> Run:
-    """Writes what inference needs of a run: a run directory of its own, a sixth of the size.
+    """Writes what inference needs of a run: a run directory of its own, an eighth of the size.
 
     It holds the config, the averaged parameters (bfloat16 where an array has more than 4096
     numbers, so that the codebook stays exact) and the evaluation of that step, if there is one.

@@ -38,7 +38,7 @@ class Objective:
     commitment_weight: float
     null_content: Moving  # share of clips whose content is withheld
     reread_share: float  # share of the segments whose content is read again from a swap: 1, 1/2, ..
-    reread_chance: Moving  # that it really is
+    reread_chance: Moving  # chance that each of these really is
     sigma_mean: float  # ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
     target_bits_per_frame: Moving

@@ -1,0 +1,53 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tiny import get_config
+
+from vdd.models.content import Content
+from vdd.models.encoder import Features
+from vdd.training import objectives
+from vdd.training.objectives import Objective
+
+OBJECTIVE = Objective(**get_config().objective)
+
+
+def reread(content, quantized, mask, chance):
+    """`objectives._reread` of a model whose pictures are content + motion, and are read as such."""
+
+    def apply(method, *args):
+        if method == "mean_frame":
+            return args[0] + args[1]
+        if method == "encode":
+            return Features(2.0 * args[0], args[0])
+        assert method == "compress"
+        assert args[1] is not None  # content is drawn
+        return Content(args[0], jnp.zeros(len(args[0])))
+
+    objective = dataclasses.replace(OBJECTIVE, reread_chance=chance)
+    return objectives._reread(apply, jax.random.key(0), content, quantized, mask, objective)
+
+
+def test_content_is_read_again_from_a_swap_with_another_clip():
+    content, quantized = 10.0 * jnp.arange(1, 7).reshape(6, 1, 1), jnp.arange(6.0).reshape(6, 1, 1)
+    again = reread(content, quantized, jnp.ones(6), 1.0)
+    other = np.ravel(again / 2.0 - content)
+    np.testing.assert_array_equal(np.sort(other), np.arange(6))
+    assert np.all(other != np.arange(6))
+    np.testing.assert_array_equal(reread(content, quantized, jnp.ones(6), 0.0), content)
+    some = np.ravel(reread(content, quantized, jnp.ones(6), 0.5) == content)
+    assert 0 < some.sum() < 6
+    # What a clip that does not count would lend is not taken.
+    masked = reread(content, quantized, jnp.ones(6).at[2].set(0.0), 1.0)
+    kept = np.ravel(masked == content)
+    np.testing.assert_array_equal(kept, other == 2)
+    np.testing.assert_array_equal(masked[~kept], again[~kept])
+
+
+def test_a_swap_is_read_but_not_changed_by_it():
+    def total(content, quantized):
+        return reread(content, quantized, jnp.ones(4), 1.0).sum()
+
+    ones = jnp.ones((4, 1, 1))
+    assert not any(np.any(x) for x in jax.grad(total, argnums=(0, 1))(ones, ones))
