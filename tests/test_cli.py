@@ -5,15 +5,17 @@ import shlex
 import shutil
 import subprocess
 import sys
+import types
 
 import jax
 import numpy as np
 import pytest
+import tiny
 from etils import epath
 
 import vdd
-from vdd import cli, runs
-from vdd.data import video_io
+from vdd import apply, cli, runs
+from vdd.data import sprites, video_io
 
 
 @pytest.fixture
@@ -173,6 +175,23 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
     assert "already there" in vdd_command(capsys, "export", run, small)[2]
 
 
+def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch):
+    shown = tiny.random_video(12, 4)
+    monkeypatch.setattr(sprites, "load_arrays", lambda *_: types.SimpleNamespace(video=shown))
+    coded = tmp_path / "coded"
+    status, said, _ = vdd_command(capsys, "compress", tiny_run, coded, "--step", 3, "--updates", 3)
+    assert status == 0
+    assert "step 3" in said
+    assert "a code of 12 whole numbers" in vdd_command(capsys, "info", coded)[1]
+    before, after = vdd.load(tiny_run, 3), vdd.load(coded)
+    assert after.step == 3
+    code = after.params.pop("content_code")
+    jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
+    content = apply.encode(after.model, {**after.params, "content_code": code}, shown).content
+    assert len(np.unique(np.asarray(content), axis=0)) < 12
+    assert "already there" in vdd_command(capsys, "compress", tiny_run, coded)[2]
+
+
 def broken_runs(folder, tiny_run):
     """Run directories that must end in one clear line, with a word that the line holds."""
     (folder / "empty").mkdir()
@@ -249,7 +268,9 @@ def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsy
     assert vdd_command(capsys, *arguments)[::2] == (130, "")
 
 
-@pytest.mark.parametrize("command", ["transfer", "evaluate", "info", "examples", "export"])
+@pytest.mark.parametrize(
+    "command", ["transfer", "evaluate", "info", "examples", "compress", "export"]
+)
 def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

@@ -36,7 +36,7 @@ def encode(
     """
     content, motion = _encode(model, params, video)
     codes = quantize(model, params, motion, rng)
-    content = _apply(model, params, "compress", content)
+    content = _apply(model, params, "settle", content)
     return Encoding(content.tokens, codes.quantized, codes.codes)
 
 
@@ -59,9 +59,12 @@ def lookup(model: Disentangler, params: dict, codes: Int[Array, "b t n"]) -> Flo
 
 
 def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array, "b"]:
-    """Rate of the content of each clip, in bits per clip, under the prior of its bottleneck."""
+    """Rate of the content of each clip, in bits per clip, under its bottleneck's prior.
+
+    Of a model with a content code: the bits of that code.
+    """
     content, _ = _encode(model, params, video)
-    return _apply(model, params, "compress", content).bits
+    return _apply(model, params, "settle", content).bits
 
 
 def denoise(

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import importlib.metadata
 import math
 import os
@@ -22,6 +23,7 @@ _EXAMPLES = {
     "evaluate": "vdd evaluate runs/sprites --split test",
     "info": "vdd info runs/sprites",
     "examples": "vdd examples clips",
+    "compress": "vdd compress runs/sprites sprites_coded",
     "export": "vdd export runs/sprites sprites_small",
 }
 
@@ -155,6 +157,27 @@ def _export(arguments: argparse.Namespace) -> None:
     print(f"{folder}: step {run.step}, {size / 1e6:.1f} MB; `vdd info {folder}` describes it")
 
 
+def _compress(arguments: argparse.Namespace) -> None:
+    from vdd import runs
+    from vdd.data.sprites import load_arrays, prepared
+    from vdd.progress import progress_bar
+    from vdd.startup import keep_compiled_programs, keep_freed_memory
+    from vdd.training import content_code
+
+    keep_compiled_programs(os.environ)
+    keep_freed_memory()
+    data = runs.load_config(runs.find(arguments.run)).data
+    art_dir = arguments.art_dir or prepared.sheets_dir(data)
+    video = load_arrays(data.art, "train", art_dir).video
+    settings = content_code.DEFAULT_SETTINGS
+    if arguments.updates:
+        settings = dataclasses.replace(settings, num_steps=arguments.updates)
+    run = runs.compress(
+        arguments.run, arguments.folder, video, arguments.step, settings, progress_bar
+    )
+    print(f"{arguments.folder}: step {run.step}; `vdd evaluate {arguments.folder}` measures it")
+
+
 def _run_named(arguments: argparse.Namespace) -> str:
     """RUN, given by place or by name."""
     if (arguments.run is None) == (arguments.run_dir is None):
@@ -225,6 +248,14 @@ def parser() -> argparse.ArgumentParser:
         "One of each motion, drawn by this package.",
     )
     examples.add_argument("folder", metavar="FOLDER", help="made if it is not there")
+
+    summary = "write a run whose content is a short code, learned on swaps"
+    compress = _command(commands, "compress", _compress, summary)
+    compress.add_argument("run", metavar="RUN", help="whose content; its training clips are read")
+    compress.add_argument("folder", metavar="FOLDER", help="a new folder")
+    compress.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
+    compress.add_argument("--updates", type=_count, metavar="N", help="of learning (2000)")
+    compress.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
 
     export = _command(commands, "export", _export, "write a run's model alone, for inference")
     export.add_argument("run", metavar="RUN", help="whose model")

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
-from vdd.models.content import GaussianContent, divergence_bits
+from vdd.models.content import ContentCode, GaussianContent, divergence_bits
 
 BOTTLENECK = GaussianContent(dim=3)
 FEATURES = jax.random.normal(jax.random.key(0), (5, 2, 6))
@@ -47,3 +47,39 @@ def test_a_posterior_starts_narrow_is_bounded_and_is_drawn_from():
         std = np.exp(log_std)
         np.testing.assert_allclose(draws(bias).std(0), std, rtol=0.05)
         np.testing.assert_allclose(draws(bias).mean(0), [1.0, -2.0, 0.0], atol=0.08 * std + 1e-6)
+
+
+CODE = ContentCode(num_numbers=4, width=16, shape=(2, 3))
+TOKENS = 3.0 * jax.random.normal(jax.random.key(2), (40, 2, 3))
+CODE_VARIABLES = CODE.init(jax.random.key(3), TOKENS)
+
+
+def coded(method, *args):
+    return CODE.apply(CODE_VARIABLES, *args, method=method)
+
+
+def test_a_content_code_is_made_of_whole_numbers():
+    numbers = coded("to_numbers", TOKENS)
+    assert numbers.shape == (40, 4)
+    assert np.abs(numbers).max() <= CODE.reach
+    assert len(np.unique(np.round(numbers), axis=0)) > 4
+    content = CODE.apply(CODE_VARIABLES, TOKENS)
+    np.testing.assert_array_equal(content.tokens, coded("to_tokens", np.round(numbers)))
+    np.testing.assert_array_equal(content.bits, coded("bits", np.round(numbers)))
+
+
+def test_numbers_cost_what_their_prior_says():
+    numbers = np.random.default_rng(0).integers(-6, 7, (50, 4)).astype(np.float32)
+    prior = CODE_VARIABLES["params"]
+    mean, scale = CODE.reach * prior["prior_mean"], np.exp(8.0 * prior["prior_log_scale"])
+    at = numbers[..., None]
+    modes = [scipy.stats.logistic.cdf(at + edge, mean, scale) for edge in (-0.5, 0.5)]
+    bits = -np.log2((modes[1] - modes[0]).mean(-1)).sum(-1)
+    np.testing.assert_allclose(coded("bits", numbers), bits, rtol=1e-4)
+
+
+def test_the_prior_of_numbers_starts_even():
+    values = jnp.arange(-CODE.reach, CODE.reach + 1.0)
+    shares = 2.0 ** (-coded("bits", jnp.tile(values[:, None], (1, 4))) / 4)
+    assert 0.9 < shares.sum() <= 1.0
+    assert shares.max() < 2.1 * shares.min()

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation.progress import progress_bar
 from vdd.models.disentangler import Disentangler
+from vdd.progress import progress_bar
 
 
 class Encoded(NamedTuple):

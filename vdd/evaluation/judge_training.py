@@ -18,7 +18,7 @@ from einops import rearrange
 from jaxtyping import Array, Float, Int, UInt8
 
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, NUM_VARIANTS
-from vdd.evaluation.progress import progress_bar
+from vdd.progress import progress_bar
 
 Params = Any
 

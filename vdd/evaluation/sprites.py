@@ -33,8 +33,8 @@ from vdd.evaluation.inference import (
 )
 from vdd.evaluation.judge import Verdict
 from vdd.evaluation.pairing import matching_rows, pair_clips
-from vdd.evaluation.progress import Advance, progress_bar
 from vdd.evaluation.sections import Scored
+from vdd.progress import Advance, progress_bar
 
 JudgeFunction = Callable[[UInt8[np.ndarray, "b t h w c"]], Verdict]
 

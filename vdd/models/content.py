@@ -1,5 +1,6 @@
 """The content bottleneck: what a clip may say about itself once, and how many bits that costs."""
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.models.bitrate import NATS_TO_BITS
+from vdd.models.layers import RMSNorm, flat_tokens
 
 
 class Content(NamedTuple):
@@ -30,6 +32,72 @@ class GaussianContent(nn.Module):
         log_std = jnp.clip(log_std - 2.0, -8.0, 2.0)
         noise = 0.0 if rng is None else jax.random.normal(rng, mean.shape)
         return Content(mean + jnp.exp(log_std) * noise, divergence_bits(mean, log_std))
+
+
+class ContentCode(nn.Module):
+    """Content tokens as a few whole numbers, and back. Ours, not the paper's.
+
+    What a posterior's mean does not pay for may still be read from it: a class label fits into
+    scatter that is smaller than the posterior's noise. Whole numbers hold nothing but their bits.
+    They are learned after the rest, on swaps (`vdd.training.content_code`), which do not need what
+    the codes of motion say. Their prior is a mixture of logistic distributions for each number
+    (Balle et al. 2017).
+    """
+
+    num_numbers: int
+    width: int
+    shape: tuple[int, int]  # k d of the tokens
+    reach: int = 6  # numbers lie between -reach and reach
+    num_modes: int = 8  # logistic distributions in a mixture
+
+    def setup(self):
+        """Two residual MLPs and the prior [q m]."""
+        self.encoder = _ResidualMLP(self.width, self.num_numbers)
+        self.decoder = _ResidualMLP(self.width, math.prod(self.shape))
+        shape = (self.num_numbers, self.num_modes)
+        # In units in which Adam's steps, as long as the learning rate, move a mixture in hundreds
+        # of steps: means in shares of the reach, the rest in eighths of a nat.
+        even = jnp.linspace(-1.0, 1.0, self.num_modes) * (1.0 - 1.0 / self.num_modes)
+        scale = math.log(self.reach / self.num_modes) / 8.0
+        self.mean = self.param("prior_mean", lambda _: jnp.broadcast_to(even, shape))
+        self.log_scale = self.param("prior_log_scale", lambda _: jnp.full(shape, scale))
+        self.logit = self.param("prior_logit", lambda _: jnp.zeros(shape))
+
+    def __call__(self, tokens: Float[Array, "b k d"]) -> Content:
+        """The tokens that are left of tokens, and the bits of the numbers between."""
+        numbers = jnp.round(self.to_numbers(tokens))
+        return Content(self.to_tokens(numbers), self.bits(numbers))
+
+    def to_numbers(self, tokens: Float[Array, "b k d"]) -> Float[Array, "b q"]:
+        """Numbers of tokens, before they are rounded."""
+        return self.reach * jnp.tanh(self.encoder(flat_tokens(tokens)) * (3.0 / self.reach))
+
+    def to_tokens(self, numbers: Float[Array, "b q"]) -> Float[Array, "b k d"]:
+        """Tokens that numbers stand for."""
+        return self.decoder(numbers / 3.0).reshape(-1, *self.shape)
+
+    def bits(self, numbers: Float[Array, "b q"]) -> Float[Array, "b"]:
+        """Bits of a clip: of the mass that the prior puts within half a unit of each number."""
+        inverse_scale = jnp.exp(-8.0 * self.log_scale)[None]
+        # Both ends mirrored to below the mean: a logistic is exact only in its lower tail.
+        away = -jnp.abs(numbers[..., None] - self.reach * self.mean[None])
+        upper = jax.nn.sigmoid((away + 0.5) * inverse_scale)
+        lower = jax.nn.sigmoid((away - 0.5) * inverse_scale)
+        share = jax.nn.softmax(8.0 * self.logit, axis=-1)[None]
+        mass = jnp.sum(share * (upper - lower), axis=-1)
+        return jnp.sum(-jnp.log(jnp.maximum(mass, 1e-9)), axis=-1) * NATS_TO_BITS
+
+
+class _ResidualMLP(nn.Module):
+    width: int
+    out: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
+        x = nn.Dense(self.width)(x)
+        for _ in range(2):
+            x = x + nn.Dense(self.width)(nn.silu(nn.Dense(self.width)(RMSNorm()(x))))
+        return nn.Dense(self.out)(RMSNorm()(x))
 
 
 def divergence_bits(

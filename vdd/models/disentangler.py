@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.diffusion import edm
 from vdd.models.coarse import CoarseHead
-from vdd.models.content import Content, GaussianContent
+from vdd.models.content import Content, ContentCode, GaussianContent
 from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import PixelLatents, to_float
 from vdd.models.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
@@ -26,7 +26,8 @@ class Disentangler(nn.Module):
     """Bitrate-controlled diffusion (Li et al., ICCV 2025).
 
     `coarse` is ours and optional: a head that predicts the mean frame, around which the denoiser
-    then diffuses. Without it (None) the model is the paper's.
+    then diffuses. Without it (None) the model is the paper's. So is `content_code`, which
+    `vdd compress` learns after the rest.
     """
 
     latents: PixelLatents
@@ -36,6 +37,7 @@ class Disentangler(nn.Module):
     denoiser: UNet
     coarse: CoarseHead | None
     sigma_data: float  # standard deviation of what is diffused: latents, or their residual
+    content_code: ContentCode | None = None
 
     def setup(self):
         """The head that turns the encoder's output into groups of vectors."""
@@ -58,16 +60,19 @@ class Disentangler(nn.Module):
         if kind not in QUANTIZERS:
             raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
         book = Codebook(**{f: quantizer.pop(f) for f in ("num_groups", "num_codes", "code_dim")})
-        coarse = parts.pop("coarse")
+        coarse, code = parts.pop("coarse"), parts.pop("content_code", None)
+        encoder, content = Encoder(**parts.pop("encoder"), dtype=dtype), parts.pop("content")
+        tokens = (encoder.num_content_tokens, content["dim"])
         return cls(
             latents=latents,
-            encoder=Encoder(**parts.pop("encoder"), dtype=dtype),
-            content=GaussianContent(**parts.pop("content")),
+            encoder=encoder,
+            content=GaussianContent(**content),
             quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
             denoiser=UNet(**parts.pop("denoiser"), dtype=dtype),
             coarse=CoarseHead(**coarse, shape=latents.shape, dtype=dtype)
             if coarse["width"]
             else None,
+            content_code=ContentCode(**code, shape=tokens) if code else None,
             **parts,
         )
 
@@ -87,6 +92,11 @@ class Disentangler(nn.Module):
     def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """The content bottleneck: tokens [b k d] and their bits; random with `rng`."""
         return self.content(content, rng)
+
+    def settle(self, content: Float[Array, "b k w"]) -> Content:
+        """Content as it is used after training: without noise, by its code if there is one."""
+        settled = self.compress(content)
+        return settled if self.content_code is None else self.content_code(settled.tokens)
 
     def quantize(self, motion: Float[Array, "b t m"], rng: PRNGKeyArray | None = None) -> Codes:
         """The motion bottleneck; quantised motion passes unchanged."""
@@ -126,7 +136,7 @@ class Disentangler(nn.Module):
         """Touch every part once; used to initialise the parameters."""
         latents = self.to_latents(video)
         content, motion = self.encode(latents)
-        content, motion = self.compress(content).tokens, self.quantize(motion).quantized
+        content, motion = self.settle(content).tokens, self.quantize(motion).quantized
         mean_frame = self.mean_frame(content, motion)
         sigma = jnp.ones(latents.shape[:2])
         return self.to_video(self.denoise(latents, sigma, content, motion, mean_frame))

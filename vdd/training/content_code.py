@@ -1,0 +1,234 @@
+"""Learns a short code of the content, on swaps of a trained model. Ours, not the paper's.
+
+Training keeps in the content what helps to rebuild the clip it came from, and there the action
+always helps a little. A swap shows the content in another's motion: what it needs of the content is
+what the codes of motion do not say. So the code is trained to give swaps back, and what is priced
+and not needed there, leaves it.
+
+Every content is also read again from swaps (as in `vdd.training.objectives`): readings of the same
+content in other motions. Whichever of them the code is given, it is to draw any other one of them,
+by the same numbers.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from vdd.errors import UserError
+from vdd.models.content import ContentCode
+from vdd.models.disentangler import Disentangler
+from vdd.training.step import Course, step_key
+
+# (title, units) -> a context that yields a function to call with units done: vdd.progress.
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+_INIT_STREAM, _READING_STREAM, _STEP_STREAM = 3, 4, 5  # those below are vdd.training.step's
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a content code is learned; minutes on 2 CPU cores for Sprites."""
+
+    num_numbers: int = 12
+    width: int = 256
+    num_steps: int = 2000
+    batch_size: int = 48
+    frames: int = 2  # of other clips, in whose motion each content is drawn
+    num_readings: int = 3  # of each content, from swaps
+    learning_rate: float = 1e-3
+    price: float = 2e-4  # loss per bit
+    price_course: Course = ((0.4, 1.0), (0.8, 5.0))
+    agreement_weight: float = 2e-3  # of the squared distance of two readings' numbers
+    commitment_weight: float = 6e-3  # of the squared distance of numbers to whole ones
+    commitment_course: Course = ((0.4, 0.0), (0.8, 1.0))
+    seed: int = 0
+
+
+DEFAULT_SETTINGS = Settings()
+
+
+def no_progress(title: str, units: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Shows nothing."""
+    del title, units
+    return nullcontext(lambda count: None)
+
+
+class Clips(NamedTuple):
+    """Clips as a frozen model sees them; the first reading of each is its own content."""
+
+    readings: Float[Array, "n r k d"]
+    codes: Int[Array, "n t g"]
+
+
+def learn(
+    model: Disentangler,
+    params: dict,
+    video: UInt8[np.ndarray, "n t h w c"],
+    settings: Settings = DEFAULT_SETTINGS,
+    progress: Progress = no_progress,
+) -> tuple[Disentangler, dict]:
+    """The model with a content code, and its parameters; all else stays as it was.
+
+    Args:
+        model: a trained model; a code that it has is learned anew.
+        params: its parameters.
+        video: clips to learn from.
+        settings: sizes, prices, length.
+        progress: shows how far it is.
+
+    Raises:
+        UserError: the model has no coarse head to draw swaps with, or there are too few clips.
+    """
+    if model.coarse is None:
+        raise UserError("a content code is learned from the coarse head's swaps: there is no head")
+    if len(video) < 2:
+        raise UserError(f"a content code is learned from swaps: {len(video)} clips are too few")
+    params = {name: part for name, part in params.items() if name != "content_code"}
+    frozen = model.clone(content_code=None)
+    clips = read(frozen, params, video, settings, progress)
+    code, learned = fit(frozen, params, clips, settings, progress)
+    return model.clone(content_code=code), {**params, "content_code": learned}
+
+
+def fit(
+    model: Disentangler,
+    params: dict,
+    clips: Clips,
+    settings: Settings = DEFAULT_SETTINGS,
+    progress: Progress = no_progress,
+) -> tuple[ContentCode, dict]:
+    """A code of the content of clips, and its parameters. `model` has none."""
+    code = ContentCode(settings.num_numbers, settings.width, clips.readings.shape[2:])
+    key = step_key(settings.seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
+    learned = code.init(key, clips.readings[:1, 0])["params"]
+    opt_state = _optimizer(settings).init(learned)
+    with progress("learning the content code", settings.num_steps) as advance:
+        for i in range(settings.num_steps):
+            learned, opt_state = _step(model, code, settings, params, clips, learned, opt_state, i)
+            if i % 20 == 19 or i + 1 == settings.num_steps:
+                jax.block_until_ready(opt_state)  # or the bar would run ahead
+                advance(i % 20 + 1)
+    return code, learned
+
+
+def read(
+    model: Disentangler,
+    params: dict,
+    video: UInt8[np.ndarray, "n t h w c"],
+    settings: Settings = DEFAULT_SETTINGS,
+    progress: Progress = no_progress,
+) -> Clips:
+    """Content and codes of all clips, and their contents read again from swaps with others."""
+
+    @jax.jit
+    def encode(params, video):
+        content, motion = apply(params, "encode", apply(params, "to_latents", video))
+        return apply(params, "settle", content).tokens, apply(params, "quantize", motion).codes
+
+    @jax.jit
+    def reread(params, content, codes):
+        swap = apply(params, "mean_frame", content, apply(params, "lookup", codes))
+        return apply(params, "settle", apply(params, "encode", swap).content).tokens
+
+    def apply(params, method, *args):
+        return model.apply({"params": params}, *args, method=method)
+
+    count = len(video)
+    size = min(64, count)
+
+    def in_batches(function, *arrays):
+        parts = []
+        for start in range(0, count, size):
+            rows = np.arange(start, start + size) % count  # one shape, so that one program will do
+            parts.append(jax.tree.map(np.asarray, function(params, *(x[rows] for x in arrays))))
+            advance(min(size, count - start))
+        return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
+
+    order = np.random.default_rng((settings.seed, _READING_STREAM))
+    with progress("reading clips and swaps", count * (1 + settings.num_readings)) as advance:
+        content, codes = in_batches(encode, video)
+        again = []
+        for _ in range(settings.num_readings):
+            others = (np.arange(count) + order.integers(1, count, count)) % count
+            again.append(in_batches(reread, content, codes[others]))
+    return Clips(jnp.stack([content, *again], axis=1), jnp.asarray(codes))
+
+
+def _optimizer(settings: Settings) -> optax.GradientTransformation:
+    warmup = min(100, settings.num_steps // 2)
+    peak = settings.learning_rate
+    schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, settings.num_steps, peak / 100)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(5, 6))
+def _step(model, code, settings, params, clips, learned, opt_state, step):
+    """One step of Adam on the code; returns its parameters and the optimiser's state."""
+    key = step_key(settings.seed, _STEP_STREAM, step)
+    gradient = jax.grad(loss)(learned, model, code, settings, params, clips, key, step)
+    updates, opt_state = _optimizer(settings).update(gradient, opt_state, learned)
+    return optax.apply_updates(learned, updates), opt_state
+
+
+def loss(
+    learned: dict,
+    model: Disentangler,
+    code: ContentCode,
+    settings: Settings,
+    params: dict,
+    clips: Clips,
+    key: PRNGKeyArray,
+    step: Int[Array, ""] | int,
+) -> Float[Array, ""]:
+    """Distortion of swaps + price of bits + agreement of readings + commitment to whole numbers.
+
+    Rounding is noise of one unit, as in Balle et al. 2017. Noise does not care where the whole
+    numbers lie, and a number on the edge between two falls now to the one, now to the other, which
+    can be read; hence the last two terms.
+    """
+
+    def apply(method, *args):
+        return model.apply({"params": params}, *args, method=method)
+
+    def coded(method, *args):
+        return code.apply({"params": learned}, *args, method=method)
+
+    keys = iter(jax.random.split(key, 7))
+    count, size = len(clips.codes), settings.batch_size
+    rows = jax.random.randint(next(keys), (size,), 0, count)
+    readings = clips.readings.shape[1]
+    one, other = jax.random.randint(next(keys), (2, size), 0, readings)
+    # What a clip says of itself still bends its swaps to its own action a little.
+    shown = jax.random.randint(next(keys), (size,), min(1, readings - 1), readings)
+    one, other, shown = (clips.readings[rows, which] for which in (one, other, shown))
+    others = jax.random.randint(next(keys), (size, settings.frames), 0, count)
+    times = jax.random.randint(next(keys), (size, settings.frames), 0, clips.codes.shape[1])
+    motion = apply("lookup", clips.codes[others, times])
+
+    numbers = coded("to_numbers", one)
+    noisy = numbers + jax.random.uniform(next(keys), numbers.shape, minval=-0.5, maxval=0.5)
+    drawn = apply("mean_frame", coded("to_tokens", noisy), motion)
+    distortion = jnp.mean(jnp.square(drawn - apply("mean_frame", shown, motion)))
+    agreement = jnp.square(numbers - coded("to_numbers", other))
+    commitment = jnp.square(numbers - jax.lax.stop_gradient(jnp.round(numbers)))
+
+    def course(points: Course) -> Array:
+        share = jnp.asarray(step) / settings.num_steps
+        return jnp.interp(share, *map(jnp.asarray, zip(*points, strict=True)))
+
+    return (
+        distortion
+        + settings.price * course(settings.price_course) * jnp.mean(coded("bits", noisy))
+        + settings.agreement_weight * jnp.mean(jnp.sum(agreement, -1))
+        + settings.commitment_weight
+        * course(settings.commitment_course)
+        * jnp.mean(jnp.sum(commitment, -1))
+    )
