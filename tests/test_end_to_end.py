@@ -95,13 +95,16 @@ def test_transfer_between_clips_on_disk(place):
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("script", ["samplers", "throughput", "ablations", "cost_curve"])
+@pytest.mark.parametrize(
+    "script", ["samplers", "throughput", "ablations", "cost_curve", "content_code"]
+)
 def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     arguments = {
         "samplers": ["runs/sprites"],
         "throughput": [],
         "ablations": ["--out", "ablations"],
+        "content_code": ["runs/sprites", "--prices", "1e-4"],
         "cost_curve": ["runs/sprites", "--picture", "cost.png"],
     }
     importlib.import_module(script).main([*arguments[script], "--tiny"])

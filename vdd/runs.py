@@ -103,7 +103,7 @@ def compress(
     target = _new_folder(folder)
     run = load(path_or_name, step)
     model, params = content_code.learn(run.model, run.params, video, settings, progress)
-    config = ConfigDict(run.config)
+    config: Any = ConfigDict(run.config)
     with config.unlocked():
         config.model.content_code = {
             "num_numbers": settings.num_numbers,

@@ -14,8 +14,9 @@ import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,9 +107,10 @@ def fit(
     progress: Progress = no_progress,
 ) -> tuple[ContentCode, dict]:
     """A code of the content of clips, and its parameters. `model` has none."""
-    code = ContentCode(settings.num_numbers, settings.width, clips.readings.shape[2:])
+    tokens, dim = clips.readings.shape[2:]
+    code = ContentCode(settings.num_numbers, settings.width, (tokens, dim))
     key = step_key(settings.seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
-    learned = code.init(key, clips.readings[:1, 0])["params"]
+    learned: Any = code.init(key, clips.readings[:1, 0])["params"]
     opt_state = _optimizer(settings).init(learned)
     with progress("learning the content code", settings.num_steps) as advance:
         for i in range(settings.num_steps):
@@ -130,16 +132,15 @@ def read(
 
     @jax.jit
     def encode(params, video):
-        content, motion = apply(params, "encode", apply(params, "to_latents", video))
-        return apply(params, "settle", content).tokens, apply(params, "quantize", motion).codes
+        apply = partial(_apply, model, params)
+        content, motion = apply("encode", apply("to_latents", video))
+        return apply("settle", content).tokens, apply("quantize", motion).codes
 
     @jax.jit
     def reread(params, content, codes):
-        swap = apply(params, "mean_frame", content, apply(params, "lookup", codes))
-        return apply(params, "settle", apply(params, "encode", swap).content).tokens
-
-    def apply(params, method, *args):
-        return model.apply({"params": params}, *args, method=method)
+        apply = partial(_apply, model, params)
+        swap = apply("mean_frame", content, apply("lookup", codes))
+        return apply("settle", apply("encode", swap).content).tokens
 
     count = len(video)
     size = min(64, count)
@@ -160,6 +161,10 @@ def read(
             others = (np.arange(count) + order.integers(1, count, count)) % count
             again.append(in_batches(reread, content, codes[others]))
     return Clips(jnp.stack([content, *again], axis=1), jnp.asarray(codes))
+
+
+def _apply(module: nn.Module, params: dict, method: str, *args) -> Any:
+    return module.apply({"params": params}, *args, method=method)
 
 
 def _optimizer(settings: Settings) -> optax.GradientTransformation:
@@ -195,12 +200,7 @@ def loss(
     can be read; hence the last two terms.
     """
 
-    def apply(method, *args):
-        return model.apply({"params": params}, *args, method=method)
-
-    def coded(method, *args):
-        return code.apply({"params": learned}, *args, method=method)
-
+    apply, coded = partial(_apply, model, params), partial(_apply, code, learned)
     keys = iter(jax.random.split(key, 7))
     count, size = len(clips.codes), settings.batch_size
     rows = jax.random.randint(next(keys), (size,), 0, count)
@@ -224,11 +224,11 @@ def loss(
         share = jnp.asarray(step) / settings.num_steps
         return jnp.interp(share, *map(jnp.asarray, zip(*points, strict=True)))
 
+    price = settings.price * course(settings.price_course)
+    commitment_weight = settings.commitment_weight * course(settings.commitment_course)
     return (
         distortion
-        + settings.price * course(settings.price_course) * jnp.mean(coded("bits", noisy))
-        + settings.agreement_weight * jnp.mean(jnp.sum(agreement, -1))
-        + settings.commitment_weight
-        * course(settings.commitment_course)
-        * jnp.mean(jnp.sum(commitment, -1))
+        + price * jnp.mean(coded("bits", noisy))
+        + settings.agreement_weight * jnp.mean(jnp.sum(agreement, axis=-1))
+        + commitment_weight * jnp.mean(jnp.sum(commitment, axis=-1))
     )

@@ -1,0 +1,103 @@
+"""How short may the code of the content be? Leakage of the action and swaps against its price.
+
+    python experiments/content_code.py RUN [--prices 1e-4,2e-4] [--updates 2000] [--tiny]
+
+One content code is learned for each price (`vdd compress` takes the default); `none` is the content
+without a code. Probes learn on the train split and are tested on the test split; swaps are drawn by
+the coarse head alone, the same pairs for all.
+"""
+
+import argparse
+import dataclasses
+import time
+from functools import partial
+
+import jax
+import numpy as np
+
+from vdd import apply, runs
+from vdd.data import sprites as data
+from vdd.data.sprites import prepared
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import judge, sections, sprites
+from vdd.evaluation.inference import encode_clips, functions_of, to_uint8
+from vdd.evaluation.report import machine
+from vdd.progress import progress_bar
+from vdd.training import content_code
+
+HEAD = (
+    "price", "bits a clip", "codes", "motion from content", "attributes from content",
+    "swaps: motion", "attributes", "all five", "PSNR, dB", "minutes",
+)  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run")
+    parser.add_argument("--prices", default="5e-5,1e-4,2e-4,4e-4")
+    parser.add_argument("--updates", type=int, default=content_code.DEFAULT_SETTINGS.num_steps)
+    parser.add_argument("--pairs", type=int, default=592)
+    parser.add_argument("--seed", type=int, default=0, help="of the code")
+    parser.add_argument("--tiny", action="store_true", help="a few clips and updates, for tests")
+    options = parser.parse_args(arguments)
+    run = runs.load(options.run)
+    art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
+    train, test = (data.load_arrays(art, split, art_dir) for split in ("train", "test"))
+    if options.tiny:
+        options.pairs, options.updates = 4, 2
+        train, test = (data.SpritesArrays(*(x[::40] for x in clips)) for clips in (train, test))
+    settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
+    referee = judge.load_or_train(art, art_dir, settings=settings)
+    print(*machine().values(), sep=", ")
+    print(f"{options.run} at step {run.step}, {options.updates} updates, {options.pairs} swaps")
+    print(f"| {' | '.join(HEAD)} |")
+    print("|---" * len(HEAD) + "|")
+
+    def row(price: str, model, params, minutes: float) -> None:
+        functions = functions_of(model, params, Sampler(**run.config.eval.sampler))
+        functions = functions._replace(sample=partial(_mean, model, params))
+        size = run.config.eval.batch_size
+        encoded = [encode_clips(functions, clips.video, size) for clips in (train, test)]
+        leaks = sections.leakage((encoded[0], train), (encoded[1], test), functions.num_codewords)
+        swaps = sprites.quick_evaluate(
+            functions, test, referee, num_pairs=options.pairs, batch_size=size
+        )
+        content = np.round(encoded[1].content, 3)
+        shares = (
+            leaks["motion_from_content_acc"], leaks["content_from_content_acc"],
+            swaps["swap_motion_acc"], swaps["swap_content_acc"], swaps["swap_joint_acc"],
+        )  # fmt: skip
+        psnr = swaps["swap_psnr"]
+        cells = [
+            f"{encoded[1].content_bits.mean():.1f}",
+            str(len(np.unique(content, axis=0))),
+            *(f"{share:.3f}" for share in shares),
+            "-" if psnr is None else f"{psnr:.1f}",
+            f"{minutes:.1f}",
+        ]
+        print(f"| {price} | {' | '.join(cells)} |", flush=True)
+
+    model, params = run.model.clone(content_code=None), dict(run.params)
+    params.pop("content_code", None)
+    row("none", model, params, 0.0)
+    defaults = dataclasses.replace(
+        content_code.DEFAULT_SETTINGS, num_steps=options.updates, seed=options.seed
+    )
+    clips = content_code.read(model, params, train.video, defaults, progress_bar)
+    for price in options.prices.split(","):
+        start = time.perf_counter()
+        settings = dataclasses.replace(defaults, price=float(price))
+        code, learned = content_code.fit(model, params, clips, settings, progress_bar)
+        minutes = (time.perf_counter() - start) / 60
+        coded = model.clone(content_code=code)
+        row(price, coded, {**params, "content_code": learned}, minutes)
+
+
+@partial(jax.jit, static_argnums=0)
+def _mean(model, params, keys, content, motion):
+    del keys
+    return to_uint8(apply.mean_video(model, params, content, motion))
+
+
+if __name__ == "__main__":
+    main()
