@@ -3,8 +3,9 @@
     python experiments/content_code.py RUN [--prices 1e-4,2e-4] [--updates 2000] [--tiny]
 
 One content code is learned for each price (`vdd compress` takes the default); `none` is the content
-without a code. Probes learn on the train split and are tested on the test split; swaps are drawn by
-the coarse head alone, the same pairs for all.
+without a code. Probes learn on the train split and are tested on the test split; of a code they
+read the numbers, each as one-hot. Swaps are drawn by the coarse head alone, the same pairs for all.
+Minutes are those of learning; the clips are read once, for all codes.
 """
 
 import argparse
@@ -21,8 +22,8 @@ from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, sections, sprites
 from vdd.evaluation.inference import encode_clips, functions_of, to_uint8
+from vdd.evaluation.probes import one_hot
 from vdd.evaluation.report import machine
-from vdd.progress import progress_bar
 from vdd.training import content_code
 
 HEAD = (
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="a few clips and updates, for tests")
     options = parser.parse_args(arguments)
     run = runs.load(options.run)
+    content_code.check(run.model)
+    sampler = Sampler(**run.config.eval.sampler)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     train, test = (data.load_arrays(art, split, art_dir) for split in ("train", "test"))
     if options.tiny:
@@ -53,44 +56,58 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"| {' | '.join(HEAD)} |")
     print("|---" * len(HEAD) + "|")
 
-    def row(price: str, model, params, minutes: float) -> None:
-        functions = functions_of(model, params, Sampler(**run.config.eval.sampler))
-        functions = functions._replace(sample=partial(_mean, model, params))
-        size = run.config.eval.batch_size
-        encoded = [encode_clips(functions, clips.video, size) for clips in (train, test)]
+    model, params = run.model.clone(content_code=None), dict(run.params)
+    params.pop("content_code", None)
+    size = run.config.eval.batch_size
+    plain = [
+        encode_clips(functions_of(model, params, sampler), clips.video, size)
+        for clips in (train, test)
+    ]
+
+    def row(price: str, code, learned, minutes: float) -> None:
+        read, bits = [x.content for x in plain], plain[1].content_bits
+        coded, learned_params = model, params
+        if code is not None:
+            numbers = [_numbers(code, learned, content) for content in read]
+            read = [one_hot(x.astype(int) + code.reach, 2 * code.reach + 1) for x in numbers]
+            bits = code.apply({"params": learned}, numbers[1], method="bits")
+            coded = model.clone(content_code=code)
+            learned_params = {**params, "content_code": learned}
+        encoded = [x._replace(content=y) for x, y in zip(plain, read, strict=True)]
+        functions = functions_of(coded, learned_params, sampler)
         leaks = sections.leakage((encoded[0], train), (encoded[1], test), functions.num_codewords)
+        functions = functions._replace(sample=partial(_mean, coded, learned_params))
         swaps = sprites.quick_evaluate(
             functions, test, referee, num_pairs=options.pairs, batch_size=size
         )
-        content = np.round(encoded[1].content, 3)
         shares = (
             leaks["motion_from_content_acc"], leaks["content_from_content_acc"],
             swaps["swap_motion_acc"], swaps["swap_content_acc"], swaps["swap_joint_acc"],
         )  # fmt: skip
         psnr = swaps["swap_psnr"]
         cells = [
-            f"{encoded[1].content_bits.mean():.1f}",
-            str(len(np.unique(content, axis=0))),
+            f"{np.mean(bits):.1f}",
+            str(len(np.unique(read[1], axis=0))),
             *(f"{share:.3f}" for share in shares),
             "-" if psnr is None else f"{psnr:.1f}",
             f"{minutes:.1f}",
         ]
         print(f"| {price} | {' | '.join(cells)} |", flush=True)
 
-    model, params = run.model.clone(content_code=None), dict(run.params)
-    params.pop("content_code", None)
-    row("none", model, params, 0.0)
+    row("none", None, {}, 0.0)
     defaults = dataclasses.replace(
         content_code.DEFAULT_SETTINGS, num_steps=options.updates, seed=options.seed
     )
-    clips = content_code.read(model, params, train.video, defaults, progress_bar)
+    clips = content_code.read(model, params, train.video, defaults)
     for price in options.prices.split(","):
         start = time.perf_counter()
         settings = dataclasses.replace(defaults, price=float(price))
-        code, learned = content_code.fit(model, params, clips, settings, progress_bar)
-        minutes = (time.perf_counter() - start) / 60
-        coded = model.clone(content_code=code)
-        row(price, coded, {**params, "content_code": learned}, minutes)
+        code, learned = content_code.fit(model, params, clips, settings)
+        row(price, code, learned, (time.perf_counter() - start) / 60)
+
+
+def _numbers(code, learned, content):
+    return np.asarray(np.round(code.apply({"params": learned}, content, method="to_numbers")))
 
 
 @partial(jax.jit, static_argnums=0)

@@ -14,8 +14,9 @@ import tiny
 from etils import epath
 
 import vdd
-from vdd import apply, cli, runs
-from vdd.data import sprites, video_io
+from vdd import apply, cli, compress, runs
+from vdd.data import video_io
+from vdd.training import content_code
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
 
 def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch):
     shown = tiny.random_video(12, 4)
-    monkeypatch.setattr(sprites, "load_arrays", lambda *_: types.SimpleNamespace(video=shown))
+    monkeypatch.setattr(compress, "load_arrays", lambda *_: types.SimpleNamespace(video=shown))
     coded = tmp_path / "coded"
     status, said, _ = vdd_command(capsys, "compress", tiny_run, coded, "--step", 3, "--updates", 3)
     assert status == 0
@@ -189,7 +190,30 @@ def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch)
     jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
     content = apply.encode(after.model, {**after.params, "content_code": code}, shown).content
     assert len(np.unique(np.asarray(content), axis=0)) < 12
-    assert "already there" in vdd_command(capsys, "compress", tiny_run, coded)[2]
+    assert after.config.content_code.num_steps == 3
+
+
+def test_compressing_learns_nothing_that_cannot_be_written(tiny_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(content_code, "learn", lambda *_: pytest.fail("learned in vain"))
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    headless = shutil.copytree(tiny_run, tmp_path / "headless")
+    config = json.loads((headless / "config.json").read_text())
+    config["model"]["coarse"]["width"] = 0
+    (headless / "config.json").write_text(json.dumps(config))
+    for run, folder, word in (
+        (tiny_run, tmp_path / "file", "already there"),
+        (tiny_run, tmp_path / "full", "already there"),
+        (tiny_run, tmp_path / "file" / "coded", "cannot be made"),
+        (headless, tmp_path / "new", "coarse head"),
+        (tmp_path / "none", tmp_path / "new", "no such run"),
+    ):
+        status, said, complained = vdd_command(capsys, "compress", run, folder)
+        assert (status, said) == (2, "")
+        assert word in complained
+        assert complained.count("\n") == 1
+    assert not (tmp_path / "new").exists()
 
 
 def broken_runs(folder, tiny_run):

@@ -111,6 +111,8 @@ def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
     output = capsys.readouterr().out
     assert "cpu" in output  # each names its machine
     assert len(output.splitlines()) >= 4
+    if script == "content_code":
+        assert "\n| 1e-4 |" in output
 
 
 def test_sweep_over_the_bit_rate_tells_of_every_target(place, capsys, monkeypatch):

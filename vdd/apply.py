@@ -36,7 +36,7 @@ def encode(
     """
     content, motion = _encode(model, params, video)
     codes = quantize(model, params, motion, rng)
-    content = _apply(model, params, "settle", content)
+    content = _apply(model, params, "compress", content)
     return Encoding(content.tokens, codes.quantized, codes.codes)
 
 
@@ -64,7 +64,7 @@ def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array
     Of a model with a content code: the bits of that code.
     """
     content, _ = _encode(model, params, video)
-    return _apply(model, params, "settle", content).bits
+    return _apply(model, params, "compress", content).bits
 
 
 def denoise(

@@ -27,8 +27,10 @@ _EXAMPLES = {
     "export": "vdd export runs/sprites sprites_small",
 }
 
-_NOUNS = """\
-RUN is a run directory, or the name of a model that the package ships (--run RUN says the same).
+_RUN = "RUN is a run directory, or the name of a model that the package ships."
+
+_NOUNS = f"""\
+{_RUN[:-1]} (--run RUN says the same).
 CLIP is a gif, mp4, webm, mov, npy (uint8 [frames, height, width, 3]), a picture, or a folder of
 pictures."""
 
@@ -158,24 +160,19 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _compress(arguments: argparse.Namespace) -> None:
-    from vdd import runs
-    from vdd.data.sprites import load_arrays, prepared
-    from vdd.progress import progress_bar
+    from vdd.compress import DEFAULT_SETTINGS, compress_run
     from vdd.startup import keep_compiled_programs, keep_freed_memory
-    from vdd.training import content_code
 
     keep_compiled_programs(os.environ)
     keep_freed_memory()
-    data = runs.load_config(runs.find(arguments.run)).data
-    art_dir = arguments.art_dir or prepared.sheets_dir(data)
-    video = load_arrays(data.art, "train", art_dir).video
-    settings = content_code.DEFAULT_SETTINGS
+    settings = DEFAULT_SETTINGS
     if arguments.updates:
         settings = dataclasses.replace(settings, num_steps=arguments.updates)
-    run = runs.compress(
-        arguments.run, arguments.folder, video, arguments.step, settings, progress_bar
+    folder = arguments.folder
+    run = compress_run(
+        arguments.run, folder, step=arguments.step, art_dir=arguments.art_dir, settings=settings
     )
-    print(f"{arguments.folder}: step {run.step}; `vdd evaluate {arguments.folder}` measures it")
+    print(f"{folder}: step {run.step}; `vdd evaluate {folder}` measures it")
 
 
 def _run_named(arguments: argparse.Namespace) -> str:
@@ -250,14 +247,14 @@ def parser() -> argparse.ArgumentParser:
     examples.add_argument("folder", metavar="FOLDER", help="made if it is not there")
 
     summary = "write a run whose content is a short code, learned on swaps"
-    compress = _command(commands, "compress", _compress, summary)
+    compress = _command(commands, "compress", _compress, summary, _RUN)
     compress.add_argument("run", metavar="RUN", help="whose content; its training clips are read")
     compress.add_argument("folder", metavar="FOLDER", help="a new folder")
     compress.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
-    compress.add_argument("--updates", type=_count, metavar="N", help="of learning (2000)")
+    compress.add_argument("--updates", type=_count, metavar="N", help="steps of learning")
     compress.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
 
-    export = _command(commands, "export", _export, "write a run's model alone, for inference")
+    export = _command(commands, "export", _export, "write a run's model alone, for inference", _RUN)
     export.add_argument("run", metavar="RUN", help="whose model")
     export.add_argument("folder", metavar="FOLDER", help="a new folder")
     export.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")

@@ -1,4 +1,4 @@
-"""Progress of a measurement: a bar with the time left on a terminal, else a line now and then."""
+"""Progress of a task: a bar with the time left on a terminal, else a line now and then."""
 
 import contextlib
 import sys

@@ -6,14 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from etils import epath
-from jaxtyping import UInt8
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import FrozenConfigDict
 
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
-from vdd.training import checkpoints, content_code, workdir
+from vdd.training import checkpoints, workdir
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
@@ -66,68 +64,45 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     Raises:
         UserError: as `load`, or the folder is not empty, or cannot be written.
     """
-    target = _new_folder(folder)
     source = find(path_or_name)
     run = load(source, step)
+    target = new_folder(folder)
     small = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.size > 4096 else x, run.params)
-    _write(dataclasses.replace(run, params=small), target)
     report = source / "eval" / f"{run.step}.json"
     if report.exists():
         (target / "eval").mkdir()
         report.copy(target / "eval" / report.name)
+    write(dataclasses.replace(run, params=small), target)
     return run
 
 
-def compress(
-    path_or_name: epath.PathLike,
-    folder: epath.PathLike,
-    video: UInt8[np.ndarray, "n t h w c"],
-    step: int | None = None,
-    settings: content_code.Settings = content_code.DEFAULT_SETTINGS,
-    progress: content_code.Progress = content_code.no_progress,
-) -> Run:
-    """Learns a short code of the content of a run, and writes the run with it: a run of its own.
-
-    Args:
-        path_or_name: as for `load`.
-        folder: where it goes; made if it is not there.
-        video: clips to learn from, those that the run was trained on.
-        step: which checkpoint; None takes the latest that can be read.
-        settings: sizes, prices, length.
-        progress: shows how far it is.
+def new_folder(folder: epath.PathLike) -> epath.Path:
+    """Makes a folder, for a run to be written into.
 
     Raises:
-        UserError: as `load` and `content_code.learn`, or the folder is not empty, or cannot be
-            written.
+        UserError: it is there and not empty, or cannot be made.
     """
-    target = _new_folder(folder)
-    run = load(path_or_name, step)
-    model, params = content_code.learn(run.model, run.params, video, settings, progress)
-    config: Any = ConfigDict(run.config)
-    with config.unlocked():
-        config.model.content_code = {
-            "num_numbers": settings.num_numbers,
-            "width": settings.width,
-        }
-    run = Run(FrozenConfigDict(config), model, params, run.step)
-    _write(run, target)
-    return run
-
-
-def _new_folder(folder: epath.PathLike) -> epath.Path:
     target = epath.Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: already there; name a new or an empty folder")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be made ({error.strerror or error})") from error
     return target
 
 
-def _write(run: Run, target: epath.Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    with checkpoints.Checkpoints(target) as saving:
+def write(run: Run, folder: epath.Path) -> None:
+    """Writes a run for inference: its parameters as they are, and its config.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    with checkpoints.Checkpoints(folder) as saving:
         saving.save(run.step, {"ema_params": run.params}, {})
     # Last, since it is what makes a folder a run.
     text = json.dumps(workdir.to_json(run.config), indent=2)
-    workdir.write_text(target / "config.json", text + "\n")
+    workdir.write_text(folder / "config.json", text + "\n")
 
 
 def find(path_or_name: epath.PathLike) -> epath.Path:

@@ -84,7 +84,7 @@ def _rates(run: runs.Run) -> list[str]:
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
         f" a frame, target {objective.target_bits_per_frame:g}",
         f"content     {tokens}, target {objective.target_bits_per_clip:g} bits a clip",
-        *([f"            by a code of {code.num_numbers} whole numbers"] if code else []),
+        *([f"            then a code of {code.num_numbers} whole numbers"] if code else []),
     ]
 
 

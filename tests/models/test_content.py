@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
 import scipy.stats
 
 from vdd.models.content import ContentCode, GaussianContent, divergence_bits
@@ -69,13 +70,21 @@ def test_a_content_code_is_made_of_whole_numbers():
 
 
 def test_numbers_cost_what_their_prior_says():
-    numbers = np.random.default_rng(0).integers(-6, 7, (50, 4)).astype(np.float32)
-    prior = CODE_VARIABLES["params"]
-    mean, scale = CODE.reach * prior["prior_mean"], np.exp(8.0 * prior["prior_log_scale"])
-    at = numbers[..., None]
-    modes = [scipy.stats.logistic.cdf(at + edge, mean, scale) for edge in (-0.5, 0.5)]
-    bits = -np.log2((modes[1] - modes[0]).mean(-1)).sum(-1)
-    np.testing.assert_allclose(coded("bits", numbers), bits, rtol=1e-4)
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(-6, 7, (50, 4)).astype(np.float32)
+    mean, scale = rng.uniform(-6, 6, (4, 8)), np.exp(rng.uniform(-2, 1, (4, 8)))
+    logit = rng.normal(size=(4, 8))
+    prior = {
+        "prior_mean": mean / CODE.reach,
+        "prior_log_scale": np.log(scale) / 8.0,
+        "prior_logit": logit / 8.0,
+    }
+    modes = scipy.stats.logistic.cdf(numbers[..., None] + 0.5, mean, scale)
+    modes -= scipy.stats.logistic.cdf(numbers[..., None] - 0.5, mean, scale)
+    expected = -np.log2((scipy.special.softmax(logit, -1) * modes).sum(-1)).sum(-1)
+    parameters = {"params": {**CODE_VARIABLES["params"], **prior}}
+    actual = CODE.apply(parameters, numbers, method="bits")
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 
 def test_the_prior_of_numbers_starts_even():

@@ -1,5 +1,7 @@
 """The content code: what swaps do not need leaves it, and the model around it stays as it was."""
 
+import dataclasses
+import functools
 import itertools
 
 import jax
@@ -10,6 +12,7 @@ import tiny
 
 from vdd import apply
 from vdd.errors import UserError
+from vdd.models.content import ContentCode
 from vdd.training import content_code
 from vdd.training.content_code import Clips, Settings
 
@@ -42,18 +45,73 @@ def numbers_of(code, learned, tokens):
 def test_a_code_keeps_the_person_and_drops_the_action():
     model, params = tiny.get_model()
     person, clips = people_in_action()
-    code, learned = content_code.fit(model, params, clips, QUICK)
+    code, learned = content_code.fit(model, params, clips, QUICK, False)
     numbers = numbers_of(code, learned, clips.readings[:, 0])
     firsts = np.stack([numbers[person == one][0] for one in range(4)])
     assert len(np.unique(firsts, axis=0)) == 4
     np.testing.assert_array_equal(numbers, firsts[person])
 
 
+def test_what_the_loss_is_made_of():
+    model, params = tiny.get_model()
+    _, clips = people_in_action()
+    code = ContentCode(num_numbers=3, width=8, shape=(2, 4))
+    learned = code.init(jax.random.key(0), clips.readings[:, 0])["params"]
+    none = Settings(
+        num_steps=10, batch_size=64, price=0.0, agreement_weight=0.0, commitment_weight=0.0
+    )
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def at(settings, step, readings):
+        key = jax.random.key(1)
+        seen = clips._replace(readings=readings)
+        return content_code.loss(learned, model, code, settings, params, seen, key, step)
+
+    def more(step, readings=clips.readings, **weights):
+        changed = dataclasses.replace(none, **weights)
+        return float(at(changed, step, readings) - at(none, step, readings))
+
+    assert float(at(none, 0, clips.readings)) > 0.0
+    # The price rises fivefold, and the commitment from nothing, between 40 and 80 % of the steps.
+    early, late = more(4, price=1.0), more(8, price=1.0)
+    assert early == pytest.approx(more(0, price=1.0))
+    assert late == pytest.approx(5 * early, rel=1e-3)
+    assert more(6, price=1.0) == pytest.approx(3 * early, rel=1e-3)
+    assert more(4, commitment_weight=1.0) == 0.0
+    assert 0.0 < more(8, commitment_weight=1.0) <= 3 * 0.25
+    assert more(6, commitment_weight=2.0) == pytest.approx(
+        more(10, commitment_weight=1.0), rel=0.01
+    )
+    assert more(0, agreement_weight=1.0) > 0.0
+    same = jnp.tile(clips.readings[:, :1], (1, 4, 1, 1))
+    assert more(0, same, agreement_weight=1.0) == 0.0
+
+
+def test_what_a_clip_says_of_itself_is_never_a_target():
+    model, params = tiny.get_model()
+    _, clips = people_in_action()
+    code = ContentCode(num_numbers=3, width=8, shape=(2, 4))
+    learned = code.init(jax.random.key(0), clips.readings[:, 0])["params"]
+    # A code that says nothing: only targets matter then.
+    learned = jax.tree.map(jnp.zeros_like, learned)
+    settings = Settings(batch_size=64, price=0.0, agreement_weight=0.0, commitment_weight=0.0)
+
+    @jax.jit
+    def loss(readings):
+        seen = clips._replace(readings=readings)
+        key = jax.random.key(1)
+        return content_code.loss(learned, model, code, settings, params, seen, key, 0)
+
+    before = loss(clips.readings)
+    assert loss(clips.readings.at[:, 0].multiply(3.0)) == before
+    assert loss(clips.readings.at[:, 1].multiply(3.0)) != before
+
+
 def test_learning_adds_the_code_and_changes_nothing_else():
     model, params = tiny.get_model()
     video = tiny.random_video(6, 4)
-    coded, learned = content_code.learn(model, params, video, SHORT)
-    again, relearned = content_code.learn(coded, learned, video, SHORT)
+    coded, learned = content_code.learn(model, params, video, SHORT, False)
+    again, relearned = content_code.learn(coded, learned, video, SHORT, False)
     jax.tree.map(np.testing.assert_array_equal, learned, relearned)
     assert coded == again
     code = learned.pop("content_code")
@@ -70,7 +128,7 @@ def test_learning_adds_the_code_and_changes_nothing_else():
 def test_readings_are_of_the_clips_content_and_of_its_swaps():
     model, params = tiny.get_model()
     video = tiny.random_video(70, 4)  # more than go into a batch
-    clips = content_code.read(model, params, video, SHORT)
+    clips = content_code.read(model, params, video, SHORT, False)
     plain = encode(model, params, video)
     np.testing.assert_allclose(clips.readings[:, 0], plain.content, atol=1e-5)
     np.testing.assert_array_equal(clips.codes, plain.codes)
@@ -91,7 +149,7 @@ def test_readings_are_of_the_clips_content_and_of_its_swaps():
 def test_a_code_needs_a_coarse_head_and_clips():
     model, params = tiny.get_model()
     with pytest.raises(UserError, match="too few"):
-        content_code.learn(model, params, tiny.random_video(1, 4), SHORT)
+        content_code.learn(model, params, tiny.random_video(1, 4), SHORT, False)
     model, params = tiny.get_model({"model.coarse.width": 0})
     with pytest.raises(UserError, match="coarse head"):
-        content_code.learn(model, params, tiny.random_video(4, 4), SHORT)
+        content_code.learn(model, params, tiny.random_video(4, 4), SHORT, False)

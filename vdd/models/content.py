@@ -38,10 +38,10 @@ class ContentCode(nn.Module):
     """Content tokens as a few whole numbers, and back. Ours, not the paper's.
 
     What a posterior's mean does not pay for may still be read from it: a class label fits into
-    scatter that is smaller than the posterior's noise. Whole numbers hold nothing but their bits.
-    They are learned after the rest, on swaps (`vdd.training.content_code`), which do not need what
-    the codes of motion say. Their prior is a mixture of logistic distributions for each number
-    (Balle et al. 2017).
+    scatter that is smaller than the posterior's noise. Whole numbers (scalar quantisation) hold
+    nothing but their bits. They are learned after the rest, on swaps
+    (`vdd.training.content_code`), which do not need what the codes of motion say. Their prior is a
+    mixture of discretised logistic distributions for each number (Salimans et al. 2017).
     """
 
     num_numbers: int
@@ -56,7 +56,7 @@ class ContentCode(nn.Module):
         self.decoder = _ResidualMLP(self.width, math.prod(self.shape))
         shape = (self.num_numbers, self.num_modes)
         # In units in which Adam's steps, as long as the learning rate, move a mixture in hundreds
-        # of steps: means in shares of the reach, the rest in eighths of a nat.
+        # of steps: means in shares of the reach, the rest in units of eight nats.
         even = jnp.linspace(-1.0, 1.0, self.num_modes) * (1.0 - 1.0 / self.num_modes)
         scale = math.log(self.reach / self.num_modes) / 8.0
         self.mean = self.param("prior_mean", lambda _: jnp.broadcast_to(even, shape))
@@ -78,14 +78,14 @@ class ContentCode(nn.Module):
 
     def bits(self, numbers: Float[Array, "b q"]) -> Float[Array, "b"]:
         """Bits of a clip: of the mass that the prior puts within half a unit of each number."""
-        inverse_scale = jnp.exp(-8.0 * self.log_scale)[None]
-        # Both ends mirrored to below the mean: a logistic is exact only in its lower tail.
-        away = -jnp.abs(numbers[..., None] - self.reach * self.mean[None])
-        upper = jax.nn.sigmoid((away + 0.5) * inverse_scale)
-        lower = jax.nn.sigmoid((away - 0.5) * inverse_scale)
-        share = jax.nn.softmax(8.0 * self.logit, axis=-1)[None]
-        mass = jnp.sum(share * (upper - lower), axis=-1)
-        return jnp.sum(-jnp.log(jnp.maximum(mass, 1e-9)), axis=-1) * NATS_TO_BITS
+        unit = jnp.exp(-8.0 * self.log_scale)[None]
+        middle = (numbers[..., None] - self.reach * self.mean[None]) * unit
+        # ln(sigmoid(a) - sigmoid(b)), exact in the tails: sigmoid(a) sigmoid(-b) (1 - e^(b - a)).
+        upper = jax.nn.log_sigmoid(middle + unit / 2)
+        lower = jax.nn.log_sigmoid(unit / 2 - middle)
+        mass = upper + lower + jnp.log(-jnp.expm1(-unit))
+        share = jax.nn.log_softmax(8.0 * self.logit, axis=-1)[None]
+        return -jnp.sum(jax.nn.logsumexp(share + mass, axis=-1), axis=-1) * NATS_TO_BITS
 
 
 class _ResidualMLP(nn.Module):

@@ -26,8 +26,8 @@ class Disentangler(nn.Module):
     """Bitrate-controlled diffusion (Li et al., ICCV 2025).
 
     `coarse` is ours and optional: a head that predicts the mean frame, around which the denoiser
-    then diffuses. Without it (None) the model is the paper's. So is `content_code`, which
-    `vdd compress` learns after the rest.
+    then diffuses. Without it (None) the model is the paper's. `content_code` is ours and optional
+    too; `vdd compress` learns it after the rest.
     """
 
     latents: PixelLatents
@@ -90,13 +90,15 @@ class Disentangler(nn.Module):
         return Features(content, self.motion_head(motion))
 
     def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
-        """The content bottleneck: tokens [b k d] and their bits; random with `rng`."""
-        return self.content(content, rng)
+        """The content bottleneck: tokens [b k d] and their bits.
 
-    def settle(self, content: Float[Array, "b k w"]) -> Content:
-        """Content as it is used after training: without noise, by its code if there is one."""
-        settled = self.compress(content)
-        return settled if self.content_code is None else self.content_code(settled.tokens)
+        With `rng`, as in training, a draw from the posterior; without, its mean, by way of the
+        content code where there is one.
+        """
+        compressed = self.content(content, rng)
+        if rng is not None or self.content_code is None:
+            return compressed
+        return self.content_code(compressed.tokens)
 
     def quantize(self, motion: Float[Array, "b t m"], rng: PRNGKeyArray | None = None) -> Codes:
         """The motion bottleneck; quantised motion passes unchanged."""
@@ -136,7 +138,7 @@ class Disentangler(nn.Module):
         """Touch every part once; used to initialise the parameters."""
         latents = self.to_latents(video)
         content, motion = self.encode(latents)
-        content, motion = self.settle(content).tokens, self.quantize(motion).quantized
+        content, motion = self.compress(content).tokens, self.quantize(motion).quantized
         mean_frame = self.mean_frame(content, motion)
         sigma = jnp.ones(latents.shape[:2])
         return self.to_video(self.denoise(latents, sigma, content, motion, mean_frame))

@@ -6,13 +6,11 @@ what the codes of motion do not say. So the code is trained to give swaps back, 
 and not needed there, leaves it.
 
 Every content is also read again from swaps (as in `vdd.training.objectives`): readings of the same
-content in other motions. Whichever of them the code is given, it is to draw any other one of them,
-by the same numbers.
+content in other motions. Given a clip's own reading or one of these, the code is to draw what any
+of these draws, and by the same numbers.
 """
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,10 +24,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from vdd.errors import UserError
 from vdd.models.content import ContentCode
 from vdd.models.disentangler import Disentangler
+from vdd.progress import progress_bar
 from vdd.training.step import Course, step_key
-
-# (title, units) -> a context that yields a function to call with units done: vdd.progress.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 _INIT_STREAM, _READING_STREAM, _STEP_STREAM = 3, 4, 5  # those below are vdd.training.step's
 
@@ -56,12 +52,6 @@ class Settings:
 DEFAULT_SETTINGS = Settings()
 
 
-def no_progress(title: str, units: int) -> AbstractContextManager[Callable[[int], None]]:
-    """Shows nothing."""
-    del title, units
-    return nullcontext(lambda count: None)
-
-
 class Clips(NamedTuple):
     """Clips as a frozen model sees them; the first reading of each is its own content."""
 
@@ -74,7 +64,7 @@ def learn(
     params: dict,
     video: UInt8[np.ndarray, "n t h w c"],
     settings: Settings = DEFAULT_SETTINGS,
-    progress: Progress = no_progress,
+    show_progress: bool = True,
 ) -> tuple[Disentangler, dict]:
     """The model with a content code, and its parameters; all else stays as it was.
 
@@ -83,20 +73,25 @@ def learn(
         params: its parameters.
         video: clips to learn from.
         settings: sizes, prices, length.
-        progress: shows how far it is.
+        show_progress: show bars with the time left.
 
     Raises:
         UserError: the model has no coarse head to draw swaps with, or there are too few clips.
     """
-    if model.coarse is None:
-        raise UserError("a content code is learned from the coarse head's swaps: there is no head")
+    check(model)
     if len(video) < 2:
         raise UserError(f"a content code is learned from swaps: {len(video)} clips are too few")
     params = {name: part for name, part in params.items() if name != "content_code"}
     frozen = model.clone(content_code=None)
-    clips = read(frozen, params, video, settings, progress)
-    code, learned = fit(frozen, params, clips, settings, progress)
+    clips = read(frozen, params, video, settings, show_progress)
+    code, learned = fit(frozen, params, clips, settings, show_progress)
     return model.clone(content_code=code), {**params, "content_code": learned}
+
+
+def check(model: Disentangler) -> None:
+    """Raise a UserError for a model whose content no code can be learned for."""
+    if model.coarse is None:
+        raise UserError("a content code is learned on swaps of the coarse head, and there is none")
 
 
 def fit(
@@ -104,7 +99,7 @@ def fit(
     params: dict,
     clips: Clips,
     settings: Settings = DEFAULT_SETTINGS,
-    progress: Progress = no_progress,
+    show_progress: bool = True,
 ) -> tuple[ContentCode, dict]:
     """A code of the content of clips, and its parameters. `model` has none."""
     tokens, dim = clips.readings.shape[2:]
@@ -112,12 +107,14 @@ def fit(
     key = step_key(settings.seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
     learned: Any = code.init(key, clips.readings[:1, 0])["params"]
     opt_state = _optimizer(settings).init(learned)
-    with progress("learning the content code", settings.num_steps) as advance:
+    with progress_bar("learning", settings.num_steps, show_progress) as advance:
         for i in range(settings.num_steps):
             learned, opt_state = _step(model, code, settings, params, clips, learned, opt_state, i)
             if i % 20 == 19 or i + 1 == settings.num_steps:
                 jax.block_until_ready(opt_state)  # or the bar would run ahead
                 advance(i % 20 + 1)
+    if not all(np.all(np.isfinite(x)) for x in jax.tree.leaves(learned)):
+        raise UserError("the content code diverged: lower its learning rate")
     return code, learned
 
 
@@ -126,7 +123,7 @@ def read(
     params: dict,
     video: UInt8[np.ndarray, "n t h w c"],
     settings: Settings = DEFAULT_SETTINGS,
-    progress: Progress = no_progress,
+    show_progress: bool = True,
 ) -> Clips:
     """Content and codes of all clips, and their contents read again from swaps with others."""
 
@@ -134,13 +131,13 @@ def read(
     def encode(params, video):
         apply = partial(_apply, model, params)
         content, motion = apply("encode", apply("to_latents", video))
-        return apply("settle", content).tokens, apply("quantize", motion).codes
+        return apply("compress", content).tokens, apply("quantize", motion).codes
 
     @jax.jit
     def reread(params, content, codes):
         apply = partial(_apply, model, params)
         swap = apply("mean_frame", content, apply("lookup", codes))
-        return apply("settle", apply("encode", swap).content).tokens
+        return apply("compress", apply("encode", swap).content).tokens
 
     count = len(video)
     size = min(64, count)
@@ -154,7 +151,8 @@ def read(
         return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
 
     order = np.random.default_rng((settings.seed, _READING_STREAM))
-    with progress("reading clips and swaps", count * (1 + settings.num_readings)) as advance:
+    total = count * (1 + settings.num_readings)
+    with progress_bar("reading clips and swaps", total, show_progress) as advance:
         content, codes = in_batches(encode, video)
         again = []
         for _ in range(settings.num_readings):
@@ -199,9 +197,8 @@ def loss(
     numbers lie, and a number on the edge between two falls now to the one, now to the other, which
     can be read; hence the last two terms.
     """
-
     apply, coded = partial(_apply, model, params), partial(_apply, code, learned)
-    keys = iter(jax.random.split(key, 7))
+    keys = iter(jax.random.split(key, 6))
     count, size = len(clips.codes), settings.batch_size
     rows = jax.random.randint(next(keys), (size,), 0, count)
     readings = clips.readings.shape[1]
