@@ -16,7 +16,7 @@ from etils import epath
 import vdd
 from vdd import apply, cli, compress, runs
 from vdd.data import video_io
-from vdd.training import content_code
+from vdd.training import rereading
 
 
 @pytest.fixture
@@ -179,22 +179,36 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
 def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch):
     shown = tiny.random_video(12, 4)
     monkeypatch.setattr(compress, "load_arrays", lambda *_: types.SimpleNamespace(video=shown))
-    coded = tmp_path / "coded"
+    coded, again = tmp_path / "coded", tmp_path / "again"
     status, said, _ = vdd_command(capsys, "compress", tiny_run, coded, "--step", 3, "--updates", 3)
     assert status == 0
     assert "step 3" in said
     assert "a code of 12 whole numbers" in vdd_command(capsys, "info", coded)[1]
     before, after = vdd.load(tiny_run, 3), vdd.load(coded)
     assert after.step == 3
-    code = after.params.pop("content_code")
-    jax.tree.map(np.testing.assert_array_equal, after.params, before.params)
-    content = apply.encode(after.model, {**after.params, "content_code": code}, shown).content
-    assert len(np.unique(np.asarray(content), axis=0)) < 12
-    assert after.config.content_code.num_steps == 3
+    assert after.config.compression.num_steps == 3
+    encode = jax.jit(apply.encode, static_argnums=0)
+    encoded = encode(after.model, after.params, shown)
+    aliases = np.asarray(after.params["quantizer"]["codebook"]["aliases"])
+    plain = encode(before.model, before.params, shown)
+    for group in range(2):
+        expected = aliases[group][np.asarray(plain.codes)[..., group]]
+        np.testing.assert_array_equal(encoded.codes[..., group], expected)
+    assert np.any(encoded.content != plain.content)
+    model, params = compress.without_short_codes(after)
+    assert model == before.model
+    jax.tree.map(np.testing.assert_array_equal, params, before.params)
+
+    # What was compressed can be compressed again, to the same; and exported.
+    assert vdd_command(capsys, "compress", coded, again, "--updates", 3)[0] == 0
+    jax.tree.map(np.testing.assert_array_equal, vdd.load(again).params, after.params)
+    assert vdd_command(capsys, "export", coded, tmp_path / "small")[0] == 0
+    small = vdd.load(tmp_path / "small").params
+    np.testing.assert_array_equal(small["quantizer"]["codebook"]["aliases"], aliases)
 
 
 def test_compressing_learns_nothing_that_cannot_be_written(tiny_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(content_code, "learn", lambda *_: pytest.fail("learned in vain"))
+    monkeypatch.setattr(rereading, "read", lambda *_: pytest.fail("learned in vain"))
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("")

@@ -1,4 +1,4 @@
-"""A run whose content is a short code, learned on swaps: `vdd compress`."""
+"""A run with shorter codes, learned on its own swaps: `vdd compress`."""
 
 import dataclasses
 from typing import Any
@@ -8,7 +8,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import runs
 from vdd.data.sprites import load_arrays, prepared
-from vdd.training import content_code
+from vdd.training import content_code, merging, rereading
 from vdd.training.content_code import DEFAULT_SETTINGS, Settings
 
 
@@ -18,39 +18,60 @@ def compress_run(
     *,
     step: int | None = None,
     art_dir: epath.PathLike | None = None,
+    num_swaps: int = 3,
+    merge_above: float = 0.3,
     settings: Settings = DEFAULT_SETTINGS,
     show_progress: bool = True,
 ) -> runs.Run:
-    """Learn a content code on the clips that a run was trained on; write the run with it.
+    """Merge the codewords of a run and learn a content code for it; write the run with both.
+
+    They are learned from the clips that the run was trained on.
 
     Args:
         path_or_name: the run, as for `vdd.runs.load`.
         folder: where the new run goes; made if it is not there.
         step: which checkpoint; None takes the latest that can be read.
         art_dir: folder of LPC sheets, as for `vdd.evaluation.run.evaluate_run`.
-        settings: sizes, prices, length; kept in the new run's config as `content_code`.
+        num_swaps: swaps of each clip that are read again.
+        merge_above: codewords are merged that are read as one another in a greater share of swaps.
+        settings: sizes, prices and length of the content code.
         show_progress: show bars with the time left.
 
     Returns:
-        The new run; all of its parameters but those of the code are the old one's.
+        The new run; its config has the settings as `compression`, and all parameters of the old one
+        are there unchanged.
 
     Raises:
-        UserError: as `vdd.runs.load` and `vdd.training.content_code.learn`, or no art to learn
-            from, or the folder is not empty or cannot be written.
+        UserError: as `vdd.runs.load` and `vdd.training.rereading.read`, or no art to learn from, or
+            the folder is not empty or cannot be written.
     """
     run = runs.load(path_or_name, step)
-    content_code.check(run.model)
+    rereading.check(run.model)
     target = runs.new_folder(folder)
     art_dir = art_dir or prepared.sheets_dir(run.config.data)
     video = load_arrays(run.config.data.art, "train", art_dir).video
-    model, params = content_code.learn(run.model, run.params, video, settings, show_progress)
-    assert model.content_code is not None
+    model, params = without_short_codes(run)
+    readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
+    model, params = merging.merge_codewords(model, params, readings, merge_above)
+    model, params = content_code.learn(model, params, readings, settings, show_progress)
     config: Any = ConfigDict(run.config)
     with config.unlocked():
+        config.model.quantizer.merged = True
         # Its size as it is, so that other defaults do not change how this run is read.
         sizes = ("num_numbers", "width", "reach", "num_modes")
         config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
-        config.content_code = dataclasses.asdict(settings)
+        options = {"num_swaps": num_swaps, "merge_above": merge_above}
+        config.compression = {**options, **dataclasses.asdict(settings)}
     run = runs.Run(FrozenConfigDict(config), model, params, run.step)
     runs.write(run, target)
     return run
+
+
+def without_short_codes(run: runs.Run) -> tuple[Any, dict]:
+    """Model and parameters of a run as training left them."""
+    quantizer, params = run.model.quantizer, dict(run.params)
+    quantizer = quantizer.clone(codebook=quantizer.codebook.clone(merged=False))
+    codewords = params["quantizer"]["codebook"]["codewords"]
+    params["quantizer"] = {**params["quantizer"], "codebook": {"codewords": codewords}}
+    params.pop("content_code", None)
+    return run.model.clone(quantizer=quantizer, content_code=None), params

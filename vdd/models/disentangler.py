@@ -59,7 +59,8 @@ class Disentangler(nn.Module):
         kind = quantizer.pop("kind")
         if kind not in QUANTIZERS:
             raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
-        book = Codebook(**{f: quantizer.pop(f) for f in ("num_groups", "num_codes", "code_dim")})
+        sizes = ("num_groups", "num_codes", "code_dim", "merged")
+        book = Codebook(**{f: quantizer.pop(f) for f in sizes if f in quantizer})
         coarse, code = parts.pop("coarse"), parts.pop("content_code", None)
         encoder, content = Encoder(**parts.pop("encoder"), dtype=dtype), parts.pop("content")
         tokens = (encoder.num_content_tokens, content["dim"])

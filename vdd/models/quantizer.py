@@ -35,11 +35,15 @@ class Codebook(nn.Module):
     num_groups: int
     num_codes: int
     code_dim: int
+    merged: bool = False  # some codewords stand for others (vdd.training.merging)
 
     def setup(self):
-        """The codewords [n k g], before they are normalised."""
+        """The codewords [n k g], before they are normalised, and which stands for which [n k]."""
         shape = (self.num_groups, self.num_codes, self.code_dim)
         self.codewords = self.param("codewords", nn.initializers.normal(1.0), shape)
+        if self.merged:
+            each = jnp.broadcast_to(jnp.arange(self.num_codes), shape[:2])
+            self.aliases = self.param("aliases", lambda _: each)
 
     def __call__(self) -> Float[Array, "n k g"]:
         """All codewords."""
@@ -48,6 +52,13 @@ class Codebook(nn.Module):
     def lookup(self, codes: Int[Array, "b t n"]) -> Float[Array, "b t ng"]:
         """The quantised motion that the codes stand for."""
         return _side_by_side(gather_codewords(self(), codes))
+
+    def nearest(self, distances: Float[Array, "b t n k"]) -> Int[Array, "b t n"]:
+        """The codes of vectors at these distances from all codewords."""
+        codes = jnp.argmin(distances, axis=-1)
+        if not self.merged:
+            return codes
+        return self.aliases[jnp.arange(self.num_groups)[None, None], codes]
 
     def split(self, motion: Float[Array, "b t ng"]) -> Float[Array, "b t n g"]:
         """Cut the motion feature into its groups and normalise each."""
@@ -66,7 +77,7 @@ class StraightThroughQuantizer(nn.Module):
         del rng
         codebook, vectors = self.codebook(), self.codebook.split(motion)
         distances = pairwise_distances(vectors, codebook)
-        codes = jnp.argmin(distances, axis=-1)
+        codes = self.codebook.nearest(distances)
         codewords = gather_codewords(codebook, codes)
         through = vectors + jax.lax.stop_gradient(codewords - vectors)
         assignment = jax.nn.softmax(-self.alpha * distances, axis=-1)
@@ -90,7 +101,7 @@ class GumbelQuantizer(nn.Module):
         logits = -self.alpha * pairwise_distances(vectors, codebook)
         noisy = logits if rng is None else logits + jax.random.gumbel(rng, logits.shape)
         soft = jax.nn.softmax(noisy / self.temperature, axis=-1)
-        codes = jnp.argmax(noisy, axis=-1)
+        codes = self.codebook.nearest(-noisy)
         hard = jax.nn.one_hot(codes, codebook.shape[1])
         through = jnp.einsum("btnk,nkg->btng", hard + soft - jax.lax.stop_gradient(soft), codebook)
         codewords = gather_codewords(codebook, codes)

@@ -241,9 +241,13 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
         with context:
             state = ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")
         # An exported run has them in half precision.
-        return step, jax.tree.map(lambda x: x.astype(jnp.float32), state["ema_params"])
+        return step, jax.tree.map(_single_precision, state["ema_params"])
 
     return _latest_readable(directory, steps if step is None else [step], load)
+
+
+def _single_precision(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
 
 def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable[[int], T]) -> T:

@@ -5,8 +5,8 @@ always helps a little. A swap shows the content in another's motion: what it nee
 what the codes of motion do not say. So the code is trained to give swaps back, and what is priced
 and not needed there, leaves it.
 
-Every content is also read again from swaps (as in `vdd.training.objectives`): readings of the same
-content in other motions. Given a clip's own reading or one of these, the code is to draw what any
+Every content is also read again from swaps (`vdd.training.rereading`): readings of the same content
+in other motions. Given a clip's own reading or one of these, the code is to draw what any
 of these draws, and by the same numbers.
 """
 
@@ -14,20 +14,20 @@ import dataclasses
 from functools import partial
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.errors import UserError
 from vdd.models.content import ContentCode
 from vdd.models.disentangler import Disentangler
 from vdd.progress import progress_bar
+from vdd.training.rereading import Readings, apply_method
 from vdd.training.step import Course, step_key
 
-_INIT_STREAM, _READING_STREAM, _STEP_STREAM = 3, 4, 5  # those below are vdd.training.step's
+_INIT_STREAM, _STEP_STREAM = 4, 5  # those below are of vdd.training's step and rereading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Settings:
     num_steps: int = 2000
     batch_size: int = 48
     frames: int = 2  # of other clips, in whose motion each content is drawn
-    num_readings: int = 3  # of each content, from swaps
     learning_rate: float = 1e-3
     price: float = 2e-4  # loss per bit
     price_course: Course = ((0.4, 1.0), (0.8, 5.0))
@@ -53,61 +52,38 @@ DEFAULT_SETTINGS = Settings()
 
 
 class Clips(NamedTuple):
-    """Clips as a frozen model sees them; the first reading of each is its own content."""
+    """What of the readings of clips the code is learned from, on the device."""
 
-    readings: Float[Array, "n r k d"]
+    content: Float[Array, "n r+1 k d"]
     codes: Int[Array, "n t g"]
 
 
 def learn(
     model: Disentangler,
     params: dict,
-    video: UInt8[np.ndarray, "n t h w c"],
+    readings: Readings,
     settings: Settings = DEFAULT_SETTINGS,
     show_progress: bool = True,
 ) -> tuple[Disentangler, dict]:
     """The model with a content code, and its parameters; all else stays as it was.
 
     Args:
-        model: a trained model; a code that it has is learned anew.
+        model: a trained model without a content code.
         params: its parameters.
-        video: clips to learn from.
+        readings: clips and swaps, as it reads them.
         settings: sizes, prices, length.
-        show_progress: show bars with the time left.
+        show_progress: show a bar with the time left.
 
     Raises:
-        UserError: the model has no coarse head to draw swaps with, or there are too few clips.
+        UserError: learning diverged.
     """
-    check(model)
-    if len(video) < 2:
-        raise UserError(f"a content code is learned from swaps: {len(video)} clips are too few")
-    params = {name: part for name, part in params.items() if name != "content_code"}
-    frozen = model.clone(content_code=None)
-    clips = read(frozen, params, video, settings, show_progress)
-    code, learned = fit(frozen, params, clips, settings, show_progress)
-    return model.clone(content_code=code), {**params, "content_code": learned}
-
-
-def check(model: Disentangler) -> None:
-    """Raise a UserError for a model whose content no code can be learned for."""
-    if model.coarse is None:
-        raise UserError("a content code is learned on swaps of the coarse head, and there is none")
-
-
-def fit(
-    model: Disentangler,
-    params: dict,
-    clips: Clips,
-    settings: Settings = DEFAULT_SETTINGS,
-    show_progress: bool = True,
-) -> tuple[ContentCode, dict]:
-    """A code of the content of clips, and its parameters. `model` has none."""
-    tokens, dim = clips.readings.shape[2:]
+    tokens, dim = readings.content.shape[2:]
     code = ContentCode(settings.num_numbers, settings.width, (tokens, dim))
+    clips = Clips(jnp.asarray(readings.content), jnp.asarray(readings.codes))
     key = step_key(settings.seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
-    learned: Any = code.init(key, clips.readings[:1, 0])["params"]
+    learned: Any = code.init(key, clips.content[:1, 0])["params"]
     opt_state = _optimizer(settings).init(learned)
-    with progress_bar("learning", settings.num_steps, show_progress) as advance:
+    with progress_bar("learning the content code", settings.num_steps, show_progress) as advance:
         for i in range(settings.num_steps):
             learned, opt_state = _step(model, code, settings, params, clips, learned, opt_state, i)
             if i % 20 == 19 or i + 1 == settings.num_steps:
@@ -115,54 +91,7 @@ def fit(
                 advance(i % 20 + 1)
     if not all(np.all(np.isfinite(x)) for x in jax.tree.leaves(learned)):
         raise UserError("the content code diverged: lower its learning rate")
-    return code, learned
-
-
-def read(
-    model: Disentangler,
-    params: dict,
-    video: UInt8[np.ndarray, "n t h w c"],
-    settings: Settings = DEFAULT_SETTINGS,
-    show_progress: bool = True,
-) -> Clips:
-    """Content and codes of all clips, and their contents read again from swaps with others."""
-
-    @jax.jit
-    def encode(params, video):
-        apply = partial(_apply, model, params)
-        content, motion = apply("encode", apply("to_latents", video))
-        return apply("compress", content).tokens, apply("quantize", motion).codes
-
-    @jax.jit
-    def reread(params, content, codes):
-        apply = partial(_apply, model, params)
-        swap = apply("mean_frame", content, apply("lookup", codes))
-        return apply("compress", apply("encode", swap).content).tokens
-
-    count = len(video)
-    size = min(64, count)
-
-    def in_batches(function, *arrays):
-        parts = []
-        for start in range(0, count, size):
-            rows = np.arange(start, start + size) % count  # one shape, so that one program will do
-            parts.append(jax.tree.map(np.asarray, function(params, *(x[rows] for x in arrays))))
-            advance(min(size, count - start))
-        return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
-
-    order = np.random.default_rng((settings.seed, _READING_STREAM))
-    total = count * (1 + settings.num_readings)
-    with progress_bar("reading clips and swaps", total, show_progress) as advance:
-        content, codes = in_batches(encode, video)
-        again = []
-        for _ in range(settings.num_readings):
-            others = (np.arange(count) + order.integers(1, count, count)) % count
-            again.append(in_batches(reread, content, codes[others]))
-    return Clips(jnp.stack([content, *again], axis=1), jnp.asarray(codes))
-
-
-def _apply(module: nn.Module, params: dict, method: str, *args) -> Any:
-    return module.apply({"params": params}, *args, method=method)
+    return model.clone(content_code=code), {**params, "content_code": learned}
 
 
 def _optimizer(settings: Settings) -> optax.GradientTransformation:
@@ -197,18 +126,19 @@ def loss(
     numbers lie, and a number on the edge between two falls now to the one, now to the other, which
     can be read; hence the last two terms.
     """
-    apply, coded = partial(_apply, model, params), partial(_apply, code, learned)
+    apply, coded = partial(apply_method, model, params), partial(apply_method, code, learned)
     keys = iter(jax.random.split(key, 6))
     count, size = len(clips.codes), settings.batch_size
     rows = jax.random.randint(next(keys), (size,), 0, count)
-    readings = clips.readings.shape[1]
+    readings = clips.content.shape[1]
     one, other = jax.random.randint(next(keys), (2, size), 0, readings)
     # What a clip says of itself still bends its swaps to its own action a little.
     shown = jax.random.randint(next(keys), (size,), min(1, readings - 1), readings)
-    one, other, shown = (clips.readings[rows, which] for which in (one, other, shown))
+    one, other, shown = (clips.content[rows, which] for which in (one, other, shown))
     others = jax.random.randint(next(keys), (size, settings.frames), 0, count)
     times = jax.random.randint(next(keys), (size, settings.frames), 0, clips.codes.shape[1])
     motion = apply("lookup", clips.codes[others, times])
+    motion = apply("quantize", motion).quantized  # as it is sent, if codewords were merged
 
     numbers = coded("to_numbers", one)
     noisy = numbers + jax.random.uniform(next(keys), numbers.shape, minval=-0.5, maxval=0.5)
