@@ -246,7 +246,7 @@ def parser() -> argparse.ArgumentParser:
     )
     examples.add_argument("folder", metavar="FOLDER", help="made if it is not there")
 
-    summary = "write a run whose content is a short code, learned on swaps"
+    summary = "write a run with shorter codes, learned on its own swaps"
     compress = _command(commands, "compress", _compress, summary, _RUN)
     compress.add_argument("run", metavar="RUN", help="whose content; its training clips are read")
     compress.add_argument("folder", metavar="FOLDER", help="a new folder")
