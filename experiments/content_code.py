@@ -3,9 +3,10 @@
     python experiments/content_code.py RUN [--prices 1e-4,2e-4] [--updates 2000] [--tiny]
 
 One content code is learned for each price (`vdd compress` takes the default); `none` is the content
-without a code. Probes learn on the train split and are tested on the test split; of a code they
-read the numbers, each as one-hot. Swaps are drawn by the coarse head alone, the same pairs for all.
-Minutes are those of learning; the clips are read once, for all codes.
+without a code. Codewords are merged in all rows, as `vdd compress` does it. Probes learn on the
+train split and are tested on the test split; of a code they read the numbers, each as one-hot.
+Swaps are drawn by the coarse head alone, the same pairs for all. Minutes are those of learning; the
+clips are read once, for all codes.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import jax
 import numpy as np
 
 from vdd import apply, runs
+from vdd.compress import without_short_codes
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
@@ -24,7 +26,7 @@ from vdd.evaluation import judge, sections, sprites
 from vdd.evaluation.inference import encode_clips, functions_of, to_uint8
 from vdd.evaluation.probes import one_hot
 from vdd.evaluation.report import machine
-from vdd.training import content_code
+from vdd.training import content_code, merging, rereading
 
 HEAD = (
     "price", "bits a clip", "codes", "motion from content", "attributes from content",
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="a few clips and updates, for tests")
     options = parser.parse_args(arguments)
     run = runs.load(options.run)
-    content_code.check(run.model)
+    rereading.check(run.model)
     sampler = Sampler(**run.config.eval.sampler)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     train, test = (data.load_arrays(art, split, art_dir) for split in ("train", "test"))
@@ -56,27 +58,27 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"| {' | '.join(HEAD)} |")
     print("|---" * len(HEAD) + "|")
 
-    model, params = run.model.clone(content_code=None), dict(run.params)
-    params.pop("content_code", None)
+    model, params = without_short_codes(run)
+    readings = rereading.read(model, params, train.video, seed=options.seed)
+    model, params = merging.merge_codewords(model, params, readings)
     size = run.config.eval.batch_size
     plain = [
         encode_clips(functions_of(model, params, sampler), clips.video, size)
         for clips in (train, test)
     ]
 
-    def row(price: str, code, learned, minutes: float) -> None:
-        read, bits = [x.content for x in plain], plain[1].content_bits
-        coded, learned_params = model, params
+    def row(price: str, model, params, minutes: float) -> None:
+        code, bits = model.content_code, plain[1].content_bits
+        read = [x.content for x in plain]
         if code is not None:
-            numbers = [_numbers(code, learned, content) for content in read]
+            learned = {"params": params["content_code"]}
+            numbers = [np.round(code.apply(learned, x, method="to_numbers")) for x in read]
             read = [one_hot(x.astype(int) + code.reach, 2 * code.reach + 1) for x in numbers]
-            bits = code.apply({"params": learned}, numbers[1], method="bits")
-            coded = model.clone(content_code=code)
-            learned_params = {**params, "content_code": learned}
+            bits = code.apply(learned, numbers[1], method="bits")
         encoded = [x._replace(content=y) for x, y in zip(plain, read, strict=True)]
-        functions = functions_of(coded, learned_params, sampler)
+        functions = functions_of(model, params, sampler)
         leaks = sections.leakage((encoded[0], train), (encoded[1], test), functions.num_codewords)
-        functions = functions._replace(sample=partial(_mean, coded, learned_params))
+        functions = functions._replace(sample=partial(_mean, model, params))
         swaps = sprites.quick_evaluate(
             functions, test, referee, num_pairs=options.pairs, batch_size=size
         )
@@ -94,20 +96,15 @@ def main(arguments: list[str] | None = None) -> None:
         ]
         print(f"| {price} | {' | '.join(cells)} |", flush=True)
 
-    row("none", None, {}, 0.0)
+    row("none", model, params, 0.0)
     defaults = dataclasses.replace(
         content_code.DEFAULT_SETTINGS, num_steps=options.updates, seed=options.seed
     )
-    clips = content_code.read(model, params, train.video, defaults)
     for price in options.prices.split(","):
         start = time.perf_counter()
         settings = dataclasses.replace(defaults, price=float(price))
-        code, learned = content_code.fit(model, params, clips, settings)
-        row(price, code, learned, (time.perf_counter() - start) / 60)
-
-
-def _numbers(code, learned, content):
-    return np.asarray(np.round(code.apply({"params": learned}, content, method="to_numbers")))
+        coded = content_code.learn(model, params, readings, settings)
+        row(price, *coded, (time.perf_counter() - start) / 60)
 
 
 @partial(jax.jit, static_argnums=0)
