@@ -73,8 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
         if code is not None:
             learned = {"params": params["content_code"]}
             numbers = [np.round(code.apply(learned, x, method="to_numbers")) for x in read]
-            read = [one_hot(x.astype(int) + code.reach, 2 * code.reach + 1) for x in numbers]
             bits = code.apply(learned, numbers[1], method="bits")
+            whole = [np.asarray(x, int)[:, None] + code.reach for x in numbers]
+            read = [one_hot(x, 2 * code.reach + 1) for x in whole]
         encoded = [x._replace(content=y) for x, y in zip(plain, read, strict=True)]
         functions = functions_of(model, params, sampler)
         leaks = sections.leakage((encoded[0], train), (encoded[1], test), functions.num_codewords)
