@@ -25,7 +25,7 @@ from vdd.models.content import ContentCode
 from vdd.models.disentangler import Disentangler
 from vdd.progress import progress_bar
 from vdd.training.rereading import Readings, apply_method
-from vdd.training.step import Course, step_key
+from vdd.training.step import Course, course_at, step_key
 
 _INIT_STREAM, _STEP_STREAM = 4, 5  # those below are of vdd.training's step and rereading
 
@@ -147,12 +147,9 @@ def loss(
     agreement = jnp.square(numbers - coded("to_numbers", other))
     commitment = jnp.square(numbers - jax.lax.stop_gradient(jnp.round(numbers)))
 
-    def course(points: Course) -> Array:
-        share = jnp.asarray(step) / settings.num_steps
-        return jnp.interp(share, *map(jnp.asarray, zip(*points, strict=True)))
-
-    price = settings.price * course(settings.price_course)
-    commitment_weight = settings.commitment_weight * course(settings.commitment_course)
+    progress = jnp.asarray(step) / settings.num_steps
+    price = settings.price * course_at(settings.price_course, progress)
+    commitment_weight = settings.commitment_weight * course_at(settings.commitment_course, progress)
     return (
         distortion
         + price * jnp.mean(coded("bits", noisy))

@@ -163,7 +163,7 @@ def objective_at(objective: Objective, steering: Steering, progress: Float[Array
     """The objective after a share `progress` of the training: each setting on its course."""
 
     def moved(value: Any, course: Course) -> Any:
-        return value * jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))
+        return value * course_at(course, progress)
 
     return replace(
         objective,
@@ -172,6 +172,11 @@ def objective_at(objective: Objective, steering: Steering, progress: Float[Array
         reread_chance=moved(objective.reread_chance, steering.reread_course),
         null_content=moved(objective.null_content, steering.null_course),
     )
+
+
+def course_at(course: Course, progress: Any) -> Float[Array, ""]:
+    """The factor of a course after a share `progress` of the training."""
+    return jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))
 
 
 def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
