@@ -2,17 +2,16 @@
 
     python -m vdd.main --config=configs/sprites.py --workdir=runs/sprites
 
-Sizes, after a colon: none (2 CPU cores, hours), `quick` (2 CPU cores, 20 minutes), `small` (a third
-of the parameters, to pass on), `full` (a GPU or TPU), `smoke` (a minute, for tests). `lpc`,
-`lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the art of the public benchmark, its sheets
-in `--config.data.art_dir` or `$VDD_SPRITES_ART`; `paper` and `lpc_paper` leave out the coarse head,
-which is ours (ARCHITECTURE.md: what else is).
+Sizes, after a colon: none (2 CPU cores, hours), `quick` (2 CPU cores, 20 minutes), `full` (a GPU or
+TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the
+art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`; `paper`
+and `lpc_paper` leave out the coarse head, which is ours (ARCHITECTURE.md: what else is).
 """
 
 import ml_collections
 from ml_collections import config_dict
 
-SIZES = ("base", "quick", "small", "full", "smoke", "paper")
+SIZES = ("base", "quick", "full", "smoke", "paper")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -33,17 +32,18 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         encoder=dict(stem=(48, 96), width=192, num_layers=3, num_heads=4, mlp_dim=512,
                      num_content_tokens=4),
         content=dict(dim=32),
-        quantizer=dict(kind="straight_through", num_groups=1, num_codes=128, code_dim=16,
+        quantizer=dict(kind="straight_through", num_groups=1, num_codes=160, code_dim=16,
                        alpha=2.0),
-        coarse=dict(width=1024, num_layers=2),
+        coarse=dict(width=512, num_layers=2, tiles=4, tile_width=128),
         denoiser=dict(channels=(32, 64, 128), num_blocks=1, embedding=256, num_heads=4,
                       attention_levels=(1, 2), content_map=4, temporal=False),
     )  # fmt: skip
     config.objective = dict(
         split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.25,
         denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_share=0.25, reread_chance=1.0, sigma_mean=-2.0, sigma_std=1.4,
-        target_bits_per_frame=6.4, target_bits_per_clip=80.0, rate_weight=0.04,
+        null_content=0.1, reread_share=0.25, reread_chance=1.0, reread_commitment_weight=0.0625,
+        sigma_mean=-2.0, sigma_std=1.4,
+        target_bits_per_frame=6.35, target_bits_per_clip=80.0, rate_weight=0.04,
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
@@ -68,7 +68,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
-        config.objective.target_bits_per_frame = 6.1
+        config.objective.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
     if size == "quick":
         # The denoiser comes late: in this time its share is better spent on what it refines. The
         # codes keep more bits than the poses need, since there is no time to move anything twice;
@@ -80,9 +80,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.eval.sampler.steps = 1
         config.train.num_steps = 2800 if art == "lpc" else 1500
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
-    if size == "small":
-        config.model.coarse.width = 320
-        config.model.denoiser.update(channels=(16, 32, 64), embedding=128)
     if size == "paper":
         config.model.coarse.width = 0
         config.model.sigma_data = 0.5
@@ -93,7 +90,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.model.encoder.update(
             stem=(96, 192), width=512, num_layers=12, num_heads=8, mlp_dim=2048
         )
-        config.model.coarse.width = 2048
+        config.model.coarse.update(width=1024, tile_width=512)
         config.model.denoiser.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
         config.objective.update(coarse_frames=4, denoised_frames=4, denoised_share=1.0)
         config.optimizer.learning_rate = 3e-4
@@ -103,7 +100,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.eval.update(batch_size=512)
     if size == "smoke":
         config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
-        config.model.coarse.width = 64
+        config.model.coarse.update(width=64, tile_width=16)
         config.model.denoiser.update(
             channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
         )

@@ -26,9 +26,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "price of content by hand": {"steering.content_price": 3e-5, "steering.content_speed": 0.0},
     "content target does not move": {"steering.content_course": "((0.0, 1.0),)"},
     "Gumbel-softmax": {"model.quantizer.kind": "gumbel_softmax"},
-    "one codebook of 128": {
+    "one codebook of 160": {
         "model.quantizer.num_groups": 1,
-        "model.quantizer.num_codes": 128,
+        "model.quantizer.num_codes": 160,
         "model.quantizer.code_dim": 16,
         "objective.target_bits_per_frame": 6.4,
         "steering.motion_course": "((0.3, 1.1), (0.6, 1.0))",
@@ -40,6 +40,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "content never withheld": {"objective.null_content": 0.0},
     "content withheld early only": {"steering.null_course": "((0.3, 1.0), (0.4, 0.0))"},
     "content read from swaps": {
+        "objective.reread_share": 0.25,
+        "objective.reread_commitment_weight": 0.0,
+        "steering.reread_course": "((0.6, 0.0), (0.7, 1.0))",
+    },
+    "content and motion read from swaps": {
         "objective.reread_share": 0.25,
         "steering.reread_course": "((0.6, 0.0), (0.7, 1.0))",
     },

@@ -120,9 +120,18 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
     arguments = ["evaluate", tiny_run, "--split", "train", "--step", 3, "--art-dir", "sheets"]
     status, said, _ = vdd_command(capsys, *arguments)
     assert status == 0
-    assert asked == [(str(tiny_run), {"split": "train", "step": 3, "art_dir": "sheets"})]
+    options = {"split": "train", "step": 3, "art_dir": "sheets", "out": epath.Path(tiny_run)}
+    assert asked == [(str(tiny_run), options)]
     assert "motion_acc 0.99875" in said
     assert said.endswith(f"{tiny_run}/eval/3_train.json\n")
+    assert vdd_command(capsys, *arguments, "--out", "there")[1].endswith(
+        "there/eval/3_train.json\n"
+    )
+
+    # What is installed is not written to.
+    monkeypatch.setattr(runs, "PRETRAINED", epath.Path(tiny_run.parent))
+    said = vdd_command(capsys, "evaluate", tiny_run.name)[1]
+    assert said.endswith(f"{tiny_run.name}_evaluation/eval/3_train.json\n")
 
 
 def test_info_of_a_clip(clips, capsys):
@@ -141,16 +150,25 @@ def test_load_takes_the_latest_step_or_the_one_named(tiny_run):
     hash(latest.model)  # a static argument of jit
 
 
-def test_the_name_of_a_shipped_model_works_as_a_path(tiny_run, tmp_path, monkeypatch):
+def test_the_name_of_a_shipped_model_works_as_a_path(tiny_run, tmp_path, monkeypatch, capsys):
     shutil.copytree(tiny_run, tmp_path / "pretrained" / "ant")
     monkeypatch.setattr(runs, "PRETRAINED", type(runs.PRETRAINED)(tmp_path / "pretrained"))
     assert vdd.load("ant").step == 7
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ant").mkdir()  # no run, and so not what is meant
+    assert vdd.load("ant").step == 7
+    assert "checkpoints: 3, 7" in vdd_command(capsys, "info", "ant")[1]
+    shutil.copytree(tiny_run, tmp_path / "ant", dirs_exist_ok=True)
+    assert runs.find("ant") == epath.Path("ant")
     with pytest.raises(vdd.errors.UserError, match=r"there are: ant\)"):
         vdd.load("bee")
 
 
 def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_path, capsys):
     run = shutil.copytree(tiny_run, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["art_dir"] = str(tmp_path / "art")
+    (run / "config.json").write_text(json.dumps(config))
     (run / "eval").mkdir()
     (run / "eval" / "3.json").write_text('{"step": 3, "split": "test", "num_clips": 9}')
     small = tmp_path / "small"
@@ -174,6 +192,9 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
 
     assert size(small) < size(run / "checkpoints" / "3")
     assert "already there" in vdd_command(capsys, "export", run, small)[2]
+    # It says nothing of where it was made.
+    files = [file.read_bytes() for file in small.rglob("*") if file.is_file()]
+    assert not any(str(tmp_path).encode() in file for file in files)
 
 
 def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch):

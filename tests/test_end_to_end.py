@@ -77,6 +77,17 @@ def test_run_directory_has_its_files_and_pictures_that_the_page_shows(place):
     assert "swap_joint_acc" in lines[-1]
 
 
+def test_an_evaluation_elsewhere_is_the_same_and_leaves_the_run_alone(place):
+    run, there = place / "runs/sprites", place / "elsewhere"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert cli.main(["evaluate", "runs/sprites", "--out", "elsewhere"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    reports = [json.loads((folder / "eval/20.json").read_text()) for folder in (run, there)]
+    assert reports[0] == reports[1]
+    assert (there / "report.md").read_text() == (run / "report.md").read_text()
+    assert (there / "samples/curves.png").exists()
+
+
 def test_analysis_example_of_the_readme_runs(place, capsys):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert code is not None
@@ -96,13 +107,15 @@ def test_transfer_between_clips_on_disk(place):
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
-    "script", ["samplers", "throughput", "ablations", "cost_curve", "content_code"]
+    "script",
+    ["samplers", "throughput", "ablations", "cost_curve", "content_code", "coarse_head"],
 )
 def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     arguments = {
         "samplers": ["runs/sprites"],
         "throughput": [],
+        "coarse_head": [],
         "ablations": ["--out", "ablations"],
         "content_code": ["runs/sprites", "--prices", "1e-4"],
         "cost_curve": ["runs/sprites", "--picture", "cost.png"],

@@ -96,19 +96,20 @@ def _transfer(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
     from vdd.evaluation.report import json_path
-    from vdd.evaluation.run import evaluate_run
+    from vdd.evaluation.run import evaluate_run, place_of
     from vdd.startup import keep_compiled_programs, keep_freed_memory
 
     keep_compiled_programs(os.environ)
     keep_freed_memory()
     workdir = runs.find(_run_named(arguments))
+    out = epath.Path(arguments.out or place_of(workdir))
     report = evaluate_run(
-        workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir
+        workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir, out=out
     )
     print("\n".join(summary.figures(report)))
     split = runs.load_config(workdir).eval.split
-    page = f", {workdir / 'report.md'}" if report["split"] == split else ""
-    print(f"{json_path(workdir, report, split)}{page}")
+    page = f", {out / 'report.md'}" if report["split"] == split else ""
+    print(f"{json_path(out, report, split)}{page}")
 
 
 def _info(arguments: argparse.Namespace) -> None:
@@ -117,7 +118,11 @@ def _info(arguments: argparse.Namespace) -> None:
     path = epath.Path(arguments.path)
     is_run = (path / "config.json").exists()
     if path.is_dir() and not is_run and not video_io.list_pictures(path):
-        raise UserError(f"{path}: neither a run (no config.json) nor a folder of pictures")
+        from vdd import runs  # not sooner: it takes seconds
+
+        is_run = arguments.path in runs.pretrained()
+        if not is_run:
+            raise UserError(f"{path}: neither a run (no config.json) nor a folder of pictures")
     if not is_run and (path.exists() or path.suffix.lower() in video_io.INPUT_ENDINGS):
         clip = video_io.probe_clip(path)
         fps = f" at {clip.fps:.3g} frames a second" if clip.fps else ""
@@ -236,6 +241,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(evaluate)
     evaluate.add_argument("--split", choices=("train", "test"), help="the config's, if not given")
     evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
+    evaluate.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
 
     examples = _command(
         commands,

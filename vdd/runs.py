@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from etils import epath
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
@@ -50,8 +50,9 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
 def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> Run:
     """Writes what inference needs of a run: a run directory of its own, an eighth of the size.
 
-    It holds the config, the averaged parameters (bfloat16 where an array has more than 4096
-    numbers, so that the codebook stays exact) and the evaluation of that step, if there is one.
+    It holds the config, less the folders that data came from; the averaged parameters, bfloat16
+    where an array has more than 4096 numbers, so that the codebook stays exact; and the evaluation
+    of that step, if there is one.
 
     Args:
         path_or_name: as for `load`.
@@ -68,11 +69,16 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     run = load(source, step)
     target = new_folder(folder)
     small = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.size > 4096 else x, run.params)
+    config: Any = ConfigDict(run.config)
+    config.data.art_dir = config.data.data_dir = None  # folders of this machine
     report = source / "eval" / f"{run.step}.json"
     if report.exists():
         (target / "eval").mkdir()
         report.copy(target / "eval" / report.name)
-    write(dataclasses.replace(run, params=small), target)
+    write(dataclasses.replace(run, config=FrozenConfigDict(config), params=small), target)
+    for path, _, names in target.walk():
+        if "commit_success.txt" in names:  # in which Orbax tells where on this machine that was
+            (path / "commit_success.txt").write_text("written\n")
     return run
 
 
@@ -111,12 +117,12 @@ def find(path_or_name: epath.PathLike) -> epath.Path:
     Raises:
         UserError: it is neither.
     """
-    path = epath.Path(path_or_name)
+    path, name = epath.Path(path_or_name), str(path_or_name)
+    # A folder of that name that is no run does not hide the model.
+    if name in pretrained() and not (path / "config.json").exists():
+        return PRETRAINED / name
     if path.is_dir():
         return path
-    name = str(path_or_name)
-    if name in pretrained():
-        return PRETRAINED / name
     if path.exists():
         raise UserError(f"{path}: not a run directory, but a file")
     shipped = ", ".join(pretrained()) or "none"
@@ -128,6 +134,11 @@ def pretrained() -> list[str]:
     if not PRETRAINED.is_dir():
         return []
     return sorted(path.name for path in PRETRAINED.iterdir() if (path / "config.json").exists())
+
+
+def is_shipped(path: epath.Path) -> bool:
+    """Whether a run directory is one of those that are installed with the package."""
+    return path.resolve().parent == PRETRAINED.resolve()
 
 
 def load_config(path: epath.Path) -> Any:

@@ -59,13 +59,15 @@ def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     model, params = model_and_params
     weights = {"denoise_weight": 0.3, "coarse_weight": 0.7, "codebook_weight": 0.11}
     weights |= {"commitment_weight": 0.13, "rate_weight": 0.02}
-    weights |= {"target_bits_per_frame": 2.0}
+    weights |= {"target_bits_per_frame": 2.0, "reread_commitment_weight": 0.17}
+    weights |= {"reread_share": 0.5}
     prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
     batch = batch_of(random_video(2, 4))
     terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
     m = {name: float(value) for name, value in terms.metrics.items()}
     expected = (
         0.3 * m["denoise"] + 0.7 * m["coarse"] + 0.11 * m["codebook"] + 0.13 * m["commitment"]
+        + 0.17 * m["reread_commitment"]
         + 0.02 * (m["bits_per_frame"] - 2.0) ** 2 + 0.05 * (m["bits_per_frame"] - 2.0)
         + 0.002 * m["content_bits_per_clip"]
     )  # fmt: skip
@@ -239,21 +241,65 @@ def test_null_content(monkeypatch, model_and_params, share, kept):
     np.testing.assert_array_equal(calls["denoise"][2], content)
 
 
-def test_a_share_of_the_segments_is_read_again(monkeypatch, model_and_params):
-    model, params = model_and_params
+@pytest.mark.parametrize(("share", "every"), [(0.5, 1), (0.25, 2), (0.01, 4)])
+def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, share, every):
     seen = []
 
-    def spy(apply, rng, content, quantized, mask, objective):
-        seen.append((len(content), len(quantized), len(mask)))
-        return jnp.zeros_like(content)
+    def spy(apply, rng, content, quantized, codewords, mask, objective):
+        seen.extend(x.shape[:2] for x in (content, quantized, codewords, mask))
+        return jnp.zeros_like(content), jnp.float32(7.0)
 
     monkeypatch.setattr(objectives, "_reread", spy)
-    calls = spied(monkeypatch, model, params, reread_share=0.25)(random_video(4, 2))
-    assert seen == [(2, 2, 2)]
+    calls = spied(monkeypatch, *model_and_params, reread_share=share)(random_video(4, 6))
+    count = 4 // every  # one segment of a clip; and all of its frames
+    assert seen == [(count, 2), (count, 6), (count, 6), (count,)]
     content, said = calls["mean_frame"][0], calls["compress"][-1]
-    expected = np.roll(said.tokens, 4, axis=0)
-    expected[::4] = 0.0
+    expected = np.array(np.roll(said.tokens, 4, axis=0))
+    expected[:4:every] = 0.0
     np.testing.assert_allclose(content, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("split", list(SPLITTERS))
+@pytest.mark.parametrize("frames", [6, 7])
+def test_segments_join_into_clips_in_order_of_time(split, frames):
+    clips = jnp.arange(3 * frames).reshape(3, frames, 1).astype(jnp.float32)
+    for rng in range(3):
+        segments = SPLITTERS[split](jax.random.key(rng), frames)
+        cut = jnp.concatenate([clips[:, segments[0]], clips[:, segments[1]]])
+        kept = np.unique(segments)  # all frames, or all but the odd one
+        joined = objectives.join_segments(cut, segments, frames)
+        np.testing.assert_array_equal(joined, clips[:, kept])
+
+
+def test_the_commitment_of_swaps_is_learned_by_the_encoder_alone(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(4, 4))
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return loss(model, params, batch, reread_share=0.5).metrics["reread_commitment"]
+
+    gradient = gradient_of(params)
+    learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
+    assert learners == {"encoder", "motion_head"}
+
+
+def test_until_swaps_are_read_nothing_is_changed_by_it(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(4, 4))
+
+    @jax.jit
+    def metrics(chance):
+        return loss(model, params, batch, reread_share=0.25, reread_chance=chance).metrics
+
+    never = jax.jit(lambda: loss(model, params, batch, reread_share=0.0).metrics)()
+    before, after = metrics(0.0), metrics(1.0)
+    for name, value in never.items():
+        np.testing.assert_allclose(before[name], value, rtol=1e-5, err_msg=name)
+    assert before["reread_commitment"] == 0.0
+    assert after["reread_commitment"] > 0.0
+    assert after["coarse"] != before["coarse"]
 
 
 def test_a_model_without_coarse_head():

@@ -8,6 +8,7 @@ import optax
 import pytest
 from tiny import get_config, random_video
 
+from vdd.errors import UserError
 from vdd.training import step as training
 from vdd.training.objectives import Objective
 from vdd.training.step import Steering, accumulated_gradient, build, objective_at, step_key
@@ -142,6 +143,14 @@ def test_targets_move_over_the_training(trained, rate, first, last):
     assert targets[:11] == pytest.approx([first] * 11)
     assert targets[20] == pytest.approx((first + last) / 2)
     assert targets[30:] == pytest.approx([last] * 10)
+
+
+def test_a_rate_that_codes_cannot_have_is_refused():
+    """Two codebooks of 8 hold 6 bits."""
+    course = {"steering.motion_course": ((0.0, 1.25), (0.5, 1.0))}
+    build(get_config({**course, "objective.target_bits_per_frame": 4.8}))
+    with pytest.raises(UserError, match=r"at its highest 6.25 .* 2 x 8 codes can hold \(6 bits\)"):
+        build(get_config({**course, "objective.target_bits_per_frame": 5.0}))
 
 
 def test_every_setting_follows_its_course():

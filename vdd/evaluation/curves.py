@@ -12,12 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 Records = Sequence[Mapping[str, Any]]
 
+_LOSSES = ("loss", "denoise", "coarse", "codebook", "commitment", "reread_commitment")
+
 # Panel title, unit, and which metrics it shows.
 _PANELS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     (
         "losses",
         "log scale",
-        lambda key: key in ("loss", "denoise", "coarse", "codebook", "commitment"),
+        lambda key: key in _LOSSES,
     ),
     ("motion rate", "bits per frame", lambda key: "bits_per_frame" in key),
     ("content rate", "bits per clip", lambda key: "bits_per_clip" in key),

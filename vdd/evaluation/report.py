@@ -21,10 +21,10 @@ Report = Mapping[str, Any]
 PICTURES = "samples"
 
 
-def json_path(run_dir: epath.PathLike, report: Report, split: str) -> epath.Path:
+def json_path(folder: epath.PathLike, report: Report, split: str) -> epath.Path:
     """`eval/<step>.json` for the run's own `split`; another split's report has its name added."""
     other = "" if report["split"] == split else f"_{report['split']}"
-    return epath.Path(run_dir) / "eval" / f"{report['step']}{other}.json"
+    return epath.Path(folder) / "eval" / f"{report['step']}{other}.json"
 
 
 def write_json(path: epath.Path, report: Report) -> None:
@@ -42,21 +42,23 @@ def write_page(
     report: Report,
     pictures: Sequence[Picture],
     description: Mapping[str, Any],
+    folder: epath.PathLike | None = None,
 ) -> epath.Path:
     """Writes `report.md`, with the training curves drawn from `metrics.jsonl`; returns its path.
 
     Args:
-      run_dir: the run directory.
+      run_dir: the run directory, which has the metrics.
       report: as `sprites.evaluate` returns it.
-      pictures: files in `run_dir/samples`, as `gallery.draw` returns them.
+      pictures: files in `samples` of the folder, as `gallery.draw` returns them.
       description: what the run is (art, config variant, parameters, ...), shown in its order.
+      folder: where the page goes; None stands for the run directory.
     """
-    run_dir = epath.Path(run_dir)
-    records = curves.read_records(run_dir / "metrics.jsonl")
-    has_curves = curves.write_curves(records, run_dir / PICTURES / "curves.png")
+    folder = epath.Path(folder or run_dir)
+    records = curves.read_records(epath.Path(run_dir) / "metrics.jsonl")
+    has_curves = curves.write_curves(records, folder / PICTURES / "curves.png")
     text = page(report, pictures, {**description, **machine()}, has_curves)
-    write_text(run_dir / "report.md", text)
-    return run_dir / "report.md"
+    write_text(folder / "report.md", text)
+    return folder / "report.md"
 
 
 def machine() -> dict[str, str]:

@@ -27,17 +27,19 @@ def evaluate_run(
     split: str | None = None,
     step: int | None = None,
     art_dir: epath.PathLike | None = None,
+    out: epath.PathLike | None = None,
 ) -> dict[str, Any]:
     """Measure a run on a whole split and write `eval/<step>.json`, `report.md` and its pictures.
 
     On another split than the config's, `eval/<step>_<split>.json` alone: the page is about one.
 
     Args:
-        workdir: the run directory.
+        workdir: the run directory, or the name of a model that the package ships.
         split: "train" or "test"; None takes the config's.
         step: which checkpoint; None takes the latest.
         art_dir: folder of LPC sheets; None takes the config's, else the environment's, else those
           that were downloaded with the data set.
+        out: where it is written; None takes `place_of`.
 
     Returns:
         The report, as `vdd.evaluation.sprites.evaluate` describes it.
@@ -46,7 +48,8 @@ def evaluate_run(
         UserError: no run, no checkpoint, an unknown split, or no art to measure on.
     """
     run = runs.load(workdir, step)
-    workdir, config = epath.Path(runs.find(workdir)), run.config
+    workdir, config = runs.find(workdir), run.config
+    out = epath.Path(out or place_of(workdir))
     split = str(split or config.eval.split)
     check({**config.eval, "split": split})
     art, art_dir = config.data.art, art_dir or prepared.sheets_dir(config.data)
@@ -69,12 +72,19 @@ def evaluate_run(
         batch_size=config.eval.batch_size,
     )
     if jax.process_index() == 0:
-        report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
+        report.write_json(report.json_path(out, figures, config.eval.split), figures)
     if jax.process_index() == 0 and split == config.eval.split:
-        folder, settings = workdir / report.PICTURES, config.eval
+        folder, settings = out / report.PICTURES, config.eval
         pictures = gallery.draw(functions, clips, folder, settings.seed, settings.batch_size)
-        report.write_page(workdir, figures, pictures, _describe(run))
+        report.write_page(workdir, figures, pictures, _describe(run), out)
     return figures
+
+
+def place_of(workdir: epath.Path) -> epath.Path:
+    """Where the evaluation of a run is written: there, or here if it is one that is installed."""
+    if runs.is_shipped(workdir):
+        return epath.Path(f"{workdir.name}_evaluation")
+    return workdir
 
 
 def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.SpritesArrays:

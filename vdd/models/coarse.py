@@ -5,6 +5,7 @@ tells it more than content and motion do. This head has nothing else to look at,
 bottlenecks carry what they should within minutes; the denoiser then models what a mean cannot say.
 """
 
+import einops
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -13,12 +14,27 @@ from vdd.models.layers import RMSNorm, flat_tokens
 
 
 class CoarseHead(nn.Module):
-    """An MLP over the content of a clip, each layer modulated by the motion of the frame (FiLM)."""
+    """An MLP over the content of a clip, each layer modulated by the motion of the frame (FiLM).
+
+    The frame is cut into `tiles` x `tiles`, and each tile has features and an output matrix of its
+    own. One output matrix for the whole frame would be most of the model, and its frames would lie
+    in a space of no more than `width` dimensions.
+
+    Raises ValueError where the frame cannot be cut so.
+    """
 
     width: int
     num_layers: int
+    tiles: int  # along each side of the frame
+    tile_width: int  # features of each tile
     shape: tuple[int, int, int]  # h w c of the latents
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        h, w, _ = self.shape
+        if self.tiles < 1 or h % self.tiles or w % self.tiles:
+            raise ValueError(f"latents of {h}x{w} cannot be cut in {self.tiles}x{self.tiles} tiles")
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -35,6 +51,21 @@ class CoarseHead(nn.Module):
             x = nn.silu(RMSNorm(name=f"norm_{i}")(x) * (1.0 + scale) + shift)
             if i + 1 < self.num_layers:
                 x = nn.Dense(self.width, dtype=self.dtype, name=f"dense_{i}")(x)
+        x = nn.Dense(self.tiles**2 * self.tile_width, dtype=self.dtype, name="tiles")(x)
+        x = nn.silu(x.reshape(b, t, self.tiles**2, self.tile_width))
+        return self._draw(x).astype(jnp.float32)
+
+    def _draw(self, features: Float[Array, "b t n d"]) -> Float[Array, "b t h w c"]:
+        """Frames from the features of their tiles, row by row."""
         h, w, c = self.shape
-        x = nn.Dense(h * w * c, dtype=self.dtype, name="out")(x)
-        return x.reshape(b, t, h, w, c).astype(jnp.float32)
+        high, wide = h // self.tiles, w // self.tiles
+        kernel = self.param(
+            "out_kernel",
+            nn.initializers.lecun_normal(batch_axis=(0,)),
+            (self.tiles**2, self.tile_width, high * wide * c),
+        )
+        bias = self.param("out_bias", nn.initializers.zeros, (self.tiles**2, high * wide * c))
+        x = jnp.einsum("btnd,ndo->btno", features, kernel.astype(self.dtype)) + bias[None, None]
+        return einops.rearrange(
+            x, "b t (i j) (h w c) -> b t (i h) (j w) c", i=self.tiles, h=high, w=wide
+        )

@@ -2,7 +2,8 @@
 
 Every term is a mean over the clips of the batch that count (`mask`). The total is
 
-    denoising + coarse + codebook and commitment + price of motion bits + price of content bits
+    denoising + coarse + codebook and commitment + the same commitment of swaps
+    + price of motion bits + price of content bits
 
 where the prices come from `vdd.models.bitrate.Multipliers`.
 """
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.diffusion import edm
 from vdd.errors import UserError
@@ -37,8 +38,9 @@ class Objective:
     codebook_weight: float
     commitment_weight: float
     null_content: Moving  # share of clips whose content is withheld
-    reread_share: float  # share of the segments whose content is read again from a swap: 1, 1/2, ..
+    reread_share: float  # share of the segments whose content is read again from a swap: 1/2, 1/4
     reread_chance: Moving  # chance that each of these really is
+    reread_commitment_weight: float  # the swap's motion, to the codewords that it was drawn from
     sigma_mean: float  # ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
     target_bits_per_frame: Moving
@@ -50,6 +52,8 @@ class Objective:
             raise ValueError(f"unknown split {self.split!r}; there are: {', '.join(SPLITTERS)}")
         if not 0.0 < self.denoised_share <= 1.0:
             raise ValueError(f"denoised_share={self.denoised_share} is not above 0 and up to 1")
+        if not 0.0 <= self.reread_share <= 0.5:
+            raise ValueError(f"reread_share={self.reread_share} is not from 0 to 1/2")
 
 
 class Terms(NamedTuple):
@@ -87,21 +91,32 @@ def bitrate_controlled_diffusion(
         return model.apply({"params": params}, *args, method=method)
 
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
-    first, second = SPLITTERS[objective.split](rng_split, video.shape[1])
+    segments = SPLITTERS[objective.split](rng_split, video.shape[1])
     latents = apply("to_latents", video)
-    latents = jnp.concatenate([jnp.take(latents, first, 1), jnp.take(latents, second, 1)])
+    latents = jnp.concatenate([jnp.take(latents, frames, 1) for frames in segments])
     mask = jnp.concatenate([mask, mask])
     content, motion = apply("encode", latents)
     said, codes = apply("compress", content, rng_content), apply("quantize", motion, rng_codes)
 
     # Content of the one segment drives the other.
     content = jnp.roll(said.tokens, len(video), axis=0)
+    recommitment = jnp.zeros(())
     if objective.reread_share:
-        every = slice(None, None, round(1.0 / objective.reread_share))
-        again = _reread(
-            apply, rng_reread, content[every], codes.quantized[every], mask[every], objective
-        )
-        content = content.at[every].set(again)
+        # One segment of a clip at most: two would lend each other the frames they are to rebuild.
+        rows = slice(0, len(video), round(0.5 / objective.reread_share))
+
+        def whole(x: Array) -> Array:
+            return join_segments(x, segments, video.shape[1])[rows]
+
+        again, recommitment = jax.lax.cond(
+            objective.reread_chance > 0.0,
+            lambda: _reread(
+                apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords),
+                mask[rows], objective,
+            ),
+            lambda: (content[rows], jnp.zeros(())),  # nothing is drawn before its time
+        )  # fmt: skip
+        content = content.at[rows].set(again)
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     content = content * kept
 
@@ -135,6 +150,7 @@ def bitrate_controlled_diffusion(
         "coarse": _average(coarse, mask),
         "codebook": _average(codebook_loss(codes).mean(1), mask),
         "commitment": _average(commitment_loss(codes).mean(1), mask),
+        "reread_commitment": recommitment,
         "content_bits_per_clip": _average(said.bits, mask),
         "bits_per_frame": bits,
     }
@@ -143,6 +159,7 @@ def bitrate_controlled_diffusion(
         + objective.coarse_weight * parts["coarse"]
         + objective.codebook_weight * parts["codebook"]
         + objective.commitment_weight * parts["commitment"]
+        + objective.reread_commitment_weight * parts["reread_commitment"]
         + bitrate.motion_rate_loss(
             bits, objective.target_bits_per_frame, objective.rate_weight, multipliers
         )
@@ -151,21 +168,47 @@ def bitrate_controlled_diffusion(
     return Terms(total, {"loss": total, **parts}, codes)
 
 
-def _reread(apply, rng, content, quantized, mask, objective) -> Float[Array, "b k d"]:
-    """The content of segments, read again from the mean frames that show it in another's motion.
+def _reread(
+    apply, rng, content, quantized, codewords, mask, objective
+) -> tuple[Float[Array, "b k d"], Float[Array, ""]]:
+    """Content read again from mean frames that show it in the motion of another clip.
+
+    Takes the content and the mask of clips, and quantised motion and codewords of all their frames.
+    Returns the content that is read in the swaps, and how far the motion that is read there is from
+    the codewords that they were drawn from (mean square).
 
     Both halves of a clip share its action, so content may tell the decoder the action, and codes
     that leave poses of two actions apart only by it cost nothing. Content that was read from a swap
-    tells another action: to rely on it there is a mistake. The swap is a picture like any other; no
-    gradient goes into how it was drawn.
+    tells another action: to rely on it there is a mistake. And a codebook with room to spare splits
+    a pose by the clothes, which motion can only tell from its twin where the clothes stay on. Swaps
+    are as long as clips, where all else that the encoder is shown are halves. A swap is a picture
+    like any other; no gradient goes into how it was drawn.
     """
+    if len(content) < 2:
+        return content, jnp.zeros(())
     rng_turn, rng_content, rng_chance = jax.random.split(rng, 3)
-    turn = jax.random.randint(rng_turn, (), 1, max(len(content), 2))
-    swap = jax.lax.stop_gradient(apply("mean_frame", content, jnp.roll(quantized, turn, axis=0)))
-    again = apply("compress", apply("encode", swap).content, rng_content).tokens
+    turn = jax.random.randint(rng_turn, (), 1, len(content))
+    quantized, codewords = (jnp.roll(x, turn, axis=0) for x in (quantized, codewords))
+    swap = jax.lax.stop_gradient(apply("mean_frame", content, quantized))
+    features = apply("encode", swap)
+    again = apply("compress", features.content, rng_content).tokens
+    told = apply("quantize", features.motion)
+    miss = commitment_loss(told._replace(codewords=codewords)).mean(1)
     chosen = jax.random.bernoulli(rng_chance, objective.reread_chance, mask.shape)
     chosen &= jnp.roll(mask, turn) > 0.0
-    return jnp.where(chosen[:, None, None], again, content)
+    return jnp.where(chosen[:, None, None], again, content), _average(miss, mask * chosen)
+
+
+def join_segments(
+    x: Float[Array, "b2 s *r"], segments: Int[Array, "2 s"], num_frames: int
+) -> Float[Array, "b t *r"]:
+    """Clips in order of time from their segments, first those of all clips, then the second ones.
+
+    `segments` is what a splitter gave; a frame that both segments have is taken once.
+    """
+    clips = jnp.concatenate(jnp.split(x, 2), axis=1)
+    times_seen = max(1, segments.size // num_frames)
+    return clips[:, jnp.argsort(segments.reshape(-1))[::times_seen]]
 
 
 def pick_frames(rng: PRNGKeyArray, num_clips: int, num_frames: int, count: int) -> Array:

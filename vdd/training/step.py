@@ -4,6 +4,7 @@ Random keys are never stored: each is fold_in(fold_in(key(seed), stream), step),
 which resumes draws the same numbers as one which never stopped.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -14,10 +15,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from vdd.errors import UserError
 from vdd.models import bitrate
 from vdd.models.disentangler import Disentangler
 from vdd.models.latents import PixelLatents
-from vdd.models.quantizer import revive_dead_codes
+from vdd.models.quantizer import Codebook, revive_dead_codes
 from vdd.training.objectives import Objective, bitrate_controlled_diffusion
 from vdd.training.optimizer import Optimizer
 
@@ -64,6 +66,17 @@ class Steering:
     # is moved onto a vector; 0: never
 
 
+def check_target(objective: Objective, steering: Steering, book: Codebook) -> None:
+    """Raises a UserError for a motion rate that codes cannot have: its price would never rest."""
+    highest = objective.target_bits_per_frame * max(factor for _, factor in steering.motion_course)
+    capacity = book.num_groups * math.log2(book.num_codes)
+    if highest > capacity:
+        raise UserError(
+            f"objective.target_bits_per_frame, at its highest {highest:g} (steering.motion_course),"
+            f" is more than {book.num_groups} x {book.num_codes} codes can hold ({capacity:g} bits)"
+        )
+
+
 class Training(NamedTuple):
     """The two functions that a training run needs; both pure and fit for jit."""
 
@@ -75,6 +88,7 @@ def build(config) -> Training:
     """The training functions of a config (keys model, objective, optimizer, steering, train)."""
     model = Disentangler.from_config(config.model)
     objective, steering = Objective(**config.objective), Steering(**config.steering)
+    check_target(objective, steering, model.quantizer.codebook)
     optimizer = Optimizer(**config.optimizer)
     transform = optimizer.build(config.train.num_steps)
     schedule = optimizer.schedule(config.train.num_steps)
