@@ -39,6 +39,36 @@ def test_mask_leaves_clips_out():
     assert np.isfinite(bitrate.entropy_bits_per_frame(assignment, jnp.zeros(4))).all()
 
 
+def test_bits_are_those_of_the_codes_and_move_as_the_soft_assignment_does():
+    logits = jax.random.normal(jax.random.key(0), (6, 5, 2, 8))
+    mask = jnp.array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+
+    def bits(logits):
+        assignment = jax.nn.softmax(logits)
+        return bitrate.bits_per_frame(jnp.argmax(logits, -1), assignment, mask)
+
+    def soft(logits):
+        return jnp.sum(bitrate.entropy_bits_per_frame(jax.nn.softmax(logits), mask))
+
+    sent = np.asarray(jnp.argmax(logits, -1))[np.asarray(mask) > 0]
+    histograms = [np.bincount(sent[..., n].ravel(), minlength=8) for n in range(2)]
+    wanted = sum(
+        scipy.stats.entropy(histogram, base=2)
+        + (np.count_nonzero(histogram) - 1) / (2 * 25 * np.log(2))
+        for histogram in histograms
+    )
+    assert float(bits(logits)) == pytest.approx(wanted, rel=1e-5)
+    assert abs(float(soft(logits)) - wanted) > 0.05
+    np.testing.assert_allclose(jax.grad(bits)(logits), jax.grad(soft)(logits), rtol=1e-6)
+
+
+def test_bits_of_a_small_batch_are_those_of_a_large_one():
+    source = np.random.default_rng(0).dirichlet(np.full(64, 5.0))
+    codes = np.random.default_rng(1).choice(64, p=source, size=(200, 64, 4, 1))
+    bits = [float(bitrate.bits_per_frame(jnp.asarray(c), one_hot(c, 64))) for c in codes]
+    assert np.mean(bits) == pytest.approx(scipy.stats.entropy(source, base=2), abs=0.03)
+
+
 def steered(motion_bits, content_bits, steps=1, start=1e-4, motion_speed=0.01):
     prices = bitrate.Multipliers.create(start)
     for _ in range(steps):

@@ -1,7 +1,7 @@
 """The two rates that do the disentangling: bits per frame of motion and bits per clip of content.
 
-By Shannon, the entropy of the average assignment is what one frame of motion costs when each group
-is coded by its own histogram; what the content of a clip costs is told by its bottleneck
+By Shannon, the entropy of the codes' histogram is what one frame of motion costs when each group is
+coded by its own; what the content of a clip costs is told by its bottleneck
 (`vdd.models.content`). Both are held at a target by a Lagrange multiplier (`Multiplier`).
 """
 
@@ -10,7 +10,7 @@ import math
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 NATS_TO_BITS = 1.0 / math.log(2.0)
 
@@ -18,12 +18,34 @@ NATS_TO_BITS = 1.0 / math.log(2.0)
 def entropy_bits_per_frame(
     assignment: Float[Array, "b t n k"], mask: Float[Array, "b"] | None = None
 ) -> Float[Array, "n"]:
-    """Entropy of the average assignment of each group, in bits per frame (paper, bitrate loss).
+    """Entropy of the average assignment of each group, in bits (paper, bitrate loss).
 
-    The sum over groups is the bits per frame of the clip batch. `mask` [b] leaves clips out.
+    `mask` [b] leaves clips out.
     """
     average = average_assignment(assignment, mask)
     return -jnp.sum(average * jnp.log(average + 1e-12), axis=-1) * NATS_TO_BITS
+
+
+def bits_per_frame(
+    codes: Int[Array, "b t n"],
+    assignment: Float[Array, "b t n k"],
+    mask: Float[Array, "b"] | None = None,
+) -> Float[Array, ""]:
+    """What a frame of these codes costs: the entropy of the codes, summed over groups, in bits.
+
+    Estimated from the batch's histograms with the correction of Miller (1955), as a small batch
+    cannot show every codeword. A histogram has no gradient. It is that of the average soft
+    assignment (`entropy_bits_per_frame`, the paper's loss), whose own value is no rate: where
+    codewords lie close, a vector is assigned to many and sent as one. With 160 codewords it said
+    6.35 bits of codes that took 5.2.
+    """
+    soft = jnp.sum(entropy_bits_per_frame(assignment, mask))
+    hard = jax.nn.one_hot(codes, assignment.shape[-1])
+    clips = len(codes) if mask is None else jnp.maximum(jnp.sum(mask), 1.0)
+    seen = jnp.sum(average_assignment(hard, mask) > 0.0, axis=-1)
+    unseen = jnp.maximum(seen - 1.0, 0.0) / (2.0 * clips * codes.shape[1]) * NATS_TO_BITS
+    sent = jnp.sum(entropy_bits_per_frame(hard, mask) + unseen)
+    return soft + jax.lax.stop_gradient(sent - soft)
 
 
 def average_assignment(

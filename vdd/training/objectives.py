@@ -144,7 +144,7 @@ def bitrate_controlled_diffusion(
         objective, model, apply, rng_noise, target, driving, content[seen], hint
     )
 
-    bits = jnp.sum(bitrate.entropy_bits_per_frame(codes.assignment, mask))
+    bits = bitrate.bits_per_frame(codes.codes, codes.assignment, mask)
     parts = {
         "denoise": _average(denoise, mask[seen]),
         "coarse": _average(coarse, mask),
