@@ -5,7 +5,6 @@ tells it more than content and motion do. This head has nothing else to look at,
 bottlenecks carry what they should within minutes; the denoiser then models what a mean cannot say.
 """
 
-import einops
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -66,6 +65,5 @@ class CoarseHead(nn.Module):
         )
         bias = self.param("out_bias", nn.initializers.zeros, (self.tiles**2, high * wide * c))
         x = jnp.einsum("btnd,ndo->btno", features, kernel.astype(self.dtype)) + bias[None, None]
-        return einops.rearrange(
-            x, "b t (i j) (h w c) -> b t (i h) (j w) c", i=self.tiles, h=high, w=wide
-        )
+        x = x.reshape(*x.shape[:2], self.tiles, self.tiles, high, wide, c)
+        return x.swapaxes(3, 4).reshape(*x.shape[:2], h, w, c)
