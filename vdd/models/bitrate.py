@@ -22,8 +22,7 @@ def entropy_bits_per_frame(
 
     `mask` [b] leaves clips out.
     """
-    average = average_assignment(assignment, mask)
-    return -jnp.sum(average * jnp.log(average + 1e-12), axis=-1) * NATS_TO_BITS
+    return _entropy_bits(average_assignment(assignment, mask))
 
 
 def bits_per_frame(
@@ -40,11 +39,11 @@ def bits_per_frame(
     6.35 bits of codes that took 5.2.
     """
     soft = jnp.sum(entropy_bits_per_frame(assignment, mask))
-    hard = jax.nn.one_hot(codes, assignment.shape[-1])
+    histogram = average_assignment(jax.nn.one_hot(codes, assignment.shape[-1]), mask)
     clips = len(codes) if mask is None else jnp.maximum(jnp.sum(mask), 1.0)
-    seen = jnp.sum(average_assignment(hard, mask) > 0.0, axis=-1)
+    seen = jnp.sum(histogram > 0.0, axis=-1)
     unseen = jnp.maximum(seen - 1.0, 0.0) / (2.0 * clips * codes.shape[1]) * NATS_TO_BITS
-    sent = jnp.sum(entropy_bits_per_frame(hard, mask) + unseen)
+    sent = jnp.sum(_entropy_bits(histogram) + unseen)
     return soft + jax.lax.stop_gradient(sent - soft)
 
 
@@ -57,6 +56,10 @@ def average_assignment(
         return jnp.mean(assignment, axis=(0, 1))
     total = jnp.einsum("btnk,b->nk", assignment, mask)
     return total / jnp.maximum(assignment.shape[1] * jnp.sum(mask), 1.0)
+
+
+def _entropy_bits(shares: Float[Array, "n k"]) -> Float[Array, "n"]:
+    return -jnp.sum(shares * jnp.log(shares + 1e-12), axis=-1) * NATS_TO_BITS
 
 
 @flax.struct.dataclass
