@@ -47,9 +47,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
-        motion_course=((0.1, 1.1), (0.2, 1.1), (0.5, 0.9), (0.55, 0.9), (0.7, 0.97)),
-        content_course=((0.08, 0.5), (0.2, 1.0)),
-        null_course=((0.08, 1.0), (0.12, 0.0)), reread_course=((0.5, 0.0), (0.55, 1.0)),
+        motion_course=((0.1, 1.1), (0.4, 1.1), (0.6, 0.97)),
+        content_course=((0.06, 0.5), (0.16, 1.0)),
+        null_course=((0.06, 1.0), (0.1, 0.0)), reread_course=((0.28, 0.0), (0.33, 1.0)),
         motion_speed=5e-5, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(

@@ -12,7 +12,7 @@ from vdd.data.sprites.builtin.skeleton import FOREARM, SHIN, THIGH, UPPER_ARM, f
 from vdd.data.sprites.builtin.trigonometry import about_x, about_y, about_z, chained, sine
 from vdd.data.sprites.renderer import Art, render
 
-GOLDEN = "2e62d5acd16c9706bf10c099c705666d41fdc6039acfb1da3c4c6bde99e54fe6"
+GOLDEN = "249cd396683cce7c64ad5c3f1cc1b6c5cea3731dd121d7265f8dcbf34d40fedd"
 MOTIONS = range(9)
 # One character of each diagonal, so that every variant of every factor is worn at least twice.
 CHARACTERS = np.array(

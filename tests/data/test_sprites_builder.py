@@ -89,7 +89,7 @@ def data_dir(pristine, tmp_path) -> Path:
 
 def directory(data_dir: Path, file_format: str) -> Path:
     root = data_dir if file_format == "tfrecord" else data_dir / "array_record"
-    return root / "sprites" / "lpc" / "1.0.0"
+    return root / "sprites" / "lpc" / "1.1.0"
 
 
 def read_all(data_dir: Path, file_format: str, art_dir: Path | None = None) -> np.ndarray:

@@ -40,8 +40,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     those used is kept with the data set.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "First release.",
+        "1.1.0": "The built-in art: hair in muted colours, a bun for the pony tail.",
+    }
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name="builtin", description="Drawn by this package."),
         tfds.core.BuilderConfig(name="lpc", description="The benchmark's Liberated Pixel Cup art."),

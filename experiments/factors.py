@@ -1,0 +1,63 @@
+"""How much of the picture does each factor of Sprites change?
+
+    python experiments/factors.py [--arts builtin,lpc] [--tiny]
+
+Analysis of variance of the test split, in means of 4x4 pixels: what is told by the pose (motion and
+frame), by the direction alone, and, the pose given, by each attribute. Units: squared difference,
+summed over a frame, of colours from 0 to 1. The codes of a training that is short of bits take what
+changes the picture most.
+"""
+
+import argparse
+
+import numpy as np
+
+from vdd.data.sprites import ATTRIBUTES, SpritesArrays, load_arrays
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--arts", default="builtin,lpc")
+    parser.add_argument("--tiny", action="store_true", help="the built-in art alone, for tests")
+    options = parser.parse_args(arguments)
+    columns = ("pose", "direction", *ATTRIBUTES, "hair / direction")
+    print(f"| art | {' | '.join(columns)} |")
+    print("|---" * (len(columns) + 1) + "|")
+    for art in ["builtin"] if options.tiny else options.arts.split(","):
+        told = variances(load_arrays(art, "test"))
+        told["hair / direction"] = told["hair"] / told["direction"]
+        print(f"| {art} | {' | '.join(f'{told[name]:.2f}' for name in columns)} |", flush=True)
+
+
+def variances(clips: SpritesArrays) -> dict[str, float]:
+    """Variance that each factor explains, summed over a frame."""
+    count, frames, height, width, channels = clips.video.shape
+    blocks = clips.video.reshape(count, frames, height // 4, 4, width // 4, 4, channels)
+    video = blocks.mean((3, 5), dtype=np.float32).reshape(count, frames, -1) / 255.0
+    poses = np.stack([video[clips.motion == motion].mean(0) for motion in range(9)])
+    told = {
+        "pose": _spread(poses, (0, 1)),
+        "direction": _spread(poses.reshape(3, 3, frames, -1).mean(0), 0),
+    }
+    looks = video - poses[clips.motion]
+    for name, variants in zip(ATTRIBUTES, clips.attributes.T, strict=True):
+        told[name] = float(
+            np.mean([
+                _spread(_means(looks[clips.motion == m], variants[clips.motion == m]), 0)
+                for m in range(9)
+            ])
+        )  # fmt: skip
+    return told
+
+
+def _means(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.stack([x[labels == label].mean(0) for label in np.unique(labels)])
+
+
+def _spread(means: np.ndarray, axis: int | tuple[int, ...]) -> float:
+    """Variance over `axis`, summed over the pixels, the mean over what is left."""
+    return float(means.var(axis).sum(-1).mean())
+
+
+if __name__ == "__main__":
+    main()
