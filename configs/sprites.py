@@ -2,10 +2,10 @@
 
     python -m vdd.main --config=configs/sprites.py --workdir=runs/sprites
 
-Sizes, after a colon: none (2 CPU cores, hours), `quick` (2 CPU cores, 20 minutes), `full` (a GPU or
-TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on the
-art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`; `paper`
-and `lpc_paper` leave out the coarse head, which is ours (ARCHITECTURE.md: what else is).
+Sizes, after a colon: none (2 CPU cores, an hour), `quick` (2 CPU cores, 10 minutes), `full` (a GPU
+or TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on
+the art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
+`paper` and `lpc_paper` leave out the coarse head, which is ours (ARCHITECTURE.md: what else is).
 """
 
 import ml_collections
@@ -70,13 +70,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
         config.objective.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
     if size == "quick":
-        # The denoiser comes late: in this time its share is better spent on what it refines. The
-        # codes keep more bits than the poses need, since there is no time to move anything twice;
-        # and swaps are not yet right enough to be read.
-        config.model.quantizer.update(num_groups=2, num_codes=32, code_dim=8)
-        config.objective.update(denoised_share=0.125, reread_share=0.0, target_bits_per_frame=9.0)
-        config.steering.motion_course = config.steering.null_course = ((0.0, 1.0),)
-        config.steering.content_course = ((0.35, 0.5), (0.7, 1.0))
+        # The denoiser comes late: in this time its share is better spent on what it refines. Nor
+        # are swaps soon right enough to be read, so the codes keep room.
+        config.objective.update(denoised_share=0.125, reread_share=0.0)
+        config.steering.motion_course = ((0.6, 1.1), (1.0, 1.0))
+        config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
+        config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
         config.eval.sampler.steps = 1
         config.train.num_steps = 2800 if art == "lpc" else 1500
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3

@@ -26,12 +26,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "price of content by hand": {"steering.content_price": 3e-5, "steering.content_speed": 0.0},
     "content target does not move": {"steering.content_course": "((0.0, 1.0),)"},
     "Gumbel-softmax": {"model.quantizer.kind": "gumbel_softmax"},
-    "one codebook of 160": {
-        "model.quantizer.num_groups": 1,
-        "model.quantizer.num_codes": 160,
-        "model.quantizer.code_dim": 16,
-        "objective.target_bits_per_frame": 6.4,
-        "steering.motion_course": "((0.3, 1.1), (0.6, 1.0))",
+    "two codebooks of 32": {
+        "model.quantizer.num_groups": 2,
+        "model.quantizer.num_codes": 32,
+        "model.quantizer.code_dim": 8,
+        "objective.target_bits_per_frame": 9.0,
+        "steering.motion_course": "((0.0, 1.0),)",
     },
     "no code revival": {"steering.revive_rate": 0.0},
     "content by map only": {"model.denoiser.attention_levels": "()"},

@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
             changes = {
                 "objective.target_bits_per_frame": target,
                 "model.quantizer.num_groups": 3,
+                "model.quantizer.num_codes": 32,
+                "model.quantizer.code_dim": 8,
             }
             report = short_runs.train(f"{target:g}-bits", int(seed), changes, options)
             row = short_runs.cells(report, " ".join(COLUMNS.values()))
