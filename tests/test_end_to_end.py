@@ -108,8 +108,11 @@ def test_transfer_between_clips_on_disk(place):
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     "script",
-    ["samplers", "throughput", "ablations", "cost_curve", "content_code", "coarse_head"],
-)
+    [
+        "samplers", "throughput", "ablations", "bitrate_sweep", "cost_curve", "content_code",
+        "coarse_head",
+    ],
+)  # fmt: skip
 def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     arguments = {
@@ -117,6 +120,7 @@ def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
         "throughput": [],
         "coarse_head": [],
         "ablations": ["--out", "ablations"],
+        "bitrate_sweep": ["--out", "sweep"],
         "content_code": ["runs/sprites", "--prices", "1e-4"],
         "cost_curve": ["runs/sprites", "--picture", "cost.png"],
     }

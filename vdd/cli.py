@@ -19,7 +19,7 @@ from vdd.errors import UserError
 # JAX, Orbax and the models are imported by the commands that need them: help comes at once.
 
 _EXAMPLES = {
-    "transfer": "vdd transfer runs/sprites --content ann.gif --motion bob.gif --out swap.gif",
+    "transfer": "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif",
     "evaluate": "vdd evaluate runs/sprites --split test",
     "info": "vdd info runs/sprites",
     "examples": "vdd examples clips",
@@ -150,7 +150,7 @@ def _examples(arguments: argparse.Namespace) -> None:
         names.append(str(folder / f"{name}.gif"))
         video_io.write_clip(names[-1], clips.video[row], fps=8)
     print(f"wrote {len(names)} clips; try:")
-    print(f"  vdd transfer RUN --content {names[0]} --motion {names[-1]} --out swap.gif")
+    print(f"  vdd transfer sprites --content {names[0]} --motion {names[-1]} --out swap.gif")
 
 
 def _export(arguments: argparse.Namespace) -> None:

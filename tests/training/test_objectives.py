@@ -8,6 +8,7 @@ from tiny import get_config, get_model, random_video
 
 from vdd.errors import UserError
 from vdd.models.bitrate import Multipliers
+from vdd.models.content import Content
 from vdd.models.disentangler import Disentangler
 from vdd.training import objectives
 from vdd.training.cross_driving import SPLITTERS
@@ -91,7 +92,7 @@ def spied(monkeypatch, model, params, split="halves", **changes):
 
     def run(video, rng=0):
         whole = {"null_content": 0.0, "coarse_frames": 99, "denoised_frames": 99}
-        whole |= {"denoised_share": 1.0, "reread_share": 0.0}
+        whole |= {"denoised_share": 1.0, "reread_share": 0.0, "mirror_share": 0.0}
         calls.clear()
         loss(model, params, batch_of(video), rng, split=split, **{**whole, **changes})
         return dict(calls)
@@ -257,6 +258,30 @@ def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, shar
     expected = np.array(np.roll(said.tokens, 4, axis=0))
     expected[:4:every] = 0.0
     np.testing.assert_allclose(content, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_content_of_some_clips_is_read_in_a_mirror(monkeypatch, model_and_params, share):
+    model, params = model_and_params
+    monkeypatch.setattr(jax.lax, "cond", lambda _, then, other: then())  # spies look inside
+    monkeypatch.setattr(
+        Disentangler, "compress", lambda self, x, rng=None: Content(x[..., :4], x[:, 0, 0])
+    )
+    plain = random_video(4, 6)
+    drives = {}
+    for name, video in (("seen", plain), ("mirrored", plain[:, :, :, ::-1])):
+        for kind, chosen in (("mirror", share), ("none", 0.0)):
+            run = spied(monkeypatch, model, params, mirror_share=chosen)
+            drives[name, kind] = np.asarray(run(video)["mean_frame"][0])
+    # Rows from 4 on are driven by the first segments of the clips.
+    rows = np.arange(8) >= 4
+    rows[4:] &= np.arange(4) % round(0.5 / share) == 0
+    for name, other in (("seen", "mirrored"), ("mirrored", "seen")):
+        expected = np.where(rows[:, None, None], drives[other, "none"], drives[name, "none"])
+        np.testing.assert_allclose(drives[name, "mirror"], expected, atol=1e-5)
+    assert np.abs(drives["seen", "none"] - drives["mirrored", "none"]).max() > 1e-2
+    run = spied(monkeypatch, model, params, mirror_share=share, mirror_chance=0.0)
+    np.testing.assert_allclose(run(plain)["mean_frame"][0], drives["seen", "none"], atol=1e-5)
 
 
 @pytest.mark.parametrize("split", list(SPLITTERS))

@@ -41,6 +41,8 @@ class Objective:
     reread_share: float  # share of the segments whose content is read again from a swap: 1/2, 1/4
     reread_chance: Moving  # chance that each of these really is
     reread_commitment_weight: float  # the swap's motion, to the codewords that it was drawn from
+    mirror_share: float  # share of the segments whose content is read in a mirror: 1/2, 1/4
+    mirror_chance: Moving  # chance that each of these really is
     sigma_mean: float  # ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
     target_bits_per_frame: Moving
@@ -54,6 +56,8 @@ class Objective:
             raise ValueError(f"denoised_share={self.denoised_share} is not above 0 and up to 1")
         if not 0.0 <= self.reread_share <= 0.5:
             raise ValueError(f"reread_share={self.reread_share} is not from 0 to 1/2")
+        if not 0.0 <= self.mirror_share <= 0.5:
+            raise ValueError(f"mirror_share={self.mirror_share} is not from 0 to 1/2")
 
 
 class Terms(NamedTuple):
@@ -84,7 +88,7 @@ def bitrate_controlled_diffusion(
     if objective.reread_share and model.coarse is None:
         raise UserError("objective.reread_share needs the coarse head: set it to 0 without")
     rng_split, rng_content, rng_null, rng_codes, rng_frames, rng_noise = jax.random.split(rng, 6)
-    rng_null, rng_reread = jax.random.split(rng_null)
+    rng_null, rng_reread, rng_mirror = jax.random.split(rng_null, 3)
     rng_coarse, rng_denoised = jax.random.split(rng_frames)
 
     def apply(method: str, *args) -> Any:
@@ -100,6 +104,18 @@ def bitrate_controlled_diffusion(
 
     # Content of the one segment drives the other.
     content = jnp.roll(said.tokens, len(video), axis=0)
+    if objective.mirror_share:
+        # The first segments drive the second ones: rows that are not read from swaps below.
+        rows = slice(len(video), None, round(0.5 / objective.mirror_share))
+        mirrored = jax.lax.cond(
+            objective.mirror_chance > 0.0,
+            lambda: _read_mirrored(
+                apply, rng_mirror, content[rows], video[:: rows.step], segments[0],
+                objective.mirror_chance,
+            ),
+            lambda: content[rows],
+        )  # fmt: skip
+        content = content.at[rows].set(mirrored)
     recommitment = jnp.zeros(())
     if objective.reread_share:
         # One segment of a clip at most: two would lend each other the frames they are to rebuild.
@@ -166,6 +182,19 @@ def bitrate_controlled_diffusion(
         + jax.lax.stop_gradient(multipliers.content) * parts["content_bits_per_clip"]
     )
     return Terms(total, {"loss": total, **parts}, codes)
+
+
+def _read_mirrored(apply, rng, content, video, frames, chance) -> Float[Array, "b k d"]:
+    """Content of some frames of clips, each read in a mirror with a chance, else as it was.
+
+    A mirror changes which way somebody faces, and not who it is. Nothing else tells the method that
+    what walks to the left is the character that walks to the right: each clip has one action.
+    """
+    rng_content, rng_chance = jax.random.split(rng)
+    latents = jnp.take(apply("to_latents", jnp.flip(video, axis=3)), frames, axis=1)
+    again = apply("compress", apply("encode", latents).content, rng_content).tokens
+    chosen = jax.random.bernoulli(rng_chance, chance, (len(content), 1, 1))
+    return jnp.where(chosen, again, content)
 
 
 def _reread(

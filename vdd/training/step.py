@@ -58,6 +58,7 @@ class Steering:
     content_course: Course  # of objective.target_bits_per_clip
     null_course: Course  # of objective.null_content
     reread_course: Course  # of objective.reread_chance
+    mirror_course: Course  # of objective.mirror_chance
     content_speed: float
     motion_speed: float  # at the peak of the learning rate, and slower with it
     usage_decay: float
@@ -184,6 +185,7 @@ def objective_at(objective: Objective, steering: Steering, progress: Float[Array
         target_bits_per_frame=moved(objective.target_bits_per_frame, steering.motion_course),
         target_bits_per_clip=moved(objective.target_bits_per_clip, steering.content_course),
         reread_chance=moved(objective.reread_chance, steering.reread_course),
+        mirror_chance=moved(objective.mirror_chance, steering.mirror_course),
         null_content=moved(objective.null_content, steering.null_course),
     )
 

@@ -1,0 +1,99 @@
+"""The model that the package ships, and that it is shipped."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+
+import jax
+import numpy as np
+import pytest
+from tiny import ROOT
+
+import vdd
+from vdd import apply, cli, runs
+from vdd.data import sprites, video_io
+from vdd.diffusion.samplers import Sampler
+
+FOLDER = ROOT / "vdd" / "pretrained" / "sprites"
+
+
+def files():
+    return [path for path in FOLDER.rglob("*") if path.is_file()]
+
+
+def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
+    assert sum(path.stat().st_size for path in files()) <= 12e6
+    absolute = re.compile(rb"/(home|root|tmp|work|Users|mnt|data)/")
+    assert not [path for path in files() if absolute.search(path.read_bytes())]
+    run = vdd.load("sprites")
+    assert run.config.data.art == "builtin"  # no licence but the package's own travels with it
+    assert run.config.data.art_dir is run.config.data.data_dir is None
+
+
+def test_swaps_of_unseen_characters_look_like_the_clips_they_ought_to_be():
+    run = vdd.load("sprites")
+    clips = sprites.load_arrays("builtin", "test")
+    rng = np.random.default_rng(0)
+    content = rng.permutation(len(clips.motion))[:18]
+    motion = np.array([np.flatnonzero(clips.motion == i % 9)[i * 7] for i in range(18)])
+    wanted = [
+        np.flatnonzero(
+            (clips.motion == clips.motion[m])
+            & (clips.attributes == clips.attributes[c]).all(1)
+        )[0]
+        for c, m in zip(content, motion)
+    ]  # fmt: skip
+    sampler = Sampler(**run.config.eval.sampler)
+    transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
+    video = transfer(
+        run.model, run.params, jax.random.key(0), clips.video[content], clips.video[motion], sampler
+    )
+    made = np.round((np.asarray(video) + 1.0) * 127.5)
+    error = np.square(made - clips.video[wanted]).mean((1, 2, 3, 4))
+    quality = 10.0 * np.log10(255.0**2 / error)
+    report = json.loads((FOLDER / "eval" / f"{run.step}.json").read_text())
+    assert np.mean(quality) == pytest.approx(report["transfer"]["psnr"], abs=1.5)
+    assert np.min(quality) > 20.0
+
+
+def test_the_model_card_has_the_figures_of_the_report():
+    card = (FOLDER / "README.md").read_text()
+    report = json.loads((FOLDER / "eval" / f"{vdd.load('sprites').step}.json").read_text())
+    swaps = report["transfer"]
+    assert f"step {report['step']}" in card
+    assert "Apache-2.0" in card
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+)", card, re.MULTILINE))
+    for name, section, key, scale in (
+        ("swaps: motion", swaps, "motion_acc", 100),
+        ("swaps: attributes", swaps, "content_acc", 100),
+        ("swaps: all five", swaps, "joint_acc", 100),
+        ("swaps: PSNR", swaps, "psnr", 1),
+        ("reconstructions: PSNR", report["reconstruction"], "psnr", 1),
+        ("bits a frame", report["bitrate"], "joint_entropy_bits_per_frame", 1),
+        ("bits of content a clip", report["bitrate"], "content_bits_per_clip", 1),
+        ("motion from content", report["leakage"], "motion_from_content_acc", 100),
+        ("attributes from codes", report["leakage"], "content_from_motion_acc", 100),
+    ):
+        digits = len(rows[name].partition(".")[2])
+        assert float(rows[name]) == round(scale * section[key], digits), name
+
+
+def test_the_command_that_the_examples_name_works(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["examples", "clips"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].split()
+    assert cli.main(command[1:]) == 0
+    assert video_io.read_clip("swap.gif").shape == (8, 64, 64, 3)
+
+
+def test_a_wheel_holds_all_of_it(tmp_path):
+    command = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {str(path.relative_to(ROOT)) for path in files()} <= held
+    assert runs.pretrained() == ["sprites"]
+    tops = {name.split("/")[0] for name in held}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"vdd"}
