@@ -19,6 +19,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "no cross-driving": {"objective.split": "same"},
     "random subsets": {"objective.split": "subsets"},
+    "segments of 2 frames": {"objective.split": "quarters"},
+    "one frame rebuilt": {"objective.coarse_frames": 1},
+    "four frames rebuilt": {"objective.coarse_frames": 4},
     "content is free": {
         "steering.content_price": 1e-12,
         "steering.content_price_range": "(1e-12, 1e-12)",
@@ -33,12 +36,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "objective.target_bits_per_frame": 9.0,
         "steering.motion_course": "((0.0, 1.0),)",
     },
+    "two codebooks of 32, at 6.35 bits": {
+        "model.quantizer.num_groups": 2,
+        "model.quantizer.num_codes": 32,
+        "model.quantizer.code_dim": 8,
+    },
     "no code revival": {"steering.revive_rate": 0.0},
     "content by map only": {"model.denoiser.attention_levels": "()"},
     "content by attention only": {"model.denoiser.content_map": 0},
     "one content token": {"model.encoder.num_content_tokens": 1},
     "content never withheld": {"objective.null_content": 0.0},
     "content withheld early only": {"steering.null_course": "((0.3, 1.0), (0.4, 0.0))"},
+    "content read in a mirror": {
+        "objective.mirror_share": 0.25,
+        "steering.mirror_course": "((0.0, 1.0),)",
+    },
     "content read from swaps": {
         "objective.reread_share": 0.25,
         "objective.reread_commitment_weight": 0.0,

@@ -356,16 +356,20 @@ def test_a_single_frame_cannot_be_cut_in_two(model_and_params):
 
 
 @pytest.mark.parametrize("frames", [2, 3, 8, 9])
-@pytest.mark.parametrize("split", ["halves", "subsets"])
-def test_segments_are_disjoint_and_in_order(split, frames):
+@pytest.mark.parametrize(
+    ("split", "share", "in_one_piece"),
+    [("halves", 2, True), ("quarters", 4, True), ("subsets", 2, False)],
+)
+def test_segments_are_disjoint_and_in_order(split, share, in_one_piece, frames):
+    size = max(1, frames // share)
     found = {np.asarray(SPLITTERS[split](jax.random.key(i), frames)).tobytes() for i in range(12)}
     for raw in found:
-        segments = np.frombuffer(raw, np.int32).reshape(2, frames // 2)
-        assert len(set(segments.ravel())) == 2 * (frames // 2)
+        segments = np.frombuffer(raw, np.int32).reshape(2, size)
+        assert len(set(segments.ravel())) == 2 * size
         assert segments.min() >= 0
         assert segments.max() < frames
         assert np.all(np.diff(segments, axis=1) > 0)
-        if split == "halves":
+        if in_one_piece:
             assert np.all(np.diff(segments, axis=1) == 1)
     assert len(found) >= 2
 

@@ -21,6 +21,13 @@ def halves(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
     return jnp.where(jax.random.bernoulli(rng), segments, segments[::-1])
 
 
+def quarters(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
+    """The first and the last quarter in time, in random order; the frames between are left out."""
+    size = max(1, num_frames // 4)
+    segments = jnp.stack([jnp.arange(size), jnp.arange(num_frames - size, num_frames)])
+    return jnp.where(jax.random.bernoulli(rng), segments, segments[::-1])
+
+
 def subsets(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
     """Two disjoint random sets of frames, each in order of time."""
     half = num_frames // 2
@@ -34,4 +41,9 @@ def same(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
     return jnp.tile(jnp.arange(num_frames)[None], (2, 1))
 
 
-SPLITTERS: dict[str, Splitter] = {"halves": halves, "subsets": subsets, "same": same}
+SPLITTERS: dict[str, Splitter] = {
+    "halves": halves,
+    "quarters": quarters,
+    "subsets": subsets,
+    "same": same,
+}
