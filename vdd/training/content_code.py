@@ -40,6 +40,7 @@ class Settings:
     batch_size: int = 48
     frames: int = 2  # of other clips, in whose motion each content is drawn
     learning_rate: float = 1e-3
+    weight_decay: float = 0.1  # what it learns of the characters it sees is to hold of others
     price: float = 2e-4  # loss per bit
     price_course: Course = ((0.4, 1.0), (0.8, 5.0))
     agreement_weight: float = 2e-3  # of the squared distance of two readings' numbers
@@ -98,7 +99,8 @@ def _optimizer(settings: Settings) -> optax.GradientTransformation:
     warmup = min(100, settings.num_steps // 2)
     peak = settings.learning_rate
     schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, settings.num_steps, peak / 100)
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
+    adam = optax.adamw(schedule, b2=0.99, weight_decay=settings.weight_decay)
+    return optax.chain(optax.clip_by_global_norm(1.0), adam)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(5, 6))
