@@ -36,7 +36,7 @@ class Settings:
 
     num_numbers: int = 12
     width: int = 256
-    num_steps: int = 2000
+    num_steps: int = 4000
     batch_size: int = 48
     frames: int = 2  # of other clips, in whose motion each content is drawn
     learning_rate: float = 1e-3
