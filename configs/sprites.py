@@ -66,7 +66,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.eval = dict(
         split="test", num_clips=0, probe_clips=0, judge_steps=300, quick_pairs=256,
         batch_size=64, seed=0,
-        sampler=dict(name="euler", steps=2, sigma_min=0.02, sigma_max=1.0, rho=7.0),
+        sampler=dict(name="euler", steps=1, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
@@ -80,7 +80,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.steering.motion_course = ((0.6, 1.1), (1.0, 1.0))
         config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
         config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
-        config.eval.sampler.steps = 1
         config.train.num_steps = 2800 if art == "lpc" else 1500
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
     if size == "paper":
