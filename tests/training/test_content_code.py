@@ -18,8 +18,9 @@ from vdd.training.content_code import Clips, Settings
 from vdd.training.rereading import Readings
 
 QUICK = Settings(
-    num_numbers=4, width=32, num_steps=300, batch_size=32, price=1e-2, learning_rate=3e-3
-)
+    num_numbers=4, width=32, num_steps=300, batch_size=32, price=1e-2, learning_rate=3e-3,
+    weight_decay=0.0,
+)  # fmt: skip
 SHORT = Settings(num_numbers=4, width=8, num_steps=5, batch_size=4)
 
 

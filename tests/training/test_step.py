@@ -24,6 +24,7 @@ CONFIG = get_config(
         "steering.motion_course": ((0.25, 1.25), (0.75, 1.0)),
         "steering.null_course": ((0.25, 1.0), (0.5, 3.0), (0.75, 0.0)),
         "steering.reread_course": ((0.25, 0.0), (0.75, 1.0)),
+        "steering.mirror_course": ((0.5, 0.0), (1.0, 1.0)),
         "steering.content_price": 1e-4,
         "steering.content_speed": 0.1,
         "steering.motion_speed": 0.01,
@@ -158,15 +159,19 @@ def test_every_setting_follows_its_course():
 
     def at(progress):
         now = objective_at(objective, steering, jnp.float32(progress))
-        moved = ("target_bits_per_clip", "target_bits_per_frame", "null_content", "reread_chance")
+        moved = (
+            "target_bits_per_clip", "target_bits_per_frame", "null_content", "reread_chance",
+            "mirror_chance",
+        )  # fmt: skip
         rest = {name: getattr(objective, name) for name in moved}
         assert dataclasses.replace(now, **rest) == objective
         return tuple(float(getattr(now, name)) for name in moved)
 
-    assert at(0.0) == at(0.25) == pytest.approx((3.0, 5.0, 0.1, 0.0))
-    assert at(0.375)[2:] == pytest.approx((0.2, 0.25))
-    assert at(0.5) == pytest.approx((26.5, 4.5, 0.3, 0.5))
-    assert at(0.75) == at(1.0) == pytest.approx((50.0, 4.0, 0.0, 1.0))
+    assert at(0.0) == at(0.25) == pytest.approx((3.0, 5.0, 0.1, 0.0, 0.0))
+    assert at(0.375)[2:] == pytest.approx((0.2, 0.25, 0.0))
+    assert at(0.5) == pytest.approx((26.5, 4.5, 0.3, 0.5, 0.0))
+    assert at(0.75) == pytest.approx((50.0, 4.0, 0.0, 1.0, 0.5))
+    assert at(1.0) == pytest.approx((50.0, 4.0, 0.0, 1.0, 1.0))
 
 
 def test_dead_codewords_are_revived(start, step):
