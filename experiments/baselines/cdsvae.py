@@ -13,7 +13,6 @@ strength 1/2), one draw for all frames of a clip, without its crops and blur.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -55,17 +54,15 @@ def loss(
     The running statistics are those of the real clips.
     """
     key_pass, key_shuffle, key_colour = jax.random.split(key, 3)
-    same_content, same_motion = (
-        shuffle_frames(key_shuffle, video),
-        distort_colours(key_colour, video),
+    q_f, q_z, variables = read_views(
+        model, variables, video, distort_colours(key_colour, video), key_shuffle
     )
-    q_f, q_z, variables = read_views(model, variables, [video, same_content, same_motion])
     done, changed = model.apply(
         variables, q_f[0], q_z[0], key_pass, method=model.complete, mutable=["batch_stats"]
     )
     elbo = negative_elbo(done, video)
-    content = info_nce(q_f[0].mean, q_f[1].mean, weights.temperature)
-    motion = info_nce(_flat(q_z[0].mean), _flat(q_z[2].mean), weights.temperature)
+    content = info_nce(q_f[0].mean, q_f[2].mean, weights.temperature)
+    motion = info_nce(_flat(q_z[0].mean), _flat(q_z[1].mean), weights.temperature)
     information = mutual_information(done.f, done.q_f, done.z, done.q_z)
     total = (
         sum(elbo, jnp.zeros(()))
@@ -78,18 +75,26 @@ def loss(
 
 
 def read_views(
-    model: DSVAE, variables: Any, views: Sequence[Float[Array, "b t h w c"]]
+    model: DSVAE,
+    variables: Any,
+    video: Float[Array, "b t h w c"],
+    same_motion: Float[Array, "b t h w c"],
+    key_shuffle: Key[Array, ""],
 ) -> tuple[list[Gaussian], list[Gaussian], Any]:
-    """q(f | x) and q(z | x) of each view, and the variables with the first one's statistics.
+    """q(f | x) and q(z | x) of the clips, in other colours, and with their frames shuffled.
 
-    Mapped rather than concatenated: each view is normalised by itself, as in the public settings,
-    and the program is compiled once for all of them.
+    Also returns the variables with the running statistics of the clips. The first two views are
+    mapped rather than concatenated: each is normalised by itself, as in the public settings, and
+    the program is compiled once for both. Frames in another order have the same features and the
+    same statistics, so the third view is not convolved again.
     """
 
-    def read(view: Float[Array, "b t h w c"]):
-        return model.apply(variables, view, True, method=model.encode, mutable=["batch_stats"])
+    def see(view: Float[Array, "b t h w c"]):
+        return model.apply(variables, view, True, method=model.see, mutable=["batch_stats"])
 
-    (q_f, q_z), changed = jax.vmap(read)(jnp.stack(views))
+    features, changed = jax.vmap(see)(jnp.stack([video, same_motion]))
+    views = jnp.concatenate([features, shuffle_frames(key_shuffle, features[0])[None]])
+    q_f, q_z = jax.vmap(lambda view: model.apply(variables, view, method=model.read))(views)
 
     def each(q: Gaussian) -> list[Gaussian]:
         return [Gaussian(*pair) for pair in zip(*q)]
@@ -139,12 +144,10 @@ def log_density(x: Float[Array, "b d"], q: Gaussian) -> Float[Array, "b b"]:
     return -0.5 * (distance + q.log_var[None] + jnp.log(2 * jnp.pi)).sum(-1)
 
 
-def shuffle_frames(
-    key: Key[Array, ""], video: Float[Array, "b t h w c"]
-) -> Float[Array, "b t h w c"]:
+def shuffle_frames(key: Key[Array, ""], clips: Float[Array, "b t *s"]) -> Float[Array, "b t *s"]:
     """The frames of each clip in an order of its own: the same content, another motion."""
-    order = jnp.argsort(jax.random.uniform(key, video.shape[:2]), axis=1)
-    return jnp.take_along_axis(video, order[:, :, None, None, None], axis=1)
+    order = jnp.argsort(jax.random.uniform(key, clips.shape[:2]), axis=1)
+    return jnp.take_along_axis(clips, order.reshape(*order.shape, *(1,) * (clips.ndim - 2)), axis=1)
 
 
 def distort_colours(

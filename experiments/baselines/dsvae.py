@@ -177,8 +177,17 @@ class DSVAE(nn.Module):
         self, video: Float[Array, "b t h w c"], train: bool = False
     ) -> tuple[Gaussian, Gaussian]:
         """q(f | x) over [b f] and q(z_t | x) over [b t z]."""
+        return self.read(self.see(video, train))
+
+    def see(
+        self, video: Float[Array, "b t h w c"], train: bool = False
+    ) -> Float[Array, "b t d"]:
+        """Features of each frame, which know nothing of the frames beside it."""
         features = self.encoder(rearrange(video, "b t h w c -> (b t) h w c"), train)
-        features = rearrange(features, "(b t) d -> b t d", t=video.shape[1])
+        return rearrange(features, "(b t) d -> b t d", t=video.shape[1])
+
+    def read(self, features: Float[Array, "b t d"]) -> tuple[Gaussian, Gaussian]:
+        """q(f | x) and q(z_t | x) from features of frames in their order."""
         forward, backward = self.read_forward(features), self.read_backward(features)
         ends = jnp.concatenate([forward[:, -1], backward[:, 0]], axis=-1)
         # The public settings have this nonlinearity after both maps, and it is kept.

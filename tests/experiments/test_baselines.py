@@ -117,6 +117,20 @@ def test_shuffled_clips_keep_their_frames():
     assert {clip.tobytes() for clip in np.asarray(shuffled[0])} == rows, "frames stay whole"
 
 
+def test_shuffled_view_is_what_shuffled_clips_are_read_as():
+    video, key = jax.random.uniform(jax.random.key(0), (4, 5, 16, 16, 3)), jax.random.key(1)
+    variables = TINY.init(jax.random.key(2), video, key)
+    q_f, q_z, _ = cdsvae.read_views(TINY, variables, video, 1 - video, key)
+    shuffled = cdsvae.shuffle_frames(key, video)
+    for view, clips in ((0, video), (1, 1 - video), (2, shuffled)):
+        expected, _ = TINY.apply(
+            variables, clips, True, method=TINY.encode, mutable=["batch_stats"]
+        )
+        for got, wanted in zip((q_f[view], q_z[view]), expected):
+            np.testing.assert_allclose(got.mean, wanted.mean, atol=1e-5)
+    assert not np.allclose(q_f[2].mean, q_f[0].mean, atol=1e-3)
+
+
 def test_colours_change_alike_in_all_frames_of_a_clip_and_unlike_between_clips():
     frame = jax.random.uniform(jax.random.key(0), (1, 1, 4, 4, 3))
     video = jnp.tile(frame, (5, 3, 1, 1, 1))
