@@ -21,7 +21,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if size not in SIZES:
         raise ValueError(f"no variant {variant!r}: [lpc_]SIZE with SIZE one of {', '.join(SIZES)}")
     config = ml_collections.ConfigDict()
-    config.seed = 0
+    config.task, config.seed = "disentangler", 0
     config.data = dict(
         source="tfdata", dataset="sprites", art=art, augment="none",
         art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),

@@ -11,6 +11,7 @@ import tiny
 from etils import epath
 
 from vdd import main
+from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
 from vdd.training import checkpoints, loop
@@ -194,8 +195,8 @@ def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeyp
     with config.unlocked():
         config.train.num_steps = 7
     assert main.train(config, workdir)
-    main.evaluate(workdir)
-    main.evaluate(workdir)
+    main.evaluate(config, workdir)
+    main.evaluate(config, workdir)
     assert evaluated == [workdir]
     trained, wrote, again = capsys.readouterr().out.splitlines()
     assert trained == f"{workdir} is trained to step 7 already"
@@ -208,7 +209,7 @@ def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config,
     (tmp_path / "config.json").write_text(config.to_json_best_effort())
     shutil.rmtree(tmp_path / "checkpoints" / "7" / "state")
     reached = []
-    monkeypatch.setattr(main.pipeline, "load_source", lambda *args: None)
+    monkeypatch.setattr(pipeline, "load_source", lambda *args: None)
     monkeypatch.setattr(run, "hooks", lambda *args: [])
 
     def train(*args, **options):

@@ -20,11 +20,11 @@ from absl import app, flags, logging
 from etils import epath
 from ml_collections import config_flags
 
-from vdd.data import pipeline
+from vdd import tasks
 from vdd.errors import UserError
-from vdd.evaluation import run
 from vdd.startup import keep_compiled_programs, keep_freed_memory
-from vdd.training import checkpoints, loop, sharding, step
+from vdd.training import checkpoints, loop, sharding
+from vdd.training.step import Training
 from vdd.training.workdir import claim
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     keep_compiled_programs(os.environ)
     keep_freed_memory()
     if train(config, epath.Path(workdir)):
-        evaluate(epath.Path(workdir))
+        evaluate(config, epath.Path(workdir))
 
 
 def train(config: Any, workdir: epath.Path) -> bool:
@@ -56,19 +56,15 @@ def train(config: Any, workdir: epath.Path) -> bool:
     if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
-    training = build(config)
-    batch_size = config.train.batch_size
-    iterator = pipeline.load_source(
-        config.data, "train", batch_size, config.seed, process, processes
-    )
-    hooks = run.hooks(config, workdir)
+    training, task = build(config), tasks.find(config.task)
+    iterator, hooks = task.batches(config, process, processes), task.hooks(config, workdir)
     outcome = loop.train(config, workdir, iterator, training.init, training.step, hooks=hooks)
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
     return outcome.step >= config.train.num_steps
 
 
-def build(config: Any) -> step.Training:
+def build(config: Any) -> Training:
     """The functions of the training, before anything is read or written for it.
 
     Raises:
@@ -80,19 +76,18 @@ def build(config: Any) -> step.Training:
         if config.train[key] < 1:
             raise UserError(f"train.{key}={config.train[key]}: it must be at least 1")
     try:
-        run.check(config.eval)
-        return step.build(config)
+        return tasks.find(config.task).build(config)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the config cannot be built: {error}") from error
 
 
-def evaluate(workdir: epath.Path) -> None:
+def evaluate(config: Any, workdir: epath.Path) -> None:
     """Evaluate the latest checkpoint, unless its report is there."""
     report = workdir / "eval" / f"{checkpoints.list_steps(workdir)[-1]}.json"
     if report.exists():
         say(f"{report} is there already")
     else:
-        step = run.evaluate_run(workdir)["step"]
+        step = tasks.find(config.task).evaluate(workdir)
         say(f"wrote {report.with_name(f'{step}.json')} and {workdir / 'report.md'}")
 
 

@@ -94,7 +94,11 @@ def read_views(
 
     features, changed = jax.vmap(see)(jnp.stack([video, same_motion]))
     views = jnp.concatenate([features, shuffle_frames(key_shuffle, features[0])[None]])
-    q_f, q_z = jax.vmap(lambda view: model.apply(variables, view, method=model.read))(views)
+
+    def read(view: Float[Array, "b t d"]) -> Any:
+        return model.apply(variables, view, method=model.read)
+
+    q_f, q_z = jax.vmap(read)(views)
 
     def each(q: Gaussian) -> list[Gaussian]:
         return [Gaussian(*pair) for pair in zip(*q)]

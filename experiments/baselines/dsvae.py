@@ -179,9 +179,7 @@ class DSVAE(nn.Module):
         """q(f | x) over [b f] and q(z_t | x) over [b t z]."""
         return self.read(self.see(video, train))
 
-    def see(
-        self, video: Float[Array, "b t h w c"], train: bool = False
-    ) -> Float[Array, "b t d"]:
+    def see(self, video: Float[Array, "b t h w c"], train: bool = False) -> Float[Array, "b t d"]:
         """Features of each frame, which know nothing of the frames beside it."""
         features = self.encoder(rearrange(video, "b t h w c -> (b t) h w c"), train)
         return rearrange(features, "(b t) d -> b t d", t=video.shape[1])

@@ -1,6 +1,5 @@
 """Evaluation of a run directory: `eval/<step>.json`, `report.md`, and the hooks of a training."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,8 +16,7 @@ from vdd.evaluation import gallery, judge, report, sprites
 from vdd.evaluation.inference import Functions, functions_of
 from vdd.models.disentangler import Disentangler
 from vdd.training import sharding
-
-Hook = tuple[int, Callable[[int, Any], dict[str, Any] | None]]
+from vdd.training.loop import Hook
 
 
 def evaluate_run(

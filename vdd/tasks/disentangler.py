@@ -1,0 +1,34 @@
+"""Training of the model itself: a clip into content and motion, and back."""
+
+from typing import Any
+
+from etils import epath
+
+from vdd.data import pipeline
+from vdd.data.batches import ClipIterator
+from vdd.evaluation import run
+from vdd.training import step
+from vdd.training.loop import Hook
+from vdd.training.step import Training
+
+
+def build(config: Any) -> Training:
+    """The functions of the training."""
+    run.check(config.eval)
+    return step.build(config)
+
+
+def batches(config: Any, process: int, processes: int) -> ClipIterator:
+    """Clips of the train split."""
+    batch_size = config.train.batch_size
+    return pipeline.load_source(config.data, "train", batch_size, config.seed, process, processes)
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """Swaps, judged and drawn."""
+    return run.hooks(config, workdir)
+
+
+def evaluate(workdir: epath.Path) -> int:
+    """The protocols over a whole split."""
+    return run.evaluate_run(workdir)["step"]
