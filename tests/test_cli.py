@@ -48,7 +48,7 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     status, said, complained = vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))
     assert (status, complained) == (0, "")
     assert "120x90 scaled and cropped to the model's 16x16" in said
-    assert "5 frames of 16x16, 1 passes" in said
+    assert "5 frames of 16x16 at 20 frames a second, 1 passes" in said
     assert "at 20 frames a second" in said
     video = video_io.read_clip(out)
     assert video.shape == (5, 16, 16, 3)
@@ -64,6 +64,14 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     arguments = transfer_arguments(tiny_run, (clips[0], longer), again, "--frames", 5, "--fps", 3)
     assert "at 3 frames a second" in vdd_command(capsys, *arguments)[1]
     assert np.array_equal(video_io.read_clip(again), video)
+
+    windows = ("--window", 5, "--overlap", 2)
+    arguments = transfer_arguments(tiny_run, (clips[0], longer), again, *windows)
+    assert ": 10 frames" in vdd_command(capsys, *arguments)[1]
+    assert video_io.read_clip(again).shape == (10, 16, 16, 3)
+    arguments = transfer_arguments(tiny_run, clips, again, "--window", 2)
+    status, _, complained = vdd_command(capsys, *arguments)
+    assert (status, complained) == (2, "vdd: --overlap 8 does not fit windows of 2 frames\n")
 
 
 def test_examples_are_clips_that_the_command_it_prints_can_read(tmp_path, capsys):

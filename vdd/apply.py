@@ -134,6 +134,11 @@ def transfer(
     return sample(model, params, rng, content, motion, sampler)
 
 
+def to_uint8(video: Float[Array, "*b h w c"]) -> UInt8[Array, "*b h w c"]:
+    """Video in [-1, 1] as pixels, rounded to the nearest value."""
+    return jnp.clip(jnp.round((video + 1.0) * 127.5), 0, 255).astype(jnp.uint8)
+
+
 def _apply(model: Disentangler, params: dict, method: str, *args) -> Any:
     return model.apply({"params": params}, *args, method=method)
 
@@ -144,5 +149,5 @@ def _encode(model: Disentangler, params: dict, video: Video):
 
 __all__ = [
     "Encoding", "content_bits", "denoise", "encode", "lookup", "mean_video", "quantize", "sample",
-    "transfer",
+    "to_uint8", "transfer",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from etils import epath
 from rich.console import Console
@@ -65,32 +66,47 @@ def _complain(message: object) -> int:
 
 
 def _transfer(arguments: argparse.Namespace) -> None:
-    from vdd.data import video_io
+    from vdd.data import video_io, video_writer
 
     out = video_io.check_output(arguments.out)
     with _working("loading the model"):
-        import jax
-
-        from vdd import apply, runs
+        from vdd import runs, streaming
         from vdd.diffusion.samplers import Sampler
         from vdd.startup import keep_compiled_programs
 
         keep_compiled_programs(os.environ)
         run = runs.load(_run_named(arguments), arguments.step)
+    size = _check_window(arguments)
     height, width, _ = run.model.latents.size
-    content = _read_clip(arguments.content, (height, width), arguments.frames)
-    motion = _read_clip(arguments.motion, (height, width), arguments.frames)
+    content = _read_clip(arguments.content, (height, width), min(arguments.frames or size, size))
+    _tell_size(arguments.motion, (height, width))
+    frames = video_io.iterate_clip(arguments.motion, (height, width))
     options = dict(run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
-    print(f"sampling {len(motion)} frames of {width}x{height}, {sampler.nfe} passes", flush=True)
-    with _working("compiling and sampling"):
-        transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
-        key = jax.random.key(arguments.seed)
-        video = transfer(run.model, run.params, key, content[None], motion[None], sampler)
-        video = jax.device_get(video[0])
     fps = arguments.fps or video_io.frame_rate(arguments.motion) or 8.0
-    video_io.write_clip(out, video, fps)
-    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
+    pieces = streaming.transfer(
+        run.model, run.params, arguments.seed, content, islice(frames, arguments.frames), sampler,
+        size, arguments.overlap, arguments.relative,
+    )  # fmt: skip
+    count = 0
+    with (
+        _working(f"sampling, {sampler.nfe} passes a window") as tell,
+        video_writer.open_clip(out, fps, sound=arguments.motion) as clip,
+    ):
+        for frame in (frame for piece in pieces for frame in piece):
+            clip.write(frame)
+            count += 1
+            tell(f"{count} frames, {count / fps:.1f} seconds")
+    how = f"at {fps:g} frames a second, {sampler.nfe} passes"
+    print(f"{out}: {count} frames of {width}x{height} {how}")
+
+
+def _check_window(arguments: argparse.Namespace) -> int:
+    if arguments.overlap >= arguments.window:
+        raise UserError(
+            f"--overlap {arguments.overlap} does not fit windows of {arguments.window} frames"
+        )
+    return arguments.window
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -187,27 +203,37 @@ def _run_named(arguments: argparse.Namespace) -> str:
     return arguments.run or arguments.run_dir
 
 
-def _read_clip(path: str, size: tuple[int, int], frames: int | None):
+def _read_clip(path: str, size: tuple[int, int], frames: int):
+    from vdd.data import video_io
+
+    _tell_size(path, size)
+    return video_io.read_clip(path, size, max_frames=frames)
+
+
+def _tell_size(path: str, size: tuple[int, int]) -> None:
+    """Say so where a clip is not of the model's size."""
     from vdd.data import video_io
 
     height, width, _ = video_io.read_clip(path, max_frames=1)[0].shape
     if (height, width) != size:
         note = f"{width}x{height} scaled and cropped to the model's {size[1]}x{size[0]}"
         print(f"{path}: {note}")
-    return video_io.read_clip(path, size, max_frames=frames)
 
 
 @contextlib.contextmanager
-def _working(task: str) -> Iterator[None]:
-    """A spinner, the task and its seconds on a terminal; elsewhere stderr is for errors alone."""
+def _working(task: str) -> Iterator[Callable[[str], None]]:
+    """A spinner, the task and its seconds on a terminal; elsewhere stderr is for errors alone.
+
+    Gives a function that tells how far the task is.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield
+        yield lambda progress: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        progress.add_task(task, total=None)
-        yield
+        bar = progress.add_task(task, total=None)
+        yield lambda text: progress.update(bar, description=f"{task}: {text}")
 
 
 # ---- arguments
@@ -236,6 +262,12 @@ def parser() -> argparse.ArgumentParser:
     transfer.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
     transfer.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     transfer.add_argument("--fps", type=_rate, metavar="F", help="the motion clip's, else 8")
+    relative = "begin at the content's own pose, and move from there as the motion clip does"
+    transfer.add_argument("--relative", action="store_true", help=relative)
+    window = "frames that are read and drawn together (64); longer clips come in windows"
+    transfer.add_argument("--window", type=_count, default=64, metavar="N", help=window)
+    overlap = "frames that a window shares with the one before (8)"
+    transfer.add_argument("--overlap", type=_whole, default=8, metavar="N", help=overlap)
 
     evaluate = _command(commands, "evaluate", _evaluate, "measure a run; write eval/ and report.md")
     _add_run(evaluate)

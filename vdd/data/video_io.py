@@ -59,8 +59,7 @@ def read_clip(
         UserError: missing, unreadable or empty file, wrong array, unlike sizes.
     """
     path = epath.Path(path)
-    size = (size, size) if isinstance(size, int) else size
-    frames = list(itertools.islice(_iterate(path, size), max_frames))
+    frames = list(itertools.islice(iterate_clip(path, size), max_frames))
     if not frames:
         raise UserError(f"{path}: 0 frames, needs at least 1")
     shapes = {frame.shape for frame in frames}
@@ -68,6 +67,13 @@ def read_clip(
         sizes = ", ".join(sorted(f"{w}x{h}" for h, w, _ in shapes))
         raise UserError(f"{path}: frames of unlike sizes ({sizes}); make them one size")
     return np.stack(frames)
+
+
+def iterate_clip(
+    path: epath.PathLike, size: int | Size | None = None
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """The frames of a clip one by one, for clips longer than the memory; else as `read_clip`."""
+    return _iterate(epath.Path(path), (size, size) if isinstance(size, int) else size)
 
 
 def probe_clip(path: epath.PathLike) -> ClipInfo:

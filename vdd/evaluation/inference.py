@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd import apply
+from vdd.apply import to_uint8
 from vdd.diffusion.samplers import Sampler
 from vdd.models.disentangler import Disentangler
 from vdd.progress import progress_bar
@@ -71,11 +72,6 @@ def _encode(model, params, video) -> Encoded:
 @partial(jax.jit, static_argnums=(0, 1))
 def _sample(model, sampler, params, keys, content, motion) -> UInt8[Array, "b t h w c"]:
     return to_uint8(apply.sample(model, params, keys, content, motion, sampler))
-
-
-def to_uint8(video: Float[Array, "b t h w c"]) -> UInt8[Array, "b t h w c"]:
-    """Video in [-1, 1] as pixels, rounded to the nearest value."""
-    return jnp.clip(jnp.round((video + 1) * 127.5), 0, 255).astype(jnp.uint8)
 
 
 def clip_keys(seed: int, stream: int, clips: Int[np.ndarray, "b"]) -> Key[Array, "b"]:

@@ -1,0 +1,98 @@
+"""Clips that are written frame by frame."""
+
+import numpy as np
+import pytest
+
+from vdd.data import video_io, video_writer
+from vdd.errors import UserError
+
+av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
+
+
+def moving_square(count, size=32):
+    video = np.zeros((count, size, size, 3), np.uint8)
+    for i in range(count):
+        video[i, 4:12, i % (size - 8) : i % (size - 8) + 8] = 255
+    return video
+
+
+def write_with_sound(path, seconds=2.0, codec="aac"):
+    """A clip of 10 frames a second with a tone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height = stream.width = 32
+        stream.pix_fmt = "yuv420p"
+        sound = container.add_stream(codec, rate=48000)
+        for frame in moving_square(int(10 * seconds)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+        time = np.arange(int(48000 * seconds)) / 48000
+        tone = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None]
+        for start in range(0, tone.shape[1], 960):
+            samples = np.ascontiguousarray(tone[:, start : start + 960])
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate = 48000
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    return path
+
+
+def sound_seconds(path):
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0))
+    return sum(frame.samples / frame.sample_rate for frame in frames)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif", "npy"])
+def test_written_frame_by_frame_it_reads_as_written_at_once(tmp_path, ending):
+    video = moving_square(7)
+    with video_writer.open_clip(tmp_path / f"a.{ending}", 8) as clip:
+        for frame in video:
+            clip.write(frame)
+    video_io.write_clip(tmp_path / f"b.{ending}", video, 8)
+    one, other = (video_io.read_clip(tmp_path / f"{name}.{ending}") for name in "ab")
+    np.testing.assert_array_equal(one, other)
+    assert video_io.frame_rate(tmp_path / f"a.{ending}") in (None, pytest.approx(8, rel=0.05))
+
+
+@pytest.mark.parametrize(("codec", "ending"), [("aac", "mp4"), ("libopus", "webm")])
+def test_sound_lasts_as_long_as_the_frames(tmp_path, codec, ending):
+    if codec not in av.codec.codecs_available:
+        pytest.skip(f"FFmpeg here has no {codec}")
+    # H.264 in webm is refused, so the opus track comes in an mp4 that is only named so.
+    source = write_with_sound(tmp_path / "source.mp4", codec=codec)
+    out = tmp_path / "out.mp4"
+    with video_writer.open_clip(out, 10, sound=source) as clip:
+        for frame in moving_square(10):
+            clip.write(frame)
+    assert len(video_io.read_clip(out)) == 10
+    assert sound_seconds(out) == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_clip_without_sound_stays_silent(tmp_path):
+    video_io.write_clip(tmp_path / "silent.mp4", moving_square(4), 8)
+    with video_writer.open_clip(tmp_path / "out.mp4", 8, sound=tmp_path / "silent.mp4") as clip:
+        clip.write(moving_square(1)[0])
+    assert not video_writer.has_sound(tmp_path / "out.mp4")
+
+
+def write_one_and_fail(path):
+    with video_writer.open_clip(path, 8) as clip:
+        clip.write(moving_square(1)[0])
+        raise RuntimeError
+
+
+def test_after_an_error_no_file_is_left(tmp_path):
+    with pytest.raises(RuntimeError):
+        write_one_and_fail(tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif"])
+def test_no_frames_are_an_error(tmp_path, ending):
+    with (
+        pytest.raises(UserError, match="no frames"),
+        video_writer.open_clip(tmp_path / f"o.{ending}", 8),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,94 @@
+"""Clips of any length in windows."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from vdd import apply, streaming
+from vdd.diffusion.samplers import Sampler
+
+SAMPLER = Sampler(name="euler", steps=1, sigma_min=0.02, sigma_max=1.0, rho=7.0)
+
+
+def numbered(count):
+    """Frames that tell their number."""
+    return [np.full((1, 1, 1), i, np.uint8) for i in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 8, 9, 23])
+@pytest.mark.parametrize("overlap", [0, 1, 2, 4])
+def test_windows_keep_each_frame_once_and_share_the_overlap(count, overlap):
+    cut = list(streaming.windows(numbered(count), 5, overlap))
+    kept = [int(i) for window in cut for i in window.frames[window.kept].ravel()]
+    assert kept == list(range(count))
+    if count > 5:
+        assert all(len(window.frames) == 5 for window in cut), "one program for all windows"
+        for one, other in itertools.pairwise(cut):
+            shared = np.intersect1d(one.frames, other.frames)
+            assert len(shared) == overlap
+
+
+def test_frames_beside_a_cut_have_neighbours_on_both_sides():
+    first, second, *_ = streaming.windows(numbered(20), 8, 4)
+    assert first.kept == slice(0, 6)
+    assert second.kept == slice(2, 6)
+
+
+def test_a_stream_is_not_read_ahead_of_its_window():
+    read = []
+    frames = (read.append(i) or frame for i, frame in enumerate(numbered(100)))
+    next(streaming.windows(frames, 5, 2))
+    assert len(read) == 6
+
+
+def test_an_overlap_as_long_as_the_window_is_refused():
+    with pytest.raises(ValueError, match="overlap of 5"):
+        next(streaming.windows(numbered(9), 5, 5))
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A model, a content clip of 4 frames, and 7 driving frames of other motion than its first."""
+    model, params = tiny.get_model()
+    clips = tiny.random_video(20, 7)
+    motion = np.asarray(streaming._encode(model, params, clips[:, :4]).motion)
+    other = next(i for i in range(20) if np.abs(motion[i, 0] - motion[0, 0]).max() > 0.1)
+    return model, params, clips[0, :4], clips[other]
+
+
+def drawn(world, motion, relative=False):
+    model, params, content, _ = world
+    pieces = streaming.transfer(
+        model, params, 0, content, iter(motion), SAMPLER, size=4, overlap=2, relative=relative
+    )
+    return np.concatenate(list(pieces)).astype(int)
+
+
+def test_a_short_clip_is_drawn_as_a_whole(world):
+    model, params, content, driving = world
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
+    whole = transfer(model, params, key, content[None], driving[None, :4], SAMPLER)
+    expected = np.asarray(apply.to_uint8(whole)[0], int)
+    assert np.abs(drawn(world, driving[:4]) - expected).max() <= 1
+
+
+def test_a_long_clip_has_all_its_frames(world):
+    driving = world[3]
+    video = drawn(world, driving)
+    assert video.shape == driving.shape
+    np.testing.assert_array_equal(video[:3], drawn(world, driving[:5])[:3])
+
+
+def test_relative_motion_begins_at_the_content_s_own_pose(world):
+    model, params, content, driving = world
+    source = streaming._encode(model, params, content[None])
+    motion = streaming._encode(model, params, driving[None, :4]).motion
+    offset = source.motion[0, 0] - motion[0, 0]
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    expected = streaming._draw(model, SAMPLER, params, key, source.content, motion, offset)
+    np.testing.assert_array_equal(drawn(world, driving[:4], relative=True), expected)
+    assert (expected != drawn(world, driving[:4])).any()

@@ -1,0 +1,173 @@
+"""Clips into files frame by frame: an mp4 of any length in constant memory, with a sound track."""
+
+import contextlib
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+
+from vdd.data import video_io
+from vdd.errors import UserError
+
+_COPIED = ("aac", "mp3", "ac3", "alac")  # sound that mp4 players take as it is; the rest is encoded
+
+
+class ClipWriter:
+    """Takes frames uint8 [h w 3] one by one; `open_clip` makes one and finishes the file."""
+
+    count = 0
+
+    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Add a frame; all are of one size."""
+        raise NotImplementedError
+
+
+@contextlib.contextmanager
+def open_clip(
+    path: epath.PathLike, fps: float, sound: epath.PathLike | None = None
+) -> Iterator[ClipWriter]:
+    """Writes a clip frame by frame in the format that the ending names.
+
+    The file is there, whole, when the block ends without an error; after an error it is not. An mp4
+    is written as it comes; of the other formats all frames are kept until the end.
+
+    Args:
+        path: where to, as for `video_io.write_clip`.
+        fps: frames a second.
+        sound: a video whose sound goes into an mp4, as long as the frames last; None, or one
+            without sound, leaves it silent.
+
+    Raises:
+        UserError: as `video_io.write_clip`; no frames.
+    """
+    path = video_io.check_output(path)
+    if path.suffix.lower() != ".mp4":
+        frames = _Frames()
+        yield frames
+        _check_count(path, frames.count)
+        video_io.write_clip(path, np.stack(frames.kept), fps)
+        return
+    av = importlib.import_module("av")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with tempfile.TemporaryFile() as file:
+            with contextlib.ExitStack() as stack:
+                packets = _sound_of(stack, av, sound)
+                container = stack.enter_context(av.open(file, "w", format="mp4"))
+                writer = _Mp4(av, container, fps, packets)
+                yield writer
+                _check_count(path, writer.count)
+                writer.finish()
+            file.seek(0)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as target:
+                shutil.copyfileobj(file, target)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def has_sound(path: epath.PathLike) -> bool:
+    """Whether a clip file holds sound; folders, pictures, gifs and arrays do not."""
+    path = epath.Path(path)
+    if path.is_dir() or path.suffix.lower() not in video_io.VIDEO_ENDINGS:
+        return False
+    av = importlib.import_module("av")
+    with path.open("rb") as file, av.open(file) as container:
+        return bool(container.streams.audio)
+
+
+def _check_count(path: epath.Path, count: int) -> None:
+    if not count:
+        raise UserError(f"{path}: there are no frames to write")
+
+
+class _Frames(ClipWriter):
+    """Keeps all frames."""
+
+    def __init__(self):
+        self.kept = []
+
+    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        self.kept.append(frame)
+        self.count += 1
+
+
+class _Mp4(ClipWriter):
+    """Encodes each frame as it comes (H.264, yuv420p), and the sound up to it."""
+
+    def __init__(self, av: Any, container: Any, fps: float, sound: Iterator[Any] | None):
+        self._av, self._container = av, container
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._video = container.add_stream("libx264", rate=self._rate, options={"crf": "16"})
+        self._video.pix_fmt = "yuv420p"
+        self._sound = None if sound is None else _Sound(av, container, sound)
+
+    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        h, w, _ = frame.shape
+        even = np.pad(frame, [(0, h % 2), (0, w % 2), (0, 0)], mode="edge")
+        if not self.count:
+            self._video.height, self._video.width = even.shape[:2]
+        picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        self._container.mux(self._video.encode(picture))
+        self.count += 1
+        if self._sound:
+            # Side by side with the pictures: a player should not have to seek for it.
+            self._sound.advance(self.count / self._rate)
+
+    def finish(self) -> None:
+        """Encode what is held back."""
+        self._container.mux(self._video.encode())
+        if self._sound:
+            self._sound.finish()
+
+
+class _Sound:
+    """Sound of one container on its way into another."""
+
+    def __init__(self, av: Any, container: Any, packets: Iterator[Any]):
+        self._container, self._packets = container, packets
+        self._next = next(packets, None)
+        source = None if self._next is None else self._next.stream
+        self._copied = source is not None and source.codec_context.name in _COPIED
+        if source is None:
+            return
+        if self._copied:
+            self._stream = container.add_stream_from_template(source)
+        else:
+            self._stream = container.add_stream("aac", rate=source.codec_context.sample_rate)
+
+    def advance(self, seconds: Fraction) -> None:
+        """Write all that begins before a time."""
+        while self._next is not None and self._next.pts * self._next.time_base < seconds:
+            packet, self._next = self._next, next(self._packets, None)
+            if self._copied:
+                packet.stream = self._stream
+                self._container.mux(packet)
+                continue
+            for frame in packet.decode():
+                frame.pts = None
+                self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Encode what is held back."""
+        if self._next is not None and not self._copied:
+            self._container.mux(self._stream.encode(None))
+
+
+def _sound_of(
+    stack: contextlib.ExitStack, av: Any, path: epath.PathLike | None
+) -> Iterator[Any] | None:
+    """Packets of the first sound track of a clip, None where it has none."""
+    if path is None or not has_sound(path):
+        return None
+    container = stack.enter_context(av.open(stack.enter_context(epath.Path(path).open("rb"))))
+    return (packet for packet in container.demux(container.streams.audio[0]) if packet.size)

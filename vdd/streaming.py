@@ -1,0 +1,110 @@
+"""Motion transfer for clips of any length: windows that overlap, in constant memory.
+
+The encoder reads a window at a time, as long as the clips that it was trained on. Near a window's
+ends it knows only one side of a frame, so neighbouring windows share some frames, and the cut from
+the one to the other lies in the middle of these.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+from vdd import apply
+from vdd.diffusion.samplers import Sampler
+from vdd.models.disentangler import Disentangler
+
+
+class Window(NamedTuple):
+    """Frames that are read together, and which of them are kept."""
+
+    frames: UInt8[np.ndarray, "s h w c"]
+    kept: slice
+
+
+def windows(
+    frames: Iterable[UInt8[np.ndarray, "h w c"]], size: int, overlap: int
+) -> Iterator[Window]:
+    """Cut a stream into windows of `size` frames that share `overlap` with the one before.
+
+    What is kept of all windows is the stream, each frame once. The last window is filled up with
+    copies of the last frame; a stream that fits into one window is left as it is.
+
+    Raises:
+        ValueError: the overlap is not smaller than the window.
+    """
+    if not 0 <= overlap < size:
+        raise ValueError(f"an overlap of {overlap} frames does not fit windows of {size}")
+    head, tail = overlap // 2, overlap - overlap // 2
+    held: list[np.ndarray] = []
+    several = False
+    for frame in frames:
+        if len(held) == size:
+            yield Window(np.stack(held), slice(head if several else 0, size - tail))
+            held, several = held[size - overlap :], True
+        held.append(frame)
+    if held:
+        filling = [held[-1]] * (size - len(held)) if several else []
+        yield Window(np.stack(held + filling), slice(head if several else 0, len(held)))
+
+
+def transfer(
+    model: Disentangler,
+    params: Any,
+    seed: int,
+    content_video: UInt8[np.ndarray, "s h w c"],
+    motion_frames: Iterable[UInt8[np.ndarray, "h w c"]],
+    sampler: Sampler,
+    size: int,
+    overlap: int,
+    relative: bool = False,
+) -> Iterator[UInt8[np.ndarray, "t h w c"]]:
+    """What `content_video` shows, moving as the frames do; in pieces, as soon as they are drawn.
+
+    Args:
+        model: a trained model.
+        params: its parameters.
+        seed: of the noise; each window has noise of its own.
+        content_video: a clip, or a picture as a clip of one frame.
+        motion_frames: the driving clip, frame by frame.
+        sampler: how it is drawn.
+        size: frames of a window.
+        overlap: frames that a window shares with the one before.
+        relative: take from the driving clip how it differs from its own first frame, and begin at
+            the pose of the content's first frame. Motion vectors are displaced by the difference of
+            the two first frames and quantised again; the paper transfers absolute motion.
+    """
+    source = _encode(model, params, content_video[None])
+    offset = jnp.zeros(source.motion.shape[-1:])
+    key = jax.random.key(seed)
+    for i, window in enumerate(windows(motion_frames, size, overlap)):
+        motion = _encode(model, params, window.frames[None]).motion
+        if relative and i == 0:
+            offset = source.motion[0, 0] - motion[0, 0]
+        video = _draw(
+            model, sampler, params, jax.random.fold_in(key, i), source.content, motion, offset
+        )
+        yield np.asarray(video)[window.kept]
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> apply.Encoding:
+    return apply.encode(model, params, video)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _draw(
+    model: Disentangler,
+    sampler: Sampler,
+    params: Any,
+    key: Key[Array, ""],
+    content: Float[Array, "1 k d"],
+    motion: Float[Array, "1 t m"],
+    offset: Float[Array, "m"],
+) -> UInt8[Array, "t h w c"]:
+    video = apply.sample(model, params, key, content, motion + offset[None, None], sampler)
+    return apply.to_uint8(video[0])
