@@ -69,9 +69,9 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     arguments = transfer_arguments(tiny_run, (clips[0], longer), again, *windows)
     assert ": 10 frames" in vdd_command(capsys, *arguments)[1]
     assert video_io.read_clip(again).shape == (10, 16, 16, 3)
-    arguments = transfer_arguments(tiny_run, clips, again, "--window", 2)
+    arguments = transfer_arguments(tiny_run, clips, again, "--window", 2, "--overlap", 2)
     status, _, complained = vdd_command(capsys, *arguments)
-    assert (status, complained) == (2, "vdd: --overlap 8 does not fit windows of 2 frames\n")
+    assert (status, complained) == (2, "vdd: --overlap 2 does not fit windows of 2 frames\n")
 
 
 def test_examples_are_clips_that_the_command_it_prints_can_read(tmp_path, capsys):
@@ -128,7 +128,8 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
     arguments = ["evaluate", tiny_run, "--split", "train", "--step", 3, "--art-dir", "sheets"]
     status, said, _ = vdd_command(capsys, *arguments)
     assert status == 0
-    options = {"split": "train", "step": 3, "art_dir": "sheets", "out": epath.Path(tiny_run)}
+    options = {"split": "train", "step": 3, "art_dir": "sheets", "data_dir": None}
+    options["out"] = epath.Path(tiny_run)
     assert asked == [(str(tiny_run), options)]
     assert "motion_acc 0.99875" in said
     assert said.endswith(f"{tiny_run}/eval/3_train.json\n")

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from etils import epath
 from rich.console import Console
@@ -27,6 +28,8 @@ _EXAMPLES = {
     "compress": "vdd compress runs/sprites sprites_coded",
     "export": "vdd export runs/sprites sprites_small",
 }
+
+_WINDOW = 64  # frames that are drawn together, where the run does not say how many it was shown
 
 _RUN = "RUN is a run directory, or the name of a model that the package ships."
 
@@ -76,7 +79,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
         keep_compiled_programs(os.environ)
         run = runs.load(_run_named(arguments), arguments.step)
-    size = _check_window(arguments)
+    size, overlap = _windows(arguments, run.config)
     height, width, _ = run.model.latents.size
     content = _read_clip(arguments.content, (height, width), min(arguments.frames or size, size))
     _tell_size(arguments.motion, (height, width))
@@ -86,7 +89,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     fps = arguments.fps or video_io.frame_rate(arguments.motion) or 8.0
     pieces = streaming.transfer(
         run.model, run.params, arguments.seed, content, islice(frames, arguments.frames), sampler,
-        size, arguments.overlap, arguments.relative,
+        size, overlap, arguments.relative,
     )  # fmt: skip
     count = 0
     with (
@@ -101,12 +104,15 @@ def _transfer(arguments: argparse.Namespace) -> None:
     print(f"{out}: {count} frames of {width}x{height} {how}")
 
 
-def _check_window(arguments: argparse.Namespace) -> int:
-    if arguments.overlap >= arguments.window:
-        raise UserError(
-            f"--overlap {arguments.overlap} does not fit windows of {arguments.window} frames"
-        )
-    return arguments.window
+def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
+    """Frames of a window, and how many of them it shares."""
+    data = config.data
+    size = arguments.window or (data.frames if "frames" in data else _WINDOW)
+    overlap = arguments.overlap
+    overlap = size // 8 if overlap is None else overlap
+    if overlap >= size:
+        raise UserError(f"--overlap {overlap} does not fit windows of {size} frames")
+    return size, overlap
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -120,7 +126,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     workdir = runs.find(_run_named(arguments))
     out = epath.Path(arguments.out or place_of(workdir))
     report = evaluate_run(
-        workdir, split=arguments.split, step=arguments.step, art_dir=arguments.art_dir, out=out
+        workdir,
+        split=arguments.split,
+        step=arguments.step,
+        art_dir=arguments.art_dir,
+        data_dir=arguments.data_dir,
+        out=out,
     )
     print("\n".join(summary.figures(report)))
     split = runs.load_config(workdir).eval.split
@@ -264,15 +275,17 @@ def parser() -> argparse.ArgumentParser:
     transfer.add_argument("--fps", type=_rate, metavar="F", help="the motion clip's, else 8")
     relative = "begin at the content's own pose, and move from there as the motion clip does"
     transfer.add_argument("--relative", action="store_true", help=relative)
-    window = "frames that are read and drawn together (64); longer clips come in windows"
-    transfer.add_argument("--window", type=_count, default=64, metavar="N", help=window)
-    overlap = "frames that a window shares with the one before (8)"
-    transfer.add_argument("--overlap", type=_whole, default=8, metavar="N", help=overlap)
+    window = "frames that are read and drawn together (as many as training showed)"
+    transfer.add_argument("--window", type=_count, metavar="N", help=window)
+    overlap = "frames that a window shares with the one before (an eighth)"
+    transfer.add_argument("--overlap", type=_whole, metavar="N", help=overlap)
 
     evaluate = _command(commands, "evaluate", _evaluate, "measure a run; write eval/ and report.md")
     _add_run(evaluate)
-    evaluate.add_argument("--split", choices=("train", "test"), help="the config's, if not given")
+    splits = ("train", "validation", "test")
+    evaluate.add_argument("--split", choices=splits, help="the config's, if not given")
     evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
+    evaluate.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
     evaluate.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
 
     examples = _command(

@@ -47,6 +47,11 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     return Run(config, model, params, step)
 
 
+# Keys of `config.data` and `config.model.latents` that name files of one machine.
+_DATA_PLACES = ("art_dir", "data_dir")
+_WEIGHT_PLACES = ("encoder", "decoder", "weights")
+
+
 def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> Run:
     """Writes what inference needs of a run: a run directory of its own, an eighth of the size.
 
@@ -70,7 +75,10 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     target = new_folder(folder)
     small = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.size > 4096 else x, run.params)
     config: Any = ConfigDict(run.config)
-    config.data.art_dir = config.data.data_dir = None  # folders of this machine
+    for group, keys in ((config.data, _DATA_PLACES), (config.model.latents, _WEIGHT_PLACES)):
+        for key in keys:
+            if key in group:
+                group[key] = None
     report = source / "eval" / f"{run.step}.json"
     if report.exists():
         (target / "eval").mkdir()

@@ -25,7 +25,7 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     config = run.config
     lines = [
         f"run         {path}",
-        f"data        {config.data.dataset}/{config.data.art}, clips of {width}x{height} pixels",
+        f"data        {_data(config.data)}, clips of {width}x{height} pixels",
         f"trained     {run.step} of {config.train.num_steps} steps"
         f" of {config.train.batch_size} clips (checkpoints: {steps})",
         *_parameters(run.params),
@@ -35,6 +35,10 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     if evaluation is None:
         return [*lines, "evaluation  none yet: vdd evaluate " + str(path_or_name)]
     return [*lines, *figures(evaluation)]
+
+
+def _data(config: Any) -> str:
+    return f"{config.dataset}/{config.art}" if "art" in config else config.dataset
 
 
 def figures(report: Mapping[str, Any]) -> list[str]:

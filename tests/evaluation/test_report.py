@@ -8,7 +8,7 @@ from etils import epath
 from world import World, random_clips
 
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import curves, report, sprites
+from vdd.evaluation import curves, report, sprites, sprites_page
 from vdd.evaluation.gallery import Picture, write_gif
 
 
@@ -44,7 +44,9 @@ def test_the_page_says_what_was_measured(figures, tmp_path):
     lines = [{"step": 10 * i, "loss": 1 / (i + 1), "bits_per_frame": 7.0} for i in range(9)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 9')
     pictures = [Picture("swaps.gif", "All swaps.")]
-    path = report.write_page(tmp_path, figures, pictures, {"config": "sprites:quick"})
+    path = report.write_page(
+        tmp_path, figures, sprites_page.sections(figures), pictures, {"config": "sprites:quick"}
+    )
     text = path.read_text()
     for part in ("sprites:quick", "1,200", "heun, 18 steps", "(samples/swaps.gif)", "machine"):
         assert part in text
@@ -55,7 +57,7 @@ def test_the_page_says_what_was_measured(figures, tmp_path):
 
 
 def test_without_metrics_there_are_no_curves(figures, tmp_path):
-    text = report.write_page(tmp_path, figures, [], {}).read_text()
+    text = report.write_page(tmp_path, figures, [], [], {}).read_text()
     assert "curves.png" not in text
     assert not (tmp_path / "samples" / "curves.png").exists()
 

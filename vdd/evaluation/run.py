@@ -1,22 +1,24 @@
-"""Evaluation of a run directory: `eval/<step>.json`, `report.md`, and the hooks of a training."""
+"""Evaluation of a run directory: `eval/<step>.json`, `report.md`, and the hooks of a training.
 
+What is measured depends on the data set: `PROTOCOLS` names a module for each.
+"""
+
+from types import ModuleType
 from typing import Any
 
 import jax
-import numpy as np
 from etils import epath
-from PIL import Image
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import runs
-from vdd.data import sprites as sprites_data
-from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
-from vdd.evaluation import gallery, judge, report, sprites
-from vdd.evaluation.inference import Functions, functions_of
-from vdd.models.disentangler import Disentangler
-from vdd.training import sharding
+from vdd.evaluation import report, sprites_run, videos_run
+from vdd.evaluation.inference import functions_of
 from vdd.training.loop import Hook
+
+# Each has SPLITS, check, evaluate and hooks.
+PROTOCOLS: dict[str, ModuleType] = {"sprites": sprites_run, "video_folder": videos_run}
 
 
 def evaluate_run(
@@ -25,6 +27,7 @@ def evaluate_run(
     split: str | None = None,
     step: int | None = None,
     art_dir: epath.PathLike | None = None,
+    data_dir: epath.PathLike | None = None,
     out: epath.PathLike | None = None,
 ) -> dict[str, Any]:
     """Measure a run on a whole split and write `eval/<step>.json`, `report.md` and its pictures.
@@ -33,48 +36,34 @@ def evaluate_run(
 
     Args:
         workdir: the run directory, or the name of a model that the package ships.
-        split: "train" or "test"; None takes the config's.
+        split: of the data set; None takes the config's.
         step: which checkpoint; None takes the latest.
-        art_dir: folder of LPC sheets; None takes the config's, else the environment's, else those
-          that were downloaded with the data set.
+        art_dir: of Sprites, the folder of LPC sheets; None takes the config's, else the
+          environment's, else those that were downloaded with the data set.
+        data_dir: of videos, what `vdd.data.prepare` wrote; None takes the config's.
         out: where it is written; None takes `place_of`.
 
     Returns:
-        The report, as `vdd.evaluation.sprites.evaluate` describes it.
+        The report, as `vdd.evaluation.sprites.evaluate` or `vdd.evaluation.videos.evaluate`
+        describes it.
 
     Raises:
-        UserError: no run, no checkpoint, an unknown split, or no art to measure on.
+        UserError: no run, no checkpoint, an unknown split, or no data to measure on.
     """
     run = runs.load(workdir, step)
-    workdir, config = runs.find(workdir), run.config
+    workdir = runs.find(workdir)
+    config = _with_data(run.config, art_dir=art_dir, data_dir=data_dir)
     out = epath.Path(out or place_of(workdir))
     split = str(split or config.eval.split)
-    check({**config.eval, "split": split})
-    art, art_dir = config.data.art, art_dir or prepared.sheets_dir(config.data)
-    sampler = Sampler(**config.eval.sampler)
-    functions = functions_of(run.model, run.params, sampler)
-    train = _some(sprites_data.load_arrays(art, "train", art_dir), config.eval.probe_clips)
-    test = _some(sprites_data.load_arrays(art, "test", art_dir), config.eval.num_clips)
-    clips = {"train": train, "test": test}[split]
-    figures = sprites.evaluate(
-        functions,
-        train if split == "test" else None,  # probes are tested on other characters than they saw
-        clips,
-        _judge(config, art_dir),
-        sampler,
-        step=run.step,
-        dataset=f"sprites/{art}",
-        split=split,
-        target_bits_per_frame=config.objective.target_bits_per_frame,
-        seed=config.eval.seed,
-        batch_size=config.eval.batch_size,
-    )
+    check(config, split)
+    functions = functions_of(run.model, run.params, Sampler(**config.eval.sampler))
+    done = _protocol(config).evaluate(config, run.step, functions, split)
+    figures = done.figures
     if jax.process_index() == 0:
         report.write_json(report.json_path(out, figures, config.eval.split), figures)
     if jax.process_index() == 0 and split == config.eval.split:
-        folder, settings = out / report.PICTURES, config.eval
-        pictures = gallery.draw(functions, clips, folder, settings.seed, settings.batch_size)
-        report.write_page(workdir, figures, pictures, _describe(run), out)
+        pictures = done.draw(out / report.PICTURES)
+        report.write_page(workdir, figures, done.sections, pictures, _describe(run), out)
     return figures
 
 
@@ -85,73 +74,52 @@ def place_of(workdir: epath.Path) -> epath.Path:
     return workdir
 
 
-def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.SpritesArrays:
-    """`count` clips spread over the split, all where `count` is 0."""
-    if not count:
-        return arrays
-    rows = np.random.default_rng(0).permutation(len(arrays.motion))[:count]
-    return sprites_data.SpritesArrays(*(part[rows] for part in arrays))
-
-
-def check(settings: Any) -> None:
-    """Raise a UserError for settings (the config's `eval`) that an evaluation cannot have."""
-    if settings["split"] not in sprites_data.SPLITS:
-        there = ", ".join(sprites_data.SPLITS)
-        raise UserError(f"no split {settings['split']!r}: take one of {there}")
-    if settings["num_clips"] == 1 or settings["quick_pairs"] < 1 or settings["batch_size"] < 1:
-        raise UserError("eval: swaps need num_clips of 2 or more (0: all), and pairs and batches")
+def check(config: Any, split: str | None = None) -> None:
+    """Raise a UserError for a config whose evaluation cannot be."""
+    protocol, settings = _protocol(config), config.eval
+    split = split or settings.split
+    if split not in protocol.SPLITS:
+        raise UserError(f"no split {split!r}: take one of {', '.join(protocol.SPLITS)}")
+    if settings.batch_size < 1:
+        raise UserError(f"eval.batch_size={settings.batch_size} is not above 0")
+    protocol.check(settings)
     try:
-        Sampler(**settings["sampler"])
+        Sampler(**settings.sampler)
     except (TypeError, ValueError) as error:
         raise UserError(f"eval.sampler: {error}") from error
 
 
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
-    """What a training does on schedule: swaps judged each `eval_every`, drawn each `sample_every`.
-
-    Both look at the averaged parameters, on the test split, and return what is to be logged; the
-    picture is also written to `samples/<step>.png`.
-    """
-    model = Disentangler.from_config(config.model)
-    sampler = Sampler(**config.eval.sampler)
-    art_dir = prepared.sheets_dir(config.data)
-    clips = sprites_data.load_arrays(config.data.art, "test", art_dir)
-
-    def functions(state: Any) -> Functions:
-        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
-
-    def quick(step: int, state: Any) -> dict[str, Any]:
-        del step
-        return sprites.quick_evaluate(
-            functions(state),
-            clips,
-            _judge(config, art_dir),
-            num_pairs=config.eval.quick_pairs,
-            seed=config.eval.seed,
-            batch_size=config.eval.batch_size,
-        )
-
-    def picture(step: int, state: Any) -> dict[str, Any]:
-        matrix = gallery.matrix(functions(state), clips, config.eval.seed, config.eval.batch_size)
-        if jax.process_index() == 0:
-            folder = workdir / report.PICTURES
-            folder.mkdir(parents=True, exist_ok=True)
-            gallery.write_png(folder / f"{step}.png", Image.fromarray(matrix))
-        return {"swaps": matrix}
-
-    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+    """What a training does on schedule, on the averaged parameters."""
+    return _protocol(config).hooks(config, workdir)
 
 
-def _judge(config: Any, art_dir: epath.PathLike | None) -> judge.Judge:
-    settings = judge.JudgeSettings(steps=config.eval.judge_steps)
-    return judge.load_or_train(config.data.art, art_dir, settings=settings)
+def _protocol(config: Any) -> Any:
+    if config.data.dataset not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise UserError(f"--config.data.dataset={config.data.dataset}: take one of {known}")
+    return PROTOCOLS[config.data.dataset]
+
+
+def _with_data(config: Any, **folders: epath.PathLike | None) -> Any:
+    """The config with other folders of data, where they are given."""
+    changed = ConfigDict(config)
+    for key, folder in folders.items():
+        if folder is not None:
+            if key not in changed.data:
+                raise UserError(f"{changed.data.dataset} has no {key}")
+            changed.data[key] = str(folder)
+    return FrozenConfigDict(changed)
 
 
 def _describe(run: runs.Run) -> dict[str, str]:
+    config = run.config
     size = sum(array.size for array in jax.tree.leaves(run.params))
     return {
-        "art": run.config.data.art,
+        "data": f"{config.data.dataset}/{config.data.art}"
+        if "art" in config.data
+        else config.data.dataset,
         "parameters": f"{size / 1e6:.1f} million",
-        "training": f"{run.config.train.num_steps} steps of {run.config.train.batch_size} clips, "
-        f"seed {run.config.seed}",
+        "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips, "
+        f"seed {config.seed}",
     }

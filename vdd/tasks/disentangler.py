@@ -14,7 +14,7 @@ from vdd.training.step import Training
 
 def build(config: Any) -> Training:
     """The functions of the training."""
-    run.check(config.eval)
+    run.check(config)
     return step.build(config)
 
 

@@ -1,0 +1,51 @@
+"""The figures of a run on real videos as Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vdd.evaluation.report import number, share, table
+
+_ROWS = (
+    ("PSNR, dB", "psnr", ".2f"),
+    ("SSIM", "ssim", ".3f"),
+    ("flicker, times the driving window's", "flicker", ".3f"),
+    ("identity similarity", "identity_similarity", ".3f"),
+    ("motion error", "motion_error", ".4f"),
+    ("cross error", "cross_error", ".4f"),
+    ("Fréchet distance", "frechet", ".2f"),
+)
+
+
+def sections(report: Mapping[str, Any]) -> list[str]:
+    """The figures of `videos.evaluate` as sections of a page."""
+    transfer, rate = report["transfer"], report["bitrate"]
+    columns = (report["reconstruction"], transfer["within_clip"], transfer["across_identities"])
+    rows = [
+        (name, *(number(column.get(key), form) for column in columns)) for name, key, form in _ROWS
+    ]
+    networks = [f"{what}: {name}" for what, name in report["networks"].items() if name]
+    seen_by = f"Networks behind these figures: {', '.join(networks)}." if networks else (
+        "No network looked at the faces, so what only networks can say is left out."
+    )  # fmt: skip
+    return [
+        "## Reconstructions and transfers",
+        f"Over {report['num_windows']} windows of {report['num_clips']} clips and"
+        f" {report['num_identities']} people. A transfer within a clip has the content of one"
+        " window and the motion of another, and ought to be that other window; across identities"
+        f" the motion is somebody else's. {seen_by}",
+        table(("", "reconstructions", "within a clip", "across identities"), rows),
+        "## Rates",
+        table(
+            ("", "bits"),
+            [
+                ("motion target, per frame", number(rate["target_bits_per_frame"])),
+                ("entropy of the codes, sum of groups, per frame",
+                 number(rate["entropy_bits_per_frame"])),
+                ("joint entropy of the codes, per frame",
+                 number(rate["joint_entropy_bits_per_frame"])),
+                ("coded file, per frame", number(rate["coded_bits_per_frame"])),
+                ("content, per clip", number(rate["content_bits_per_clip"])),
+            ],
+        ),
+        f"{share(rate['codebook_usage'])} of the codewords are in use.",
+    ]  # fmt: skip

@@ -1,0 +1,117 @@
+"""Evaluation of a run on a folder of videos: `videos.evaluate`, its pictures and its page."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+
+from vdd.data import video_folder
+from vdd.data.video_folder import VideoWindows
+from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
+from vdd.evaluation import report, video_gallery, videos, videos_page
+from vdd.evaluation.evaluation import Evaluation
+from vdd.evaluation.inference import Functions, functions_of
+from vdd.models.disentangler import Disentangler
+from vdd.training import sharding
+from vdd.training.loop import Hook
+
+SPLITS = video_folder.SPLITS
+
+
+def check(settings: Any) -> None:
+    """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
+    if settings["num_clips"] < 0 or settings["quick_windows"] < 1:
+        raise UserError("eval: num_clips of 0 (all) or more, and quick_windows of 1 or more")
+
+
+def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+    """Reconstructions and transfers of all windows of a split.
+
+    Raises:
+        UserError: the data are not there, or hold no video of this split.
+    """
+    settings = config.eval
+    windows = load(config, split, settings.num_clips)
+    figures = videos.evaluate(
+        functions,
+        windows,
+        step=step,
+        dataset=config.data.dataset,
+        split=split,
+        target_bits_per_frame=config.objective.target_bits_per_frame,
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+        sampler=Sampler(**settings.sampler),
+    )
+
+    def draw(folder: epath.Path) -> list[Any]:
+        return video_gallery.draw(
+            functions, windows, folder, settings.seed, settings.batch_size, windows.fps
+        )
+
+    return Evaluation(figures, videos_page.sections(figures), draw)
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """What a training does on schedule: figures each `eval_every`, pictures each `sample_every`.
+
+    Both look at the averaged parameters, on the first windows of the validation split, where the
+    data have one, else of the split that is evaluated.
+    """
+    if not config.train.eval_every and not config.train.sample_every:
+        return []
+    model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
+    split = "validation" if video_folder.has_split(config.data.data_dir, "validation") else None
+    windows = load(config, split or config.eval.split, config.eval.quick_windows)
+
+    def functions(state: Any) -> Functions:
+        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
+
+    def quick(step: int, state: Any) -> dict[str, Any]:
+        figures = videos.evaluate(
+            functions(state),
+            windows,
+            step=step,
+            dataset=config.data.dataset,
+            split=config.eval.split,
+            seed=config.eval.seed,
+            batch_size=config.eval.batch_size,
+            show_progress=False,
+        )
+        rebuilt, transfer = figures["reconstruction"], figures["transfer"]
+        return {
+            "reconstruction_psnr": rebuilt["psnr"],
+            "reconstruction_ssim": rebuilt["ssim"],
+            "within_clip_psnr": transfer["psnr"],
+        }
+
+    def picture(step: int, state: Any) -> dict[str, Any]:
+        if jax.process_index() == 0:
+            video_gallery.draw(
+                functions(state),
+                windows,
+                workdir / report.PICTURES / str(step),
+                config.eval.seed,
+                config.eval.batch_size,
+                windows.fps,
+            )
+        return {}
+
+    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+
+
+def load(config: Any, split: str, count: int) -> VideoWindows:
+    """The first `count` windows of a split (0: all), cut to as many frames as training shows."""
+    windows = video_folder.load_windows(config.data.data_dir, split, count or None)
+    if windows.video is None or not len(windows.video):
+        raise UserError(f"{config.data.data_dir}: holds no video of the {split} split")
+    size, frames = config.model.latents.size[:2], config.data.frames
+    if windows.video.shape[2:4] != tuple(size):
+        height, width = windows.video.shape[2:4]
+        raise UserError(
+            f"{config.data.data_dir}: frames of {width}x{height}, where the model takes "
+            f"{size[1]}x{size[0]}"
+        )
+    return windows._replace(video=np.ascontiguousarray(windows.video[:, :frames]))
