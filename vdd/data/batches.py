@@ -11,7 +11,6 @@ from jaxtyping import Int64
 from vdd.data.augment import Augment
 from vdd.data.prefetch import prefetch
 
-
 Batch = dict[str, np.ndarray]
 """One process's rows of a global batch, by name.
 

@@ -91,7 +91,7 @@ def _open_with_av(path: epath.Path) -> Iterator[Video]:
         stream.thread_type = "AUTO"
         rate = _within(stream.average_rate, _RATES) or _DEFAULT_RATE
         frames = _av_frames(path, container, stream, 1 / rate)
-        yield Video(frames, _declared_seconds(container, stream), float(rate))
+        yield Video(frames, _declared_seconds(container, stream, rate), float(rate))
 
 
 def _av_frames(path: epath.Path, container: Any, stream: Any, step: Fraction) -> Iterator[Frame]:
@@ -203,7 +203,9 @@ def _stamp(frame: Any) -> Fraction | None:
     return None if frame.pts is None else frame.pts * Fraction(frame.time_base)
 
 
-def _declared_seconds(container: Any, stream: Any) -> float | None:
+def _declared_seconds(container: Any, stream: Any, rate: Fraction) -> float | None:
+    if container.format.name == "avi" and stream.frames:  # its duration is that of what is there
+        return float(stream.frames / rate)
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     # The file's length is that of its longest track, which may be the sound.

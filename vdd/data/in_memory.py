@@ -41,7 +41,11 @@ def in_memory(
 
 
 def in_memory_pass(
-    arrays: Mapping[str, np.ndarray], batch_size: int, *, process_index: int = 0, process_count: int = 1
+    arrays: Mapping[str, np.ndarray],
+    batch_size: int,
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> Iterator[Batch]:
     """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
 

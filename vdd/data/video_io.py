@@ -7,7 +7,7 @@ Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths ma
 import itertools
 import re
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt

@@ -1,6 +1,6 @@
 """The examples of the data set: windows of decoded clips with what is known of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,18 +29,34 @@ class Row(NamedTuple):
 
 
 class Windows:
-    """Random access to examples, each read from the store when it is asked for."""
+    """Random access to examples, each read from the store when it is asked for.
 
-    def __init__(self, store: Store, rows: Sequence[Row], weights: str | None = None):
+    Args:
+      store: where the frames are.
+      rows: the windows.
+      weights: folder of an autoencoder, whose latents take the place of pixels.
+      advance: called with 1 for each example that is read.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rows: Sequence[Row],
+        weights: str | None = None,
+        advance: Callable[[int], None] | None = None,
+    ):
         self._store = store
         self._rows = rows
         self._weights = weights
+        self._advance = advance
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         (clip, outcome, number, identity, _), window = self._rows[index]
+        if self._advance is not None:
+            self._advance(1)
         fps = self._store.settings.fps
         start, seconds = window.tick / fps, self._store.settings.frames / fps
         example = {

@@ -27,9 +27,7 @@ def encode(
     encoder = load_encoder(weights)
     filling = -len(video) % _FRAMES
     chunks = np.concatenate([video, video[:1].repeat(filling, axis=0)])
-    encoded = [
-        np.asarray(encoder(chunks[i : i + _FRAMES])) for i in range(0, len(chunks), _FRAMES)
-    ]
+    encoded = [np.asarray(encoder(chunks[i : i + _FRAMES])) for i in range(0, len(chunks), _FRAMES)]
     return np.concatenate(encoded)[: len(video)].astype(np.float16)
 
 

@@ -143,7 +143,8 @@ def _tfrecords(
     tf.config.set_visible_devices([], "GPU")  # leave the accelerator's memory to JAX
     in_order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     try:
-        yield from builder.as_dataset(split=split, read_config=in_order).as_numpy_iterator()
+        dataset: Any = builder.as_dataset
+        yield from dataset(split=split, read_config=in_order).as_numpy_iterator()
     except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as e:
         raise damaged(builder.data_path) from e
 

@@ -78,9 +78,7 @@ def _kind(config: Any) -> str:
     return "latents" if config.latents else "video"
 
 
-def _builder(
-    config: Any, split: str, file_format: str | None = None
-) -> "tfds.core.DatasetBuilder":
+def _builder(config: Any, split: str, file_format: str | None = None) -> "tfds.core.DatasetBuilder":
     builder = prepared.load_builder(config.data_dir, _kind(config), split, file_format)
     features: Any = builder.info.features
     stored = features[_kind(config)].shape[0]

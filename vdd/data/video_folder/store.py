@@ -4,6 +4,7 @@ Each clip has two files, named by its path, size, time of change and the setting
 written last, what is known of them (`Outcome`).
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -50,7 +51,8 @@ class Outcome(NamedTuple):
     took: float = 0.0  # seconds
 
 
-class Store(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Store:
     """A folder of decoded clips of one source under one choice of settings."""
 
     folder: str
@@ -71,7 +73,7 @@ class Store(NamedTuple):
         except (_CannotStoreError, _CannotLookForFacesError):
             raise
         except UserError as error:
-            outcome = Outcome(reason=str(error).removeprefix(f"{self._source(clip)}: "))
+            outcome = Outcome(reason=str(error).removeprefix(f"{self._path(clip)}: "))
         except MemoryError:
             outcome = Outcome(reason="needs more memory than there is")
         except Exception as error:  # whatever a hostile file provokes, the next one is read
@@ -108,7 +110,7 @@ class Store(NamedTuple):
             pixels = np.frombuffer(file.read(frames * frame), np.uint8)
         return pixels.reshape(frames, size, size, 3)
 
-    def _source(self, clip: Clip) -> epath.Path:
+    def _path(self, clip: Clip) -> epath.Path:
         return epath.Path(self.source) / clip.path
 
     def _file(self, clip: Clip, ending: str) -> epath.Path:
@@ -119,7 +121,7 @@ class Store(NamedTuple):
         return epath.Path(self.folder) / f"{name}.{ending}"
 
     def _decode(self, clip: Clip) -> Outcome:
-        path = self._source(clip)
+        path = self._path(clip)
         face = _find_face(path) if self.settings.face_crop else None
         with open_video(path) as video:
             first, last, decoded, ticks = self._keep_frames(clip, video, face)
