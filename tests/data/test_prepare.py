@@ -137,9 +137,9 @@ def bad_files(folder: Path) -> dict[str, str]:
     videos.gif(folder / "slides.gif", videos.counted(12), 5000)
     moving = (folder / "anim.gif").read_bytes()
     (folder / "cut.gif").write_bytes(moving[: len(moving) * 2 // 3])
-    (folder / "huge.gif").write_bytes(moving[:6] + struct.pack("<HH", 60000, 60000) + moving[10:])
+    (folder / "huge.gif").write_bytes(moving[:6] + struct.pack("<HH", 9000, 9000) + moving[10:])
     claim = videos.encode(folder / "huge.avi", videos.counted(10), codec="rawvideo").read_bytes()
-    small, large = struct.pack("<II", 96, 64), struct.pack("<II", 30000, 30000)
+    small, large = struct.pack("<II", 96, 64), struct.pack("<II", 9000, 9000)
     (folder / "huge.avi").write_bytes(claim.replace(small, large))
     (folder / ".hidden.mp4").write_bytes(good)
     (folder / "new\nline.mp4").write_bytes(good)
@@ -171,8 +171,8 @@ def bad_files(folder: Path) -> dict[str, str]:
         "still.gif": "shorter than a window",
         "slides.gif": "shorter than a window of 0.40 s between gaps",
         "cut.gif": "cannot be read",
-        "huge.gif": f"60000x60000 pixels, more than {MAX_PIXELS}",
-        "huge.avi": f"30000x30000 pixels, more than {MAX_PIXELS}",
+        "huge.gif": f"9000x9000 pixels, more than {MAX_PIXELS}",
+        "huge.avi": f"9000x9000 pixels, more than {MAX_PIXELS}",
         ".hidden.mp4": "a hidden file",
         "new\\nline.mp4": "control characters",
         "\\udcff.mp4": "not UTF-8",
@@ -394,6 +394,20 @@ def test_an_interrupted_run_goes_on_where_it_was(three, tmp_path, monkeypatch):
     monkeypatch.setattr(stores.Store, "_decode", None)
     again = run(three, cut)
     assert (again.status, "prepared already" in again.out) == (0, True)
+
+
+def test_a_clip_that_has_gone_is_skipped(three, tmp_path, monkeypatch):
+    decode = stores.Store.decode
+
+    def late(self, clip):
+        if clip.path == "1.mp4":
+            (three / clip.path).unlink()
+        decode(self, clip)
+
+    monkeypatch.setattr(stores.Store, "decode", late)
+    assert run(three, tmp_path / "out").status == 0
+    (skipped,) = report(tmp_path / "out")["skipped"]
+    assert skipped == {"path": "1.mp4", "reason": "cannot be read (No such file or directory)"}
 
 
 def test_what_an_interrupted_writer_left_is_removed(three, tmp_path, monkeypatch):

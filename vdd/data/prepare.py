@@ -26,6 +26,7 @@ from typing import Any
 from vdd.data.video_folder import report
 from vdd.data.video_folder.clips import Clip, Skipped, find_clips
 from vdd.data.video_folder.examples import group, number, rows_of_splits
+from vdd.data.video_folder.prepared import NAME, directory
 from vdd.data.video_folder.splits import assign
 from vdd.data.video_folder.store import Outcome, Settings, Store, check_faces
 from vdd.data.video_folder.workers import import_beam, in_beam, in_processes, in_turn
@@ -94,11 +95,12 @@ def prepare(options: argparse.Namespace) -> None:
     clips, skipped = find_clips(options.source)
     chosen = _identify(options, settings, clips)
     if _is_finished(options.out, chosen, weights is not None):
+        _sweep(options.out, _STORE)
         print(f"{options.out} is prepared already")
         return
     store_folder = options.out / _STORE
     store_folder.mkdir(parents=True, exist_ok=True)
-    _sweep(options.out)
+    _sweep(options.out, f"{NAME}/*/incomplete.*")  # what an interrupted writer has left
     store = Store(str(store_folder), str(options.source), settings)
     _decode(options, store, clips)
     usable, outcomes = {}, {}
@@ -120,14 +122,14 @@ def prepare(options: argparse.Namespace) -> None:
     for kind in ("video", "latents") if weights else ("video",):
         of_kind = weights if kind == "latents" else None
         write(options.out, options.format, store, rows, chosen, of_kind, options.beam)
-    shutil.rmtree(store_folder)
-    shutil.rmtree(options.out / "downloads", ignore_errors=True)  # TFDS's, empty
     made = report.report(chosen, used, skipped, outcomes.values(), decoding)
     made["seconds"] = round(time.perf_counter() - start, 1)
-    made["bytes"] = sum(file.stat().st_size for file in options.out.rglob("*") if file.is_file())
+    written = (options.out / NAME).rglob("*")
+    made["bytes"] = sum(file.stat().st_size for file in written if file.is_file())
     partial = options.out / "report.json.partial"
     partial.write_text(json.dumps(made, indent=1))
     partial.replace(options.out / report.FILE)
+    _sweep(options.out, _STORE, "downloads")
     print(report.table(used, skipped))
     print(report.summary(made, options.out))
 
@@ -185,8 +187,6 @@ def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
     Raises:
       UserError: what is written is another data set.
     """
-    from vdd.data.video_folder.prepared import directory
-
     kinds = ("video", "latents") if latents else ("video",)
     for kind in ("video", "latents"):
         metadata = directory(out, kind) / "metadata.json"
@@ -204,9 +204,8 @@ def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
     return written and (out / report.FILE).exists()
 
 
-def _sweep(out: Path) -> None:
-    """Removes what an interrupted writer has left."""
-    for folder in (out / "video_folder").glob("*/incomplete.*"):
+def _sweep(out: Path, *patterns: str) -> None:
+    for folder in (folder for pattern in patterns for folder in out.glob(pattern)):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -54,9 +54,13 @@ class Windows:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        (clip, outcome, number, identity, _), window = self._rows[index]
         if self._advance is not None:
             self._advance(1)
+        return self.example(index)
+
+    def example(self, index: int) -> dict[str, Any]:
+        """The same without a word to `advance`."""
+        (clip, outcome, number, identity, _), window = self._rows[index]
         fps = self._store.settings.fps
         start, seconds = window.tick / fps, self._store.settings.frames / fps
         example = {

@@ -4,6 +4,7 @@ Each clip has two files, named by its path, size, time of change and the setting
 written last, what is known of them (`Outcome`).
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -114,9 +115,10 @@ class Store:
         return epath.Path(self.source) / clip.path
 
     def _file(self, clip: Clip, ending: str) -> epath.Path:
-        status = os.stat(Path(self.source, clip.path))
-        settings = [str(value) for value in self.settings]
-        known = [clip.path, status.st_size, status.st_mtime_ns, settings]
+        known = [clip.path, *[str(value) for value in self.settings]]
+        with contextlib.suppress(OSError):  # a file that has gone since it was found
+            status = os.stat(Path(self.source, clip.path))
+            known += [status.st_size, status.st_mtime_ns]
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
         return epath.Path(self.folder) / f"{name}.{ending}"
 

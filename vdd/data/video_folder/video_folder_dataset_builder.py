@@ -42,8 +42,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        example = next(iter(self._windows.values()))[0]
-        pixels = example[self._key]
+        pixels = next(iter(self._windows.values())).example(0)[self._key]
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
