@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_compiled_programs(os.environ)
         keep_freed_memory()
         clips = sprites.load_arrays(config.data.art, "train", config.data.art_dir or None)
-        batches = in_memory.in_memory(clips, config.train.batch_size, config.seed)
+        batches = in_memory.in_memory(clips._asdict(), config.train.batch_size, config.seed)
         outcome = loop.train(config, workdir, batches, *build(config))
         batches.close()
         if outcome.stopped_by:

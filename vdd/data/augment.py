@@ -1,16 +1,17 @@
 """Stateless augmentations that leave motion and attributes what they are.
 
-None mirrors a clip: left and right are different motions. Each takes the seed of its clip, so that
-a resumed run sees the same clips as an uninterrupted one.
+None of those for sprites mirrors a clip: there left and right are different motions. Each takes the
+seed of its clip, so that a resumed run sees the same clips as an uninterrupted one.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 Clip = UInt8[np.ndarray, "t h w c"]
-Augment = Callable[[Clip, Sequence[int]], Clip]
+Augment = Callable[[Any, Sequence[int]], Any]
 
 
 def shift(video: Clip, rng_seed: Sequence[int], max_pixels: int = 4) -> Clip:
@@ -34,3 +35,17 @@ def phase(video: Clip, rng_seed: Sequence[int]) -> Clip:
     """Starts a clip at a random frame and goes round: for cyclic motions only."""
     start = np.random.default_rng(rng_seed).integers(len(video))
     return np.roll(video, -int(start), axis=0)
+
+
+def flip(video: Clip, rng_seed: Sequence[int]) -> Clip:
+    """Mirrors every second clip, left to right."""
+    mirrored = np.random.default_rng((*rng_seed, 1)).random() < 0.5
+    return video[:, :, ::-1] if mirrored else video
+
+
+def excerpt(
+    clip: Shaped[np.ndarray, "t h w c"], rng_seed: Sequence[int], frames: int
+) -> Shaped[np.ndarray, "frames h w c"]:
+    """Takes `frames` consecutive frames from a random place, in order."""
+    start = np.random.default_rng(rng_seed).integers(len(clip) - frames + 1)
+    return clip[start : start + frames]

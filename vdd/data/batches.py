@@ -2,23 +2,26 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64, UInt8
+from jaxtyping import Int64
 
 from vdd.data.augment import Augment
 from vdd.data.prefetch import prefetch
 
+Batch = dict[str, np.ndarray]
+"""One process's rows of a global batch, by name.
 
-class Batch(TypedDict):
-    """One process's rows of a global batch. Labels serve evaluation only: no loss reads them."""
+`video` uint8 [b t h w c] (or `latents` float16 [b t h w c] in its place), `mask` bool [b], and what
+labels the data set has, int32 [b ...]. They serve evaluation only: no loss reads them.
+"""
 
-    video: UInt8[np.ndarray, "b t h w c"]
-    mask: Bool[np.ndarray, "b"]
-    motion: Int32[np.ndarray, "b"]
-    attributes: Int32[np.ndarray, "b 4"]
+
+def clips_key(batch: Collection[str]) -> str:
+    """What the clips of a batch are called."""
+    return "latents" if "latents" in batch else "video"
 
 
 class ClipIterator(Protocol):
@@ -138,10 +141,11 @@ def augmented(
 
     def augmented_from(start: int) -> Iterator[Batch]:
         for step, batch in zip(itertools.count(start), batches_from(start)):
-            first = process_index * len(batch["video"])
-            rows = enumerate(batch["video"], first)
+            key = clips_key(batch)
+            first = process_index * len(batch[key])
+            rows = enumerate(batch[key], first)
             clips = [augment(clip, (seed, step, row)) for row, clip in rows]
-            yield {**batch, "video": np.stack(clips)}
+            yield {**batch, key: np.stack(clips)}
 
     return augmented_from
 
@@ -166,12 +170,7 @@ def _fill_up(batch: Batch, filling: int) -> Batch:
     def pad(rows: np.ndarray) -> np.ndarray:
         return np.pad(rows, [(0, filling)] + [(0, 0)] * (rows.ndim - 1))
 
-    return Batch(
-        video=pad(batch["video"]),
-        mask=pad(batch["mask"]),
-        motion=pad(batch["motion"]),
-        attributes=pad(batch["attributes"]),
-    )
+    return {key: pad(rows) for key, rows in batch.items()}
 
 
 def num_batches(num_clips: int, batch_size: int) -> int:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, SupportsIndex, cast
+from typing import Any, Protocol, SupportsIndex
 
 import grain as pygrain
 import numpy as np
@@ -16,7 +16,7 @@ _READ_OPTIONS = pygrain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
 
 
 class Source(Protocol):
-    """Random access to examples of `video`, `motion` and `attributes`."""
+    """Random access to examples: a clip, `video` or `latents`, and whole numbers as labels."""
 
     def __len__(self) -> int: ...
 
@@ -43,13 +43,13 @@ def grain(
       process_count: number of processes that share the global batch.
     """
     size = batches.local_size(batch_size, process_count)
-    stream = _Stream(source, batch_size, seed, process_index, process_count)
+    stream = _Stream(source, augment, batch_size, seed, process_index, process_count)
 
     def batches_from(start: int) -> Iterator[Batch]:
         dataset = pygrain.MapDataset.source(stream).batch(size, drop_remainder=True)
         return iter(dataset.slice(slice(start, None)).to_iter_dataset(_READ_OPTIONS))
 
-    return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
+    return batches.Resumable(batches_from)
 
 
 def grain_pass(
@@ -73,7 +73,7 @@ def grain_pass(
     own = _Chosen(source, places[places < len(source)])
     dataset = pygrain.MapDataset.source(own).batch(size).to_iter_dataset(_READ_OPTIONS)
     example = _example(source[0])
-    empty = cast(Batch, {key: value[None][:0] for key, value in example.items()})
+    empty = {key: value[None][:0] for key, value in example.items()}
     return batches.padded(iter(dataset), empty, size, count)
 
 
@@ -81,9 +81,16 @@ class _Stream:
     """A process's clips, one after another without end, as Grain's random-access source."""
 
     def __init__(
-        self, source: Source, batch_size: int, seed: int, process_index: int, process_count: int
+        self,
+        source: Source,
+        augment: Augment | None,
+        batch_size: int,
+        seed: int,
+        process_index: int,
+        process_count: int,
     ):
         self._source = source
+        self._augment = augment
         self._seed = seed
         self._share = (batch_size, process_index, process_count)
 
@@ -91,11 +98,18 @@ class _Stream:
         return sys.maxsize
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
-        batch_size, _, process_count = self._share
-        step, row = divmod(int(index), batch_size // process_count)
+        batch_size, process_index, process_count = self._share
+        size = batch_size // process_count
+        step, row = divmod(int(index), size)
         position = batches.local_positions(step, *self._share)[row : row + 1]
         (clip,) = batches.shuffled(position, len(self._source), self._seed)
-        return _example(self._source[int(clip)])
+        example = _example(self._source[int(clip)])
+        if self._augment is not None:
+            # Here rather than on whole batches: of a long clip little may be left.
+            key = batches.clips_key(example)
+            rng_seed = (self._seed, step, process_index * size + row)
+            example[key] = np.ascontiguousarray(self._augment(example[key], rng_seed))
+        return example
 
 
 class _Chosen:
@@ -113,9 +127,6 @@ class _Chosen:
 
 
 def _example(example: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {
-        "video": np.asarray(example["video"]),
-        "mask": np.asarray(True),
-        "motion": np.asarray(example["motion"], np.int32),
-        "attributes": np.asarray(example["attributes"], np.int32),
-    }
+    key = batches.clips_key(example)
+    labels = {name: np.asarray(value, np.int32) for name, value in example.items() if name != key}
+    return {key: np.asarray(example[key]), "mask": np.asarray(True), **labels}

@@ -1,19 +1,17 @@
 """Batches of clips that lie in memory. Needs no TensorFlow."""
 
 import itertools
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from vdd.data import batches
 from vdd.data.augment import Augment
 from vdd.data.batches import Batch, ClipIterator
-from vdd.data.sprites.benchmark import SpritesArrays
 
 
 def in_memory(
-    arrays: SpritesArrays,
+    arrays: Mapping[str, np.ndarray],
     batch_size: int,
     seed: int,
     *,
@@ -24,14 +22,14 @@ def in_memory(
     """Endless batches of `arrays`; batches go on over the end of an epoch, which drops no clip.
 
     Args:
-      arrays: the clips and their labels.
+      arrays: the clips and their labels, [n ...] each, by their names in a batch.
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       augment: applied to each clip, see `vdd.data.augment`.
       process_index: whose rows of the global batch to give.
       process_count: number of processes that share the global batch.
     """
-    num_clips = len(arrays.motion)
+    num_clips = _count(arrays)
 
     def batches_from(start: int) -> Iterator[Batch]:
         for step in itertools.count(start):
@@ -43,17 +41,21 @@ def in_memory(
 
 
 def in_memory_pass(
-    arrays: SpritesArrays, batch_size: int, *, process_index: int = 0, process_count: int = 1
+    arrays: Mapping[str, np.ndarray],
+    batch_size: int,
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> Iterator[Batch]:
     """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
 
     Args:
-      arrays: the clips and their labels.
+      arrays: the clips and their labels, [n ...] each, by their names in a batch.
       batch_size: rows of the global batch.
       process_index: whose rows of the global batch to give.
       process_count: number of processes that share the global batch.
     """
-    num_clips = len(arrays.motion)
+    num_clips = _count(arrays)
     count = batches.num_batches(num_clips, batch_size)
     steps = (
         batches.local_positions(step, batch_size, process_index, process_count)
@@ -64,6 +66,12 @@ def in_memory_pass(
     return batches.padded(rows, _take(arrays, np.arange(0)), size, count)
 
 
-def _take(arrays: SpritesArrays, clips: np.ndarray) -> Batch:
-    batch = {key: value[clips] for key, value in arrays._asdict().items()}
-    return cast(Batch, {**batch, "mask": np.ones(len(clips), bool)})
+def _take(arrays: Mapping[str, np.ndarray], clips: np.ndarray) -> Batch:
+    return {
+        **{key: value[clips] for key, value in arrays.items()},
+        "mask": np.ones(len(clips), bool),
+    }
+
+
+def _count(arrays: Mapping[str, np.ndarray]) -> int:
+    return len(arrays[batches.clips_key(arrays)])

@@ -7,23 +7,18 @@ state of an iterator, and a resumed run sees what an uninterrupted one would.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from vdd.data import augment, sprites
+import numpy as np
+
+from vdd.data import batches, datasets
+from vdd.data.augment import Augment
 from vdd.data.batches import Batch, ClipIterator
 from vdd.data.in_memory import in_memory, in_memory_pass
-from vdd.data.sprites.prepared import DataSource, load_builder
 from vdd.errors import UserError
 
 __all__ = ["Batch", "ClipIterator", "load_pass", "load_source"]
-
-_AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
-    "none": None,
-    "shift": augment.shift,
-    "brightness": augment.brightness,
-    "phase": augment.phase,
-}
 
 
 def load_source(
@@ -37,10 +32,13 @@ def load_source(
     """Endless shuffled batches of one split, for training.
 
     Args:
-      config: `config.data` with the keys source ("in_memory", "tfdata", "grain"), dataset
-        ("sprites"), art ("lpc", "builtin"), art_dir, data_dir (each None for its default) and
-        augment ("none", "shift", "brightness", "phase").
-      split: "train" or "test".
+      config: `config.data` with the keys source ("in_memory", "tfdata", "grain"), dataset, data_dir
+        and augment. Of "sprites": art ("lpc", "builtin"), art_dir, data_dir (each None for its
+        default), augment ("none", "shift", "brightness", "phase"). Of "video_folder": data_dir
+        (what `vdd.data.prepare` wrote), frames (of each window so many are taken from a random
+        place), latents (True: batches hold `latents` in place of `video`), augment ("none",
+        "flip").
+      split: "train", "test", or with "video_folder" "validation".
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       process_index: whose rows of the global batch to give.
@@ -51,11 +49,11 @@ def load_source(
         or damaged.
       ValueError: the batch does not divide among the processes.
     """
-    chosen = _choose("augment", config.augment, _AUGMENTATIONS)
-    return _open(config, split).batches(
+    dataset = datasets.find(config.dataset)
+    return _open(dataset, config, split).batches(
         batch_size,
         seed,
-        augment=chosen,
+        augment=dataset.edit_in_training(config),
         process_index=process_index,
         process_count=process_count,
     )
@@ -70,12 +68,13 @@ def load_pass(
 ) -> Iterator[Batch]:
     """One pass over a split in order, without augmentation, for evaluation.
 
-    The test split comes in the order of `sprites.load_arrays` from every source. All batches have
-    the same size: the last one is filled up with zeros, where the mask is False.
+    The test split comes in the same order from every source, that of `sprites.load_arrays` or
+    `video_folder.load_windows`. All batches have the same size: the last one is filled up with
+    zeros, where the mask is False.
 
     Args:
       config: as for `load_source`.
-      split: "train" or "test".
+      split: as for `load_source`.
       batch_size: rows of the global batch.
       process_index: whose rows of the global batch to give.
       process_count: number of processes that share the global batch.
@@ -85,8 +84,18 @@ def load_pass(
         or damaged.
       ValueError: the batch does not divide among the processes.
     """
-    opened = _open(config, split)
-    return opened.ordered_pass(batch_size, process_index=process_index, process_count=process_count)
+    dataset = datasets.find(config.dataset)
+    opened = _open(dataset, config, split)
+    whole = opened.ordered_pass(
+        batch_size, process_index=process_index, process_count=process_count
+    )
+    edit = dataset.edit_in_evaluation(config)
+    return whole if edit is None else (_edited(batch, edit) for batch in whole)
+
+
+def _edited(batch: Batch, edit: Augment) -> Batch:
+    key = batches.clips_key(batch)
+    return {**batch, key: np.stack([edit(clip, ()) for clip in batch[key]])}
 
 
 class _Opened(NamedTuple):
@@ -96,13 +105,13 @@ class _Opened(NamedTuple):
     ordered_pass: Callable[..., Iterator[Batch]]
 
 
-def _open(config: Any, split: str) -> _Opened:
-    _choose("dataset", config.dataset, {"sprites": None})
-    if split not in sprites.SPLITS:
-        raise UserError(f"sprites has no split {split!r}: take one of {', '.join(sprites.SPLITS)}.")
-    open_source = _choose("source", config.source, _SOURCES)
+def _open(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
+    if split not in dataset.SPLITS:
+        known = ", ".join(dataset.SPLITS)
+        raise UserError(f"{config.dataset} has no split {split!r}: take one of {known}.")
+    open_source = datasets.choose("source", config.source, _SOURCES)
     try:
-        return open_source(config, split)
+        return open_source(dataset, config, split)
     except ModuleNotFoundError as error:
         raise UserError(
             f"--config.data.source={config.source} needs {error.name}, which is not installed: "
@@ -110,36 +119,28 @@ def _open(config: Any, split: str) -> _Opened:
         ) from error
 
 
-def _open_in_memory(config: Any, split: str) -> _Opened:
-    arrays = sprites.load_arrays(config.art, split, config.art_dir)
+def _open_in_memory(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
+    arrays = dataset.arrays(config, split)
     return _Opened(functools.partial(in_memory, arrays), functools.partial(in_memory_pass, arrays))
 
 
-def _open_tfdata(config: Any, split: str) -> _Opened:
+def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
     import tensorflow  # noqa: F401 - missing, it must be missed before anything is prepared
 
     from vdd.data.tfdata import tfdata, tfdata_pass
 
-    builder = load_builder(config.art, "tfrecord", config.art_dir, config.data_dir)
+    builder, fields = dataset.files(config, split), dataset.fields(config)
     return _Opened(
-        functools.partial(tfdata, builder, split), functools.partial(tfdata_pass, builder, split)
+        functools.partial(tfdata, builder, split, fields=fields),
+        functools.partial(tfdata_pass, builder, split, fields=fields),
     )
 
 
-def _open_grain(config: Any, split: str) -> _Opened:
+def _open_grain(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
     from vdd.data.grain_source import grain, grain_pass
 
-    builder = load_builder(config.art, "array_record", config.art_dir, config.data_dir)
-    source = DataSource(builder, split)
+    source = dataset.records(config, split)
     return _Opened(functools.partial(grain, source), functools.partial(grain_pass, source))
 
 
 _SOURCES = {"in_memory": _open_in_memory, "tfdata": _open_tfdata, "grain": _open_grain}
-
-_T = TypeVar("_T")
-
-
-def _choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:
-    if name not in choices:
-        raise UserError(f"--config.data.{key}={name} is unknown: take one of {', '.join(choices)}.")
-    return choices[name]

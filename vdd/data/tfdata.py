@@ -1,7 +1,7 @@
 """Batches streamed from TFRecord files by tf.data. TensorFlow is imported inside functions only."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from vdd.data import batches
 from vdd.data.augment import Augment
 from vdd.data.batches import Batch, ClipIterator
-from vdd.data.sprites.prepared import damaged
+from vdd.data.records import damaged
 from vdd.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def tfdata(
     batch_size: int,
     seed: int,
     *,
+    fields: Sequence[str] | None = None,
     shuffle_buffer: int = 1024,
     augment: Augment | None = None,
     process_index: int = 0,
@@ -35,10 +36,11 @@ def tfdata(
     before they are decoded.
 
     Args:
-      builder: a prepared TFDS builder with features `video`, `motion` and `attributes`.
+      builder: a prepared TFDS builder of clips, `video` or `latents`, and whole numbers as labels.
       split: name of the split.
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
+      fields: which features batches hold; None is all.
       shuffle_buffer: clips among which the next one is drawn.
       augment: applied to each clip, see `vdd.data.augment`.
       process_index: whose rows of the global batch to give.
@@ -65,7 +67,7 @@ def tfdata(
         records = _records(order, cycle_length=16).shuffle(
             shuffle_buffer, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
         )
-        return _decoded(builder, records.batch(size, drop_remainder=True).skip(first))
+        return _decoded(builder, fields, records.batch(size, drop_remainder=True).skip(first))
 
     def batches_from(start: int) -> Iterator[Batch]:
         first_epoch, first = divmod(start, steps_per_epoch)
@@ -81,15 +83,17 @@ def tfdata_pass(
     split: str,
     batch_size: int,
     *,
+    fields: Sequence[str] | None = None,
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[Batch]:
     """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
 
     Args:
-      builder: a prepared TFDS builder with features `video`, `motion` and `attributes`.
+      builder: a prepared TFDS builder of clips, `video` or `latents`, and whole numbers as labels.
       split: name of the split.
       batch_size: rows of the global batch.
+      fields: which features batches hold; None is all.
       process_index: whose rows of the global batch to give.
       process_count: number of processes that share the global batch.
     """
@@ -103,14 +107,11 @@ def tfdata_pass(
 
     records: Any = _records(_files(builder, split), cycle_length=1)
     own = records.enumerate().filter(is_own).map(_as_written(lambda position, record: record))
-    rows = _decoded(builder, own.batch(size))
-    features: Any = builder.info.features
-    empty = Batch(
-        video=np.zeros((0, *features["video"].shape), np.uint8),
-        mask=np.zeros(0, bool),
-        motion=np.zeros(0, np.int32),
-        attributes=np.zeros((0, *features["attributes"].shape), np.int32),
-    )
+    rows = _decoded(builder, fields, own.batch(size))
+    empty = {"mask": np.zeros(0, bool)}
+    for key, feature in _features(builder, fields).items():
+        dtype = feature.np_dtype if key in ("video", "latents") else np.int32
+        empty[key] = np.zeros((0, *feature.shape), dtype)
     count = batches.num_batches(builder.info.splits[split].num_examples, batch_size)
     return batches.padded(rows, empty, size, count)
 
@@ -145,7 +146,16 @@ def _records(files: list[tuple[str, int, int]], cycle_length: int) -> "tf.data.D
     )
 
 
-def _decoded(builder: "tfds.core.DatasetBuilder", records: "tf.data.Dataset") -> Iterator[Batch]:
+def _features(
+    builder: "tfds.core.DatasetBuilder", fields: Sequence[str] | None
+) -> Mapping[str, Any]:
+    features: Any = builder.info.features
+    return {key: features[key] for key in fields or features}
+
+
+def _decoded(
+    builder: "tfds.core.DatasetBuilder", fields: Sequence[str] | None, records: "tf.data.Dataset"
+) -> Iterator[Batch]:
     """Decodes batches of serialized examples.
 
     A whole batch is parsed at once, at half the cost of TFDS's own decoding of single examples.
@@ -155,22 +165,23 @@ def _decoded(builder: "tfds.core.DatasetBuilder", records: "tf.data.Dataset") ->
     """
     import tensorflow as tf
 
-    features: Any = builder.info.features
+    features = _features(builder, fields)
+    key = batches.clips_key(features)
     layout = {
-        "video": tf.io.FixedLenFeature([], tf.string),
-        "motion": tf.io.FixedLenFeature([], tf.int64),
-        "attributes": tf.io.FixedLenFeature(features["attributes"].shape, tf.int64),
+        name: tf.io.FixedLenFeature([], tf.string)
+        if name == key
+        else tf.io.FixedLenFeature(feature.shape, tf.int64)
+        for name, feature in features.items()
     }
 
     @_as_written
     def decode(serialized: Any) -> dict[str, Any]:
         examples: Any = tf.io.parse_example(serialized, layout)
-        video = tf.io.decode_raw(examples["video"], tf.uint8)
+        clips = tf.io.decode_raw(examples.pop(key), features[key].np_dtype)
         return {
-            "video": tf.reshape(video, (-1, *features["video"].shape)),
+            key: tf.reshape(clips, (-1, *features[key].shape)),
             "mask": tf.ones_like(serialized, tf.bool),
-            "motion": tf.cast(examples["motion"], tf.int32),
-            "attributes": tf.cast(examples["attributes"], tf.int32),
+            **{name: tf.cast(label, tf.int32) for name, label in examples.items()},
         }
 
     dataset = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

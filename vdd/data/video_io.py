@@ -4,11 +4,10 @@ In: gif, mp4, webm, mov, a still picture (a clip of one frame), a folder of pict
 Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be gs://.
 """
 
-import importlib
 import itertools
 import re
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,13 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image, ImageSequence
 
-from vdd.data import encoders
+from vdd.data import decoding, encoders
 from vdd.errors import UserError
 
 VIDEO_ENDINGS = (".mp4", ".webm", ".mov")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 INPUT_ENDINGS = (".gif", *VIDEO_ENDINGS, *PICTURE_ENDINGS, ".npy")
 OUTPUT_ENDINGS = (".gif", ".mp4", ".png", ".npy")
-
-# What PIL, NumPy and zlib raise on broken files (FFmpeg's own error is an OSError or a ValueError).
-_BROKEN_FILE = (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError)
 
 Size = tuple[int, int]  # height, width
 
@@ -107,8 +103,8 @@ def frame_rate(path: epath.PathLike) -> float | None:
         with _readable(path) as file, Image.open(file) as image:
             millis = [frame.info.get("duration", 0) for frame in ImageSequence.Iterator(image)]
         return 1000 * len(millis) / sum(millis) if sum(millis) else None
-    with _readable(path) as file, _import_av().open(file) as container:
-        rate = _video_stream(path, container).average_rate
+    with _readable(path) as file, decoding.import_av().open(file) as container:
+        rate = container.streams.video[0].average_rate if container.streams.video else None
     return float(rate) if rate else None
 
 
@@ -166,7 +162,7 @@ def check_output(path: epath.PathLike) -> epath.Path:
     if path.is_dir():
         raise UserError(f"{path}: is a folder, not a file to write")
     if path.suffix.lower() == ".mp4":
-        _import_av()
+        decoding.import_av()
     return path
 
 
@@ -187,7 +183,7 @@ def _iterate(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
         raise UserError(f"{path}: not a clip; use {known}, or a folder of pictures")
     try:
         yield from frames
-    except _BROKEN_FILE as error:
+    except decoding.BROKEN_FILE as error:
         raise _unreadable(path, error) from error
 
 
@@ -207,15 +203,7 @@ def _natural_order(path: epath.Path) -> list[str | int]:
 def _iterate_pictures(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
     with path.open("rb") as file, Image.open(file) as image:
         for frame in ImageSequence.Iterator(image):
-            yield np.asarray(_fit(_on_black(frame), size))
-
-
-def _on_black(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-    return Image.alpha_composite(black, layer).convert("RGB")
+            yield np.asarray(_fit(decoding.on_black(frame), size))
 
 
 def _iterate_npy(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
@@ -231,31 +219,10 @@ def _iterate_npy(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
 
 
 def _iterate_video(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
-    av = _import_av()
-    # One reformatter with one thread: PyAV 18 makes a thread pool per frame otherwise, 30x slower.
-    reformatter = importlib.import_module("av.video.reformatter").VideoReformatter()
-    with path.open("rb") as file, av.open(file) as container:
-        stream = _video_stream(path, container)
-        stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
-            quarters = frame.rotation // 90  # phones store portraits lying on their side
-            lying = (size[1], size[0]) if size and quarters % 2 else size
-            height, width = _cover(frame.height, frame.width, lying)
-            rgb = reformatter.reformat(
-                frame,
-                width=width,
-                height=height,
-                format="rgb24",
-                interpolation="AREA" if height <= frame.height else "BICUBIC",
-                threads=1,
-            ).to_ndarray()
-            yield np.ascontiguousarray(np.rot90(_crop(rgb, lying), quarters))
-
-
-def _video_stream(path: epath.Path, container: Any) -> Any:
-    if not container.streams.video:
-        raise UserError(f"{path}: has no picture track")
-    return container.streams.video[0]
+    with decoding.open_video(path) as video:
+        for frame in video.frames:
+            covering = _cover(frame.height, frame.width, size)
+            yield np.ascontiguousarray(_crop(frame.scaled(*covering), size))
 
 
 def _cover(height: int, width: int, size: Size | None) -> Size:
@@ -268,10 +235,8 @@ def _cover(height: int, width: int, size: Size | None) -> Size:
 
 def _fit(image: Image.Image, size: Size | None) -> Image.Image:
     height, width = _cover(image.height, image.width, size)
-    # BOX averages whole pixels, so pixel art that was enlarged by a whole factor comes back as it
-    # was drawn.
-    method = Image.Resampling.BOX if height < image.height else Image.Resampling.BICUBIC
-    return Image.fromarray(_crop(np.asarray(image.resize((width, height), method)), size))
+    resized = decoding.resized(image, height, width)
+    return Image.fromarray(_crop(np.asarray(resized), size))
 
 
 def _crop(frame: np.ndarray, size: Size | None) -> np.ndarray:
@@ -291,10 +256,3 @@ def _readable(path: epath.Path) -> IO[bytes]:
 def _unreadable(path: epath.Path, error: BaseException) -> UserError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return UserError(f"{path}: cannot be read ({' '.join(str(reason).split())[:160]})")
-
-
-def _import_av() -> Any:
-    try:
-        return importlib.import_module("av")
-    except ImportError as error:
-        raise UserError("mp4, webm and mov need PyAV: pip install 'vdd[video]'") from error

@@ -1,4 +1,4 @@
-"""Evaluation of a run on Sprites: `sprites.evaluate` over a whole split, its pictures and its page."""
+"""Evaluation of a run on Sprites: `sprites.evaluate` over a split, its pictures and its page."""
 
 from typing import Any
 

@@ -1,20 +1,21 @@
 """Sprites as record files: prepared on first use, checked on every use."""
 
 import urllib.request
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
 from vdd.data import sprites
+from vdd.data.records import DataSource, check_whole, damaged
 from vdd.data.sprites import lpc
 from vdd.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+__all__ = ["DataSource", "damaged", "load_builder", "sheets_dir"]
+
 _FORMATS = {"tfdata": "tfrecord", "grain": "array_record"}
-_TFRECORD_FRAME = 16  # bytes beside each record: its length and two checksums
 _WITHOUT_NETWORK = {
     "builtin": "",
     "lpc": ", or where there is no network the folder of sheets (a clone of "
@@ -76,32 +77,6 @@ def _directory(art: str, root: epath.Path) -> epath.Path:
     return root / Builder.name / art / str(Builder.VERSION)
 
 
-class DataSource:
-    """Random access to a split's examples that says what to do when a file is damaged."""
-
-    def __init__(self, builder: "tfds.core.DatasetBuilder", split: str):
-        open_source: Any = builder.as_data_source
-        self._source = open_source(split)
-        self._directory = builder.data_path
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, index: SupportsIndex) -> Mapping[str, Any]:
-        try:
-            return self._source[index]
-        except (RuntimeError, ValueError) as error:  # what the reader raises for any damage
-            raise damaged(self._directory) from error
-
-
-def damaged(directory: epath.PathLike) -> UserError:
-    """The error for a prepared data set that cannot be read."""
-    return UserError(
-        f"the prepared data set in {directory} is damaged: delete that directory and start again, "
-        "which prepares it anew."
-    )
-
-
 def _root(data_dir: epath.PathLike | None, file_format: str) -> epath.Path:
     """Where data sets of one format are kept: TFDS holds only one format at a place."""
     from tensorflow_datasets.core import constants
@@ -149,9 +124,7 @@ def _open(
         builder = Builder(config=art, data_dir=root, art_dir=art_dir)
     except (OSError, ValueError, json_format.Error) as error:
         raise damaged(directory) from error
-    splits = builder.info.splits
-    if not splits or not all(_is_whole(split) for split in splits.values()):
-        raise damaged(directory)
+    check_whole(builder)
     return builder
 
 
@@ -169,15 +142,3 @@ def _check_sheets(builder: "tfds.core.DatasetBuilder", folder: epath.Path) -> No
             f"the data set in {builder.data_path} was prepared from other sheets than those of "
             f"{folder}: give another --config.data.data_dir or delete that directory."
         )
-
-
-def _is_whole(split: "tfds.core.SplitInfo") -> bool:
-    """Whether a split's files are there and, where the format allows to tell, of the right size."""
-    files = [epath.Path(path) for path in split.filepaths]
-    if not all(file.exists() for file in files):
-        return False
-    if not files[0].name.partition(".")[2].startswith("tfrecord"):
-        return True
-    # Cut between two records a TFRecord file reads without complaint, only shorter.
-    size = sum(file.stat().length for file in files)
-    return size == split.num_bytes + _TFRECORD_FRAME * split.num_examples

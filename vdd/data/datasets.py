@@ -1,0 +1,75 @@
+"""What can be read, one module each: what `vdd.data.pipeline` needs to know of a data set.
+
+A config names it as `config.data.dataset`. To add one, write a module with what `Dataset` lists and
+name it in `DATASETS`.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+import numpy as np
+
+from vdd.data.augment import Augment
+from vdd.data.records import DataSource
+from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+DATASETS = {
+    "sprites": "vdd.data.sprites.source",
+    "video_folder": "vdd.data.video_folder.source",
+}
+
+_T = TypeVar("_T")
+
+
+class Dataset(Protocol):
+    """What a data set's module offers; each function takes `config.data`."""
+
+    SPLITS: Sequence[str]
+
+    def fields(self, config: Any) -> Sequence[str]:
+        """What batches hold beside `mask`: `video` or `latents`, and labels."""
+        ...
+
+    def arrays(self, config: Any, split: str) -> Mapping[str, np.ndarray]:
+        """All clips of a split and their labels in memory, by `fields`, [n ...] each."""
+        ...
+
+    def records(self, config: Any, split: str) -> DataSource:
+        """Random access to ArrayRecord files; examples hold `fields`."""
+        ...
+
+    def files(self, config: Any, split: str) -> "tfds.core.DatasetBuilder":
+        """The builder of TFRecord files, with the features `fields` and perhaps others."""
+        ...
+
+    def edit_in_training(self, config: Any) -> Augment | None:
+        """What is done to each clip in training; with a seed of its own."""
+        ...
+
+    def edit_in_evaluation(self, config: Any) -> Augment | None:
+        """What is done to each clip in evaluation; the same whatever the seed."""
+        ...
+
+
+def find(name: str) -> Dataset:
+    """The data set of that name.
+
+    Raises:
+      UserError: there is none.
+    """
+    return cast(Dataset, importlib.import_module(choose("dataset", name, DATASETS)))
+
+
+def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:
+    """One of several values, by its name in `config.data`.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    if name not in choices:
+        raise UserError(f"--config.data.{key}={name} is unknown: take one of {', '.join(choices)}.")
+    return choices[name]

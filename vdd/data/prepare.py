@@ -1,0 +1,255 @@
+"""Turns a folder of videos into a data set to train on.
+
+    python -m vdd.data.prepare --source=VIDEOS --out=DIR
+    python -m vdd.main --config=... --config.data.dataset=video_folder --config.data.data_dir=DIR
+
+Clips are brought to one frame rate by their time stamps, cut to a square, and cut into windows.
+What cannot be used is skipped and listed with the reason, in DIR/report.json and on the screen. The
+same command goes on after an interruption. While it runs the disk holds the windows up to three
+times; afterwards once. `--latents` writes the windows a second time, as latents of a frozen image
+autoencoder, beside the pixels: training then reads latents alone, evaluation finds both.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vdd.data.video_folder import report
+from vdd.data.video_folder.clips import Clip, Skipped, find_clips
+from vdd.data.video_folder.examples import group, number, rows_of_splits
+from vdd.data.video_folder.prepared import NAME, directory
+from vdd.data.video_folder.splits import assign
+from vdd.data.video_folder.store import Outcome, Settings, Store, check_faces
+from vdd.data.video_folder.workers import import_beam, in_beam, in_processes, in_turn
+from vdd.data.video_folder.writing import write
+from vdd.errors import UserError
+
+# JAX and TFDS are imported where they are needed: worker processes import this module too.
+
+_EXAMPLE = (
+    "python -m vdd.data.prepare --source=videos --out=prepared --size=256 --fps=25 --workers=8"
+)
+_STORE = "decoded"  # the folder in --out that keeps what is decoded, until all is written
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepares a data set; the exit status: 0, 2 for what the user can mend, 130 for ^C."""
+    options = parser().parse_args(argv)
+    try:
+        prepare(options)
+    except UserError as error:
+        return _complain(str(error))
+    except OSError as error:  # no space, no permission, ...
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    described = (__doc__ or "").partition("\n")[0]
+    options = argparse.ArgumentParser("vdd.data.prepare", description=described)
+    options.epilog = f"example: {_EXAMPLE}"
+    add = options.add_argument
+    add("--source", required=True, type=Path, help="folder of videos, nested or not")
+    add("--out", required=True, type=Path, help="where the data set goes")
+    add("--size", type=_whole, default=256, help="pixels of a side (256)")
+    add("--fps", type=_rate, default=Fraction(25), help="frames a second (25)")
+    add("--frames", type=_whole, default=50, help="frames of a window (50)")
+    add("--stride", type=_whole, help="frames from one window to the next (those of a window)")
+    add("--face-crop", action="store_true", help="the square follows the face, not the middle")
+    add("--latents", action="store_true", help="also write latents of an image autoencoder")
+    add("--weights", type=Path, help="folder of the autoencoder's weights (VDD_WEIGHTS)")
+    add("--workers", type=int, default=1, help="processes that decode; 0 is this one (1)")
+    add("--beam", nargs="?", const="", metavar="OPTIONS", help="run as an Apache Beam pipeline")
+    add("--format", choices=("tfrecord", "array_record"), default="array_record")
+    add("--split-by", choices=("identity", "clip"), default="identity")
+    add("--validation", type=float, default=0.1, help="share of identities or clips (0.1)")
+    add("--test", type=float, default=0.1, help="share of identities or clips (0.1)")
+    add("--seed", type=int, default=0, help="of the split and of train's order (0)")
+    return options
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Finds, decodes, splits, writes, reports.
+
+    Raises:
+      UserError: missing source or library, no usable clip, no room, or `out` holds another data
+        set.
+    """
+    start = time.perf_counter()
+    weights = _check(options)
+    stride = options.stride or options.frames
+    settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
+    clips, skipped = find_clips(options.source)
+    chosen = _identify(options, settings, clips)
+    if _is_finished(options.out, chosen, weights is not None):
+        _sweep(options.out, _STORE)
+        print(f"{options.out} is prepared already")
+        return
+    store_folder = options.out / _STORE
+    store_folder.mkdir(parents=True, exist_ok=True)
+    _sweep(options.out, f"{NAME}/*/incomplete.*")  # what an interrupted writer has left
+    store = Store(str(store_folder), str(options.source), settings)
+    _decode(options, store, clips)
+    usable, outcomes = {}, {}
+    for clip in clips:
+        outcomes[clip] = store.outcome(clip) or Outcome(reason="changed while it was read")
+        if outcomes[clip].windows:
+            usable[clip] = outcomes[clip]
+        else:
+            skipped.append(Skipped(clip.path, outcomes[clip].reason or "no windows"))
+    skipped.sort()
+    decoding = time.perf_counter() - start
+    if not usable:
+        print(report.table([], skipped), flush=True)
+        raise UserError(f"{options.source}: no clip gives a window of {options.frames} frames")
+    shares = {"validation": options.validation, "test": options.test}
+    groups = [group(clip, options.split_by) for clip in usable]
+    used = number(usable, assign(groups, shares, options.seed), options.split_by)
+    rows = rows_of_splits(used, options.seed)
+    for kind in ("video", "latents") if weights else ("video",):
+        of_kind = weights if kind == "latents" else None
+        write(options.out, options.format, store, rows, chosen, of_kind, options.beam)
+    made = report.report(chosen, used, skipped, outcomes.values(), decoding)
+    made["seconds"] = round(time.perf_counter() - start, 1)
+    written = (options.out / NAME).rglob("*")
+    made["bytes"] = sum(file.stat().st_size for file in written if file.is_file())
+    partial = options.out / "report.json.partial"
+    partial.write_text(json.dumps(made, indent=1))
+    partial.replace(options.out / report.FILE)
+    _sweep(options.out, _STORE, "downloads")
+    print(report.table(used, skipped))
+    print(report.summary(made, options.out))
+
+
+def _check(options: argparse.Namespace) -> str | None:
+    """Tells before any work what is missing; the folder of weights where they are needed."""
+    if options.validation < 0 or options.test < 0 or options.validation + options.test >= 1:
+        raise UserError("--validation and --test are shares from 0 to 1, together less than 1")
+    if options.workers < 0:
+        raise UserError("--workers is a number of processes, 0 for none")
+    if options.beam is not None:
+        import_beam()
+    if options.format == "tfrecord":
+        try:
+            import tensorflow  # noqa: F401
+        except ImportError as error:
+            raise UserError(
+                "--format=tfrecord needs TensorFlow: install it or take --format=array_record"
+            ) from error
+    if options.face_crop:
+        check_faces()
+    if not options.latents:
+        return None
+    if options.size % 8:
+        raise UserError(f"--latents needs a --size that 8 divides, not {options.size}")
+    weights = options.weights or os.environ.get("VDD_WEIGHTS")
+    if not weights:
+        raise UserError("--latents needs --weights=DIR, the autoencoder's folder, or VDD_WEIGHTS")
+    from vdd.data.video_folder.latents import load_encoder
+
+    load_encoder(str(weights))
+    return str(weights)
+
+
+def _identify(
+    options: argparse.Namespace, settings: Settings, clips: Sequence[Clip]
+) -> dict[str, Any]:
+    """What a data set is made from and how: another one has to go elsewhere."""
+    files = [(clip, (options.source / clip.path).stat().st_size) for clip in clips]
+    return {
+        **settings._asdict(),
+        "fps": str(settings.fps),
+        "format": options.format,
+        "split_by": options.split_by,
+        "validation": options.validation,
+        "test": options.test,
+        "seed": options.seed,
+        "files_sha256": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
+    }
+
+
+def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
+    """Whether all is written already.
+
+    Raises:
+      UserError: what is written is another data set.
+    """
+    kinds = ("video", "latents") if latents else ("video",)
+    for kind in ("video", "latents"):
+        metadata = directory(out, kind) / "metadata.json"
+        if not metadata.exists():
+            continue
+        known = json.loads(metadata.read_text()).get("chosen", {})
+        for key in chosen.keys() | known.keys():
+            if chosen.get(key) != known.get(key):
+                what = f"{key}={known.get(key)}, not {chosen.get(key)}"
+                what = "other files" if key == "files_sha256" else what
+                raise UserError(
+                    f"{out} holds a data set of {what}: give another --out, or delete that folder"
+                )
+    written = all(directory(out, kind).exists() for kind in kinds)
+    return written and (out / report.FILE).exists()
+
+
+def _sweep(out: Path, *patterns: str) -> None:
+    for folder in (folder for pattern in patterns for folder in out.glob(pattern)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _decode(options: argparse.Namespace, store: Store, clips: Sequence[Clip]) -> None:
+    """Sees to it that the store knows what came of every clip."""
+    from vdd.data.decoding import import_av
+    from vdd.progress import progress_bar
+
+    if any(not clip.path.lower().endswith(".gif") for clip in clips):
+        import_av()
+    waiting = [clip for clip in clips if store.outcome(clip) is None]
+    with progress_bar("decoding", len(clips)) as advance:
+        advance(len(clips) - len(waiting))
+        if options.beam is not None:
+            in_beam(store.decode, waiting, options.beam)
+            advance(len(waiting))
+        elif options.workers == 0:
+            in_turn(store.decode, waiting, advance)
+        else:
+            crashed = functools.partial(store.keep, outcome=Outcome(reason="crashes the decoder"))
+            in_processes(store.decode, waiting, options.workers, advance, crashed)
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1 << 14:
+        raise argparse.ArgumentTypeError(f"{value} is not from 1 to {1 << 14}")
+    return value
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        value = Fraction(text).limit_denominator(1001)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no frame rate") from error
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1000")
+    return value
+
+
+def _complain(message: str) -> int:
+    print(f"vdd: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

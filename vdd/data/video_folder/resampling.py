@@ -1,0 +1,99 @@
+"""A clip at another frame rate and size: which frame is seen when, and what is kept of it."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from vdd.data.decoding import Frame
+
+T = TypeVar("T")
+
+MAX_GAP = Fraction(2)  # seconds; over a longer gap between two frames no window goes
+
+
+class Square(NamedTuple):
+    """What is kept of a frame: a square, in shares of the frame's height and width."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+
+class Window(NamedTuple):
+    """Consecutive frames of a clip: place of the first among those kept, and its tick."""
+
+    first: int
+    tick: int
+
+
+def resample(frames: Iterable[tuple[Fraction, T]], fps: Fraction) -> Iterator[tuple[int, T]]:
+    """The frame nearest in time to each tick of a clock that starts with the first frame.
+
+    Tick i is i / `fps` seconds after the first frame; of two frames equally near the earlier one is
+    taken. A frame may be seen at several ticks or at none. Where a gap is longer than `MAX_GAP`,
+    ticks are left out, so that hostile time stamps cannot ask for endless frames.
+
+    Args:
+      frames: seconds, never less than those before, and the frame.
+      fps: ticks a second.
+    """
+    start = previous = item = None
+    tick, half = 0, 1 / (2 * fps)
+    for time, following in frames:
+        if start is None or previous is None:
+            start = time
+        else:
+            gap = time - previous
+            half = gap / 2 if gap <= MAX_GAP else 1 / (2 * fps)
+            while start + tick / fps <= previous + half:
+                yield tick, item  # pyright: ignore[reportReturnType] - it has been set with `start`
+                tick += 1
+            if gap > MAX_GAP:
+                tick = max(tick, math.ceil((time - half - start) * fps))
+        previous, item = time, following
+    while start is not None and previous is not None and start + tick / fps <= previous + half:
+        yield tick, item  # pyright: ignore[reportReturnType]
+        tick += 1
+
+
+def cut(ticks: Sequence[int], frames: int, stride: int) -> list[Window]:
+    """Windows of `frames` consecutive ticks, `stride` from one to the next; none over a gap."""
+    edges = [i for i in range(1, len(ticks)) if ticks[i] != ticks[i - 1] + 1]
+    windows = []
+    for start, end in zip([0, *edges], [*edges, len(ticks)]):
+        firsts = range(start, end - frames + 1, stride)
+        windows += [Window(first, ticks[first]) for first in firsts]
+    return windows
+
+
+def centre(frame: Frame) -> Square:
+    """The largest square in the middle of a frame."""
+    side = min(frame.height, frame.width)
+    height, width = side / frame.height, side / frame.width
+    return Square((1 - height) / 2, (1 - width) / 2, height, width)
+
+
+def square(frame: Frame, kept: Square, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """The part of a frame that is kept, at its new size.
+
+    A frame is made smaller as a whole and then cut, by FFmpeg at full speed. A small part of it is
+    cut first and then enlarged, so that memory never holds more than the frame itself.
+    """
+    side = max(kept.height * frame.height, 1.0)
+    scale = min(size / side, 1.0)
+    height = max(round(frame.height * scale), 1)
+    width = max(round(frame.width * scale), 1)
+    taken = min(size, height, width) if side >= size else min(max(round(side), 1), height, width)
+    top = min(max(round(kept.top * height), 0), height - taken)
+    left = min(max(round(kept.left * width), 0), width - taken)
+    part = frame.scaled(height, width)[top : top + taken, left : left + taken]
+    if taken != size:
+        enlarged = Image.fromarray(np.ascontiguousarray(part))
+        part = np.asarray(enlarged.resize((size, size), Image.Resampling.BICUBIC))
+    return np.ascontiguousarray(part)

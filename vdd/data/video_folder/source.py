@@ -1,0 +1,90 @@
+"""A folder of videos for `vdd.data.pipeline`."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vdd.data import augment
+from vdd.data.datasets import choose
+from vdd.data.records import DataSource
+from vdd.data.video_folder import prepared
+from vdd.data.video_folder.splits import SPLITS
+from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+__all__ = [
+    "SPLITS",
+    "arrays",
+    "edit_in_evaluation",
+    "edit_in_training",
+    "fields",
+    "files",
+    "records",
+]
+
+_AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": augment.flip}
+
+
+def fields(config: Any) -> Sequence[str]:
+    """Clips, and whose they are."""
+    return (_kind(config), "clip", "identity")
+
+
+def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
+    """All windows of a split in memory, whole."""
+    return prepared.read(_builder(config, split), split, fields(config))
+
+
+def records(config: Any, split: str) -> DataSource:
+    """Random access to the windows of a split."""
+    return DataSource(_builder(config, split, "array_record"), split, fields(config))
+
+
+def files(config: Any, split: str) -> "tfds.core.DatasetBuilder":
+    """The builder of the TFRecord files."""
+    return _builder(config, split, "tfrecord")
+
+
+def edit_in_training(config: Any) -> augment.Augment | None:
+    """`config.frames` frames from a random place in the window, perhaps mirrored."""
+    change = choose("augment", config.augment, _AUGMENTATIONS)
+    if change is not None and config.latents:
+        raise UserError(
+            f"--config.data.augment={config.augment} works on pixels: with --config.data.latents "
+            "take --config.data.augment=none."
+        )
+
+    def edit(clip: np.ndarray, rng_seed: Sequence[int]) -> np.ndarray:
+        part = augment.excerpt(clip, rng_seed, config.frames)
+        return part if change is None else change(part, rng_seed)
+
+    return edit
+
+
+def edit_in_evaluation(config: Any) -> augment.Augment | None:
+    """The first `config.frames` frames."""
+    return functools.partial(_first, config.frames)
+
+
+def _first(frames: int, clip: np.ndarray, rng_seed: Sequence[int]) -> np.ndarray:
+    return clip[:frames]
+
+
+def _kind(config: Any) -> str:
+    return "latents" if config.latents else "video"
+
+
+def _builder(config: Any, split: str, file_format: str | None = None) -> "tfds.core.DatasetBuilder":
+    builder = prepared.load_builder(config.data_dir, _kind(config), split, file_format)
+    features: Any = builder.info.features
+    stored = features[_kind(config)].shape[0]
+    if not 1 <= config.frames <= stored:
+        raise UserError(
+            f"--config.data.frames={config.frames}: the windows in {config.data_dir} have {stored} "
+            "frames."
+        )
+    return builder

@@ -1,0 +1,71 @@
+"""Windows of decoded clips into record files, by the TFDS builder."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vdd.data.video_folder.examples import Row, Windows
+from vdd.data.video_folder.prepared import directory
+from vdd.data.video_folder.store import Store
+from vdd.data.video_folder.workers import beam_options
+from vdd.errors import UserError
+
+
+def write(
+    out: Path,
+    file_format: str,
+    store: Store,
+    rows: Mapping[str, Sequence[Row]],
+    chosen: Mapping[str, Any],
+    weights: str | None = None,
+    beam: str | None = None,
+) -> None:
+    """Writes a data set, unless that has been done.
+
+    Args:
+      out: under this folder.
+      file_format: "tfrecord" or "array_record".
+      store: where the frames are.
+      rows: the windows of each split, in their order.
+      chosen: what the data set was made from and how, kept with it.
+      weights: folder of an autoencoder: its latents are written, not the pixels.
+      beam: options of an Apache Beam pipeline that writes; None is this process.
+
+    Raises:
+      UserError: no room, no right to write.
+    """
+    import tensorflow_datasets as tfds
+
+    from vdd.data.video_folder.video_folder_dataset_builder import Builder
+    from vdd.progress import progress_bar
+
+    kind = "latents" if weights else "video"
+    if directory(out, kind).exists():
+        return
+    tfds.disable_progress_bar()
+    total = sum(len(own) for own in rows.values())
+    settings = tfds.download.DownloadConfig(
+        beam_options=None if beam is None else beam_options(beam)
+    )
+    try:
+        with (
+            progress_bar(f"writing {kind}", total, beam is None) as advance,
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
+            tell = advance if beam is None else None  # a pipeline's workers cannot
+            builder = Builder(
+                windows={s: Windows(store, own, weights, tell) for s, own in rows.items()},
+                metadata={"fps": float(store.settings.fps), "chosen": dict(chosen)},
+                beam=beam is not None,
+                config=kind,
+                data_dir=out,
+            )
+            builder.download_and_prepare(file_format=file_format, download_config=settings)
+    except UserError:
+        raise
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
+        raise UserError(f"{out}: the data set cannot be written ({reason})") from error
