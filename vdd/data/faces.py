@@ -109,10 +109,10 @@ def find_face(frame: UInt8[np.ndarray, "h w 3"]) -> Face | None:
     detector = _frontal_detector()
     longer = max(frame.shape[:2])
     for side in _LONG_SIDES[: 1 if longer <= _LONG_SIDES[0] else 2]:
-        scaled, factor = _scaled(frame, side), side / longer
+        factor = side / longer
         faces = [
             Face(*np.array([r.top(), r.left(), r.bottom() + 1, r.right() + 1]) / factor)
-            for r in detector(scaled, 0)
+            for r in detector(resized(frame, factor), 0)
         ]
         if faces:
             return max(faces, key=lambda face: face.bottom - face.top)
@@ -131,18 +131,17 @@ def import_dlib() -> Any:
         raise UserError("finding faces needs dlib: pip install 'vdd[face]'") from error
 
 
-@cache
-def _frontal_detector() -> Any:
-    return import_dlib().get_frontal_face_detector()
-
-
-def _scaled(frame: UInt8[np.ndarray, "h w 3"], longer: int) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The frame with its longer side scaled to so many pixels."""
+def resized(frame: UInt8[np.ndarray, "h w 3"], factor: float) -> UInt8[np.ndarray, "_ _ 3"]:
+    """The frame with its sides this many times as long."""
     height, width = frame.shape[:2]
-    factor = longer / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     method = Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(frame).resize(size, method))
+
+
+@cache
+def _frontal_detector() -> Any:
+    return import_dlib().get_frontal_face_detector()
 
 
 def _without_outliers(faces: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "k 4"]:

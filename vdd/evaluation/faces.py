@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from vdd.data.faces import import_dlib
+from vdd.data.faces import import_dlib, resized
 from vdd.errors import UserError
 
 # Below this share of frames with a face in both clips, motion is not measured.
 _MIN_SHARE = 0.5
 # The identity network takes half a second a frame on a CPU.
 _EMBEDDED_FRAMES = 3
-# Frames are enlarged until the shorter side has so many pixels: dlib wants faces of 80.
+# Frames are scaled to a shorter side of so many pixels: dlib wants faces of 80.
 _SHORT_SIDE = 256
 
-_LANDMARKS = "shape_predictor_68_face_landmarks.dat"
+_LANDMARKS, _NUM_LANDMARKS = "shape_predictor_68_face_landmarks.dat", 68
 _IDENTITY = "dlib_face_recognition_resnet_model_v1.dat"
 
 
@@ -70,9 +70,7 @@ class Compared(NamedTuple):
     faces_found: float | None
 
 
-def compare(
-    made: Observed, content: Observed, driving: Observed, *, same_clip: bool
-) -> Compared:  # fmt: skip
+def compare(made: Observed, content: Observed, driving: Observed, *, same_clip: bool) -> Compared:
     """Figures of a clip made from the content of one clip and the motion of another.
 
     `same_clip`: both are of one person in one scene, so that `driving` is what it ought to be.
@@ -104,7 +102,8 @@ def motion_error(
 
     The mean over frames and points of the distance, divided by the `face_size` of the real clip.
     Where a face is and how large it is counts; it is the same in any resolution. None where fewer
-    than half of the frames show a face in both clips.
+    than half of the frames show a face in both clips. dlib's landmarks themselves are no surer
+    than 0.01 to 0.02: so much lies between a real clip and the same with a little noise.
     """
     common = _common(made, real)
     if common is None:
@@ -134,7 +133,7 @@ def face_size(landmarks: Float[np.ndarray, "t p 2"]) -> float:
     """Size of a clip's mean face: root mean square distance of its points from their centre.
 
     It is Procrustes' scale, which a turned head changes less than it does the distance between the
-    eyes; of dlib's points about 0.8 times that distance for a face seen from the front.
+    eyes; with dlib's 68 points about 0.9 times that distance, for a face seen from the front.
     """
     shape = landmarks.mean(axis=0)
     return float(np.sqrt(np.mean(np.sum((shape - shape.mean(axis=0)) ** 2, axis=-1))))
@@ -142,7 +141,7 @@ def face_size(landmarks: Float[np.ndarray, "t p 2"]) -> float:
 
 def seen(landmarks: Float[np.ndarray, "t p 2"]) -> Bool[np.ndarray, "t"]:
     """Whether each frame shows a face."""
-    return ~np.isnan(landmarks).any(axis=(1, 2))
+    return np.asarray(~np.isnan(landmarks).any(axis=(1, 2)))
 
 
 def _common(
@@ -200,7 +199,20 @@ def _packaged(file: str) -> Path:
 
 
 def _observe(networks: _Dlib, video: UInt8[np.ndarray, "t h w 3"]) -> Observed:
-    """Landmarks of every frame; the mean embedding of a few that show a face."""
-    doublings = max(0, int(np.ceil(np.log2(_SHORT_SIDE / min(video.shape[1:3])))))
-    landmarks = np.full((len(video), networks.landmarks_count, 2), np.nan)
-    return Observed(landmarks, None)
+    """Landmarks of every frame, pixels; the mean embedding of a few frames that show a face."""
+    landmarks = np.full((len(video), _NUM_LANDMARKS, 2), np.nan)
+    shapes: list[tuple[np.ndarray, Any]] = []
+    factor = _SHORT_SIDE / min(video.shape[1:3])
+    for i, frame in enumerate(video):
+        pixels = resized(frame, factor)
+        faces = networks.detector(pixels, 0)
+        if len(faces):
+            shape = networks.landmarks(pixels, max(faces, key=lambda face: face.area()))
+            landmarks[i] = [(point.x, point.y) for point in shape.parts()]
+            shapes.append((pixels, shape))
+    few = {round(i) for i in np.linspace(0, len(shapes) - 1, _EMBEDDED_FRAMES)} if shapes else set()
+    embeddings = [
+        np.array(networks.identity.compute_face_descriptor(*shapes[i])) for i in sorted(few)
+    ]
+    mean = np.mean(embeddings, axis=0) if embeddings else None
+    return Observed(landmarks / factor, mean)

@@ -103,13 +103,16 @@ def frechet_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -
     if min(len(x), len(y)) < 2:
         raise ValueError(f"a covariance wants 2 samples or more, not {len(x)} and {len(y)}")
     x, y = x.astype(np.float64), y.astype(np.float64)
-    roots = [
-        np.linalg.qr((v - v.mean(axis=0)) / np.sqrt(len(v) - 1), mode="r") for v in (x, y)
-    ]  # R'R is the covariance
-    cross = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
-    spread = sum(float(np.sum(root**2)) for root in roots)
+    root_x, root_y = _covariance_root(x), _covariance_root(y)
+    cross = np.linalg.svd(root_x @ root_y.T, compute_uv=False).sum()
+    spread = np.sum(root_x**2) + np.sum(root_y**2)
     distance = np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2) + spread - 2 * cross
     return max(float(distance), 0.0)
+
+
+def _covariance_root(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "_ d"]:
+    """R with R'R the sample covariance, and no more rows than columns."""
+    return np.asarray(np.linalg.qr((x - x.mean(axis=0)) / np.sqrt(len(x) - 1), mode="r"))
 
 
 def accuracy(predicted: Int[np.ndarray, "*s"], label: Int[np.ndarray, "*s"]) -> float:
