@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
+from scipy.linalg import sqrtm
 from scipy.ndimage import correlate1d
 
 from vdd.evaluation import metrics
@@ -114,3 +115,57 @@ def test_entropy_of_uneven_codes():
     assert metrics.joint_entropy(np.array([[0]] * 3 + [[1]])) == pytest.approx(
         2 - 0.75 * math.log2(3)
     )
+
+
+def test_flicker_of_known_clips():
+    ramp = np.arange(6, dtype=np.uint8).reshape(1, 6, 1, 1, 1) * np.ones((1, 6, 2, 2, 3), np.uint8)
+    curved = ramp.astype(np.float32) ** 2  # second difference 2
+    jumping = ramp + np.float32([0, 5] * 3).reshape(1, 6, 1, 1, 1)  # second difference 10
+    assert metrics.flicker(curved, curved) == 1
+    assert metrics.flicker(curved, ramp) == 0
+    assert metrics.flicker(curved, jumping) == 5
+    assert metrics.flicker(curved, curved[:, ::-1] + 7) == 1
+    assert np.isnan(metrics.flicker(ramp, curved))
+    assert np.isnan(metrics.flicker(curved[:, :2], curved[:, :2]))
+
+
+def test_flicker_of_uint8_does_not_wrap_around():
+    blinking = np.zeros((1, 5, 2, 2, 3), np.uint8)
+    blinking[:, 1::2] = 255
+    assert metrics.flicker(blinking, blinking // 2) == pytest.approx(127 / 255)
+
+
+def gaussian(mean, covariance, seed: int, count: int = 400) -> np.ndarray:
+    """Samples whose mean and covariance are exactly these."""
+    x = np.random.default_rng(seed).normal(size=(count, len(mean)))
+    x -= x.mean(axis=0)
+    x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
+    return x @ np.linalg.cholesky(covariance).T + mean
+
+
+def covariance_matrix(seed: int, size: int = 5) -> np.ndarray:
+    root = np.random.default_rng(seed).normal(size=(size, size))
+    return root @ root.T + 0.1 * np.eye(size)
+
+
+def test_frechet_distance_of_gaussians_with_commuting_covariances():
+    a, b = np.array([4.0, 1.0, 9.0]), np.array([1.0, 16.0, 0.25])
+    x, y = gaussian([1, 2, 3], np.diag(a), 0), gaussian([1, 0, 6], np.diag(b), 1, count=90)
+    expected = 4 + 9 + np.sum((np.sqrt(a) - np.sqrt(b)) ** 2)
+    assert metrics.frechet_distance(x, y) == pytest.approx(expected)
+
+
+def test_frechet_distance_agrees_with_the_root_of_the_product():
+    a, b = covariance_matrix(0), covariance_matrix(1)
+    x, y = gaussian(np.zeros(5), a, 2), gaussian(np.ones(5), b, 3)
+    expected = 5 + np.trace(a + b - 2 * sqrtm(a @ b).real)
+    assert metrics.frechet_distance(x, y) == pytest.approx(expected)
+    assert metrics.frechet_distance(y, x) == pytest.approx(expected)
+
+
+def test_frechet_distance_of_equal_sets_and_of_a_shift():
+    x = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)  # fewer than features
+    assert metrics.frechet_distance(x, x[::-1]) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(x, x + 2) == pytest.approx(4 * 64, rel=1e-5)
+    with pytest.raises(ValueError, match="2 samples"):
+        metrics.frechet_distance(x, x[:1])

@@ -63,6 +63,58 @@ def _window_matrix(size: int) -> Float[np.ndarray, "m size"]:
     return matrix
 
 
+def flicker(
+    reference: Num[np.ndarray, "b t h w c"], estimate: Num[np.ndarray, "b t h w c"]
+) -> Float[np.ndarray, "b"]:
+    """How much more each clip flickers than its reference: 1 is as much, 0 is a clip that stands.
+
+    The ratio of the clips' mean absolute second differences in time, |x(t+1) - 2 x(t) + x(t-1)|,
+    which steady motion hardly changes and frames drawn each for themselves do. Nan where there are
+    fewer than three frames, or the reference's pixels have no second difference at all.
+    """
+    if reference.shape[1] < 3:
+        return np.full(len(reference), np.nan)
+    return np.array(
+        [
+            _second_difference(made) / real if (real := _second_difference(clip)) else np.nan
+            for clip, made in zip(reference, estimate)
+        ]
+    )
+
+
+def _second_difference(clip: Num[np.ndarray, "t h w c"]) -> float:
+    return float(np.mean(np.abs(np.diff(clip.astype(np.float32), n=2, axis=0)), dtype=np.float64))
+
+
+def frechet_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> float:
+    """Squared Fréchet distance of Gaussians fitted to two sets of features, at least 0.
+
+    |mean(x) - mean(y)|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)), with sample covariances (Heusel et al.
+    2017; FID where features are Inception's). Falls with the number of samples: compare only
+    figures of as many.
+
+    With centred, scaled features X, so that Sx = X'X, the trace of the root is the sum of the
+    singular values of X Y', which needs no root of a product that is not symmetric, and is
+    exact where there are fewer samples than features.
+
+    Raises:
+      ValueError: fewer than two samples.
+    """
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"a covariance wants 2 samples or more, not {len(x)} and {len(y)}")
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    root_x, root_y = _covariance_root(x), _covariance_root(y)
+    cross = np.linalg.svd(root_x @ root_y.T, compute_uv=False).sum()
+    spread = np.sum(root_x**2) + np.sum(root_y**2)
+    distance = np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2) + spread - 2 * cross
+    return max(float(distance), 0.0)
+
+
+def _covariance_root(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "_ d"]:
+    """R with R'R the sample covariance, and no more rows than columns."""
+    return np.asarray(np.linalg.qr((x - x.mean(axis=0)) / np.sqrt(len(x) - 1), mode="r"))
+
+
 def accuracy(predicted: Int[np.ndarray, "*s"], label: Int[np.ndarray, "*s"]) -> float:
     """Share of entries that agree."""
     return float(np.mean(correct(predicted, label)))

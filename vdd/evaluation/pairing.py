@@ -1,4 +1,4 @@
-"""Which clip lends its motion to which in the swap protocol."""
+"""Which clip lends its motion to which."""
 
 import numpy as np
 from jaxtyping import Int
@@ -32,6 +32,47 @@ def pair_clips(
             if after.sum() <= clash[pair].sum():
                 partner[pair], clash[pair] = changed, after
     raise ValueError("found no pairing of clips with unlike characters and motions")
+
+
+def pair_within(group: Int[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "n"]:
+    """For each window another one of its group, by the seed; -1 where it is the only one.
+
+    Every window is chosen once. `group` is the clip that each window is of.
+    """
+    partner = np.full(len(group), -1)
+    for rows in _groups(group, seed):
+        if len(rows) > 1:
+            partner[rows] = np.roll(rows, 1)
+    return partner
+
+
+def pair_across(group: Int[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "n"]:
+    """For each window one of another group, by the seed; -1 where all are of one group.
+
+    Every window is chosen once where no group has more than half of them; else those of the large
+    group come once, and the others as often as that takes. `group` is whose each window is.
+    """
+    partner, groups = np.full(len(group), -1), _groups(group, seed)
+    largest = max((len(rows) for rows in groups), default=0)
+    if len(groups) < 2:
+        return partner
+    if 2 * largest <= len(group):
+        # In an order group by group, going on by the size of the largest leads out of any group.
+        order = np.concatenate(groups)
+        partner[order] = np.roll(order, -largest)
+        return partner
+    large = max(groups, key=len)
+    others = np.concatenate([rows for rows in groups if rows is not large])
+    partner[large] = np.resize(others, largest)
+    partner[others] = large[: len(others)]
+    return partner
+
+
+def _groups(group: Int[np.ndarray, "n"], seed: int) -> list[Int[np.ndarray, "_"]]:
+    """The rows of each group, groups and rows in a random order."""
+    order = np.random.default_rng(seed)
+    labels = order.permutation(np.unique(group))
+    return [order.permutation(np.flatnonzero(group == label)) for label in labels]
 
 
 def matching_rows(

@@ -1,0 +1,236 @@
+"""The report on real videos, on bars that move before people who are patches of noise."""
+
+import json
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+
+from vdd.data import video_io
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import report, sprites, video_gallery, videos
+from vdd.evaluation.faces import Faces, Observed
+from vdd.evaluation.inference import Encoded, Functions
+from vdd.evaluation.videos import Features
+
+FRAMES, SIZE = 5, 16
+OFF = 10  # what the model gets wrong in each pixel
+
+
+class Clips(NamedTuple):
+    video: np.ndarray
+    clip: np.ndarray
+    identity: np.ndarray
+
+
+def render(person: int, places: np.ndarray) -> np.ndarray:
+    """A person's own dark noise, and a white bar at a column for each frame."""
+    ground = np.random.default_rng(person).integers(0, 100, (SIZE, SIZE, 3), dtype=np.uint8)
+    ground[0, 0] = person
+    video = np.repeat(ground[None], len(places), axis=0)
+    for frame, place in zip(video, places):
+        frame[1:, place] = 240
+    return video
+
+
+def places_of(video: np.ndarray) -> np.ndarray:
+    return video[:, 5, :, 0].argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def clips() -> Clips:
+    """Nine windows of four clips of three people."""
+    clip = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])
+    identity = np.array([0, 0, 0, 1, 1, 2, 2, 2, 1])
+    places = np.random.default_rng(0).integers(0, SIZE, (9, FRAMES))
+    return Clips(np.stack([render(*pair) for pair in zip(identity, places)]), clip, identity)
+
+
+def model(
+    heeds_motion: bool = True, groups: int = 1, noise: int = 0, batch_size: int = 4
+) -> Functions:
+    """Draws the content's person at the motion's places, too bright by OFF and a random amount."""
+
+    def encode(video):
+        person = video[:, 0, 0, 0, 0].astype(float)
+        codes = np.stack([places_of(clip) for clip in video])[..., None].repeat(groups, -1)
+        return Encoded(person[:, None, None], codes.astype(float), codes, np.full(len(video), 9.0))
+
+    def sample(keys, content, motion):
+        assert len(keys) == len(content) == len(motion) == batch_size
+        places = motion[..., 0].astype(int) if heeds_motion else np.zeros(motion.shape[:2], int)
+        made = np.stack([render(int(who), at) for who, at in zip(content[:, 0, 0], places)])
+        brighter = np.asarray(jax.vmap(lambda key: jax.random.randint(key, (), 0, noise + 1))(keys))
+        made[:, :, 1:] += (OFF + brighter).astype(np.uint8)[:, None, None, None, None]
+        return made
+
+    return Functions(encode, sample, num_codewords=SIZE)
+
+
+def observe(video: np.ndarray) -> Observed:
+    """Four points around the bar; who it is, by a pixel that tells it."""
+    square = np.array([[0, 0], [0, 2], [2, 0], [2, 2]], float)
+    who = np.eye(3)[video[0, 0, 0, 0]]
+    return Observed(square + places_of(video)[:, None, None], who)
+
+
+FACES = Faces(observe, {"detector": "none", "landmarks": "bars", "identity": "pixel"})
+FEATURES = Features("means", lambda video: video.mean(axis=(1, 2)))
+
+
+def evaluate(functions: Functions, windows: Clips, **settings):
+    return videos.evaluate(
+        functions, windows, step=7, dataset="bars", split="test", batch_size=4,
+        show_progress=False, **settings,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def figures(clips):
+    return evaluate(model(), clips, faces=FACES, features=FEATURES, sampler=Sampler())
+
+
+def test_the_report_counts_what_was_measured(figures):
+    assert figures["num_clips"] == 4
+    assert figures["num_windows"] == 9
+    assert figures["num_identities"] == 3
+    transfer = figures["transfer"]
+    assert transfer["within_clip"]["num_pairs"] == 8
+    assert transfer["across_identities"]["num_pairs"] == 9
+    assert transfer["num_pairs"] == 17
+    assert figures["networks"] == {**FACES.networks, "frechet": "means"}
+
+
+def test_samples_are_compared_with_what_they_ought_to_be(figures):
+    expected = 20 * np.log10(255 / OFF) - 10 * np.log10((SIZE - 1) / SIZE)
+    within, across = (figures["transfer"][name] for name in ("within_clip", "across_identities"))
+    for section in (figures["reconstruction"], within, figures["transfer"]):
+        assert section["psnr"] == pytest.approx(expected)
+        assert 0.5 < section["ssim"] < 1
+    assert across["psnr"] is None
+    assert across["ssim"] is None
+    for section in (figures["reconstruction"], within, across):
+        assert section["cross_error"] == 0
+        assert section["identity_similarity"] == 1
+        assert section["faces_found"] == 1
+        assert section["frechet"] > 0
+    assert within["motion_error"] == figures["reconstruction"]["motion_error"] == 0
+    assert across["motion_error"] is None
+    assert across["driving_similarity"] == 0
+    assert within["flicker"] == pytest.approx(1, abs=0.02)
+
+
+def test_a_model_that_stands_still_is_found_out(clips, figures):
+    still = evaluate(model(heeds_motion=False), clips, faces=FACES, features=FEATURES)
+    for name in ("within_clip", "across_identities"):
+        section, good = still["transfer"][name], figures["transfer"][name]
+        assert section["flicker"] == 0
+        assert section["cross_error"] > 1
+        assert section["identity_similarity"] == 1
+        assert good["cross_error"] == 0
+    assert still["transfer"]["within_clip"]["motion_error"] > 1
+    assert still["transfer"]["psnr"] < figures["transfer"]["psnr"] - 5
+
+
+def test_the_report_has_the_keys_of_the_sprites_report(figures):
+    from world import World, random_clips
+
+    world = World(random_clips(4))
+    fixed = sprites.evaluate(
+        world.model(), None, world.clips, world.judge, Sampler(), step=7, dataset="",
+        show_progress=False,
+    )  # fmt: skip
+    assert set(fixed) <= set(figures)
+    extra = {"inception_score", "h_y_given_x"}  # the judge's on real clips
+    for name, section in fixed.items():
+        if isinstance(section, dict):
+            left = extra if name == "judge" else set()
+            assert set(section) - left <= set(figures[name]), name
+    assert figures["transfer"]["joint_acc"] is None
+    assert figures["judge"]["motion_acc"] is None
+
+
+def test_the_report_can_be_written_and_read(figures, tmp_path):
+    path = report.json_path(tmp_path, figures, "test")
+    report.write_json(path, figures)
+    assert json.loads(path.read_text()) == figures
+    assert "bars (test)" in report.page(figures, [], {}, has_curves=False)
+
+
+def test_without_networks_their_figures_are_none(clips):
+    figures = evaluate(model(), clips)
+    assert set(figures["networks"].values()) == {None}
+    across = figures["transfer"]["across_identities"]
+    assert {name for name, value in across.items() if value is not None} == {"num_pairs", "flicker"}
+    assert figures["transfer"]["psnr"] is not None
+
+
+def test_windows_of_one_person_and_lone_clips_have_no_pairs(clips):
+    one = Clips(clips.video[[0, 3]][:, :2], np.array([0, 1]), np.array([4, 4]))
+    transfer = evaluate(model(), one)["transfer"]
+    assert transfer["num_pairs"] == 0
+    assert transfer["psnr"] is None
+    assert transfer["across_identities"]["flicker"] is None
+
+
+def test_rates(clips, figures):
+    places = np.concatenate([places_of(video) for video in clips.video])
+    share = np.bincount(places)[np.unique(places)] / places.size
+    rate = figures["bitrate"]
+    assert rate["entropy_bits_per_frame"] == pytest.approx(-np.sum(share * np.log2(share)))
+    assert rate["codebook_usage"] == len(share) / SIZE
+    assert rate["content_bits_per_clip"] == 9
+    twice = evaluate(model(groups=2), clips, target_bits_per_frame=160.0)["bitrate"]
+    assert twice["entropy_bits_per_frame"] == pytest.approx(2 * rate["entropy_bits_per_frame"])
+    assert twice["target_bits_per_frame"] == 160
+
+
+def test_a_joint_entropy_is_told_only_where_tuples_come_again():
+    rng = np.random.default_rng(0)
+
+    def rate(codes):
+        encoded = Encoded(np.zeros((8, 1, 1)), codes.astype(float), codes, np.zeros(8))
+        return videos.bitrate(encoded, 32, None)
+
+    few = rate(rng.integers(0, 2, (8, 50, 3)))
+    assert few["joint_entropy_bits_per_frame"] == pytest.approx(3, abs=0.1)
+    many = rate(rng.integers(0, 32, (8, 50, 64)))
+    assert many["joint_entropy_bits_per_frame"] is None
+    assert many["entropy_bits_per_frame"] > 300
+
+
+def test_figures_depend_on_the_seed_and_not_on_the_batch(clips):
+    def psnr(batch_size, seed=0):
+        settings = {"step": 7, "dataset": "bars", "split": "test", "show_progress": False}
+        functions = model(noise=5, batch_size=batch_size)
+        figures = videos.evaluate(functions, clips, batch_size=batch_size, seed=seed, **settings)
+        return [figures[name]["psnr"] for name in ("reconstruction", "transfer")]
+
+    assert psnr(1) == psnr(4) == psnr(16)
+    assert psnr(4) != psnr(4, seed=1)
+
+
+def test_pictures(clips, tmp_path):
+    pytest.importorskip("av", reason="needs the extra `video`")
+    folder = epath.Path(tmp_path) / "samples"
+    drawn = video_gallery.draw(model(), clips, folder, batch_size=4, fps=10)
+    names = [picture.file for picture in drawn]
+    assert names == [*(f"transfer_{i}.mp4" for i in range(3)), "transfers.png",
+                     "reconstructions.png"]  # fmt: skip
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    info = video_io.probe_clip(folder / "transfer_0.mp4")
+    assert info.frames == FRAMES
+    assert info.fps == pytest.approx(10)
+    assert info.height >= 192
+    assert info.width > 3 * 192
+    sheet = video_io.read_clip(folder / "transfers.png")[0]
+    assert sheet.shape[0] > 3 * 192
+    assert sheet.shape[1] > FRAMES * info.width
+
+
+def test_pictures_of_a_single_window(clips, tmp_path):
+    one = Clips(*(part[:1] for part in clips))
+    drawn = video_gallery.draw(model(), one, epath.Path(tmp_path), batch_size=4)
+    assert [picture.file for picture in drawn] == ["reconstructions.png"]

@@ -1,0 +1,267 @@
+"""What a model is worth on windows of real videos, where nothing is labelled but who is in them.
+
+Every window is encoded once. Up to three samples are drawn for it:
+
+- its reconstruction;
+- a transfer within its clip: its content, the motion of another window of the clip. The result
+  ought to be that other window, so that it can be compared pixel by pixel;
+- a transfer across identities: its content, the motion of a window of somebody else. No real clip
+  is what it ought to be: only networks can say whose face it shows and how that moves (`faces`).
+
+The report has the keys of that of Sprites (`sprites.evaluate`); what only Sprites has (classes of
+motion, attributes, a judge, probes) is None. Pictures are `video_gallery`'s.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from vdd.data.sprites import ATTRIBUTES
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import metrics, sections
+from vdd.evaluation.faces import Compared, Faces, Observed, compare
+from vdd.evaluation.inference import (
+    Encoded,
+    Functions,
+    batches,
+    clip_keys,
+    encode_clips,
+    padded,
+)
+from vdd.evaluation.pairing import pair_across, pair_within
+from vdd.evaluation.sections import Section, mean_or_none
+from vdd.progress import Advance, progress_bar
+
+# Streams of random keys.
+_RECONSTRUCTION, _WITHIN, _ACROSS = 0, 1, 2
+
+# A joint entropy is counted from so many frames for each tuple of codes that occurs.
+_FRAMES_PER_TUPLE = 4
+
+# Keys of the report that Sprites alone has figures for.
+_JUDGED = ("motion_acc", *(f"{name}_acc" for name in ATTRIBUTES))
+_LEAKAGE = (
+    "motion_from_content_acc", "content_from_motion_acc", "chance_motion", "chance_content",
+)  # fmt: skip
+
+
+class Windows(Protocol):
+    """Windows of clips, n of them: arrays of numpy."""
+
+    @property
+    def video(self) -> Any:
+        """Uint8 [n t h w 3]."""
+
+    @property
+    def clip(self) -> Any:
+        """Int [n]: the clip that each is cut from."""
+
+    @property
+    def identity(self) -> Any:
+        """Int [n]: who is in it."""
+
+
+class Features(NamedTuple):
+    """What the Fréchet distance is taken of: a network's name, and video [t h w 3] -> [m d]."""
+
+    name: str
+    function: Callable[[UInt8[np.ndarray, "t h w 3"]], Float[np.ndarray, "m d"]]
+
+
+def evaluate(
+    functions: Functions,
+    windows: Windows,
+    *,
+    step: int,
+    dataset: str,
+    split: str,
+    target_bits_per_frame: float | None = None,
+    seed: int = 0,
+    batch_size: int = 8,
+    faces: Faces | None = None,
+    features: Features | None = None,
+    sampler: Sampler | None = None,
+    show_progress: bool = True,
+) -> dict[str, Any]:
+    """Measures a model on all windows.
+
+    Args:
+      functions: the model.
+      windows: what is measured.
+      step: of the model, for the record.
+      dataset: its name, for the record.
+      split: the name of the split that `windows` is, for the record.
+      target_bits_per_frame: what the model was trained for, for the record.
+      seed: of pairs and samples. Results do not depend on the batch size.
+      batch_size: windows encoded or sampled at once.
+      faces: networks that see faces; None leaves their figures unmeasured.
+      features: of the Fréchet distance between real windows and samples; None leaves it unmeasured.
+      sampler: the sampler of `functions`, for the record.
+      show_progress: show bars with the time left.
+
+    Returns:
+      The report, ready for JSON. `reconstruction`, `transfer.within_clip` and
+      `transfer.across_identities` have the same figures: `psnr` (dB) and `ssim` against the window
+      that the sample ought to be, `flicker` (see `metrics.flicker`) against the window that gave
+      the motion, those of `faces.Compared`, and `frechet` against all windows. `transfer` itself
+      repeats `psnr` and `ssim` of the transfers within clips. `networks` names the networks behind
+      the figures. What was not measured, or cannot be, is None.
+    """
+    count = len(windows.video)
+    encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
+    real = _look(windows.video, faces, features, show_progress)
+
+    def measured(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Section:
+        content = np.flatnonzero(partner >= 0)
+        pairs = Pairs(content, partner[content])
+        keys = clip_keys(seed, stream, content)
+        with progress_bar(title, len(content), show_progress) as advance:
+            samples = draw_samples(functions, encoded, pairs, keys, batch_size, advance)
+            return _figures(samples, pairs, real, same_clip=stream != _ACROSS)
+
+    within, across = pair_within(windows.clip, seed), pair_across(windows.identity, seed)
+    num_within, num_across = (int(np.sum(partner >= 0)) for partner in (within, across))
+    rebuilt = measured(np.arange(count), _RECONSTRUCTION, "reconstructing")
+    same = measured(within, _WITHIN, "transfers within clips")
+    other = measured(across, _ACROSS, "transfers across identities")
+    return {
+        "step": step,
+        "dataset": dataset,
+        "split": split,
+        "num_clips": len(np.unique(windows.clip)),
+        "num_windows": count,
+        "num_identities": len(np.unique(windows.identity)),
+        "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
+        "reconstruction": dict.fromkeys(_JUDGED) | rebuilt,
+        "transfer": {
+            **dict.fromkeys((*_JUDGED, "content_acc", "joint_acc", "leak_acc")),
+            "num_pairs": num_within + num_across,
+            "psnr": same["psnr"],
+            "ssim": same["ssim"],
+            "within_clip": {"num_pairs": num_within, **same},
+            "across_identities": {"num_pairs": num_across, **other},
+        },
+        "cdsvae_protocol": dict.fromkeys(("acc", "inception_score", "h_y_given_x", "h_y")),
+        "judge": dict.fromkeys(("motion_acc", "content_acc")),
+        "bitrate": bitrate(encoded, functions.num_codewords, target_bits_per_frame),
+        "leakage": dict.fromkeys(_LEAKAGE),
+        "networks": {
+            **dict.fromkeys(("detector", "landmarks", "identity")),
+            **(faces.networks if faces else {}),
+            "frechet": features and features.name,
+        },
+    }
+
+
+class Pairs(NamedTuple):
+    """Rows of windows: whose content and whose motion each of m samples has."""
+
+    content: Int[np.ndarray, "m"]
+    motion: Int[np.ndarray, "m"]
+
+
+def draw_samples(
+    functions: Functions,
+    encoded: Encoded,
+    pairs: Pairs,
+    keys: Key[Array, "m"],
+    batch_size: int,
+    advance: Advance = lambda count: None,
+) -> Iterator[tuple[slice, UInt8[np.ndarray, "b t h w 3"]]]:
+    """Samples of pairs, a batch at a time with its place among them; keys are one a pair."""
+    for piece in batches(len(pairs.content), batch_size):
+        rows = padded(np.arange(piece.start, piece.stop), batch_size)
+        content, motion = pairs.content[rows], pairs.motion[rows]
+        video = functions.sample(keys[rows], encoded.content[content], encoded.motion[motion])
+        yield piece, np.asarray(video)[: piece.stop - piece.start]
+        advance(piece.stop - piece.start)
+
+
+def bitrate(
+    encoded: Encoded, num_codewords: int | None, target_bits_per_frame: float | None
+) -> Section:
+    """`sections.bitrate`, with the joint entropy only where it can be told.
+
+    It is counted from how often each tuple of codes occurs, which says nothing of the model where
+    nearly every frame has a tuple of its own (64 groups: always): what comes out is the logarithm
+    of the number of frames. So it is None unless a tuple has four frames on average. The sum of the
+    groups' entropies is an upper bound in any case.
+    """
+    section = sections.bitrate(encoded, num_codewords, target_bits_per_frame)
+    frames = encoded.codes.shape[0] * encoded.codes.shape[1]
+    distinct = section["distinct_codes"]
+    if distinct is not None and frames < _FRAMES_PER_TUPLE * distinct:
+        section["joint_entropy_bits_per_frame"] = None
+    return section
+
+
+class _Real(NamedTuple):
+    """The windows as they are, and what networks see in each; None without these networks."""
+
+    video: UInt8[np.ndarray, "n t h w 3"]
+    faces: Faces | None
+    observed: list[Observed]
+    features: Features | None
+    seen: list[Float[np.ndarray, "_ d"]]
+
+
+def _look(
+    video: UInt8[np.ndarray, "n t h w 3"],
+    faces: Faces | None,
+    features: Features | None,
+    show_progress: bool,
+) -> _Real:
+    real = _Real(video, faces, [], features, [])
+    if faces or features:
+        with progress_bar("looking at the windows", len(video), show_progress) as advance:
+            for window in video:
+                real.observed.extend([faces.observe(window)] if faces else [])
+                real.seen.extend([features.function(window)] if features else [])
+                advance(1)
+    return real
+
+
+def _figures(
+    samples: Iterator[tuple[slice, UInt8[np.ndarray, "b t h w 3"]]],
+    pairs: Pairs,
+    real: _Real,
+    same_clip: bool,
+) -> Section:
+    """Mean figures over samples."""
+    figures: dict[str, list[float]] = {"psnr": [], "ssim": [], "flicker": []}
+    compared: list[Compared] = []
+    seen: list[Float[np.ndarray, "_ d"]] = []
+    for piece, video in samples:
+        for made, content, motion in zip(video, pairs.content[piece], pairs.motion[piece]):
+            pair = real.video[motion][None], made[None]  # clip by clip: large ones fill the memory
+            if same_clip:
+                figures["psnr"].extend(metrics.psnr(*pair, peak=255))
+                figures["ssim"].extend(metrics.ssim(*pair, peak=255))
+            figures["flicker"].extend(metrics.flicker(*pair))
+            if real.faces:
+                observed = (real.faces.observe(made), real.observed[content], real.observed[motion])
+                compared.append(compare(*observed, same_clip=same_clip))
+            if real.features:
+                seen.append(real.features.function(made))
+    of_faces = zip(*compared) if compared else [()] * len(Compared._fields)
+    return {
+        **{name: _mean(values) for name, values in figures.items()},
+        **{name: _mean(values) for name, values in zip(Compared._fields, of_faces)},
+        "frechet": _frechet(real.seen, seen),
+    }
+
+
+def _frechet(
+    real: Sequence[Float[np.ndarray, "_ d"]], made: Sequence[Float[np.ndarray, "_ d"]]
+) -> float | None:
+    sets = [np.concatenate(rows) for rows in (real, made) if rows]
+    if len(sets) < 2 or min(map(len, sets)) < 2:
+        return None
+    return metrics.frechet_distance(*sets)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of what was measured: neither None nor nan is."""
+    return mean_or_none(np.array(values, np.float64))
