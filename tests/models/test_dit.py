@@ -104,7 +104,9 @@ def test_a_block_equals_the_published_one():
     tensors = jax.tree.map(lambda a: torch.tensor(np.asarray(a)), (params, x, embedding))
     p, xs, cs = tensors
     theirs = [[block(p, xs[i, j], cs[i, j]) for j in range(3)] for i in range(2)]
-    np.testing.assert_allclose(ours, np.array([[y.numpy() for y in row] for row in theirs]), 1e-4, 1e-5)
+    np.testing.assert_allclose(
+        ours, np.array([[y.numpy() for y in row] for row in theirs]), 1e-4, 1e-5
+    )
 
 
 def test_positions_are_those_of_the_published_formula():
@@ -115,7 +117,9 @@ def test_positions_are_those_of_the_published_formula():
         return np.concatenate([np.sin(place * frequencies), np.cos(place * frequencies)])
 
     expected = [
-        np.concatenate([encode(column), encode(row)]) for row in range(high) for column in range(wide)
+        np.concatenate([encode(column), encode(row)])
+        for row in range(high)
+        for column in range(wide)
     ]
     np.testing.assert_allclose(sine_cosine_positions(high, wide, width), expected, atol=1e-6)
 
@@ -189,7 +193,8 @@ def test_a_patch_sees_the_others_and_its_own_place():
     network, order = dit(), np.array([1, 2, 3, 0])  # quarters of the frame, 2 x 2 each
 
     def moved(x):
-        quarters = x.reshape(2, 3, 2, 2, 2, 2, 6).swapaxes(3, 4).reshape(2, 3, 4, 2, 2, 6)[:, :, order]
+        quarters = x.reshape(2, 3, 2, 2, 2, 2, 6).swapaxes(3, 4).reshape(2, 3, 4, 2, 2, 6)
+        quarters = quarters[:, :, order]
         return quarters.reshape(2, 3, 2, 2, 2, 2, 6).swapaxes(3, 4).reshape(x.shape)
 
     plain = run(network, params_of(network), *INPUTS)
@@ -202,7 +207,8 @@ def test_a_patch_sees_the_others_and_its_own_place():
 def test_half_precision():
     params = params_of(dit(temporal=True))
     half, full = (
-        run(dit(temporal=True, dtype=dtype), params, *INPUTS) for dtype in (jnp.bfloat16, jnp.float32)
+        run(dit(temporal=True, dtype=dtype), params, *INPUTS)
+        for dtype in (jnp.bfloat16, jnp.float32)
     )
     assert half.dtype == jnp.float32
     assert np.corrcoef(np.ravel(half), np.ravel(full))[0, 1] > 0.99
