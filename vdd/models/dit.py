@@ -1,4 +1,4 @@
-"""The denoising transformer (Peebles & Xie 2023), the paper's choice: called as `vdd.models.unet` is.
+"""The denoising transformer (Peebles & Xie 2023), the paper's choice; called as the UNet is.
 
 Motion enters as in the paper: it is added to the noise-level embedding of its frame, which sets the
 shifts, scales and gates of all blocks (adaLN-zero). Content is concatenated with the noisy input
