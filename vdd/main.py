@@ -23,7 +23,7 @@ from ml_collections import config_flags
 from vdd import tasks
 from vdd.errors import UserError
 from vdd.startup import keep_compiled_programs, keep_freed_memory
-from vdd.training import checkpoints, loop, sharding
+from vdd.training import checkpoints, loop, sharding, stages
 from vdd.training.step import Training
 from vdd.training.workdir import claim
 
@@ -50,15 +50,22 @@ def main(argv: Sequence[str]) -> None:
 def train(config: Any, workdir: epath.Path) -> bool:
     """Train or resume; whether `train.num_steps` has been reached."""
     process, processes = jax.process_index(), jax.process_count()
+    starts = stages.starts(config)
     claim(workdir, config, write=process == 0)
     steps, last = checkpoints.list_steps(workdir), config.train.num_steps
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
     if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
-    training, task = build(config), tasks.find(config.task)
-    iterator, hooks = task.batches(config, process, processes), task.hooks(config, workdir)
-    outcome = loop.train(config, workdir, iterator, training.init, training.step, hooks=hooks)
+    task = tasks.find(config.task)
+    settings = [stages.config_at(config, start + 1) for start in starts]
+    trainings = [build(setting) for setting in settings]
+    iterator = task.batches(config, process, processes)
+    first, *later = (
+        loop.Stage(start, *training, task.hooks(setting, workdir))
+        for start, training, setting in zip(starts, trainings, settings, strict=True)
+    )
+    outcome = loop.train(config, workdir, iterator, *first[1:3], hooks=first.hooks, later=later)
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
     return outcome.step >= config.train.num_steps

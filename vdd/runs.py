@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
-from vdd.training import checkpoints, workdir
+from vdd.training import checkpoints, stages, workdir
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
@@ -20,7 +20,8 @@ PRETRAINED = epath.resource_path("vdd") / "pretrained"
 class Run:
     """What a run directory holds, for inference; `vdd.apply` takes `model` and `params`."""
 
-    config: Any  # a FrozenConfigDict; typed Any since its keys are only known when it is read
+    # A FrozenConfigDict, as it was at that step (train.stages); its keys are known when it is read.
+    config: Any
     model: Disentangler
     params: Any  # the Flax params dict (of the exponential moving average)
     step: int
@@ -39,11 +40,12 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     """
     path = find(path_or_name)
     config = load_config(path)
+    step, params = checkpoints.load_params(path, step)
     try:
+        config = stages.config_at(config, step)
         model = Disentangler.from_config(config.model)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
-    step, params = checkpoints.load_params(path, step)
     return Run(config, model, params, step)
 
 

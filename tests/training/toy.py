@@ -24,7 +24,7 @@ import optax
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.inference import clip_keys, functions_of
 from vdd.models.disentangler import Disentangler
-from vdd.training import checkpoints, loop, sharding
+from vdd.training import checkpoints, loop, sharding, stages
 from vdd.training import step as training_step
 
 
@@ -40,12 +40,12 @@ def get_config(**changes):
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.data = {"size": 4, "art_dir": "here"}
-    config.model = {"width": 256}
+    config.model = {"width": 256, "skip": False}
     config.optimizer = {"learning_rate": 1e-2}
     config.train = {
         "batch_size": 8, "num_steps": 12, "accumulate": 1,
         "log_every": 3, "checkpoint_every": 4, "eval_every": 0, "sample_every": 0,
-        "keep": 2, "keep_every": 0, "mesh": {"data": -1, "fsdp": 1},
+        "keep": 2, "keep_every": 0, "mesh": {"data": -1, "fsdp": 1}, "stages": (),
     }  # fmt: skip
     config.eval = {"batch_size": 4}
     config.update_from_flattened_dict(changes)
@@ -87,12 +87,16 @@ def build(config):
             for i, (name, shape) in enumerate(shapes.items())
         }
         params["mean"] = jnp.mean(batch["video"] / 255.0)
+        if config.model.skip:
+            params["skip"] = 0.01 * jax.random.normal(jax.random.fold_in(rng, 2), (features,))
         return State(jnp.int32(0), params, jax.tree.map(jnp.copy, params), tx.init(params))
 
     def loss_fn(params, batch, rng):
         x = batch["video"].reshape(batch["video"].shape[0], -1) / 255.0 - params["mean"]
         noisy = x + jax.random.normal(rng, x.shape)
         y = jnp.tanh(noisy @ params["in"]["kernel"]) @ params["out"]["kernel"]
+        if config.model.skip:
+            y = y + noisy * params["skip"][None]
         error = jnp.mean((y - x) ** 2, axis=1)
         return jnp.sum(error * batch["mask"]) / jnp.sum(batch["mask"])
 
@@ -119,9 +123,14 @@ def get_real_config(**changes):
 
 
 def run(workdir, config, step=None, real=False, **kwargs):
-    init, usual_step = training_step.build(config) if real else build(config)
+    functions = training_step.build if real else build
+    init, usual_step = functions(config)
+    later = [
+        loop.Stage(start, *functions(stages.config_at(config, start + 1)), kwargs.get("hooks", ()))
+        for start in stages.starts(config)[1:]
+    ]
     clips = Clips(config, jax.process_index(), jax.process_count())
-    return loop.train(config, workdir, clips, init, step or usual_step, **kwargs)
+    return loop.train(config, workdir, clips, init, step or usual_step, later=later, **kwargs)
 
 
 def stop(step, state):

@@ -14,12 +14,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from vdd.diffusion import edm
 from vdd.models.coarse import CoarseHead
 from vdd.models.content import Content, ContentCode, GaussianContent
+from vdd.models.dit import DiT
 from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import PixelLatents, to_float
 from vdd.models.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models.unet import UNet
 
 QUANTIZERS = {"straight_through": StraightThroughQuantizer, "gumbel_softmax": GumbelQuantizer}
+DENOISERS = {"unet": UNet, "dit": DiT}
 
 
 class Disentangler(nn.Module):
@@ -34,7 +36,7 @@ class Disentangler(nn.Module):
     encoder: Encoder
     content: GaussianContent
     quantizer: StraightThroughQuantizer | GumbelQuantizer
-    denoiser: UNet
+    denoiser: UNet | DiT
     coarse: CoarseHead | None
     sigma_data: float  # standard deviation of what is diffused: latents, or their residual
     content_code: ContentCode | None = None
@@ -61,6 +63,10 @@ class Disentangler(nn.Module):
             raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = Codebook(**{f: quantizer.pop(f) for f in sizes if f in quantizer})
+        denoiser = parts.pop("denoiser")
+        network = denoiser.pop("kind", "unet")  # configs older than the second kind name none
+        if network not in DENOISERS:
+            raise ValueError(f"unknown denoiser {network!r}; there are: {', '.join(DENOISERS)}")
         coarse, code = parts.pop("coarse"), parts.pop("content_code", None)
         encoder, content = Encoder(**parts.pop("encoder"), dtype=dtype), parts.pop("content")
         tokens = (encoder.num_content_tokens, content["dim"])
@@ -69,7 +75,7 @@ class Disentangler(nn.Module):
             encoder=encoder,
             content=GaussianContent(**content),
             quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
-            denoiser=UNet(**parts.pop("denoiser"), dtype=dtype),
+            denoiser=DENOISERS[network](**denoiser, dtype=dtype),
             coarse=CoarseHead(**coarse, shape=latents.shape, dtype=dtype)
             if coarse["width"]
             else None,

@@ -52,6 +52,7 @@ class Encoder(nn.Module):
     num_heads: int
     mlp_dim: int
     num_content_tokens: int
+    remat: bool = False  # compute layers anew in the backward pass
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -69,6 +70,7 @@ class Encoder(nn.Module):
             num_heads=self.num_heads,
             head_dim=self.width // self.num_heads,
             mlp_dim=self.mlp_dim,
+            remat=self.remat,
             dtype=self.dtype,
             name="t5",
         )(jnp.concatenate([queries, frames], axis=1))

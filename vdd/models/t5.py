@@ -59,7 +59,8 @@ class SelfAttention(nn.Module):
 class T5Encoder(nn.Module):
     """A stack of T5 encoder layers over embedded tokens.
 
-    The relative position bias is shared by all layers, as in the published network.
+    The relative position bias is shared by all layers, as in the published network. `remat`
+    computes each layer anew in the backward pass instead of keeping what is inside it.
     """
 
     num_layers: int
@@ -68,6 +69,7 @@ class T5Encoder(nn.Module):
     mlp_dim: int
     num_buckets: int = 32
     max_distance: int = 128
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -84,17 +86,25 @@ class T5Encoder(nn.Module):
             (self.num_buckets, self.num_heads),
         )
         bias = jnp.transpose(table[buckets], (2, 0, 1))
+        layer = T5Encoder._layer
+        if self.remat:
+            layer = nn.remat(layer, static_argnums=(3,))
         for i in range(self.num_layers):
-            y = RMSNorm(name=f"attention_norm_{i}")(x)
-            attention = SelfAttention(
-                self.num_heads, self.head_dim, self.dtype, name=f"attention_{i}"
-            )
-            x = x + attention(y, bias)
-            y = RMSNorm(name=f"mlp_norm_{i}")(x)
-            y = _dense(self.mlp_dim, width**-0.5, self.dtype, f"mlp_in_{i}")(y)
-            y = _dense(width, self.mlp_dim**-0.5, self.dtype, f"mlp_out_{i}")(nn.relu(y))
-            x = x + y
+            x = layer(self, x, bias, i)
         return RMSNorm(name="final_norm")(x)
+
+    def _layer(
+        self, x: Float[Array, "b s d"], bias: Float[Array, "h s s"], i: int
+    ) -> Float[Array, "b s d"]:
+        """Layer number `i`: self-attention, then an MLP."""
+        width = x.shape[-1]
+        y = RMSNorm(name=f"attention_norm_{i}")(x)
+        attention = SelfAttention(self.num_heads, self.head_dim, self.dtype, name=f"attention_{i}")
+        x = x + attention(y, bias)
+        y = RMSNorm(name=f"mlp_norm_{i}")(x)
+        y = _dense(self.mlp_dim, width**-0.5, self.dtype, f"mlp_in_{i}")(y)
+        y = _dense(width, self.mlp_dim**-0.5, self.dtype, f"mlp_out_{i}")(nn.relu(y))
+        return x + y
 
 
 def _dense(features: int, std: float, dtype: jnp.dtype, name: str) -> nn.Dense:

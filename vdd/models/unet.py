@@ -5,6 +5,8 @@ noisy input (paper: concatenation), by cross-attention to its tokens, or both. R
 most UNets have group norms: they cost a quarter less of the step and nothing in quality here.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -44,7 +46,8 @@ class UNet(nn.Module):
 
     `attention_levels` are the levels at which the content tokens are attended to; `content_map`
     is the number of channels of the content map beside the input (0: none); `temporal` adds
-    attention along time at every level below the first.
+    attention along time at every level below the first. `remat` computes the blocks anew in the
+    backward pass instead of keeping what is inside them.
     """
 
     channels: tuple[int, ...]
@@ -54,6 +57,7 @@ class UNet(nn.Module):
     num_heads: int
     content_map: int
     temporal: bool = False
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -79,15 +83,20 @@ class UNet(nn.Module):
             planes.append(jnp.broadcast_to(plane, (b, t, h, w, self.content_map)))
         x = jnp.concatenate(planes, axis=-1).reshape(b * t, h, w, -1).astype(self.dtype)
 
+        def part(module: type[nn.Module]) -> Any:
+            return nn.remat(module) if self.remat else module
+
         def blocks(x: jax.Array, level: int, name: str) -> jax.Array:
-            x = ResidualBlock(self.channels[level], self.dtype, name=name)(x, embedding)
+            x = part(ResidualBlock)(self.channels[level], self.dtype, name=name)(x, embedding)
             if level in self.attention_levels:
                 y = x.reshape(b, t, *x.shape[1:])
-                y = ContentAttention(self.num_heads, self.dtype, name=f"{name}_content")(y, content)
+                attention = part(ContentAttention)
+                y = attention(self.num_heads, self.dtype, name=f"{name}_content")(y, content)
                 x = y.reshape(x.shape)
             if self.temporal and level:
                 y = x.reshape(b, t, *x.shape[1:])
-                y = TemporalAttention(self.num_heads, self.dtype, name=f"{name}_time")(y)
+                attention = part(TemporalAttention)
+                y = attention(self.num_heads, self.dtype, name=f"{name}_time")(y)
                 x = y.reshape(x.shape)
             return x
 

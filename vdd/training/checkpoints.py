@@ -151,11 +151,12 @@ class Checkpoints:
             raise self._failed(error) from error
         self._saving = None
 
-    def restore(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]] | None:
+    def restore(self, abstract_at: Callable[[int], Any]) -> tuple[int, Any, dict[str, Any]] | None:
         """Load the latest checkpoint that can be read.
 
         Args:
-            abstract_state: tree of ShapeDtypeStructs with the shardings wanted, of any topology.
+            abstract_at: gives the state of a step as a tree of ShapeDtypeStructs with the shardings
+                wanted, of any topology.
 
         Returns:
             (step, state, host dict), or None where no checkpoint has been saved.
@@ -166,7 +167,7 @@ class Checkpoints:
 
         def load(step: int) -> tuple[int, Any, dict[str, Any]]:
             host = HostState()
-            items = {"state": abstract_state, "host": host}
+            items = {"state": abstract_at(step), "host": host}
             loaded = self._checkpointer.load_checkpointables(step, items)
             assert host.value is not None
             return step, loaded["state"], host.value

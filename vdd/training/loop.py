@@ -1,6 +1,7 @@
 """The training loop: knows steps, hooks, checkpoints and signals; no model, loss or data set.
 
-A step's program is compiled once, ahead of the loop, and cannot be recompiled inside it. The
+A step's program is compiled once, ahead of the loop, and cannot be recompiled inside it; a training
+in stages (`vdd.training.stages`) is a loop for each, one behind the other in the same run. The
 host runs at most two steps ahead of the devices and reads a window's metrics only after the next
 step has been queued. Everything that a later step depends on is in the state, the iterator and
 the log window, and all three are in the checkpoint: a resumed run equals an uninterrupted one.
@@ -10,14 +11,14 @@ import collections
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from etils import epath
 from jax.sharding import Mesh
 
-from vdd.training import sharding, windows
+from vdd.training import sharding, stages, windows
 from vdd.training.checkpoints import Checkpoints
 from vdd.training.feed import ClipIterator, DeviceBatches, first_batch
 from vdd.training.flops import count_flops
@@ -40,6 +41,24 @@ QUICK_COMPILATION = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
+
+
+class Stage(NamedTuple):
+    """What is trained from a step on, until the next stage begins."""
+
+    start: int  # steps done before it
+    init_fn: InitFn
+    step_fn: StepFn
+    hooks: Sequence[Hook] = ()
+
+
+class Prepared(NamedTuple):
+    """A stage, where it ends, and the shapes and names that it needs."""
+
+    stage: Stage
+    end: int
+    abstract: Any  # its state, with shardings
+    names: list[str]  # of its metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +88,7 @@ def train(
     step_fn: StepFn,
     *,
     hooks: Sequence[Hook] = (),
+    later: Sequence[Stage] = (),
     flops_per_step: float | None = None,
 ) -> Outcome:
     """Train up to `config.train.num_steps`, from the latest checkpoint in `workdir` if it has one.
@@ -82,12 +102,14 @@ def train(
         step_fn: pure (state, batch) -> (state, metrics); `state.step` counts the steps done, and
           the metrics are scalars, "loss" among them.
         hooks: (every, function) pairs.
+        later: stages after the first one, which the three arguments above are, by start.
         flops_per_step: of the model over the global batch, for the MFU; None counts the step's
             own products and convolutions.
 
     Raises:
-        UserError: workdir of another config, mesh or batch size that does not fit the devices, loss
-          or parameters not finite (the last good checkpoint stays), checkpoint not writable.
+        UserError: workdir of another config, mesh or batch size that does not fit the devices, a
+          stage that does not fit the one before it, loss or parameters not finite (the last good
+          checkpoint stays), checkpoint not writable.
     """
     settings = config.train
     mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
@@ -99,40 +121,57 @@ def train(
         ProgressLine(settings.num_steps) as progress,
     ):
         example = first_batch(iterator, mesh)
-        abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(config.seed), example)
-        names = sorted(jax.eval_shape(step_fn, abstract, example)[1])
-        place = resume(checkpoints, abstract, names, iterator)
+        plan = [Stage(0, init_fn, step_fn, hooks), *later]
+        parts = prepare(plan, settings.num_steps, mesh, config.seed, example)
+        place = resume(checkpoints, parts, iterator)
         if place is None:
-            place = begin(init_fn, config.seed, example, abstract, names)
-        if place.step >= settings.num_steps:
-            return Outcome(place.step, place.state, None)
-
-        progress.say(f"at step {place.step} of {settings.num_steps}, {describe(mesh)}: compiling")
-        start = time.monotonic()
-        program = compile_step(step_fn, mesh, abstract, names, example)
-        progress.say(f"compiled in {duration(time.monotonic() - start)}")
-        flops = flops_per_step or count_flops(step_fn, abstract, example)
-        with Writer(workdir, resumed_at=place.step) as writer:
-            log = MetricsLog(
-                writer, progress, place.step, place.seconds, settings.batch_size, flops
-            )
-            batches = DeviceBatches(iterator, mesh)
-            run_steps(settings, mesh, place, program, batches, hooks, checkpoints, log, stop)
+            place = begin(init_fn, config.seed, example, parts[0])
+        batches = DeviceBatches(iterator, mesh)
+        for part in parts:
+            if place.step >= part.end or stop.name:
+                continue
+            if 0 < part.stage.start == place.step:
+                go_over(place, part, config.seed, example)
+            where = f"at step {place.step} of {settings.num_steps}, {describe(mesh)}"
+            progress.say(f"{where}: compiling")
+            start = time.monotonic()
+            program = compile_step(part, mesh, example)
+            progress.say(f"compiled in {duration(time.monotonic() - start)}")
+            flops = flops_per_step or count_flops(part.stage.step_fn, part.abstract, example)
+            with Writer(workdir, resumed_at=place.step) as writer:
+                sizes = (settings.batch_size, flops)
+                log = MetricsLog(writer, progress, place.step, place.seconds, *sizes)
+                run_steps(settings, mesh, place, part, program, batches, checkpoints, log, stop)
         return Outcome(place.step, place.state, stop.name)
+
+
+def prepare(
+    plan: Sequence[Stage], num_steps: int, mesh: Mesh, seed: int, example: Any
+) -> list[Prepared]:
+    """All stages traced before the first one begins, so that it is then that a mistake is told."""
+    ends = [*(stage.start for stage in plan[1:]), num_steps]
+    parts: list[Prepared] = []
+    for stage, end in zip(plan, ends, strict=True):
+        abstract = sharding.abstract_sharded(mesh, stage.init_fn, jax.random.key(seed), example)
+        if parts:
+            stages.check_growth(stage.start, parts[-1].abstract, abstract)
+        names = sorted(jax.eval_shape(stage.step_fn, abstract, example)[1])
+        parts.append(Prepared(stage, end, abstract, names))
+    return parts
 
 
 def run_steps(
     settings: Any,
     mesh: Mesh,
     place: Place,
+    part: Prepared,
     program: Callable[..., Any],
     batches: DeviceBatches,
-    hooks: Sequence[Hook],
     checkpoints: Checkpoints,
     log: MetricsLog,
     stop: StopRequest,
 ) -> None:
-    """The loop itself; moves `place` on.
+    """The loop itself, to the end of a stage; moves `place` on.
 
     Where several things are due, the order is: log line, hooks, checkpoint. So a checkpoint finds
     all that belongs to its step written, and lines beyond it are dropped on resume.
@@ -140,18 +179,18 @@ def run_steps(
     fresh = windows.empty(place.window.sums)
     window = put(place.window, mesh)
     running: collections.deque[jax.Array] = collections.deque()
-    for step in range(place.step + 1, settings.num_steps + 1):
+    for step in range(place.step + 1, part.end + 1):
         place.state, window, loss = program(place.state, window, next(batches))
         place.step = step
         log.flush()  # the line of the step before: this step is queued by now
         running.append(loss)
         if len(running) > STEPS_AHEAD:
             running.popleft().block_until_ready()
-        last = step == settings.num_steps
+        last = step == part.end
         if last or is_due(step, settings.log_every):
             log.hold(step, window)
             window = put(fresh, mesh)
-        due = [hook for every, hook in hooks if is_due(step, every)]
+        due = [hook for every, hook in part.stage.hooks if is_due(step, every)]
         if due:
             values = log.read()
             log.pause()
@@ -170,25 +209,42 @@ def run_steps(
             return
 
 
-def begin(init_fn: InitFn, seed: int, example: Any, abstract: Any, names: Sequence[str]) -> Place:
+def begin(init_fn: InitFn, seed: int, example: Any, part: Prepared) -> Place:
     """The start of a run; the state is made where it will live, never whole on one device."""
-    shardings = jax.tree.map(lambda x: x.sharding, abstract)
-    options = QUICK_COMPILATION if jax.default_backend() == "cpu" else None
-    init = jax.jit(init_fn, out_shardings=shardings, compiler_options=options)
+    shardings = jax.tree.map(lambda x: x.sharding, part.abstract)
+    init = jax.jit(init_fn, out_shardings=shardings, compiler_options=_quick_compilation())
     state = init(jax.random.key(seed), example)
-    return Place(0, state, windows.empty(names), 0.0)
+    return Place(0, state, windows.empty(part.names), 0.0)
+
+
+def go_over(place: Place, part: Prepared, seed: int, example: Any) -> None:
+    """From the end of a stage to the start of the next: what is new in its state is made."""
+    place.state = stages.grow(
+        place.state, part.stage.init_fn, part.abstract, jax.random.key(seed), example,
+        compiler_options=_quick_compilation(),
+    )  # fmt: skip
+    place.window = windows.empty(part.names)
 
 
 def resume(
-    checkpoints: Checkpoints, abstract: Any, names: Sequence[str], iterator: ClipIterator
+    checkpoints: Checkpoints, parts: Sequence[Prepared], iterator: ClipIterator
 ) -> Place | None:
     """The place of the latest checkpoint, the iterator moved to it; None if there is none."""
-    restored = checkpoints.restore(abstract)
+
+    def part_at(step: int) -> Prepared:
+        return next((part for part in parts if step <= part.end), parts[-1])
+
+    restored = checkpoints.restore(lambda step: part_at(step).abstract)
     if restored is None:
         return None
     step, state, host = restored
     iterator.set_state(host["iterator"])
-    return Place(step, state, windows.from_json(host["window"], names), host["seconds"])
+    window = windows.from_json(host["window"], part_at(step).names)
+    return Place(step, state, window, host["seconds"])
+
+
+def _quick_compilation() -> dict[str, Any] | None:
+    return QUICK_COMPILATION if jax.default_backend() == "cpu" else None
 
 
 def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any]) -> None:
@@ -201,23 +257,21 @@ def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any])
     checkpoints.save(place.step, place.state, host)
 
 
-def compile_step(
-    step_fn: StepFn, mesh: Mesh, state: Any, names: Sequence[str], batch: Any
-) -> Callable[..., Any]:
-    """The step's program, (state, window, batch) -> (state, window, loss).
+def compile_step(part: Prepared, mesh: Mesh, batch: Any) -> Callable[..., Any]:
+    """The program of a stage's step, (state, window, batch) -> (state, window, loss).
 
     State and window are donated. Shardings in equal shardings out, so that one program is enough.
     """
     whole = sharding.replicated(mesh)
     window = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), windows.empty(names)
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), windows.empty(part.names)
     )
     jitted = jax.jit(
-        windows.accumulating(step_fn),
+        windows.accumulating(part.stage.step_fn),
         donate_argnums=(0, 1),
-        out_shardings=(jax.tree.map(lambda x: x.sharding, state), whole, whole),
+        out_shardings=(jax.tree.map(lambda x: x.sharding, part.abstract), whole, whole),
     )
-    return jitted.lower(state, window, batch).compile()
+    return jitted.lower(part.abstract, window, batch).compile()
 
 
 @jax.jit

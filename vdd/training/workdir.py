@@ -11,7 +11,8 @@ from vdd.training import checkpoints
 
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
-# schedules then stretch. (A prefix stands for all below it.)
+# schedules then stretch. Stages that have not begun may change as well (`begun_by`). (A prefix
+# stands for all below it.)
 RESUMABLE = (
     "train.num_steps",
     "train.log_every",
@@ -50,10 +51,17 @@ def claim(workdir: epath.Path, config: Any, write: bool = True) -> None:
         raise UserError(f"{path} is not valid JSON: mend it or choose another --workdir") from error
     except OSError as error:
         raise UserError(f"cannot use the workdir {workdir}: {error.strerror or error}") from error
-    if old is not None and checkpoints.list_steps(workdir):
-        check_same_run(workdir, old, new)
+    if old is not None and (steps := checkpoints.list_steps(workdir)):
+        check_same_run(workdir, *(begun_by(steps[-1], some) for some in (old, new)))
     if write and old != new:
         write_text(path, json.dumps(new, indent=2) + "\n")
+
+
+def begun_by(step: int, config: dict[str, Any]) -> dict[str, Any]:
+    """The config without the stages that have not begun by a step: those may still change."""
+    stages = [stage for stage in config["train"].get("stages", ()) if stage[0] < step]
+    train = {key: value for key, value in config["train"].items() if key != "stages"}
+    return {**config, "train": {**train, "stages": stages} if stages else train}
 
 
 def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]) -> None:

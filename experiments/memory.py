@@ -1,0 +1,140 @@
+"""How many bytes does each device need for a config, with so many devices?
+
+    python experiments/memory.py [--config configs/sprites.py:full] [--devices 1,8,64]
+        [--fsdp N] [--frames N] [--tiny]
+
+Counted: parameters, gradients, Adam's moments, averages and the batch, each as it is split over the
+mesh, and activations: what the backward pass keeps of the forward pass of a micro-batch
+(`vdd.training.residuals`), each device its share. Compiled: what XLA plans for the training step on
+as many virtual CPU devices. Shapes alone are used, so that nothing is allocated, however large the
+model. On CPUs a convolution takes more scratch memory than elsewhere, and `remat` outside of a loop
+is undone by the compiler, so what is compiled is no less than what a GPU or TPU would need.
+
+The batch is the config's, or one clip a device where that is more. Configs with stages
+(`train.stages`) are taken in their last one.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from throughput import load_config
+
+from vdd.evaluation.report import machine
+from vdd.models.bitrate import Multipliers
+from vdd.models.disentangler import Disentangler
+from vdd.training import loop, sharding, stages, step
+from vdd.training.objectives import Objective, bitrate_controlled_diffusion
+from vdd.training.residuals import residual_bytes
+
+COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
+COMPILED = ("state and batch", "scratch", "compiled")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--config", default="configs/sprites.py:full", help="FILE[:variant]")
+    parser.add_argument("--devices", default="1,8,64", help="numbers of devices, with commas")
+    parser.add_argument("--fsdp", type=int, default=0, help="-1: all devices; 0: the config's")
+    parser.add_argument("--frames", type=int, default=8, help="of a clip")
+    parser.add_argument("--tiny", action="store_true", help="the smoke config, for tests")
+    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)  # in a process of its own
+    options = parser.parse_args(arguments)
+    if options.tiny:
+        options.config, options.devices, options.fsdp = "configs/sprites.py:smoke", "4", -1
+    if options.measure:
+        print(json.dumps(measure(options)))
+        return
+    print(*machine().values(), sep=", ")
+    print(f"MiB per device of {options.config} with clips of {options.frames} frames")
+    names = ("devices", "data x fsdp", "batch", *COUNTED, "counted", *COMPILED)
+    print(f"| {' | '.join(names)} |")
+    print("|---" * len(names) + "|")
+    for devices in map(int, options.devices.split(",")):
+        found = in_a_process_of_its_own(devices, options)
+        found["counted"] = sum(found[name] for name in COUNTED)
+        found["compiled"] = found["state and batch"] + found["scratch"]
+        texts = [f"{found[n] / 2**20:.1f}" for n in (*COUNTED, "counted", *COMPILED)]
+        print(f"| {devices} | {found['mesh']} | {found['batch size']} | {' | '.join(texts)} |")
+
+
+def in_a_process_of_its_own(devices: int, options: argparse.Namespace) -> dict[str, Any]:
+    """`measure` on so many virtual devices, whose number cannot change within a process."""
+    command = [
+        sys.executable, __file__, f"--config={options.config}", f"--fsdp={options.fsdp}",
+        f"--frames={options.frames}", f"--measure={devices}",
+    ]  # fmt: skip
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Bytes per device on the devices of this process, by name."""
+    config = load_config(options.config)
+    config = stages.config_at(config.lock(), config.train.num_steps)
+    devices = len(jax.devices())
+    fsdp = options.fsdp or config.train.mesh.fsdp
+    mesh = sharding.make_mesh(-1, min(devices, devices if fsdp == -1 else fsdp))
+    unit = devices * config.train.accumulate
+    size = max(config.train.batch_size // unit, 1) * unit
+    batch = batch_of(config, size, options.frames, sharding.batch_sharding(mesh))
+    training = step.build(config)
+    plan = [loop.Stage(0, training.init, training.step)]
+    (part,) = loop.prepare(plan, config.train.num_steps, mesh, config.seed, batch)
+    planned = loop.compile_step(part, mesh, batch).memory_analysis()
+    return {
+        "mesh": f"{mesh.shape['data']} x {mesh.shape['fsdp']}",
+        "batch size": size,
+        "parameters": bytes_per_device(part.abstract.params),
+        "gradients": bytes_per_device(part.abstract.params),
+        "moments": bytes_per_device(part.abstract.opt_state),
+        "averages": bytes_per_device(part.abstract.ema_params),
+        "batch": bytes_per_device(batch),
+        "activations": activation_bytes(config, part.abstract, size, options.frames) / devices,
+        "state and batch": planned.argument_size_in_bytes,
+        "scratch": planned.temp_size_in_bytes,
+    }
+
+
+def batch_of(config: Any, clips: int, frames: int, where: Any = None) -> dict[str, Any]:
+    """The shapes of a batch."""
+    shape = (clips, frames, *config.model.latents.size)
+    return {
+        "video": jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=where),
+        "mask": jax.ShapeDtypeStruct(shape[:1], jnp.bool_, sharding=where),
+    }
+
+
+def bytes_per_device(tree: Any) -> int:
+    """Bytes of the part of these arrays that one device holds."""
+    return sum(
+        math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree)
+    )
+
+
+def activation_bytes(config: Any, state: Any, clips: int, frames: int) -> int:
+    """Bytes that a micro-batch leaves for its backward pass, on all devices together."""
+    model, objective = Disentangler.from_config(config.model), Objective(**config.objective)
+
+    def loss(params: Any, batch: Any, multipliers: Multipliers) -> jax.Array:
+        rng = jax.random.key(0)
+        terms = bitrate_controlled_diffusion(objective, model, params, batch, rng, multipliers)
+        return terms.total
+
+    batch = batch_of(config, clips // config.train.accumulate, frames)
+    return residual_bytes(loss, state.params, batch, state.multipliers)
+
+
+if __name__ == "__main__":
+    main()
