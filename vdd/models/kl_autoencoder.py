@@ -47,7 +47,7 @@ class ResnetBlock(nn.Module):
         """Map c channels to `channels`."""
         y = x
         for i in (1, 2):
-            norm = nn.GroupNorm(self.groups, _EPSILON, dtype=self.dtype, name=f"norm{i}")
+            norm = nn.GroupNorm(self.groups, epsilon=_EPSILON, dtype=self.dtype, name=f"norm{i}")
             y = Conv3x3(self.channels, dtype=self.dtype, name=f"conv{i}")(nn.silu(norm(y)))
         if x.shape[-1] != self.channels:
             x = Conv1x1(self.channels, dtype=self.dtype, name="conv_shortcut")(x)
@@ -64,7 +64,7 @@ class Attention(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Each place looks at all others."""
         b, h, w, c = x.shape
-        norm = nn.GroupNorm(self.groups, _EPSILON, dtype=self.dtype, name="group_norm")
+        norm = nn.GroupNorm(self.groups, epsilon=_EPSILON, dtype=self.dtype, name="group_norm")
         y = norm(x).reshape(b, h * w, c)
         q, k, v = (nn.Dense(c, dtype=self.dtype, name=f"to_{n}")(y)[:, :, None] for n in "qkv")
         y = jax.nn.dot_product_attention(q, k, v)[:, :, 0]
@@ -145,7 +145,7 @@ class KLEncoder(nn.Module):
         x = MidBlock(self.channels[-1], self.groups, self.attention, self.dtype, name="mid_block")(
             x
         )
-        x = nn.GroupNorm(self.groups, _EPSILON, dtype=self.dtype, name="conv_norm_out")(x)
+        x = nn.GroupNorm(self.groups, epsilon=_EPSILON, dtype=self.dtype, name="conv_norm_out")(x)
         return Conv3x3(2 * self.latent_channels, dtype=self.dtype, name="conv_out")(nn.silu(x))
 
 
@@ -171,7 +171,7 @@ class KLDecoder(nn.Module):
                 channels, self.num_blocks + 1, self.groups, "up" if i < last else "", self.dtype,
                 name=f"up_blocks_{i}",
             )(x)  # fmt: skip
-        x = nn.GroupNorm(self.groups, _EPSILON, dtype=self.dtype, name="conv_norm_out")(x)
+        x = nn.GroupNorm(self.groups, epsilon=_EPSILON, dtype=self.dtype, name="conv_norm_out")(x)
         return Conv3x3(3, dtype=self.dtype, name="conv_out")(nn.silu(x))
 
 
