@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,9 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
+
+# Published autoencoders have float16, which bfloat16 would not hold.
+_HALF = {"latents": jnp.float16}
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
@@ -58,8 +62,8 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     """Writes what inference needs of a run: a run directory of its own, an eighth of the size.
 
     It holds the config, less the folders that data came from; the averaged parameters, bfloat16
-    where an array has more than 4096 numbers, so that the codebook stays exact; and the evaluation
-    of that step, if there is one.
+    (those of the latents float16) where an array has more than 4096 numbers, so that the codebook
+    stays exact; and the evaluation of that step, if there is one.
 
     Args:
         path_or_name: as for `load`.
@@ -75,7 +79,10 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     source = find(path_or_name)
     run = load(source, step)
     target = new_folder(folder)
-    small = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.size > 4096 else x, run.params)
+    small = {
+        part: jax.tree.map(partial(_half_precision, dtype=_HALF.get(part, jnp.bfloat16)), tree)
+        for part, tree in run.params.items()
+    }
     config: Any = ConfigDict(run.config)
     for group, keys in ((config.data, _DATA_PLACES), (config.model.latents, _WEIGHT_PLACES)):
         for key in keys:
@@ -90,6 +97,10 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
         if "commit_success.txt" in names:  # in which Orbax tells where on this machine that was
             (path / "commit_success.txt").write_text("written\n")
     return run
+
+
+def _half_precision(x: jax.Array, dtype: Any) -> jax.Array:
+    return x.astype(dtype) if x.size > 4096 else x
 
 
 def new_folder(folder: epath.PathLike) -> epath.Path:

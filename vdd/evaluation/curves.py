@@ -12,7 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 Records = Sequence[Mapping[str, Any]]
 
-_LOSSES = ("loss", "denoise", "coarse", "codebook", "commitment", "reread_commitment")
+_LOSSES = (
+    "loss", "denoise", "coarse", "codebook", "commitment", "reread_commitment", "l1", "gradient",
+)  # fmt: skip
 
 # Panel title, unit, and which metrics it shows.
 _PANELS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (

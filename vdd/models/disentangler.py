@@ -12,11 +12,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.diffusion import edm
+from vdd.models import latents as latent_spaces
 from vdd.models.coarse import CoarseHead
 from vdd.models.content import Content, ContentCode, GaussianContent
 from vdd.models.dit import DiT
 from vdd.models.encoder import Encoder, Features
-from vdd.models.latents import PixelLatents, to_float
+from vdd.models.latents import Latents, to_float
 from vdd.models.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models.unet import UNet
 
@@ -32,7 +33,7 @@ class Disentangler(nn.Module):
     too; `vdd compress` learns it after the rest.
     """
 
-    latents: PixelLatents
+    latents: Latents
     encoder: Encoder
     content: GaussianContent
     quantizer: StraightThroughQuantizer | GumbelQuantizer
@@ -50,13 +51,13 @@ class Disentangler(nn.Module):
     def from_config(cls, config) -> "Disentangler":
         """Build from `config.model`; its keys are the fields of the modules they name.
 
-        Raises TypeError or ValueError for a key or a value that there is not.
+        Raises TypeError, ValueError or UserError for a key or a value that there is not.
         """
         parts: dict[str, Any] = {
             k: dict(v) if hasattr(v, "items") else v for k, v in config.items()
         }
         dtype = jnp.dtype(parts.pop("dtype"))
-        latents = PixelLatents(**parts.pop("latents"))
+        latents = latent_spaces.from_config(parts.pop("latents"))
         quantizer = parts.pop("quantizer")
         kind = quantizer.pop("kind")
         if kind not in QUANTIZERS:
@@ -86,6 +87,10 @@ class Disentangler(nn.Module):
     def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:
         """Latents of a video, uint8 or float in [-1, 1]."""
         return self.latents.encode(to_float(video))
+
+    def normalize(self, raw: Float[Array, "b t h w c"]) -> Float[Array, "b t H W C"]:
+        """Latents from those that an autoencoder gave, cached as they were."""
+        return self.latents.normalize(raw)
 
     def to_video(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b t H W C"]:
         """The video in [-1, 1] that the latents stand for."""

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vdd.errors import UserError
+
 
 class RMSNorm(nn.Module):
     """Root-mean-square norm over the last axis, computed in float32 (Zhang & Sennrich 2019).
@@ -37,3 +39,18 @@ def fourier_features(x: Float[Array, "*b"], dim: int, scale: float = 4.0) -> Flo
 def flat_tokens(tokens: Float[Array, "b k d"]) -> Float[Array, "b kd"]:
     """Lay the tokens of an example behind one another."""
     return tokens.reshape(tokens.shape[0], -1)
+
+
+def double(x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+    """Twice as high and as wide: each place becomes four."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def check_size(shape: tuple[int, ...], factor: int) -> None:
+    """Raise a UserError unless height and width of images [... h w c] are multiples of `factor`."""
+    height, width = shape[-3:-1]
+    if height % factor or width % factor:
+        raise UserError(
+            f"the autoencoder takes images whose sides are multiples of {factor} pixels,"
+            f" not {width}x{height}"
+        )

@@ -9,7 +9,8 @@ from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
 
-BATCH_KEYS = ("video", "mask")  # labels stay on the host: no loss may read them
+# Labels stay on the host: no loss may read them. A batch has video, or latents in its place.
+BATCH_KEYS = ("video", "latents", "mask")
 BATCHES_AHEAD = 2
 
 
@@ -58,4 +59,5 @@ def first_batch(iterator: ClipIterator, mesh: Mesh) -> dict[str, jax.Array]:
 
 def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:
     """What the step may see of a batch, as global arrays."""
-    return sharding.global_batch({key: batch[key] for key in BATCH_KEYS}, where)
+    seen = {key: batch[key] for key in BATCH_KEYS if key in batch}
+    return sharding.global_batch(seen, where)

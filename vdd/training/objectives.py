@@ -76,15 +76,15 @@ def bitrate_controlled_diffusion(
     rng: PRNGKeyArray,
     multipliers: bitrate.Multipliers,
 ) -> Terms:
-    """The loss of one batch: video uint8 [b t h w c] and mask bool [b].
+    """The loss of one batch: video uint8 [b t h w c], or latents, and mask bool [b].
 
     Raises ValueError for clips of a single frame, which cannot be cut in two, and UserError where
-    attention along time is to be trained on frames picked out of their order in time, or swaps are
-    to be read that there is no coarse head to draw.
+    attention along time is to be trained on frames picked out of their order in time, swaps are
+    to be read that there is no coarse head to draw, or a mirror is to be held before cached
+    latents.
     """
-    video, mask = batch["video"], batch["mask"].astype(jnp.float32)
-    if video.shape[1] < 2:
-        raise ValueError("cross-driving needs clips of at least 2 frames")
+    if objective.mirror_share and "video" not in batch:
+        raise UserError("objective.mirror_share needs video, not cached latents: set it to 0")
     if objective.reread_share and model.coarse is None:
         raise UserError("objective.reread_share needs the coarse head: set it to 0 without")
     rng_split, rng_content, rng_null, rng_codes, rng_frames, rng_noise = jax.random.split(rng, 6)
@@ -94,23 +94,27 @@ def bitrate_controlled_diffusion(
     def apply(method: str, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
+    clips, mask = clip_latents(apply, batch), batch["mask"].astype(jnp.float32)
+    count, num_frames = clips.shape[:2]
+    if num_frames < 2:
+        raise ValueError("cross-driving needs clips of at least 2 frames")
+
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
-    segments = SPLITTERS[objective.split](rng_split, video.shape[1])
-    latents = apply("to_latents", video)
-    latents = jnp.concatenate([jnp.take(latents, frames, 1) for frames in segments])
+    segments = SPLITTERS[objective.split](rng_split, num_frames)
+    latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
     mask = jnp.concatenate([mask, mask])
     content, motion = apply("encode", latents)
     said, codes = apply("compress", content, rng_content), apply("quantize", motion, rng_codes)
 
     # Content of the one segment drives the other.
-    content = jnp.roll(said.tokens, len(video), axis=0)
+    content = jnp.roll(said.tokens, count, axis=0)
     if objective.mirror_share:
         # The first segments drive the second ones: rows that are not read from swaps below.
-        rows = slice(len(video), None, round(0.5 / objective.mirror_share))
+        rows = slice(count, None, round(0.5 / objective.mirror_share))
         mirrored = jax.lax.cond(
             objective.mirror_chance > 0.0,
             lambda: _read_mirrored(
-                apply, rng_mirror, content[rows], video[:: rows.step], segments[0],
+                apply, rng_mirror, content[rows], batch["video"][:: rows.step], segments[0],
                 objective.mirror_chance,
             ),
             lambda: content[rows],
@@ -119,10 +123,10 @@ def bitrate_controlled_diffusion(
     recommitment = jnp.zeros(())
     if objective.reread_share:
         # One segment of a clip at most: two would lend each other the frames they are to rebuild.
-        rows = slice(0, len(video), round(0.5 / objective.reread_share))
+        rows = slice(0, count, round(0.5 / objective.reread_share))
 
         def whole(x: Array) -> Array:
-            return join_segments(x, segments, video.shape[1])[rows]
+            return join_segments(x, segments, num_frames)[rows]
 
         again, recommitment = jax.lax.cond(
             objective.reread_chance > 0.0,
@@ -182,6 +186,13 @@ def bitrate_controlled_diffusion(
         + jax.lax.stop_gradient(multipliers.content) * parts["content_bits_per_clip"]
     )
     return Terms(total, {"loss": total, **parts}, codes)
+
+
+def clip_latents(apply, batch: dict[str, Array]) -> Float[Array, "b t h w c"]:
+    """Latents of a batch, which has video, or latents as an autoencoder gave them."""
+    if "latents" in batch:
+        return apply("normalize", batch["latents"])
+    return apply("to_latents", batch["video"])
 
 
 def _read_mirrored(apply, rng, content, video, frames, chance) -> Float[Array, "b k d"]:

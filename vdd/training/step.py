@@ -16,14 +16,14 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.errors import UserError
-from vdd.models import bitrate
+from vdd.models import bitrate, latents
 from vdd.models.disentangler import Disentangler
-from vdd.models.latents import PixelLatents
 from vdd.models.quantizer import Codebook, revive_dead_codes
 from vdd.training.objectives import Objective, bitrate_controlled_diffusion
 from vdd.training.optimizer import Optimizer
 
 LOSS_STREAM, REVIVAL_STREAM = 1, 2
+FROZEN = "latents"
 
 
 @flax.struct.dataclass
@@ -96,14 +96,16 @@ def build(config) -> Training:
     seed, decay, accumulate = config.seed, config.train.ema_decay, config.train.accumulate
 
     def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> TrainState:
-        params = model.init(rng, batch["video"][:1])["params"]
-        params = {**params, "latents": PixelLatents.measure(batch["video"])}
+        frames = batch["latents" if "latents" in batch else "video"].shape[1]
+        params = model.init(rng, jnp.zeros((1, frames, *model.latents.size), jnp.uint8))["params"]
+        frozen = latents.initial_params(model.latents, config.model.latents, batch)
+        params = {**params, FROZEN: frozen}
         book = model.quantizer.codebook
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             ema_params=jax.tree.map(jnp.copy, params),
-            opt_state=transform.init(params),
+            opt_state=transform.init(trained(params)),
             multipliers=bitrate.Multipliers.create(steering.content_price),
             usage=jnp.full((book.num_groups, book.num_codes), 1.0 / book.num_codes, jnp.float32),
         )
@@ -112,7 +114,8 @@ def build(config) -> Training:
         progress = state.step / config.train.num_steps
         now = objective_at(objective, steering, progress)
 
-        def loss(params, batch, rng):
+        def loss(part, batch, rng):
+            params = {**part, FROZEN: state.params[FROZEN]}
             terms = bitrate_controlled_diffusion(now, model, params, batch, rng, state.multipliers)
             hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
             mask = jnp.tile(batch["mask"].astype(jnp.float32), 2)  # both segments of each clip
@@ -121,10 +124,10 @@ def build(config) -> Training:
 
         rng = step_key(seed, LOSS_STREAM, state.step)
         grads, (metrics, usage, vectors) = accumulated_gradient(
-            loss, state.params, batch, rng, accumulate
+            loss, trained(state.params), batch, rng, accumulate
         )
-        updates, opt_state = transform.update(grads, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
+        updates, opt_state = transform.update(grads, state.opt_state, trained(state.params))
+        params: Any = optax.apply_updates(trained(state.params), updates)
 
         # Where the weights hardly move any more, neither codewords nor the price of motion may run
         # ahead of them: a price that winds up there undoes what the decoder has learned.
@@ -161,17 +164,22 @@ def build(config) -> Training:
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": schedule(state.step),
         }
-        average: Any = optax.incremental_update(params, state.ema_params, 1.0 - fade)
+        average: Any = optax.incremental_update(params, trained(state.ema_params), 1.0 - fade)
         return TrainState(
             step=state.step + 1,
-            params=params,
-            ema_params=average,
+            params={**params, FROZEN: state.params[FROZEN]},
+            ema_params={**average, FROZEN: state.ema_params[FROZEN]},
             opt_state=opt_state,
             multipliers=multipliers,
             usage=usage,
         ), metrics
 
     return Training(init, step)
+
+
+def trained(params: dict) -> dict:
+    """The parameters without those that are measured or published: no gradient, no moments."""
+    return {part: value for part, value in params.items() if part != FROZEN}
 
 
 def objective_at(objective: Objective, steering: Steering, progress: Float[Array, ""]) -> Objective:

@@ -1,0 +1,193 @@
+"""Evaluation of a trained autoencoder: how near frames come back, and its weights for others.
+
+Writes `eval/<step>.json`, `report.md` with a contact sheet, and `autoencoder/`, the weights by
+published names, which `vdd.models.autoencoder.load("kl", weights=...)` and diffusers read.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jaxtyping import Array, Float, UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from vdd import runs
+from vdd.data import pipeline, sprites
+from vdd.errors import UserError
+from vdd.evaluation import curves, metrics, pictures, report
+from vdd.evaluation.gallery import write_png
+from vdd.evaluation.inference import batches, padded, to_uint8
+from vdd.evaluation.sections import mean_or_none
+from vdd.models import autoencoder
+from vdd.models.kl_autoencoder import KLAutoencoder
+from vdd.models.latents import to_float
+from vdd.training import checkpoints, sharding
+from vdd.training.autoencoder import build_model
+from vdd.training.loop import Hook
+from vdd.training.workdir import write_text
+
+WEIGHTS = "autoencoder"
+_SHEET = "reconstructions.png"
+_SHOWN_CLIPS, _SHOWN_FRAMES = 6, 4
+
+Frames = UInt8[np.ndarray, "n h w 3"]
+
+
+def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
+    """Measure the latest checkpoint, write its report, its page and its weights; the report.
+
+    Raises:
+        UserError: no run, no checkpoint, or no data to measure on.
+    """
+    config = runs.load_config(workdir)
+    step, params = checkpoints.load_params(workdir)
+    model = build_model(config.model)
+    figures = {
+        "step": step,
+        "dataset": f"{config.data.dataset}/{config.data.art}",
+        "split": config.eval.split,
+        **measure(model, params, clips_of(config), config.eval.batch_size),
+    }
+    if jax.process_index() == 0:
+        report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
+        autoencoder.save(model, {"params": params}, workdir / WEIGHTS)
+        folder = workdir / report.PICTURES
+        folder.mkdir(parents=True, exist_ok=True)
+        write_png(folder / _SHEET, sheet(model, params, config))
+        _write_page(workdir, config, params, figures)
+    return figures
+
+
+def check(settings: Any) -> None:
+    """Raise a UserError for settings (the config's `eval`) that an evaluation cannot have."""
+    if settings.split not in sprites.SPLITS:
+        there = ", ".join(sprites.SPLITS)
+        raise UserError(f"no split {settings.split!r}: take one of {there}")
+    if settings.num_clips < 0 or settings.batch_size < 1:
+        raise UserError("eval: num_clips is 0 (all) or more, batch_size 1 or more")
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """PSNR of the averaged parameters each `eval_every`, a contact sheet each `sample_every`."""
+    model = build_model(config.model)
+
+    def quick(step: int, state: Any) -> dict[str, Any]:
+        del step
+        params = sharding.local_copy(state.ema_params)
+        figures = measure(model, params, clips_of(config, quick=True), config.eval.batch_size)
+        return {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
+
+    def picture(step: int, state: Any) -> dict[str, Any]:
+        image = sheet(model, sharding.local_copy(state.ema_params), config)
+        if jax.process_index() == 0:
+            folder = workdir / report.PICTURES
+            folder.mkdir(parents=True, exist_ok=True)
+            write_png(folder / f"{step}.png", image)
+        return {"rebuilt": np.asarray(image.convert("RGB"))}
+
+    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+
+
+def clips_of(config: Any, quick: bool = False) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
+    """Clips of the split, in batches: all, or `eval.num_clips` spread over it; quickly, one batch.
+
+    Each process sees all of them.
+    """
+    settings, size = config.eval, config.eval.batch_size
+    data = ConfigDict({**config.data, "augment": "none"})
+    count = size if quick else settings.num_clips
+    if not count:
+        for batch in pipeline.load_pass(data, settings.split, size):
+            yield batch["video"][batch["mask"]]
+        return
+    shuffled = pipeline.load_source(data, settings.split, size, settings.seed)
+    try:
+        for piece in batches(count, size):
+            yield next(shuffled)["video"][: piece.stop - piece.start]
+    finally:
+        shuffled.close()
+
+
+def measure(
+    model: KLAutoencoder, params: dict, clips: Iterator[np.ndarray], batch_size: int
+) -> dict[str, Any]:
+    """Mean PSNR (dB) and SSIM of rebuilt frames, and bits of the posterior, over all frames.
+
+    `kl_bits` is the Kullback-Leibler divergence of a frame's posterior from the standard normal:
+    about what its latents would cost to send.
+    """
+    psnr, ssim, bits = [], [], []
+    for video in clips:
+        frames = video.reshape(-1, *video.shape[2:])
+        for piece in batches(len(frames), batch_size):
+            rows = np.arange(piece.start, piece.stop)
+            rebuilt, nats = _rebuild(model, params, frames[padded(rows, batch_size)])
+            pair = frames[rows][:, None], np.asarray(rebuilt)[: len(rows), None]
+            psnr.append(metrics.psnr(*pair, peak=255))
+            ssim.append(metrics.ssim(*pair, peak=255))
+            bits.append(np.asarray(nats)[: len(rows)] / math.log(2.0))
+    values = [np.concatenate(parts).astype(np.float64) for parts in (psnr, ssim, bits)]
+    return {
+        "num_frames": len(values[0]),
+        **dict(zip(("psnr", "ssim", "kl_bits"), map(mean_or_none, values))),
+    }
+
+
+@partial(jax.jit, static_argnums=0)
+def _rebuild(
+    model: KLAutoencoder, params: dict, frames: UInt8[Array, "n h w 3"]
+) -> tuple[UInt8[Array, "n h w 3"], Float[Array, "n"]]:
+    """Frames from their latents' means, and the nats of each posterior."""
+
+    def apply(method: str, x: Any) -> Any:
+        return model.apply({"params": params}, x, method=method)
+
+    posterior = apply("posterior", to_float(frames))
+    return to_uint8(apply("decode", posterior.mean)[:, None])[:, 0], posterior.nats()
+
+
+def sheet(model: KLAutoencoder, params: dict, config: Any) -> Image.Image:
+    """Frames of a few clips above what became of them; the same clips each time."""
+    settings = config.eval
+    video = next(clips_of(config, quick=True))[:_SHOWN_CLIPS]
+    times = np.linspace(0, video.shape[1] - 1, min(_SHOWN_FRAMES, video.shape[1])).astype(int)
+    video = video[:, times]
+    frames, parts = video.reshape(-1, *video.shape[2:]), []
+    for piece in batches(len(frames), settings.batch_size):
+        rows = np.arange(piece.start, piece.stop)
+        rebuilt, _ = _rebuild(model, params, frames[padded(rows, settings.batch_size)])
+        parts.append(np.asarray(rebuilt)[: len(rows)])
+    rebuilt = np.concatenate(parts).reshape(video.shape)
+    pairs = [(f"clip {i + 1}", real, made) for i, (real, made) in enumerate(zip(video, rebuilt))]
+    title = "Frames, and what comes back (framed: real)"
+    scale = max(1, 128 // video.shape[2])
+    return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
+
+
+def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[str, Any]) -> None:
+    has_curves = curves.write_curves(
+        curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
+    )
+    size = sum(array.size for array in jax.tree.leaves(params))
+    numbers = {key: f"{figures[key]:.4g}" if figures[key] is not None else "–" for key in
+               ("psnr", "ssim", "kl_bits")}  # fmt: skip
+    lines = [
+        "# Autoencoder report",
+        f"Step {figures['step']:,}, measured on {figures['num_frames']:,} frames of"
+        f" {figures['dataset']} ({figures['split']}).",
+        f"- PSNR {numbers['psnr']} dB, SSIM {numbers['ssim']}\n"
+        f"- posterior {numbers['kl_bits']} bits a frame\n"
+        f"- {size / 1e6:.2f} million parameters, {config.train.num_steps} steps of"
+        f" {config.train.batch_size} clips, seed {config.seed}\n"
+        + "\n".join(f"- {name}: {value}" for name, value in report.machine().items()),
+        f"The weights are in `{WEIGHTS}/`, as diffusers' AutoencoderKL has them.",
+        f"![Real frames above, rebuilt ones below.]({report.PICTURES}/{_SHEET})",
+    ]
+    if has_curves:
+        lines.append(f"![Training curves]({report.PICTURES}/curves.png)")
+    write_text(workdir / "report.md", "\n\n".join(lines) + "\n")

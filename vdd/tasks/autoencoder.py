@@ -1,0 +1,34 @@
+"""Training of an image autoencoder, whose latents the model itself may then work on."""
+
+from typing import Any
+
+from etils import epath
+
+from vdd.data import pipeline
+from vdd.data.batches import ClipIterator
+from vdd.evaluation import autoencoder as evaluation
+from vdd.training import autoencoder
+from vdd.training.loop import Hook
+from vdd.training.step import Training
+
+
+def build(config: Any) -> Training:
+    """The functions of the training."""
+    evaluation.check(config.eval)
+    return autoencoder.build(config)
+
+
+def batches(config: Any, process: int, processes: int) -> ClipIterator:
+    """Clips of the train split; frames are drawn from them in the step."""
+    batch_size = config.train.batch_size
+    return pipeline.load_source(config.data, "train", batch_size, config.seed, process, processes)
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """Frames rebuilt, measured and drawn."""
+    return evaluation.hooks(config, workdir)
+
+
+def evaluate(workdir: epath.Path) -> int:
+    """How near the frames of a split come back; and the weights by published names."""
+    return evaluation.evaluate_run(workdir)["step"]
