@@ -52,7 +52,7 @@ MAY_IMPORT = {
         "runs",
         "training",
     },
-    "summary": {"runs", "training"},
+    "summary": {"priors", "runs", "training"},
     "cli": {
         "diffusion",
         "apply",
@@ -60,6 +60,7 @@ MAY_IMPORT = {
         "data",
         "evaluation",
         "startup",
+        "priors",
         "runs",
         "summary",
     },
