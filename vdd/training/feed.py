@@ -9,8 +9,8 @@ from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
 
-# Labels stay on the host: no loss may read them. A batch has video, or latents in its place.
-BATCH_KEYS = ("video", "latents", "mask")
+# Of these a task's batches hold some; labels stay on the host: no loss may read them.
+BATCH_KEYS = ("video", "latents", "mask", "codes", "scored", "content")
 BATCHES_AHEAD = 2
 
 
@@ -59,5 +59,4 @@ def first_batch(iterator: ClipIterator, mesh: Mesh) -> dict[str, jax.Array]:
 
 def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:
     """What the step may see of a batch, as global arrays."""
-    seen = {key: batch[key] for key in BATCH_KEYS if key in batch}
-    return sharding.global_batch(seen, where)
+    return sharding.global_batch({key: batch[key] for key in BATCH_KEYS if key in batch}, where)
