@@ -12,16 +12,31 @@ Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second. 
 thirds of the training are without attention along time and one third is with it.
 """
 
+from typing import Any
+
 import ml_collections
 from ml_collections import config_dict
 
 SIZES = ("base", "pod", "tiny", "smoke")
+# What the second stage changes.
+TEMPORAL = (("model.denoiser.temporal", True),)
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     size = variant or "base"
     if size not in SIZES:
         raise ValueError(f"no variant {variant!r}: take one of {', '.join(SIZES)}")
+    config = _base()
+    if size == "pod":
+        _for_pod(config)
+    if size in ("tiny", "smoke"):
+        _shrink(config)
+    if size == "smoke":
+        _shrink_further(config)
+    return config
+
+
+def _base() -> Any:
     config = ml_collections.ConfigDict()
     config.task, config.seed = "disentangler", 0
     config.data = dict(
@@ -62,9 +77,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         learning_rate=2e-4, final_learning_rate=1e-5, warmup_steps=1000, b1=0.9, b2=0.99,
         clip_norm=1.0,
     )  # fmt: skip
-    temporal = (("model.denoiser.temporal", True),)
     config.train = dict(
-        batch_size=32, num_steps=300_000, stages=((200_000, temporal),), accumulate=1,
+        batch_size=32, num_steps=300_000, stages=((200_000, TEMPORAL),), accumulate=1,
         ema_decay=0.9999, log_every=50, checkpoint_every=2000, eval_every=2000,
         sample_every=10_000, keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
@@ -72,46 +86,50 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         split="test", num_clips=0, quick_windows=16, batch_size=8, seed=0,
         sampler=dict(name="heun", steps=8, sigma_min=0.02, sigma_max=5.0, rho=7.0),
     )  # fmt: skip
-    if size == "pod":
-        # The paper's denoiser at its width; parameters are split over four chips, clips over all.
-        config.model.denoiser = dict(
-            kind="dit", patch=2, width=768, depth=12, num_heads=12, mlp_ratio=4,
-            content_tokens=True, content_map=0, temporal=False, remat=True,
-        )  # fmt: skip
-        config.train.update(batch_size=256, mesh=dict(data=-1, fsdp=4))
-    if size in ("tiny", "smoke"):
-        config.model.dtype = "float32"
-        config.model.encoder.update(
-            stem=(64, 128), width=192, num_layers=3, num_heads=4, mlp_dim=512,
-            num_content_tokens=8, remat=False,
-        )  # fmt: skip
-        config.model.quantizer.code_dim = 4
-        config.model.coarse.update(width=512, tiles=4, tile_width=128)
-        config.model.denoiser.update(
-            channels=(64, 128, 192), num_blocks=1, embedding=256, num_heads=4, content_map=4,
-            remat=False,
-        )  # fmt: skip
-        config.model.latents.update(patch=2, dtype="float32")
-        config.data.update(source="in_memory", frames=16)
-        config.objective.update(coarse_frames=4, denoised_frames=1, denoised_share=0.5)
-        config.objective.target_bits_per_clip = 2000.0
-        config.optimizer.update(learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100)
-        config.train.update(
-            batch_size=8, num_steps=6000, stages=(), ema_decay=0.995, log_every=20,
-            checkpoint_every=250, eval_every=250, sample_every=1000,
-        )  # fmt: skip
-        config.eval.sampler.update(name="euler", steps=1, sigma_max=1.0)
-    if size == "smoke":
-        config.data.latents = False
-        config.model.latents = dict(patch=4, size=(64, 64, 3))
-        config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
-        config.model.quantizer.update(num_groups=8, num_codes=8)
-        config.model.coarse.update(width=64, tile_width=16)
-        config.model.denoiser.update(
-            channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
-        )
-        config.objective.update(target_bits_per_frame=16.0, coarse_frames=8, denoised_frames=8)
-        config.train.update(batch_size=4, num_steps=20, stages=((14, temporal),), log_every=5)
-        config.train.update(checkpoint_every=10, eval_every=20, sample_every=20)
-        config.eval.update(num_clips=8, batch_size=4)
     return config
+
+
+def _for_pod(config: Any) -> None:
+    """The paper's denoiser at its width; parameters are split over four chips, clips over all."""
+    config.model.denoiser = dict(
+        kind="dit", patch=2, width=768, depth=12, num_heads=12, mlp_ratio=4,
+        content_tokens=True, content_map=0, temporal=False, remat=True,
+    )  # fmt: skip
+    config.train.update(batch_size=256, mesh=dict(data=-1, fsdp=4))
+
+
+def _shrink(config: Any) -> None:
+    config.model.dtype = "float32"
+    config.model.encoder.update(
+        stem=(64, 128), width=192, num_layers=3, num_heads=4, mlp_dim=512,
+        num_content_tokens=8, remat=False,
+    )  # fmt: skip
+    config.model.quantizer.code_dim = 4
+    config.model.coarse.update(width=512, tiles=4, tile_width=128)
+    config.model.denoiser.update(
+        channels=(64, 128, 192), num_blocks=1, embedding=256, num_heads=4, content_map=4,
+        remat=False,
+    )  # fmt: skip
+    config.model.latents.update(patch=2, dtype="float32")
+    config.data.update(source="in_memory", frames=16)
+    config.objective.update(coarse_frames=4, denoised_frames=1, denoised_share=0.5)
+    config.objective.target_bits_per_clip = 2000.0
+    config.optimizer.update(learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100)
+    config.train.update(
+        batch_size=8, num_steps=6000, stages=(), ema_decay=0.995, log_every=20,
+        checkpoint_every=250, eval_every=250, sample_every=1000,
+    )  # fmt: skip
+    config.eval.sampler.update(name="euler", steps=1, sigma_max=1.0)
+
+
+def _shrink_further(config: Any) -> None:
+    config.data.latents = False
+    config.model.latents = dict(patch=4, size=(64, 64, 3))
+    config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
+    config.model.quantizer.update(num_groups=8, num_codes=8)
+    config.model.coarse.update(width=64, tile_width=16)
+    config.model.denoiser.update(channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,))
+    config.objective.update(target_bits_per_frame=16.0, coarse_frames=8, denoised_frames=8)
+    config.train.update(batch_size=4, num_steps=20, stages=((14, TEMPORAL),), log_every=5)
+    config.train.update(checkpoint_every=10, eval_every=20, sample_every=20)
+    config.eval.update(num_clips=8, batch_size=4)

@@ -269,7 +269,7 @@ def _run_named(arguments: argparse.Namespace) -> str:
     return arguments.run or arguments.run_dir
 
 
-def _read_clip(path: str, size: tuple[int, int], frames: int):
+def _read_clip(path: str, size: tuple[int, int], frames: int | None):
     from vdd.data import video_io
 
     _tell_size(path, size)

@@ -103,7 +103,7 @@ def _protocol(config: Any) -> Any:
 
 def _with_data(config: Any, **folders: epath.PathLike | None) -> Any:
     """The config with other folders of data, where they are given."""
-    changed = ConfigDict(config)
+    changed: Any = ConfigDict(config)
     for key, folder in folders.items():
         if folder is not None:
             if key not in changed.data:

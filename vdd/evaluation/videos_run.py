@@ -63,8 +63,9 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     if not config.train.eval_every and not config.train.sample_every:
         return []
     model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
-    split = "validation" if video_folder.has_split(config.data.data_dir, "validation") else None
-    windows = load(config, split or config.eval.split, config.eval.quick_windows)
+    has_validation = video_folder.has_split(config.data.data_dir, "validation")
+    split = "validation" if has_validation else config.eval.split
+    windows = load(config, split, config.eval.quick_windows)
 
     def functions(state: Any) -> Functions:
         return functions_of(model, sharding.local_copy(state.ema_params), sampler)
@@ -75,7 +76,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             windows,
             step=step,
             dataset=config.data.dataset,
-            split=config.eval.split,
+            split=split,
             seed=config.eval.seed,
             batch_size=config.eval.batch_size,
             show_progress=False,

@@ -64,6 +64,13 @@ def directory(data_dir: epath.PathLike, kind: str) -> epath.Path:
     return epath.Path(data_dir).expanduser() / NAME / kind / "1.0.0"
 
 
+def has_split(data_dir: epath.PathLike, split: str) -> bool:
+    """Whether what `vdd.data.prepare` wrote has windows of a split."""
+    path = directory(data_dir, "video")
+    splits = _open(path).info.splits if path.exists() else {}
+    return split in splits and splits[split].num_examples > 0
+
+
 def load_builder(
     data_dir: epath.PathLike | None, kind: str, split: str, file_format: str | None = None
 ) -> "tfds.core.DatasetBuilder":
