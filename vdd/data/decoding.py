@@ -24,7 +24,9 @@ MAX_PIXELS = 1 << 26
 BROKEN_FILE = (OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError)
 
 # Playlists name other files, addresses even: none of FFmpeg's formats that do is listed.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"
+CONTAINERS = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"
+}
 _DEFAULT_RATE = Fraction(25)
 _RATES = (Fraction(1, 10), Fraction(1000))  # frames a second that a header is believed
 _ASPECTS = (Fraction(1, 4), Fraction(4))  # of one pixel; any nearer to 1 than a hundredth is 1
@@ -81,8 +83,7 @@ def import_av() -> Any:
 
 @contextlib.contextmanager
 def _open_with_av(path: epath.Path) -> Iterator[Video]:
-    options = {"format_whitelist": _CONTAINERS}
-    with path.open("rb") as file, import_av().open(file, options=options) as container:
+    with path.open("rb") as file, import_av().open(file, options=CONTAINERS) as container:
         if not container.streams.video:
             raise UserError(f"{path}: has no picture track")
         stream = container.streams.video[0]

@@ -103,7 +103,8 @@ def frame_rate(path: epath.PathLike) -> float | None:
         with _readable(path) as file, Image.open(file) as image:
             millis = [frame.info.get("duration", 0) for frame in ImageSequence.Iterator(image)]
         return 1000 * len(millis) / sum(millis) if sum(millis) else None
-    with _readable(path) as file, decoding.import_av().open(file) as container:
+    av = decoding.import_av()
+    with _readable(path) as file, av.open(file, options=decoding.CONTAINERS) as container:
         rate = container.streams.video[0].average_rate if container.streams.video else None
     return float(rate) if rate else None
 
