@@ -225,7 +225,13 @@ def test_pictures(clips, tmp_path):
     assert info.fps == pytest.approx(10)
     assert info.height >= 192
     assert info.width > 3 * 192
+    driving = int(drawn[0].caption.split("of window ")[1].split(";")[0])
+    assert drawn[0].caption.startswith("Window 0 ")
+    assert clips.identity[driving] != clips.identity[0]
     sheet = video_io.read_clip(folder / "transfers.png")[0]
+    shown = [sheet[60:252, left : left + 192] for left in (16, 222)]  # source, driving
+    for panel, row in zip(shown, (0, driving)):
+        np.testing.assert_array_equal(panel, clips.video[row, 0].repeat(12, 0).repeat(12, 1))
     assert sheet.shape[0] > 3 * 192
     assert sheet.shape[1] > FRAMES * info.width
 
