@@ -100,6 +100,7 @@ def test_the_report_counts_what_was_measured(figures):
     assert transfer["within_clip"]["num_pairs"] == 8
     assert transfer["across_identities"]["num_pairs"] == 9
     assert transfer["num_pairs"] == 17
+    assert figures["real"] == {"same_clip_similarity": 1, "other_identity_similarity": 0}
     assert figures["networks"] == {**FACES.networks, "frechet": "means"}
 
 
@@ -161,7 +162,7 @@ def test_the_report_can_be_written_and_read(figures, tmp_path):
 
 def test_without_networks_their_figures_are_none(clips):
     figures = evaluate(model(), clips)
-    assert set(figures["networks"].values()) == {None}
+    assert {*figures["networks"].values(), *figures["real"].values()} == {None}
     across = figures["transfer"]["across_identities"]
     assert {name for name, value in across.items() if value is not None} == {"num_pairs", "flicker"}
     assert figures["transfer"]["psnr"] is not None
