@@ -100,6 +100,7 @@ def test_the_report_counts_what_was_measured(figures):
     assert transfer["within_clip"]["num_pairs"] == 8
     assert transfer["across_identities"]["num_pairs"] == 9
     assert transfer["num_pairs"] == 17
+    assert figures["real"] == {"same_clip_similarity": 1, "other_identity_similarity": 0}
     assert figures["networks"] == {**FACES.networks, "frechet": "means"}
 
 
@@ -161,7 +162,7 @@ def test_the_report_can_be_written_and_read(figures, tmp_path):
 
 def test_without_networks_their_figures_are_none(clips):
     figures = evaluate(model(), clips)
-    assert set(figures["networks"].values()) == {None}
+    assert {*figures["networks"].values(), *figures["real"].values()} == {None}
     across = figures["transfer"]["across_identities"]
     assert {name for name, value in across.items() if value is not None} == {"num_pairs", "flicker"}
     assert figures["transfer"]["psnr"] is not None
@@ -225,7 +226,13 @@ def test_pictures(clips, tmp_path):
     assert info.fps == pytest.approx(10)
     assert info.height >= 192
     assert info.width > 3 * 192
+    driving = int(drawn[0].caption.split("of window ")[1].split(";")[0])
+    assert drawn[0].caption.startswith("Window 0 ")
+    assert clips.identity[driving] != clips.identity[0]
     sheet = video_io.read_clip(folder / "transfers.png")[0]
+    shown = [sheet[60:252, left : left + 192] for left in (16, 222)]  # source, driving
+    for panel, row in zip(shown, (0, driving)):
+        np.testing.assert_array_equal(panel, clips.video[row, 0].repeat(12, 0).repeat(12, 1))
     assert sheet.shape[0] > 3 * 192
     assert sheet.shape[1] > FRAMES * info.width
 

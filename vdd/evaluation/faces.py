@@ -159,6 +159,7 @@ def _motion(landmarks: Float[np.ndarray, "t p 2"]) -> Float[np.ndarray, "t p 2"]
 def dlib_faces() -> Faces:
     """dlib's detector, its 68 landmarks and its identity network, from installed packages.
 
+    A window of eight frames takes 2 to 4 seconds on one core, most of it the identity of three.
     The networks are in the public domain (CC0), but the data that the landmarks were learned from
     (iBUG 300-W) exclude commercial use: whoever measures for a product asks its owners, or brings
     another network.

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from vdd.data.sprites import ATTRIBUTES
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
-from vdd.evaluation.faces import Compared, Faces, Observed, compare
+from vdd.evaluation.faces import Compared, Faces, Observed, compare, identity_similarity
 from vdd.evaluation.inference import (
     Encoded,
     Functions,
@@ -106,8 +106,9 @@ def evaluate(
       `transfer.across_identities` have the same figures: `psnr` (dB) and `ssim` against the window
       that the sample ought to be, `flicker` (see `metrics.flicker`) against the window that gave
       the motion, those of `faces.Compared`, and `frechet` against all windows. `transfer` itself
-      repeats `psnr` and `ssim` of the transfers within clips. `networks` names the networks behind
-      the figures. What was not measured, or cannot be, is None.
+      repeats `psnr` and `ssim` of the transfers within clips. `real` has what `identity_similarity`
+      is between real windows of one clip, and of two people: the scale to read it by. `networks`
+      names the networks behind the figures. What was not measured, or cannot be, is None.
     """
     count = len(windows.video)
     encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
@@ -147,6 +148,10 @@ def evaluate(
         "judge": dict.fromkeys(("motion_acc", "content_acc")),
         "bitrate": bitrate(encoded, functions.num_codewords, target_bits_per_frame),
         "leakage": dict.fromkeys(_LEAKAGE),
+        "real": {
+            "same_clip_similarity": _similarity(real.observed, within),
+            "other_identity_similarity": _similarity(real.observed, across),
+        },
         "networks": {
             **dict.fromkeys(("detector", "landmarks", "identity")),
             **(faces.networks if faces else {}),
@@ -251,6 +256,16 @@ def _figures(
         **{name: _mean(values) for name, values in zip(Compared._fields, of_faces)},
         "frechet": _frechet(real.seen, seen),
     }
+
+
+def _similarity(observed: Sequence[Observed], partner: Int[np.ndarray, "n"]) -> float | None:
+    """Mean cosine of embeddings of windows and their partners, where both have them."""
+    pairs = [
+        (window.embedding, observed[other].embedding)
+        for window, other in zip(observed, partner)
+        if other >= 0
+    ]
+    return _mean([identity_similarity(x, y) for x, y in pairs if x is not None and y is not None])
 
 
 def _frechet(
