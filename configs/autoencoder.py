@@ -43,20 +43,18 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.eval = dict(split="test", num_clips=256, batch_size=32, seed=0)
     if size == "full":
-        config.model.update(
-            dtype="bfloat16", channels=(128, 256, 512, 512), num_blocks=2, groups=32
-        )
-        config.objective.scales = 5
-        config.optimizer.learning_rate = 1e-4
-        config.train.update(
-            batch_size=64, num_steps=100000, ema_decay=0.9995, checkpoint_every=2000
-        )
-        config.train.update(eval_every=2000, sample_every=5000)
-        config.eval.update(num_clips=0)
+        config.update(
+            model=dict(dtype="bfloat16", channels=(128, 256, 512, 512), num_blocks=2, groups=32),
+            objective=dict(scales=5), optimizer=dict(learning_rate=1e-4),
+            train=dict(batch_size=64, num_steps=100000, ema_decay=0.9995, checkpoint_every=2000,
+                       eval_every=2000, sample_every=5000),
+            eval=dict(num_clips=0),
+        )  # fmt: skip
     if size == "smoke":
-        config.model.update(channels=(8, 8), groups=4, attention=False)
-        config.objective.scales = 2
-        config.train.update(batch_size=4, num_steps=10, log_every=2, checkpoint_every=5)
-        config.train.update(eval_every=10, sample_every=10)
-        config.eval.update(num_clips=8, batch_size=8)
+        config.update(
+            model=dict(channels=(8, 8), groups=4, attention=False), objective=dict(scales=2),
+            train=dict(batch_size=4, num_steps=10, log_every=2, checkpoint_every=5, eval_every=10,
+                       sample_every=10),
+            eval=dict(num_clips=8, batch_size=8),
+        )  # fmt: skip
     return config

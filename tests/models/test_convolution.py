@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vdd.models.convolution import Conv3x3, convolve, convolve_by_rows
+from vdd.models.convolution import Conv1x1, Conv3x3, convolve, convolve_by_rows
 
 RNG = np.random.default_rng(0)
 
@@ -24,6 +24,25 @@ def test_same_as_flax_with_the_same_parameters(size, stride):
     np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), atol=1e-5)
     assert jax.tree.map(jnp.shape, ours.init(jax.random.key(0), x)) == jax.tree.map(
         jnp.shape, theirs.init(jax.random.key(0), x)
+    )
+
+
+@pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((0, 1), (0, 1)), "VALID"])
+def test_padding_is_that_of_flax(padding):
+    x, params = normal(2, 8, 6, 3), {"params": {"kernel": normal(3, 3, 3, 4)}}
+    options = {"use_bias": False, "padding": padding}
+    expected = nn.Conv(4, (3, 3), strides=2, **options).apply(params, x)
+    np.testing.assert_allclose(Conv3x3(4, 2, **options).apply(params, x), expected, atol=1e-5)
+    by_xla = convolve(x, params["params"]["kernel"], 2, padding)
+    np.testing.assert_allclose(by_xla, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_one_place_is_as_flax_has_it(use_bias):
+    x, theirs = normal(2, 4, 5, 3), nn.Conv(4, (1, 1), use_bias=use_bias)
+    params = theirs.init(jax.random.key(0), x)
+    np.testing.assert_allclose(
+        Conv1x1(4, use_bias=use_bias).apply(params, x), theirs.apply(params, x), atol=1e-5
     )
 
 

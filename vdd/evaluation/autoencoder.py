@@ -35,8 +35,6 @@ WEIGHTS = "autoencoder"
 _SHEET = "reconstructions.png"
 _SHOWN_CLIPS, _SHOWN_FRAMES = 6, 4
 
-Frames = UInt8[np.ndarray, "n h w 3"]
-
 
 def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     """Measure the latest checkpoint, write its report, its page and its weights; the report.

@@ -65,7 +65,7 @@ def build(config: Any) -> Training:
     decay, accumulate = config.train.ema_decay, config.train.accumulate
 
     def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> TrainState:
-        params = model.init(rng, to_float(batch["video"][:1, 0]))["params"]
+        params: Any = model.init(rng, to_float(batch["video"][:1, 0]))["params"]
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -150,4 +150,4 @@ def gradient_size(images: Float[Array, "n h w c"], scales: int) -> Float[Array, 
             images = jnp.mean(blocks, axis=(2, 4))
         across, down = jnp.diff(images, axis=2), jnp.diff(images, axis=1)
         sizes += [jnp.mean(jnp.abs(x), axis=(1, 2, 3)) for x in (across, down)]
-    return sum(sizes) / len(sizes)
+    return jnp.mean(jnp.stack(sizes), axis=0)

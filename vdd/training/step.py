@@ -79,10 +79,13 @@ def check_target(objective: Objective, steering: Steering, book: Codebook) -> No
 
 
 class Training(NamedTuple):
-    """The two functions that a training run needs; both pure and fit for jit."""
+    """The two functions that a training run needs; both pure and fit for jit.
 
-    init: Callable[[PRNGKeyArray, dict[str, Array]], TrainState]
-    step: Callable[[TrainState, dict[str, Array]], tuple[TrainState, dict[str, Array]]]
+    Each task has a state of its own, of which the loop knows `step`, and `params` and `ema_params`.
+    """
+
+    init: Callable[[PRNGKeyArray, dict[str, Array]], Any]
+    step: Callable[[Any, dict[str, Array]], tuple[Any, dict[str, Array]]]
 
 
 def build(config) -> Training:
