@@ -6,6 +6,7 @@ import pytest
 from tiny import ROOT
 
 
+@pytest.mark.timeout(1500)  # it compiles a whole training step
 def test_memory_of_devices_is_told(capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     importlib.import_module("memory").main(["--tiny"])

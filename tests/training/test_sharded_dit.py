@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tiny import ROOT
 
 # Both in one process of 8 virtual devices. The gradient is compared as Adam's first moment, since
@@ -48,7 +49,7 @@ def run(mesh):
     run(sharding.make_mesh(1, 1, jax.devices()[:1])), run(sharding.make_mesh(2, 4))
 )
 def moments(state):
-    return jax.tree.leaves_with_path(optax.tree.get(state.opt_state, "mu"))
+    return jax.tree.leaves_with_path(jax.device_get(optax.tree.get(state.opt_state, "mu")))
 
 split = many.params["denoiser"]["blocks"]["qkv"]["kernel"]
 off = {
@@ -65,6 +66,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.timeout(600)
 def test_step_on_four_by_two_devices_equals_one():
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parents[1])])}
     done = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True)

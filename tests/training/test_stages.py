@@ -169,6 +169,7 @@ SPATIAL_THEN_TEMPORAL = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(600)
 def test_attention_along_time_comes_in_the_second_stage(tmp_path, monkeypatch):
     """The model's own step from `vdd.main`, and what `vdd.load` makes of both stages."""
     config = tiny.get_config()

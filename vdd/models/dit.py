@@ -10,6 +10,8 @@ seen the frame, and that one dense layer is most of the parameters where frames 
 are what large frames want; the map is at hand for small ones, and both may be on.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -140,11 +142,12 @@ class DiT(nn.Module):
 
         # A loop's turns are never merged, so the guard against that is not needed in it.
         turn = nn.remat(turn, prevent_cse=False) if self.remat else turn
+        the_same: Any = nn.broadcast
         scan = nn.scan(
             turn,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=nn.broadcast,
+            in_axes=the_same,
             length=self.depth,
         )
         return scan(block, x, embedding)[0]

@@ -26,4 +26,5 @@ def residual_bytes(loss: Callable[..., jax.Array], params: Any, *args: Any) -> i
 
     traced = jax.make_jaxpr(kept)(params, *args).jaxpr
     found = {x for x in traced.outvars if isinstance(x, Var)} - set(traced.invars)
-    return sum(math.prod(x.aval.shape) * x.aval.dtype.itemsize for x in found)
+    avals: list[Any] = [x.aval for x in found]
+    return sum(math.prod(aval.shape) * aval.dtype.itemsize for aval in avals)
