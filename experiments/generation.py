@@ -2,12 +2,12 @@
 
     python experiments/generation.py sprites [--prior PRIOR] [--picture FILE.gif] [--tiny]
 
-Every test clip lends its content, and the prior makes up 16 frames of motion: two rounds of 8, which
-is how long real clips are. Each round is judged for itself.
+Every test clip lends its content, and the prior makes up 16 frames of motion: two rounds of 8, as
+many as real clips have. Each round is judged for itself.
 
 - *motion*: the judge names one of the nine for every clip, so that alone says nothing. A frame is
-  *right* if, of the 72 real frames of that character, none is nearer to it (squared error) than that
-  of the judged motion at that place. A round is right if all its 8 frames are.
+  *right* if, of the 72 real frames of that character, none is nearer to it (squared error) than
+  that of the judged motion at that place. A round is right if all its 8 frames are.
 - *alike*: the second round is of the same motion as the first. What follows the last frame of a
   clip is not in the data; the prior was told that the clip begins anew.
 - *diversity*: entropy of the judged motions over all clips; at best ln 9 = 2.197 nats.
@@ -24,6 +24,7 @@ import argparse
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
@@ -83,14 +84,14 @@ def main(arguments: list[str] | None = None) -> None:
     name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
     print(f"{name}, {len(rows)} clips, seed {options.seed}")
     print("| | | |\n|---|---|---|")
-    tables = (
-        rates(models, rows),
-        made_up(models, rows, options.seed),
-        continued(models, rows, options.seed),
-        long(models, rows[: options.long], options.seed),
-    )
-    for what, measured, best in (line for table in tables for line in table):
-        print(f"| {what} | {measured} | {best} |", flush=True)
+    lines = [
+        *rates(models, rows),
+        *made_up(models, rows, options.seed),
+        *continued(models, rows, options.seed),
+        *long(models, rows[: options.long], options.seed),
+    ]
+    for line in lines:
+        print(f"| {' | '.join(line)} |")
 
 
 def load(name: str, prior: str | None) -> Models:
@@ -171,13 +172,13 @@ def continued(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, st
     ]
     whole = []
     for first in range(1, NUM_FRAMES - GIVEN):
-        some = rows[first :: NUM_FRAMES - GIVEN]
-        content, start = encoded(models, some, 0, NUM_FRAMES)[0], encoded(models, some, first)[1]
-        video = generated(models, some, content, start, NUM_FRAMES - first, seed, _ANYWHERE)
-        right = frames_right(models, some, video, models.clips.motion[some], first)
-        whole.append(right[:, GIVEN:].all(1))
+        some = np.arange(first - 1, len(rows), NUM_FRAMES - GIVEN - 1)
+        _, start = encoded(models, rows[some], first, GIVEN)
+        made = generated(models, rows[some], content[some], start, NUM_FRAMES, seed, _ANYWHERE)
+        right = frames_right(models, rows[some], made, motion[some], first)
+        whole.append(right[:, GIVEN : NUM_FRAMES - first].all(1))
     anywhere = percent(np.concatenate(whole))
-    return [*found, ("goes on from anywhere, up to the end, all right", anywhere, "100 %")]
+    return [*found, ("goes on from anywhere, all right up to the end", anywhere, "100 %")]
 
 
 def long(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
@@ -195,7 +196,7 @@ def long(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, st
 
 
 def encoded(
-    models: Models, rows: np.ndarray, first: int, frames: int = GIVEN
+    models: Models, rows: np.ndarray, first: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Content and codes of test clips, of which only `frames` frames from `first` on are read."""
     run, parts = models.run, []
@@ -226,10 +227,9 @@ def generated(
         for piece in batches(len(rows), BATCH):
             at = padded(np.arange(piece.start, piece.stop), BATCH)
             known = None if start is None else start[at]
-            models_of = (run.model, run.params, prior.model, prior.params)
-            made = _generate(
-                *models_of, keys[at], content[at], frames, known, 1.0, 1.0, models.sampler
-            )
+            both = (run.model, run.params, prior.model, prior.params)
+            options = (known, 1.0, 1.0, models.sampler)
+            made = _generate(*both, keys[at], content[at], frames, *options)
             parts.append(np.asarray(to_uint8(made.video))[: piece.stop - piece.start])
             advance(len(parts[-1]))
     return np.concatenate(parts)
@@ -242,7 +242,7 @@ def rebuild(
     run, keys, parts = models.run, clip_keys(seed, _REBUILT, rows), []
     for piece in batches(len(rows), BATCH):
         at = padded(np.arange(piece.start, piece.stop), BATCH)
-        motion = apply.lookup(run.model, run.params, codes[at])
+        motion = apply.lookup(run.model, run.params, jnp.asarray(codes[at]))
         video = _sample(run.model, run.params, keys[at], content[at], motion, models.sampler)
         parts.append(np.asarray(to_uint8(video))[: piece.stop - piece.start])
     return np.concatenate(parts)
@@ -286,8 +286,8 @@ def conditional_entropy(verdict: judge.Verdict) -> float:
     return float(-np.mean(np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)))
 
 
-def percent(right: np.ndarray) -> str:
-    return f"{100 * right.mean():.2f} %"
+def percent(right: Any) -> str:
+    return f"{100 * np.mean(right):.2f} %"
 
 
 def draw(models: Models, file: epath.Path, seed: int, frames: int = 24) -> None:
