@@ -59,6 +59,14 @@ class Models(NamedTuple):
         return np.moveaxis(video.reshape(len(MOTIONS), -1, *video.shape[1:]), 0, 1)
 
 
+class Clips(NamedTuple):
+    """Test clips: their rows, and what the run encodes them as."""
+
+    rows: np.ndarray
+    content: np.ndarray
+    codes: np.ndarray
+
+
 _encode = jax.jit(apply.encode, static_argnums=0)
 _generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
 _sample = jax.jit(apply.sample, static_argnums=(0, 5))
@@ -69,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run")
     parser.add_argument("--prior", help="as for `vdd generate`")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clips", type=int, default=0, help="of the test split; 0: all")
     parser.add_argument("--long", type=int, default=256, help="clips of 64 frames")
     parser.add_argument("--picture", help="where a GIF of 8 characters goes; no figures then")
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
@@ -79,19 +88,22 @@ def main(arguments: list[str] | None = None) -> None:
         return
     count = len(models.clips.motion)
     rows = np.random.default_rng(options.seed).permutation(count)
-    rows = rows[:8] if options.tiny else rows
+    rows = rows[: 8 if options.tiny else options.clips or count]
     print(*machine().values(), sep=", ")
     name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
     print(f"{name}, {len(rows)} clips, seed {options.seed}")
     print("| | | |\n|---|---|---|")
-    lines = [
-        *rates(models, rows),
-        *made_up(models, rows, options.seed),
-        *continued(models, rows, options.seed),
-        *long(models, rows[: options.long], options.seed),
-    ]
+    clips = Clips(rows, *encoded(models, rows, 0, NUM_FRAMES))
+    for table in (rates, made_up, continued):
+        show(table(models, clips, options.seed))
+    some = Clips(*(part[: options.long] for part in clips))
+    show(long(models, some, options.seed))
+
+
+def show(lines: list[tuple[str, str, str]]) -> None:
+    """Rows of the table."""
     for line in lines:
-        print(f"| {' | '.join(line)} |")
+        print(f"| {' | '.join(line)} |", flush=True)
 
 
 def load(name: str, prior: str | None) -> Models:
@@ -111,11 +123,11 @@ def load(name: str, prior: str | None) -> Models:
 # ---- tables: what, measured, best possible
 
 
-def rates(models: Models, rows: np.ndarray) -> list[tuple[str, str, str]]:
+def rates(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Bits a frame of real clips."""
-    content, codes = encoded(models, rows, 0, NUM_FRAMES)
-    clips = prior_evaluation.CodedClips(codes, content)
-    rate = prior_evaluation.rates(models.prior.model, models.prior.params, clips, BATCH)
+    del seed
+    coded = prior_evaluation.CodedClips(clips.codes, clips.content)
+    rate = prior_evaluation.rates(models.prior.model, models.prior.params, coded, BATCH)
     best = np.log2(len(MOTIONS)) / NUM_FRAMES
     return [
         ("bits a frame, prior", f"{rate['prior_bits_per_frame']:.3f}", f"{best:.3f}"),
@@ -123,9 +135,9 @@ def rates(models: Models, rows: np.ndarray) -> list[tuple[str, str, str]]:
     ]
 
 
-def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+def made_up(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Motion from nothing, two rounds."""
-    content, codes = encoded(models, rows, 0, NUM_FRAMES)
+    rows, content, codes = clips
     video = generated(models, rows, content, None, 2 * NUM_FRAMES, seed, _NEW)
     first, second = video[:, :NUM_FRAMES], video[:, NUM_FRAMES:]
     verdict, later = models.referee(first), models.referee(second)
@@ -133,7 +145,7 @@ def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str,
     right_later = frames_right(models, rows, second, verdict.motion)
     alike = verdict.motion == later.motion
     share = np.bincount(verdict.motion, minlength=len(MOTIONS)) / len(rows)
-    entropy = -np.sum(share * np.log(np.where(share > 0, share, 1)))
+    entropy = abs(np.sum(share * np.log(np.where(share > 0, share, 1))))
     seen = verdict.attributes == models.clips.attributes[rows]
     half, other = np.array_split(np.arange(len(rows)), 2)
     real = models.referee(models.clips.video[rows])
@@ -158,9 +170,9 @@ def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str,
     ]
 
 
-def continued(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+def continued(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Motion that goes on from 3 real frames."""
-    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    rows, content, _ = clips
     motion = models.clips.motion[rows]
     _, start = encoded(models, rows, 0, GIVEN)
     begun = generated(models, rows, content, start, NUM_FRAMES, seed, _BEGUN)
@@ -181,9 +193,9 @@ def continued(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, st
     return [*found, ("goes on from anywhere, all right up to the end", anywhere, "100 %")]
 
 
-def long(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+def long(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Rounds of long clips that are right, of the motion of the first."""
-    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    rows, content, _ = clips
     video = generated(models, rows, content, None, LONG, seed, _LONG)
     motion = models.referee(video[:, :NUM_FRAMES]).motion
     right = frames_right(models, rows, video, motion)
