@@ -47,7 +47,7 @@ class Adaptive:
     the model cannot send (merged into others) have none, and the least frequency of 1.
     """
 
-    GAIN = 4
+    GAIN = 2
     kind = ADAPTIVE
     fingerprint = bytes(8)
 

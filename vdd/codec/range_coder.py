@@ -55,8 +55,7 @@ class RangeEncoder:
         low = some - (some - low) % (1 << _STATE)  # `pos` gives but the last 64 bits of low
         value = _roundest(low, low + width - 1)
         data = value.to_bytes(size // 8, "big").rstrip(b"\0")
-        trailing = (value & -value).bit_length() - 1 if value else size
-        return Code(data, size - trailing)
+        return Code(data, used_bits(data))
 
 
 class RangeDecoder:
@@ -95,6 +94,12 @@ def to_frequencies(weights: Int[np.ndarray, "*b k"]) -> Int[np.ndarray, "*b k"]:
     extra = np.take_along_axis(frequencies, heaviest, axis=-1) + rest
     np.put_along_axis(frequencies, heaviest, extra, axis=-1)
     return frequencies
+
+
+def used_bits(data: bytes) -> int:
+    """Bits up to the last that is set."""
+    number = int.from_bytes(data, "big")
+    return 8 * len(data) - ((number & -number).bit_length() - 1) if number else 0
 
 
 def _roundest(first: int, last: int) -> int:
