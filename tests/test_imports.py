@@ -40,8 +40,18 @@ MAY_IMPORT = {
     "data": set(),
     "training": {"diffusion", "models", "progress"},
     "runs": {"models", "training"},
+    "priors": {"models", "runs", "training"},
     "compress": {"data", "runs", "training"},
-    "evaluation": {"diffusion", "models", "apply", "data", "progress", "runs", "training"},
+    "evaluation": {
+        "diffusion",
+        "models",
+        "apply",
+        "data",
+        "priors",
+        "progress",
+        "runs",
+        "training",
+    },
     "summary": {"runs", "training"},
     "cli": {
         "diffusion",
@@ -53,7 +63,7 @@ MAY_IMPORT = {
         "runs",
         "summary",
     },
-    "tasks": {"data", "evaluation", "training"},
+    "tasks": {"data", "evaluation", "priors", "runs", "training"},
     "main": {"startup", "tasks", "training"},
     "": {"runs"},
 }

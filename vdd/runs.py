@@ -39,6 +39,8 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     """
     path = find(path_or_name)
     config = load_config(path)
+    if task_of(config) != "disentangler":
+        raise UserError(f"{path}: a run of the task {task_of(config)!r}, not a model of video")
     try:
         model = Disentangler.from_config(config.model)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -68,18 +70,28 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     source = find(path_or_name)
     run = load(source, step)
     target = new_folder(folder)
-    small = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.size > 4096 else x, run.params)
     config: Any = ConfigDict(run.config)
     config.data.art_dir = config.data.data_dir = None  # folders of this machine
-    report = source / "eval" / f"{run.step}.json"
+    copy_report(source, target, run.step)
+    write_small(dataclasses.replace(run, config=FrozenConfigDict(config)), target)
+    return run
+
+
+def copy_report(source: epath.Path, target: epath.Path, step: int) -> None:
+    """Copies the evaluation of a step from one run directory to another, if there is one."""
+    report = source / "eval" / f"{step}.json"
     if report.exists():
         (target / "eval").mkdir()
         report.copy(target / "eval" / report.name)
-    write(dataclasses.replace(run, config=FrozenConfigDict(config), params=small), target)
+
+
+def write_small(run: Any, target: epath.Path) -> None:
+    """Writes a run in half precision, without a word of the machine it was made on."""
+    small = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if x.size > 4096 else x, run.params)
+    write(dataclasses.replace(run, params=small), target)
     for path, _, names in target.walk():
         if "commit_success.txt" in names:  # in which Orbax tells where on this machine that was
             (path / "commit_success.txt").write_text("written\n")
-    return run
 
 
 def new_folder(folder: epath.PathLike) -> epath.Path:
@@ -98,8 +110,8 @@ def new_folder(folder: epath.PathLike) -> epath.Path:
     return target
 
 
-def write(run: Run, folder: epath.Path) -> None:
-    """Writes a run for inference: its parameters as they are, and its config.
+def write(run: Any, folder: epath.Path) -> None:
+    """Writes a run, or a prior's, for inference: its parameters as they are, and its config.
 
     Raises:
         UserError: the folder cannot be written.
@@ -139,6 +151,11 @@ def pretrained() -> list[str]:
 def is_shipped(path: epath.Path) -> bool:
     """Whether a run directory is one of those that are installed with the package."""
     return path.resolve().parent == PRETRAINED.resolve()
+
+
+def task_of(config: Any) -> str:
+    """What a run was trained for (`config.task`), also before configs named it."""
+    return config.task if "task" in config else "disentangler"
 
 
 def load_config(path: epath.Path) -> Any:

@@ -14,7 +14,7 @@ from vdd.errors import UserError
 from vdd.training.loop import Hook
 from vdd.training.step import Training
 
-TASKS = ("disentangler",)
+TASKS = ("disentangler", "prior")
 
 
 class Task(Protocol):

@@ -9,7 +9,8 @@ from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
 
-BATCH_KEYS = ("video", "mask")  # labels stay on the host: no loss may read them
+# Of these a task's batches hold some; labels stay on the host: no loss may read them.
+BATCH_KEYS = ("video", "mask", "codes", "scored", "content")
 BATCHES_AHEAD = 2
 
 
@@ -58,4 +59,4 @@ def first_batch(iterator: ClipIterator, mesh: Mesh) -> dict[str, jax.Array]:
 
 def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:
     """What the step may see of a batch, as global arrays."""
-    return sharding.global_batch({key: batch[key] for key in BATCH_KEYS}, where)
+    return sharding.global_batch({key: batch[key] for key in BATCH_KEYS if key in batch}, where)

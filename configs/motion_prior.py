@@ -1,0 +1,56 @@
+"""The prior over the motion codes of a trained run.
+
+    python -m vdd.main --config=configs/motion_prior.py --config.source=runs/sprites \
+        --workdir=runs/sprites_prior
+
+`source` is a run directory or the name of a shipped model. Sizes, after a colon: none (Sprites: 1 M
+parameters, a few minutes on 2 CPU cores), `large` (64 groups x 50 frames, a GPU or TPU), `smoke` (a
+minute, for tests).
+"""
+
+import ml_collections
+from ml_collections import config_dict
+
+SIZES = ("base", "large", "smoke")
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    size = variant or "base"
+    if size not in SIZES:
+        raise ValueError(f"no variant {variant!r}: one of {', '.join(SIZES)}")
+    config = ml_collections.ConfigDict()
+    config.task, config.seed = "prior", 0
+    config.source, config.source_step = "sprites", config_dict.placeholder(int)  # None: its last
+    # Two rounds of a Sprites clip, so that nothing past the window is left unlearned.
+    config.data = dict(
+        frames=16, loop=True, start_share=0.5, num_clips=0,  # 0: all
+        art_dir=config_dict.placeholder(str),
+    )  # fmt: skip
+    config.model = dict(
+        width=128, time_layers=3, group_layers=1, num_heads=4, mlp_dim=768, window=10,
+        content=False,
+    )  # fmt: skip
+    config.optimizer = dict(
+        learning_rate=1e-3, final_learning_rate=1e-5, warmup_steps=50, b1=0.9, b2=0.99,
+        clip_norm=1.0,
+    )  # fmt: skip
+    config.train = dict(
+        batch_size=64, num_steps=1200, accumulate=1, ema_decay=0.99, log_every=20,
+        checkpoint_every=300, eval_every=300, keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
+    )  # fmt: skip
+    config.eval = dict(split="test", num_clips=0, batch_size=64)
+    if size == "large":
+        config.data.update(frames=50, loop=False)
+        config.model.update(
+            width=512, time_layers=8, group_layers=3, num_heads=8, mlp_dim=2048, window=49
+        )
+        config.optimizer.update(learning_rate=3e-4, warmup_steps=1000)
+        config.train.update(
+            batch_size=64, num_steps=50000, ema_decay=0.999, checkpoint_every=1000, eval_every=5000
+        )
+    if size == "smoke":
+        config.model.update(width=32, time_layers=2, num_heads=2, mlp_dim=64, window=5)
+        config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
+        config.train.eval_every = 20
+        config.data.num_clips = config.eval.num_clips = 64
+    return config

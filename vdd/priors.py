@@ -1,0 +1,181 @@
+"""A trained prior over the motion codes of a run, ready for use, and whose codes they are."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from vdd import runs
+from vdd.errors import UserError
+from vdd.models.prior import MotionPrior
+from vdd.training import checkpoints, workdir
+
+SOURCE_FILE = "source.json"
+TASK = "prior"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
+
+    run: str  # a path or a name
+    step: int
+    fingerprint: str
+    num_groups: int
+    num_codes: int
+    content_dim: int  # numbers in the content tokens of a clip
+
+
+@dataclasses.dataclass(frozen=True)
+class PriorRun:
+    """What the run directory of a prior holds, for inference."""
+
+    config: Any
+    model: MotionPrior
+    params: Any  # the Flax params dict (of the exponential moving average)
+    step: int
+    source: Source
+
+
+def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRun:
+    """Loads a prior.
+
+    Args:
+        path_or_name: the run directory of a prior; or a run, or the name of a shipped model, that
+            has one (see `find_prior`).
+        step: which checkpoint; None takes the latest that can be read.
+
+    Raises:
+        UserError: no such prior, no checkpoint in it, or its config is not one of this version.
+    """
+    path = find_prior(path_or_name)
+    config, source = runs.load_config(path), read_source(path)
+    if source is None:
+        raise UserError(f"{path}: no prior has been trained there (it has no {SOURCE_FILE})")
+    try:
+        model = build(config.model, source)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
+    step, params = checkpoints.load_params(path, step)
+    return PriorRun(config, model, params, step, source)
+
+
+def load_prior_of(
+    run: runs.Run, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
+) -> PriorRun:
+    """The prior of a run: the one named, else the one that lies with the run (`find_prior`).
+
+    Args:
+        run: the run that `path_or_name` names.
+        path_or_name: of the run.
+        prior: of the prior, as for `load_prior`.
+
+    Raises:
+        UserError: as `load_prior`, or it is of the codes of another model.
+    """
+    loaded = load_prior(prior or path_or_name)
+    if loaded.source.fingerprint != fingerprint(run):
+        raise UserError(
+            f"{prior or find_prior(path_or_name)}: a prior of {loaded.source.run}, step"
+            f" {loaded.source.step}, and not of {path_or_name}, step {run.step}: train one for it"
+        )
+    return loaded
+
+
+def find_prior(path_or_name: epath.PathLike) -> epath.Path:
+    """The run directory of a prior, named itself or by its run: RUN/prior, else RUN_prior.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = runs.find(path_or_name)
+    beside = path.parent / f"{path.name}_prior"
+    for place in (path, path / "prior", beside):
+        if is_prior(place):
+            return place
+    raise UserError(
+        f"{path_or_name} has no prior, neither as {path / 'prior'} nor as {beside}: train one with"
+        f" --config=configs/motion_prior.py --config.source={path_or_name} --workdir={beside}"
+    )
+
+
+def is_prior(path: epath.Path) -> bool:
+    """Whether a folder is the run directory of a prior."""
+    return (path / "config.json").exists() and runs.task_of(runs.load_config(path)) == TASK
+
+
+def build(config: Any, source: Source) -> MotionPrior:
+    """The network of `config.model`, with the sizes that the source's codes and content have.
+
+    Raises TypeError or ValueError for a key or a value that there is not.
+    """
+    fields = dict(config)
+    content_dim = source.content_dim if fields.pop("content") else 0
+    sizes = (source.num_groups, source.num_codes)
+    return MotionPrior(*sizes, **fields, content_dim=content_dim)
+
+
+def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
+    """What is to be known of a run whose codes a prior is trained on."""
+    book, content = run.model.quantizer.codebook, run.model.content
+    tokens = run.model.encoder.num_content_tokens
+    sizes = (book.num_groups, book.num_codes, tokens * content.dim)
+    return Source(str(path_or_name), run.step, fingerprint(run), *sizes)
+
+
+def fingerprint(run: runs.Run) -> str:
+    """16 hex digits that stand for the meaning of a run's codes.
+
+    They are those of its codebook, which every step of a training moves; in half precision, so that
+    an exported run has those of the run it was exported from.
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(run.params["quantizer"]["codebook"].items()):
+        small = array if name == "aliases" else array.astype(jnp.bfloat16)
+        digest.update(name.encode() + np.asarray(small).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def read_source(path: epath.Path) -> Source | None:
+    """The source of the prior in a run directory; None where none has been recorded.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    file = path / SOURCE_FILE
+    if not file.exists():
+        return None
+    try:
+        return Source(**json.loads(file.read_text()))
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from error
+
+
+def write_source(path: epath.Path, source: Source) -> None:
+    """Records the source of a prior.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    text = json.dumps(dataclasses.asdict(source), indent=2)
+    workdir.write_text(path / SOURCE_FILE, text + "\n")
+
+
+def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> PriorRun:
+    """Writes what inference needs of a prior, in half precision; as `vdd.runs.export`.
+
+    Returns:
+        the prior that was exported, in full precision.
+    """
+    prior, target = load_prior(path, step), runs.new_folder(folder)
+    config: Any = ConfigDict(prior.config)
+    config.data.art_dir = None  # a folder of this machine
+    write_source(target, prior.source)
+    runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
+    runs.copy_report(find_prior(path), target, prior.step)
+    return prior

@@ -1,0 +1,88 @@
+"""Training of the prior over the motion codes of a finished run."""
+
+import functools
+from typing import Any
+
+import jax
+from etils import epath
+
+from vdd import priors, runs
+from vdd.data import codes
+from vdd.data.batches import ClipIterator
+from vdd.errors import UserError
+from vdd.evaluation import prior as evaluation
+from vdd.training import prior_step, sharding
+from vdd.training.checkpoints import list_steps
+from vdd.training.loop import Hook
+from vdd.training.step import Training
+
+
+def build(config: Any) -> Training:
+    """The functions of the training."""
+    return prior_step.build(priors.build(config.model, _source(config)[1]), config)
+
+
+def batches(config: Any, process: int, processes: int) -> ClipIterator:
+    """Crops of the train split, encoded by the source now."""
+    data = config.data
+    return codes.crops(
+        _clips(config, "train", data.num_clips),
+        config.train.batch_size,
+        config.seed,
+        frames=data.frames,
+        start_share=data.start_share,
+        loop=data.loop,
+        process_index=process,
+        process_count=processes,
+    )
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """Bits a frame of held-out clips, each `eval_every`; the source is put on record.
+
+    Raises:
+        UserError: what was trained in `workdir` so far was of the codes of another model.
+    """
+    source, recorded = _source(config)[1], priors.read_source(workdir)
+    if recorded is not None and list_steps(workdir):
+        if recorded.fingerprint != source.fingerprint:
+            raise UserError(
+                f"{workdir} holds a prior of {recorded.run} at step {recorded.step}, and that is"
+                " another model by now: choose another --workdir"
+            )
+    elif jax.process_index() == 0:
+        priors.write_source(workdir, source)
+    prior, size = priors.build(config.model, source), config.eval.batch_size
+
+    @functools.cache
+    def held_out() -> codes.CodedClips:
+        return _clips(config, config.eval.split, config.eval.num_clips)
+
+    def measure(step: int, state: Any) -> dict[str, Any]:
+        del step
+        params = sharding.local_copy(state.ema_params)
+        rate = evaluation.rates(prior, params, held_out(), size)["prior_bits_per_frame"]
+        return {f"{config.eval.split}_bits_per_frame": rate}
+
+    return [(config.train.eval_every, measure)]
+
+
+def evaluate(workdir: epath.Path) -> int:
+    """Bits a frame of a whole split."""
+    return evaluation.evaluate_prior(workdir)["step"]
+
+
+def _source(config: Any) -> tuple[runs.Run, priors.Source]:
+    run = runs.load(config.source, config.source_step)
+    return run, priors.source_of(run, config.source)
+
+
+def _clips(config: Any, split: str, num_clips: int) -> codes.CodedClips:
+    return evaluation.load_coded_clips(
+        _source(config)[0],
+        split,
+        art_dir=config.data.art_dir,
+        num_clips=num_clips,
+        batch_size=config.eval.batch_size,
+        content=config.model.content,
+    )
