@@ -12,10 +12,11 @@ CONTENT = b"a face"
 
 
 def header(**changes) -> container.Header:
-    values = dict(
-        motion_kind=0, content_kind=0, step_bits=0, model=b"ablenerc", prior=bytes(8), frames=11,
-        fps=29.97, height=16, width=16, num_groups=GROUPS, num_codes=CODES, chunk_frames=4,
-    )  # fmt: skip
+    values = {
+        "motion_kind": 0, "content_kind": 0, "step_bits": 0, "model": b"ablenerc",
+        "prior": bytes(8), "frames": 11, "fps": 29.97, "height": 16, "width": 16,
+        "num_groups": GROUPS, "num_codes": CODES, "chunk_frames": 4,
+    }  # fmt: skip
     return container.Header(**{**values, **changes})
 
 

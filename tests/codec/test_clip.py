@@ -60,8 +60,6 @@ def test_a_stream_is_sent_as_frames_come_and_tells_its_length_at_the_end():
     contents = container.read(b"".join(sent))
     assert (contents.frames, contents.complete) == (11, True)
     np.testing.assert_array_equal(read(b"".join(sent)).codes, codes)
-    whole = clips.write(codes)
-    assert whole[50:100] in b"".join(sent) or len(whole) < 100
 
 
 def test_other_frames_than_announced_are_a_bug_of_the_caller():
@@ -156,12 +154,12 @@ def test_hostile_headers_are_one_clear_error():
         read(resealed(data, 16, b"prior..."))
 
 
-def test_a_file_of_nothing_but_marks_is_read_in_no_time():
-    data = clips.write(clips.random_codes(4096 * 3), chunk_frames=4096)
-    chunk = data[clips.offsets(data)[0] :][:6] * 200_000
-    hostile = data[: clips.offsets(data)[0]] + chunk
-    contents = container.read(hostile)
-    assert contents.chunks == []
+def test_marks_without_chunks_are_passed_over_but_not_for_ever():
+    data = clips.write(clips.random_codes(4))
+    head, chunk = data[: clips.offsets(data)[0]], data[clips.offsets(data)[0] :]
+    for nearly in (container.SYNC, chunk[:-1] + b"?"):
+        assert len(container.read(head + 1000 * nearly + chunk).chunks) == 1
+        assert container.read(head + 40_000 * nearly + chunk).chunks == []
 
 
 def test_chunks_of_any_lengths_side_by_side_are_coded_as_alone():

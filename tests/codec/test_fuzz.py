@@ -74,8 +74,7 @@ def test_damaged_files_are_read_or_refused():
         try:
             contents = container.read(data)
             motion = read_motion(contents, clips.MODEL)
-        except UserError as error:
-            assert "\n" not in str(error)
+        except UserError:
             outcomes["refused"] += 1
         else:
             check(codes, contents, motion, vouched_for=damage is reseal)

@@ -15,6 +15,7 @@ MAGIC = b"\xb5VDD"
 VERSION = 1
 SYNC = b"\xa7\x5c"
 MAX_BYTES = 1 << 26
+_TRIES = 1 << 14
 MAX_FRAMES = 1 << 16
 MAX_CHUNK_FRAMES = 1 << 12
 MAX_CODES = 1 << 16  # codewords of a group
@@ -178,15 +179,18 @@ def _read_content(data: bytes, start: int, seed: int) -> tuple[bytes | None, int
 def _scan(data: bytes, start: int, seed: int, header: Header) -> Iterator[Chunk]:
     """All chunks that check, in the order of their numbers; an end mark is the last."""
     expected = 0
-    allowed = 8 * len(data) + (1 << 20)  # bytes to sum up in vain, so that no file takes for ever
-    while allowed > 0 and (mark := data.find(SYNC, start)) >= 0:
+    # Marks to try and bytes to sum up in vain, so that no file takes for ever. Of random bytes, one
+    # in 2^16 begins a mark.
+    tries, allowed = _TRIES, 8 * len(data) + (1 << 20)
+    while tries > 0 and allowed > 0 and (mark := data.find(SYNC, start)) >= 0:
         start = mark + 1
         found = _parse_chunk(data, mark + len(SYNC), header)
         if found is None:
+            tries -= 1
             continue
         chunk, end = found
         if chunk.index < expected or not _checks(data, mark + len(SYNC), end, seed):
-            allowed -= end - mark
+            tries, allowed = tries - 1, allowed - (end - mark)
             continue
         yield chunk
         if not chunk.frames:

@@ -6,7 +6,6 @@ from etils import epath
 
 from vdd.codec import container, content
 from vdd.codec.entropy_model import PRIOR
-from vdd.codec.range_coder import used_bits
 from vdd.errors import UserError
 
 ENDING = ".vdd"
@@ -18,7 +17,6 @@ class Size(NamedTuple):
     total: int
     content: int
     motion: int
-    motion_bits: int  # to the last bit that each chunk needs
     chunks: int
     frames: int
 
@@ -89,7 +87,6 @@ def size_of(contents: container.Contents, total: int) -> Size:
         total=total,
         content=len(contents.content or b""),
         motion=sum(map(len, motion)),
-        motion_bits=sum(map(used_bits, motion)),
         chunks=len(motion),
         frames=sum(chunk.frames for chunk in contents.chunks),
     )
@@ -103,5 +100,5 @@ def summary(size: Size) -> str:
 
 def _rate(size: Size) -> str:
     chunks = f"{size.chunks} chunk" + "s" * (size.chunks != 1)
-    each = size.motion_bits / max(size.frames, 1)
+    each = 8 * size.motion / max(size.frames, 1)
     return f"{size.motion} bytes in {chunks}, {each:.3g} bits a frame"

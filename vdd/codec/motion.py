@@ -14,8 +14,8 @@ from vdd.errors import UserError
 class CodedBits(NamedTuple):
     """What a set of clips takes in the file's own code, headers apart; all are totals."""
 
-    clip_bits: int  # each clip a code of its own, to the last bit that is needed
-    clip_bytes: int  # the same in whole bytes
+    clip_bits: int  # each clip a code of its own, that ends where it ends
+    clip_bytes: int  # the same as chunks hold it: whole bytes, their number told beside them
     stream_bits: int  # all clips in one code; the model still starts anew at each
     ideal_bits: float  # what their frequencies say: -log2 of each
     num_frames: int
@@ -57,8 +57,8 @@ def decode_chunks(
 def coded_bits(model: EntropyModel, codes: Int[np.ndarray, "b t n"]) -> CodedBits:
     """What motion codes of clips take in the file, without writing one.
 
-    `clip_bits / num_frames` are the bits a frame of clips that are sent one by one; an end within a
-    bit costs up to 2 bits a clip, which `stream_bits` shares among all.
+    `clip_bits / num_frames` are the bits a frame of clips that are sent one by one; an end costs
+    up to 2 bits a clip, which `stream_bits` shares among all.
     """
     encoders, stream, ideal = [], RangeEncoder(), 0.0
     for intervals in _intervals(model, list(codes)):

@@ -24,10 +24,10 @@ _queue, _categorical = constriction.stream.queue, constriction.stream.model.Cate
 
 
 class Code(NamedTuple):
-    """A finished stream. Bits after the last one that is set need not be stored: they are 0."""
+    """A finished stream."""
 
-    data: bytes
-    bits: int  # up to the last bit that is set; of `data`, all but fewer than eight
+    data: bytes  # the fewest that, followed by zeros, decode: their number has to be known
+    bits: int  # how many say the same whatever follows them: between -log2 of the share and 2 more
 
 
 class RangeEncoder:
@@ -53,9 +53,8 @@ class RangeEncoder:
         size = _WORD * position + _STATE
         some = int.from_bytes(words.astype(">u4").tobytes(), "big") << (size - _WORD * len(words))
         low = some - (some - low) % (1 << _STATE)  # `pos` gives but the last 64 bits of low
-        value = _roundest(low, low + width - 1)
-        data = value.to_bytes(size // 8, "big").rstrip(b"\0")
-        return Code(data, used_bits(data))
+        data = _roundest(low, low + width - 1).to_bytes(size // 8, "big").rstrip(b"\0")
+        return Code(data, size - _widest(low, low + width))
 
 
 class RangeDecoder:
@@ -96,15 +95,17 @@ def to_frequencies(weights: Int[np.ndarray, "*b k"]) -> Int[np.ndarray, "*b k"]:
     return frequencies
 
 
-def used_bits(data: bytes) -> int:
-    """Bits up to the last that is set."""
-    number = int.from_bytes(data, "big")
-    return 8 * len(data) - ((number & -number).bit_length() - 1) if number else 0
-
-
 def _roundest(first: int, last: int) -> int:
     """The number from `first` to `last` with the most zeros at its end."""
     if first == 0:
         return 0
     free = ((first - 1) ^ last).bit_length() - 1
     return last >> free << free
+
+
+def _widest(low: int, end: int) -> int:
+    """The greatest i for which 2^i numbers from a multiple of 2^i on are in [low, end)."""
+    free = (end - low).bit_length() - 1
+    while (-(-low >> free) + 1 << free) > end:
+        free -= 1
+    return free
