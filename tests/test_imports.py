@@ -42,10 +42,12 @@ MAY_IMPORT = {
     "runs": {"models", "training"},
     "priors": {"models", "runs", "training"},
     "compress": {"data", "runs", "training"},
+    "codec": {"apply", "data", "diffusion", "models", "priors", "runs"},
     "evaluation": {
         "diffusion",
         "models",
         "apply",
+        "codec",
         "data",
         "priors",
         "progress",
@@ -56,6 +58,7 @@ MAY_IMPORT = {
     "cli": {
         "diffusion",
         "apply",
+        "codec",
         "compress",
         "data",
         "evaluation",

@@ -150,7 +150,7 @@ def model_fingerprint(run: Run) -> bytes:
     The codebook counts in half precision: a run and its export read each other's files.
     """
     meaning: dict[str, Any] = {
-        name: array if name == "aliases" else array.astype(jnp.bfloat16).astype(jnp.float32)
+        name: array if name == "aliases" else np.asarray(array).astype(jnp.bfloat16).astype("f4")
         for name, array in run.params["quantizer"]["codebook"].items()
     }
     if run.model.content_code is not None:
