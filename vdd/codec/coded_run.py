@@ -110,7 +110,7 @@ class CodedRun(NamedTuple):
         motion = read_motion(contents, self.motion)
         return Decoded(motion.codes, contents.content, motion.lost, header, contents.complete)
 
-    def _content_code(self, x: Array, method: str) -> Array:
+    def _content_code(self, x: Array, method: str) -> Any:
         code, params = self.run.model.content_code, self.run.params["content_code"]
         assert code is not None
         return code.apply({"params": params}, x, method=method)

@@ -16,6 +16,7 @@ VERSION = 1
 SYNC = b"\xa7\x5c"
 MAX_BYTES = 1 << 26
 _TRIES = 1 << 14
+_MAX_CONTENT = (1 << 16) - 1
 MAX_FRAMES = 1 << 16
 MAX_CHUNK_FRAMES = 1 << 12
 MAX_CODES = 1 << 16  # codewords of a group
@@ -62,7 +63,12 @@ class Contents(NamedTuple):
 
 
 def header_bytes(header: Header) -> bytes:
-    """The header as it is stored, check sum included."""
+    """The header as it is stored, check sum included.
+
+    Raises:
+        UserError: sizes that no reader takes.
+    """
+    _check(header)
     fixed = _HEADER.pack(
         MAGIC,
         VERSION,
@@ -83,7 +89,13 @@ def header_bytes(header: Header) -> bytes:
 
 
 def content_bytes(header: bytes, data: bytes) -> bytes:
-    """The content as it is stored, after `header`."""
+    """The content as it is stored, after `header`.
+
+    Raises:
+        UserError: it is too long.
+    """
+    if len(data) > _MAX_CONTENT:
+        raise UserError(f"the content takes {len(data)} bytes, more than {_MAX_CONTENT}")
     body = _LENGTH.pack(len(data)) + data
     return body + _CRC.pack(zlib.crc32(body, _seed(header)))
 
@@ -115,12 +127,8 @@ def read_header(data: bytes) -> Header:
         raise UserError("the file ends within its header")
     if _CRC.unpack_from(data, size)[0] != zlib.crc32(data[:size]):
         raise UserError("the header is damaged (its check sum is wrong)")
-    _, _, *kinds, model, prior, frames, millis, height, width, groups, last, chunk = (
-        _HEADER.unpack_from(data)
-    )
-    header = Header(
-        *kinds, model, prior, frames, millis / 1000, height, width, groups, last + 1, chunk
-    )
+    header = Header(*_HEADER.unpack_from(data)[2:])  # behind the mark and the version
+    header = header._replace(fps=header.fps / 1000, num_codes=header.num_codes + 1)
     _check(header)
     return header
 
@@ -140,7 +148,7 @@ def read(data: bytes) -> Contents:
         if chunk.frames:
             chunks.append(chunk)
         else:
-            frames = _read_varint(chunk.data, 0)[0]
+            frames = _read_varint(chunk.data, 0)[0] or 0
     complete = frames > 0
     if not complete and chunks:
         frames = chunks[-1].index * header.chunk_frames + chunks[-1].frames

@@ -77,7 +77,7 @@ def encode(
     video = video_io.read_clip(clip, (height, width), max_frames=max_frames or limit + 1)
     if len(video) > limit:
         raise UserError(f"{clip}: more than {limit} frames; take the first with --frames {limit}")
-    fps = fps or video_io.frame_rate(clip) or 8.0
+    fps = min(max(fps or video_io.frame_rate(clip) or 8.0, 0.1), 240.0)
     data = coded_run.to_bytes(coded_run.take_apart(video), fps, chunk_frames)
     _write(out, data)
     return size_of(container.read(data), len(data))

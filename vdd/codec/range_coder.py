@@ -7,7 +7,7 @@ it first sets 1 aside and deals out the rest in proportion to the weights. The w
 exactly (tests/codec holds both to a coder in plain integers, as docs/bitstream.md specifies it).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import constriction
 import numpy as np
@@ -20,7 +20,8 @@ TOTAL = 1 << PRECISION
 _WORD = 32  # bits that the coder puts out at once
 _STATE = 64
 
-_queue, _categorical = constriction.stream.queue, constriction.stream.model.Categorical
+_stream: Any = vars(constriction)["stream"]  # a compiled module, which type checkers cannot see
+_categorical = _stream.model.Categorical
 
 
 class Code(NamedTuple):
@@ -34,7 +35,7 @@ class RangeEncoder:
     """Takes symbols in the order in which they are decoded."""
 
     def __init__(self):
-        self._coder = _queue.RangeEncoder()
+        self._coder = _stream.queue.RangeEncoder()
 
     def encode(self, start: int, size: int) -> None:
         """Encode the symbol of frequency `size`, before which frequencies sum to `start`."""
@@ -65,7 +66,7 @@ class RangeDecoder:
         # The encoder puts out at most 24 bits a symbol. What it left out is 0.
         words = max(len(data) // 4 + 1, num_symbols * PRECISION // _WORD + 1) + _STATE // _WORD
         padded = data.ljust(4 * words, b"\0")
-        self._coder = _queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+        self._coder = _stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
     def decode(self, frequencies: Int[np.ndarray, "k"]) -> int:
         """The next symbol.
