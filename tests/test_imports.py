@@ -54,7 +54,7 @@ MAY_IMPORT = {
         "runs",
         "training",
     },
-    "summary": {"runs", "training"},
+    "summary": {"priors", "runs", "training"},
     "cli": {
         "diffusion",
         "apply",
@@ -63,6 +63,7 @@ MAY_IMPORT = {
         "data",
         "evaluation",
         "startup",
+        "priors",
         "runs",
         "summary",
     },

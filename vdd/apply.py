@@ -6,17 +6,24 @@ batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.diffusion import samplers
 from vdd.models.disentangler import Disentangler
+from vdd.models.prior import MotionPrior
+from vdd.models.prior_sampling import sample_codes
 from vdd.models.quantizer import Codes
 
 Video = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
 # A clip of its own length, beside another.
 OtherVideo = UInt8[Array | np.ndarray, "b s h w c"] | Float[Array | np.ndarray, "b s h w c"]
+
+
+DEFAULT_SAMPLER = samplers.Sampler()
+FRAMES_AT_ONCE = 16  # that `generate` draws
 
 
 class Encoding(NamedTuple):
@@ -134,6 +141,58 @@ def transfer(
     return sample(model, params, rng, content, motion, sampler)
 
 
+class Generated(NamedTuple):
+    """Videos in [-1, 1] whose motion was drawn from a prior, and the codes of that motion."""
+
+    video: Float[Array, "b t h w c"]
+    codes: Int[Array, "b t n"]
+
+
+def generate(
+    model: Disentangler,
+    params: dict,
+    prior: MotionPrior,
+    prior_params: dict,
+    rng: Key[Array, "*b"],
+    content: Float[Array, "b k d"],
+    num_frames: int,
+    start: Int[Array, "b s n"] | None = None,
+    temperature: float | Float[Array, ""] = 1.0,
+    top_p: float | Float[Array, ""] = 1.0,
+    sampler: samplers.Sampler = DEFAULT_SAMPLER,
+) -> Generated:
+    """Draw videos of `num_frames` frames that show `content` in a motion drawn from the prior.
+
+    `start` are codes (of `encode`) of the first frames, with which the motion goes on. `rng` is as
+    for `sample`; `temperature` and `top_p` as for `vdd.models.prior_sampling.sample_codes`. Static:
+    model, prior, num_frames and sampler. Frames are drawn `FRAMES_AT_ONCE` at a time, so that
+    memory beyond the result does not grow with their number; a denoiser that looks at neighbours
+    does not look from one such piece into the next.
+    """
+    keys = rng if rng.ndim else jax.random.split(rng, len(content))
+    motion_keys, noise_keys = _fold_in(keys, 0), _fold_in(keys, 1)
+    seen = content if prior.content_dim else None
+    codes = sample_codes(
+        prior, prior_params, motion_keys, num_frames, start, seen, temperature, top_p
+    )
+    size = min(num_frames, FRAMES_AT_ONCE)
+    count = -(-num_frames // size)
+    whole = jnp.pad(codes, [(0, 0), (0, count * size - num_frames), (0, 0)], mode="edge")
+    pieces = jnp.moveaxis(whole.reshape(len(content), count, size, -1), 1, 0)
+
+    def draw(piece: tuple[Array, Array]) -> Array:
+        motion = lookup(model, params, piece[0])
+        return sample(model, params, _fold_in(noise_keys, piece[1]), content, motion, sampler)
+
+    video = jnp.moveaxis(jax.lax.map(draw, (pieces, jnp.arange(count))), 0, 1)
+    video = video.reshape(len(content), count * size, *video.shape[3:])
+    return Generated(video[:, :num_frames], codes)
+
+
+def _fold_in(keys: Key[Array, "b"], number: int | Int[Array, ""]) -> Key[Array, "b"]:
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+
+
 def _apply(model: Disentangler, params: dict, method: str, *args) -> Any:
     return model.apply({"params": params}, *args, method=method)
 
@@ -143,6 +202,6 @@ def _encode(model: Disentangler, params: dict, video: Video):
 
 
 __all__ = [
-    "Encoding", "content_bits", "denoise", "encode", "lookup", "mean_video", "quantize", "sample",
-    "transfer",
+    "Encoding", "Generated", "content_bits", "denoise", "encode", "generate", "lookup",
+    "mean_video", "quantize", "sample", "transfer",
 ]  # fmt: skip

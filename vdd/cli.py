@@ -22,6 +22,7 @@ _EXAMPLES = {
     "transfer": "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif",
     "encode": "vdd encode sprites bob.gif --out bob.vdd",
     "decode": "vdd decode sprites bob.vdd --content ann.gif --out swap.gif",
+    "generate": "vdd generate sprites --content ann.gif --frames 32 --out ann_moves.gif",
     "evaluate": "vdd evaluate runs/sprites --split test",
     "info": "vdd info runs/sprites",
     "examples": "vdd examples clips",
@@ -139,6 +140,59 @@ def _decode(arguments: argparse.Namespace) -> None:
     print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
 
 
+def _generate(arguments: argparse.Namespace) -> None:
+    from vdd.data import video_io
+
+    out = video_io.check_output(arguments.out)
+    with _working("loading the models"):
+        import jax
+
+        from vdd import apply, priors, runs
+        from vdd.diffusion.samplers import Sampler
+        from vdd.startup import keep_compiled_programs
+
+        keep_compiled_programs(os.environ)
+        name = _run_named(arguments)
+        run = runs.load(name, arguments.step)
+        prior = priors.load_prior_of(run, name, arguments.prior)
+    height, width, _ = run.model.latents.size
+    content = _read_clip(arguments.content, (height, width), None)
+    start = None
+    if arguments.start:
+        start = _read_clip(arguments.start, (height, width), None)
+        if len(start) >= arguments.frames:
+            raise UserError(
+                f"{arguments.start} has {len(start)} frames: --frames, of which they are the first,"
+                f" must be more than that, not {arguments.frames}"
+            )
+    options = dict(run.config.eval.sampler)
+    sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
+    print(f"generating {arguments.frames} frames of {width}x{height}", flush=True)
+    with _working("compiling and sampling"):
+        encode = jax.jit(apply.encode, static_argnums=0)
+        begun = start is not None
+        codes = encode(run.model, run.params, start[None]).codes if begun else None
+        shown = encode(run.model, run.params, content[None]).content
+        generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
+        video = generate(
+            run.model,
+            run.params,
+            prior.model,
+            prior.params,
+            jax.random.key(arguments.seed),
+            shown,
+            arguments.frames,
+            codes,
+            arguments.temperature,
+            arguments.top_p,
+            sampler,
+        ).video
+        video = jax.device_get(video[0])
+    fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
+    video_io.write_clip(out, video, fps)
+    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
     from vdd.evaluation.report import json_path
@@ -205,9 +259,10 @@ def _examples(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     with _working("reading and writing"):
-        from vdd import runs
+        from vdd import priors, runs
 
-        run = runs.export(arguments.run, arguments.folder, arguments.step)
+        export = priors.export_prior if priors.is_prior(runs.find(arguments.run)) else runs.export
+        run = export(arguments.run, arguments.folder, arguments.step)
         folder = epath.Path(arguments.folder)
         files = (path / name for path, _, names in folder.walk() for name in names)
         size = sum(file.stat().length for file in files)
@@ -312,6 +367,25 @@ def parser() -> argparse.ArgumentParser:
     decode.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     decode.add_argument("--fps", type=_rate, metavar="F", help="the file's")
 
+    generate = _command(
+        commands, "generate", _generate, "show a clip's content in a motion that a prior makes up"
+    )
+    _add_run(generate)
+    generate.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
+    generate.add_argument("--frames", required=True, type=_count, metavar="N", help="how many")
+    generate.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    generate.add_argument("--start", metavar="CLIP", help="how it begins to move (made up too)")
+    generate.add_argument("--prior", metavar="RUN", help="the prior (RUN/prior, else RUN_prior)")
+    generate.add_argument(
+        "--temperature", type=_temperature, default=1.0, metavar="X", help="0: the likeliest (1)"
+    )
+    generate.add_argument(
+        "--top-p", type=_share, default=1.0, metavar="X", help="leave out what is unlikely (1)"
+    )
+    generate.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
+    generate.add_argument("--seed", type=_whole, default=0, metavar="N", help="of all chance (0)")
+    generate.add_argument("--fps", type=_rate, metavar="F", help="the start's or content's, else 8")
+
     evaluate = _command(commands, "evaluate", _evaluate, "measure a run; write eval/ and report.md")
     _add_run(evaluate)
     evaluate.add_argument("--split", choices=("train", "test"), help="the config's, if not given")
@@ -388,10 +462,22 @@ def _whole(text: str) -> int:
 
 
 def _rate(text: str) -> float:
+    return _number(text, 0.1, 240)
+
+
+def _temperature(text: str) -> float:
+    return _number(text, 0, 100)
+
+
+def _share(text: str) -> float:
+    return _number(text, 0.001, 1)
+
+
+def _number(text: str, low: float, high: float) -> float:
     try:
-        rate = float(text)
+        number = float(text)
     except ValueError:
-        rate = math.nan
-    if not 0.1 <= rate <= 240:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.1 to 240")
-    return rate
+        number = math.nan
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
+    return number

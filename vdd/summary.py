@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from vdd import runs
+from vdd import priors, runs
 from vdd.errors import UserError
 from vdd.training import checkpoints
 
@@ -19,7 +19,10 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     Raises:
         UserError: as `vdd.runs.load`.
     """
-    path, run = runs.find(path_or_name), runs.load(path_or_name)
+    path = runs.find(path_or_name)
+    if priors.is_prior(path):
+        return _describe_prior(path)
+    run = runs.load(path)
     steps = ", ".join(str(step) for step in checkpoints.list_steps(path))
     height, width, _ = run.model.latents.size
     config = run.config
@@ -35,6 +38,20 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     if evaluation is None:
         return [*lines, "evaluation  none yet: vdd evaluate " + str(path_or_name)]
     return [*lines, *figures(evaluation)]
+
+
+def _describe_prior(path: epath.Path) -> list[str]:
+    prior, evaluation = priors.load_prior(path), latest_evaluation(path)
+    model, source = prior.model, prior.source
+    return [
+        f"prior       {path}",
+        f"of codes of {source.run}, step {source.step}: {model.num_groups} groups x"
+        f" {model.num_codes} codes{', given content' if model.content_dim else ''}",
+        f"trained     {prior.step} of {prior.config.train.num_steps} steps"
+        f" of {prior.config.train.batch_size} clips; it looks back over {model.window} frames",
+        *_parameters(prior.params),
+        *(figures(evaluation) if evaluation else ["evaluation  none yet"]),
+    ]
 
 
 def figures(report: Mapping[str, Any]) -> list[str]:

@@ -57,14 +57,18 @@ class CodedRun(NamedTuple):
 
     def take_apart(self, video: UInt8[np.ndarray, "t h w 3"]) -> Coded:
         """Codes and content numbers of a clip."""
+        return self.take_all_apart(video[None])[0]
+
+    def take_all_apart(self, video: UInt8[np.ndarray, "b t h w 3"]) -> list[Coded]:
+        """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)
-        encoded = jax.jit(apply.encode, static_argnums=0)(plain, self.run.params, video[None])
+        encoded = jax.jit(apply.encode, static_argnums=0)(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
             values = self._content_code(values, "to_numbers")
-        numbers = content.quantize(self.content, np.asarray(values))
-        return Coded(np.asarray(encoded.codes[0], np.int64), numbers)
+        codes, values = np.asarray(encoded.codes, np.int64), np.asarray(values)
+        return [Coded(c, content.quantize(self.content, v)) for c, v in zip(codes, values)]
 
     def tokens(self, numbers: Int[np.ndarray, "q"]) -> Float[Array, "1 k d"]:
         """The content tokens that numbers stand for."""

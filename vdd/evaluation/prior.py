@@ -77,7 +77,7 @@ def rates(prior: MotionPrior, params: Any, clips: CodedClips, batch_size: int) -
     return {
         "prior_bits_per_frame": float(bits.mean()),
         "prior_bits_per_clip": float(bits.sum()),
-        "prior_bits_by_frame": bits.tolist(),
+        "prior_bits_of_frames": bits.tolist(),
         "entropy_bits_per_frame": float(metrics.group_entropies(frames).sum()),
         "joint_entropy_bits_per_frame": metrics.joint_entropy(frames),
     }
@@ -142,7 +142,7 @@ def page(prior: priors.PriorRun, figures: dict[str, Any]) -> str:
         ("entropy of a frame's codes, all groups together", rate["joint_entropy_bits_per_frame"]),
         ("entropy of a frame's codes, sum of groups", rate["entropy_bits_per_frame"]),
     ]
-    by_frame = ", ".join(f"{bits:.2f}" for bits in rate["prior_bits_by_frame"])
+    by_frame = ", ".join(f"{bits:.2f}" for bits in rate["prior_bits_of_frames"])
     return "\n".join(
         [
             "# Prior over motion codes",

@@ -1,0 +1,306 @@
+"""Is motion that the prior makes up like real motion? Generated Sprites clips, judged.
+
+    python experiments/generation.py sprites [--prior PRIOR] [--picture FILE.gif] [--tiny]
+
+Every test clip lends its content, and the prior makes up 16 frames of motion: two rounds of 8, which
+is how long real clips are. Each round is judged for itself.
+
+- *motion*: the judge names one of the nine for every clip, so that alone says nothing. A frame is
+  *right* if, of the 72 real frames of that character, none is nearer to it (squared error) than that
+  of the judged motion at that place. A round is right if all its 8 frames are.
+- *alike*: the second round is of the same motion as the first. What follows the last frame of a
+  clip is not in the data; the prior was told that the clip begins anew.
+- *diversity*: entropy of the judged motions over all clips; at best ln 9 = 2.197 nats.
+- *content*: attributes that the judge sees, against those of the clip that lent them.
+- *distribution*: Frechet distance of the judge's 33 logits, between halves of the test split that
+  share no clip: generated against real, rebuilt (same decoder, real codes) against real, and real
+  against real, which is what a perfect model would have.
+- *continuation*: 3 real frames, encoded by themselves, and the prior goes on. From the beginning of
+  a clip, judged as a whole and by its other frames; and from anywhere in it, up to its last frame.
+- *long*: rounds of 64 frames that are right and of the motion of the first.
+"""
+
+import argparse
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from etils import epath
+
+from vdd import apply, priors, runs
+from vdd.data import sprites
+from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation import gallery, judge, pictures
+from vdd.evaluation import prior as prior_evaluation
+from vdd.evaluation.inference import batches, clip_keys, padded, to_uint8
+from vdd.evaluation.report import machine
+from vdd.progress import progress_bar
+
+BATCH, GIVEN, LONG = 64, 3, 64
+# Streams of random keys.
+_NEW, _BEGUN, _ANYWHERE, _LONG, _REBUILT = range(10, 15)
+
+
+class Models(NamedTuple):
+    """A run with its prior, the test clips in order, and their judge."""
+
+    run: runs.Run
+    prior: priors.PriorRun
+    clips: sprites.SpritesArrays
+    referee: judge.Judge
+    sampler: Sampler
+
+    @property
+    def poses(self) -> np.ndarray:
+        """Real frames uint8 [character motion frame h w c]: clips come ordered by motion."""
+        video = self.clips.video
+        return np.moveaxis(video.reshape(len(MOTIONS), -1, *video.shape[1:]), 0, 1)
+
+
+_encode = jax.jit(apply.encode, static_argnums=0)
+_generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
+_sample = jax.jit(apply.sample, static_argnums=(0, 5))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run")
+    parser.add_argument("--prior", help="as for `vdd generate`")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--long", type=int, default=256, help="clips of 64 frames")
+    parser.add_argument("--picture", help="where a GIF of 8 characters goes; no figures then")
+    parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
+    options = parser.parse_args(arguments)
+    models = load(options.run, options.prior)
+    if options.picture:
+        draw(models, epath.Path(options.picture), options.seed)
+        return
+    count = len(models.clips.motion)
+    rows = np.random.default_rng(options.seed).permutation(count)
+    rows = rows[:8] if options.tiny else rows
+    print(*machine().values(), sep=", ")
+    name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
+    print(f"{name}, {len(rows)} clips, seed {options.seed}")
+    print("| | | |\n|---|---|---|")
+    tables = (
+        rates(models, rows),
+        made_up(models, rows, options.seed),
+        continued(models, rows, options.seed),
+        long(models, rows[: options.long], options.seed),
+    )
+    for what, measured, best in (line for table in tables for line in table):
+        print(f"| {what} | {measured} | {best} |", flush=True)
+
+
+def load(name: str, prior: str | None) -> Models:
+    """Everything that is measured, and what measures it."""
+    run = runs.load(name)
+    art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
+    settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
+    return Models(
+        run,
+        priors.load_prior_of(run, name, prior),
+        sprites.load_arrays(art, "test", art_dir),
+        judge.load_or_train(art, art_dir, settings=settings),
+        Sampler(**run.config.eval.sampler),
+    )
+
+
+# ---- tables: what, measured, best possible
+
+
+def rates(models: Models, rows: np.ndarray) -> list[tuple[str, str, str]]:
+    """Bits a frame of real clips."""
+    content, codes = encoded(models, rows, 0, NUM_FRAMES)
+    clips = prior_evaluation.CodedClips(codes, content)
+    rate = prior_evaluation.rates(models.prior.model, models.prior.params, clips, BATCH)
+    best = np.log2(len(MOTIONS)) / NUM_FRAMES
+    return [
+        ("bits a frame, prior", f"{rate['prior_bits_per_frame']:.3f}", f"{best:.3f}"),
+        ("bits a frame, each alone", f"{rate['joint_entropy_bits_per_frame']:.3f}", ""),
+    ]
+
+
+def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+    """Motion from nothing, two rounds."""
+    content, codes = encoded(models, rows, 0, NUM_FRAMES)
+    video = generated(models, rows, content, None, 2 * NUM_FRAMES, seed, _NEW)
+    first, second = video[:, :NUM_FRAMES], video[:, NUM_FRAMES:]
+    verdict, later = models.referee(first), models.referee(second)
+    right = frames_right(models, rows, first, verdict.motion)
+    right_later = frames_right(models, rows, second, verdict.motion)
+    alike = verdict.motion == later.motion
+    share = np.bincount(verdict.motion, minlength=len(MOTIONS)) / len(rows)
+    entropy = -np.sum(share * np.log(np.where(share > 0, share, 1)))
+    seen = verdict.attributes == models.clips.attributes[rows]
+    half, other = np.array_split(np.arange(len(rows)), 2)
+    real = models.referee(models.clips.video[rows])
+    rebuilt = models.referee(rebuild(models, rows, content, codes, seed))
+    distances = [
+        frechet_distance(features(a)[half], features(b)[other])
+        for a, b in ((verdict, real), (rebuilt, real), (real, real), (verdict, rebuilt))
+    ]
+    return [
+        ("frames right", percent(right), "100 %"),
+        ("first rounds right", percent(right.all(1)), "100 %"),
+        ("second round judged alike", percent(alike), "100 %"),
+        ("second rounds right and alike", percent(right_later.all(1) & alike), "100 %"),
+        ("judge's H(y given x), nats", f"{conditional_entropy(verdict):.4f}", "0"),
+        ("entropy of motions, nats", f"{entropy:.3f}", "2.197"),
+        ("rarest and commonest motion", f"{share.min():.3f} to {share.max():.3f}", "0.111"),
+        ("attributes kept", percent(seen), "100 %"),
+        ("all four attributes kept", percent(seen.all(1)), "100 %"),
+        ("Frechet distance: generated, real", f"{distances[0]:.3f}", f"{distances[2]:.3f}"),
+        ("Frechet distance: rebuilt, real", f"{distances[1]:.3f}", f"{distances[2]:.3f}"),
+        ("Frechet distance: generated, rebuilt", f"{distances[3]:.3f}", ""),
+    ]
+
+
+def continued(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+    """Motion that goes on from 3 real frames."""
+    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    motion = models.clips.motion[rows]
+    _, start = encoded(models, rows, 0, GIVEN)
+    begun = generated(models, rows, content, start, NUM_FRAMES, seed, _BEGUN)
+    judged = models.referee(begun).motion == motion
+    right = frames_right(models, rows, begun, motion)
+    found = [
+        (f"goes on after {GIVEN} frames, judged", percent(judged), "100 %"),
+        (f"goes on after {GIVEN} frames, all others right", percent(right[:, GIVEN:].all(1)), ""),
+    ]
+    whole = []
+    for first in range(1, NUM_FRAMES - GIVEN):
+        some = rows[first :: NUM_FRAMES - GIVEN]
+        content, start = encoded(models, some, 0, NUM_FRAMES)[0], encoded(models, some, first)[1]
+        video = generated(models, some, content, start, NUM_FRAMES - first, seed, _ANYWHERE)
+        right = frames_right(models, some, video, models.clips.motion[some], first)
+        whole.append(right[:, GIVEN:].all(1))
+    anywhere = percent(np.concatenate(whole))
+    return [*found, ("goes on from anywhere, up to the end, all right", anywhere, "100 %")]
+
+
+def long(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+    """Rounds of long clips that are right, of the motion of the first."""
+    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    video = generated(models, rows, content, None, LONG, seed, _LONG)
+    motion = models.referee(video[:, :NUM_FRAMES]).motion
+    right = frames_right(models, rows, video, motion)
+    by_round = right.reshape(len(rows), -1, NUM_FRAMES).all(2).mean(0)
+    text = ", ".join(f"{100 * share:.1f}" for share in by_round)
+    return [(f"rounds right of {LONG} frames ({len(rows)} clips), %", text, "100")]
+
+
+# ---- what the tables are made of
+
+
+def encoded(
+    models: Models, rows: np.ndarray, first: int, frames: int = GIVEN
+) -> tuple[np.ndarray, np.ndarray]:
+    """Content and codes of test clips, of which only `frames` frames from `first` on are read."""
+    run, parts = models.run, []
+    for piece in batches(len(rows), BATCH):
+        at = padded(rows[piece], BATCH)
+        content, _, codes = _encode(
+            run.model, run.params, models.clips.video[at, first : first + frames]
+        )
+        size = piece.stop - piece.start
+        parts.append((np.asarray(content)[:size], np.asarray(codes)[:size]))
+    content, codes = zip(*parts, strict=True)
+    return np.concatenate(content), np.concatenate(codes)
+
+
+def generated(
+    models: Models,
+    rows: np.ndarray,
+    content: np.ndarray,
+    start: np.ndarray | None,
+    frames: int,
+    seed: int,
+    stream: int,
+) -> np.ndarray:
+    """Made-up clips uint8 [n frames h w c]; each depends on its row and the seed, not on others."""
+    run, prior, parts = models.run, models.prior, []
+    keys = clip_keys(seed, stream, rows)
+    with progress_bar(f"{frames} frames each", len(rows)) as advance:
+        for piece in batches(len(rows), BATCH):
+            at = padded(np.arange(piece.start, piece.stop), BATCH)
+            known = None if start is None else start[at]
+            models_of = (run.model, run.params, prior.model, prior.params)
+            made = _generate(
+                *models_of, keys[at], content[at], frames, known, 1.0, 1.0, models.sampler
+            )
+            parts.append(np.asarray(to_uint8(made.video))[: piece.stop - piece.start])
+            advance(len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def rebuild(
+    models: Models, rows: np.ndarray, content: np.ndarray, codes: np.ndarray, seed: int
+) -> np.ndarray:
+    """Clips uint8 from their own content and codes."""
+    run, keys, parts = models.run, clip_keys(seed, _REBUILT, rows), []
+    for piece in batches(len(rows), BATCH):
+        at = padded(np.arange(piece.start, piece.stop), BATCH)
+        motion = apply.lookup(run.model, run.params, codes[at])
+        video = _sample(run.model, run.params, keys[at], content[at], motion, models.sampler)
+        parts.append(np.asarray(to_uint8(video))[: piece.stop - piece.start])
+    return np.concatenate(parts)
+
+
+def frames_right(
+    models: Models, rows: np.ndarray, video: np.ndarray, motion: np.ndarray, first: int = 0
+) -> np.ndarray:
+    """Whether no real frame of the character is nearer than that of `motion` at that place, [n t].
+
+    The clips begin at frame `first`.
+    """
+    poses, right = models.poses, np.zeros(video.shape[:2], bool)
+    place = (first + np.arange(video.shape[1])) % NUM_FRAMES
+    for i, clip in enumerate(video):
+        real = poses[rows[i] % len(poses)].reshape(len(MOTIONS) * NUM_FRAMES, -1)
+        real, made = real.astype(np.float32), clip.reshape(len(clip), -1).astype(np.float32)
+        distance = np.square(real).sum(1) - 2 * made @ real.T  # less what all have in common
+        wanted = distance[np.arange(len(clip)), motion[i] * NUM_FRAMES + place]
+        right[i] = wanted <= distance.min(1)
+    return right
+
+
+def features(verdict: judge.Verdict) -> np.ndarray:
+    """What the judge sees in clips, [n 33]."""
+    attributes = verdict.attribute_logits.reshape(len(verdict.attribute_logits), -1)
+    return np.concatenate([verdict.motion_logits, attributes], 1).astype(np.float64)
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Squared Frechet distance of the Gaussians that fit two samples [n f] (Heusel et al. 2017)."""
+    one, other = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(one @ other).real, 0)).sum()
+    gap = np.square(a.mean(0) - b.mean(0)).sum()
+    return float(gap + np.trace(one) + np.trace(other) - 2 * roots)
+
+
+def conditional_entropy(verdict: judge.Verdict) -> float:
+    """Mean entropy of the judge's distributions over motions, nats."""
+    p: Any = verdict.motion_probs
+    return float(-np.mean(np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)))
+
+
+def percent(right: np.ndarray) -> str:
+    return f"{100 * right.mean():.2f} %"
+
+
+def draw(models: Models, file: epath.Path, seed: int, frames: int = 24) -> None:
+    """Eight characters, each in a motion made up for it, under the name that the judge gives it."""
+    rows = np.random.default_rng(seed).permutation(len(models.clips.motion))[:8]
+    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    video = generated(models, rows, content, None, frames, seed, _NEW)
+    motion = models.referee(video[:, :NUM_FRAMES]).motion
+    names = [MOTIONS[label].split("_") for label in motion]
+    columns = [(name[0], name[1], clip, False) for name, clip in zip(names, video, strict=True)]
+    gallery.write_gif(file, pictures.side_by_side(columns, scale=2))
+    print(f"{file}: {file.stat().length / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
