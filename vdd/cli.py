@@ -128,8 +128,9 @@ def _decode(arguments: argparse.Namespace) -> None:
         from vdd.diffusion.samplers import Sampler
 
         keep_compiled_programs(os.environ)
-        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step)
-        decoded = files.decode(coded_run, arguments.clip)
+        clip = arguments.clip
+        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, clip)
+        decoded = files.decode(coded_run, clip)
     options = dict(coded_run.run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
     with _working("compiling and sampling"):
@@ -445,7 +446,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_coded_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="whose model to use")
-    parser.add_argument("--prior", metavar="PRIOR", help="of the motion codes (the run's own)")
+    parser.add_argument(
+        "--prior", metavar="PRIOR", help="of the motion codes (the run's own, if any); or none"
+    )
     parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
 
 

@@ -1,6 +1,7 @@
 """`vdd encode`, `vdd decode` and `vdd info`, in this process and on a machine set up otherwise."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,23 @@ def test_every_mistake_is_one_line_and_status_2(tiny_run, tiny_prior, clip, tmp_
         assert complained.count("\n") == 1
         assert complained.startswith("vdd: ")
     assert not out.exists()
+
+
+def test_the_prior_that_lies_with_a_run_is_taken_where_one_is_needed(
+    tiny_run, tiny_prior, clip, tmp_path
+):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    without = files.open_run(run)
+    files.encode(without, clip, tmp_path / "counted.vdd")
+    shutil.copytree(tiny_prior, tmp_path / "run_prior")
+    predicting = files.open_run(run)
+    files.encode(predicting, clip, tmp_path / "predicted.vdd")
+    assert predicting.motion.fingerprint != bytes(8)
+    assert files.open_run(run, "none").motion.fingerprint == bytes(8)
+    for name in ("counted", "predicted"):
+        coded = tmp_path / f"{name}.vdd"
+        decoded = files.decode(files.open_run(run, clip=coded), coded)
+        assert len(decoded.codes) == 5
 
 
 def test_content_that_is_damaged_can_be_replaced(tiny_run, clip, tmp_path):

@@ -13,10 +13,12 @@ from vdd import apply, priors, runs
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
+from vdd.codec.entropy_model import PRIOR
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 
+NO_PRIOR = "none"
 _DRAWN_AT_ONCE = 256  # frames; a longer clip is drawn in parts, so that memory stays bounded
 
 
@@ -24,14 +26,22 @@ def open_run(
     path_or_name: epath.PathLike,
     prior: epath.PathLike | None = None,
     step: int | None = None,
+    clip: epath.PathLike | None = None,
 ) -> CodedRun:
     """A run with the prior that is named, else the one that lies with it, else none.
 
+    Args:
+        path_or_name: of the run.
+        prior: of the prior; "none" takes none.
+        step: which checkpoint of the run; None takes the latest.
+        clip: a coded clip that is to be decoded: if it needs no prior, none is looked for.
+
     Raises:
-        UserError: as `vdd.runs.load` and `vdd.priors.load_prior_of`.
+        UserError: as `vdd.runs.load`, `vdd.priors.load_prior_of`, and `decode`.
     """
     run = runs.load(path_or_name, step)
-    if prior is None and not _has_prior(path_or_name):
+    needed = clip is None or _header(clip).motion_kind == PRIOR
+    if (prior is None and not (needed and _has_prior(path_or_name))) or str(prior) == NO_PRIOR:
         return CodedRun.create(run, None)
     return CodedRun.create(run, priors.load_prior_of(run, path_or_name, prior))
 
@@ -132,6 +142,13 @@ def draw(
 def _draw(model, params, key, tokens, codes, sampler) -> Any:
     motion = apply.lookup(model, params, codes)
     return apply.sample(model, params, key, tokens, motion, sampler)
+
+
+def _header(path: epath.PathLike) -> container.Header:
+    try:
+        return container.read_header(read(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _has_prior(path_or_name: epath.PathLike) -> bool:
