@@ -1,5 +1,7 @@
 """The prior in whole numbers against the prior in floats, and its exactness."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -155,3 +157,19 @@ def test_layers_compute_what_they_are_named_after():
     np.testing.assert_allclose(fixed_point.RMSNorm(scale)(fixed) / one, norm, atol=1e-4)
     row = fixed_point.exponentials(fixed_point.to_fixed(np.array([[3.0, 1.0, -40.0]])))
     np.testing.assert_allclose(row[0] / 2**30, [1.0, np.exp(-2.0), 0.0], atol=1e-8)
+
+
+def test_sums_are_exact_up_to_their_limits():
+    """Against Python's whole numbers, with inputs as large as they may be and larger."""
+    rng = np.random.default_rng(6)
+    kernel = rng.normal(size=(40, 3)) * 2.0 ** rng.integers(-8, 12, (40, 1))
+    layer, whole = fixed_point.Linear(kernel), np.rint(kernel * 2**16).astype(int).tolist()
+    heaviest = max(sum(abs(row[o]) for row in whole) for o in range(3))
+    limit = (2**53 - 1) // heaviest
+    x = rng.integers(-2 * limit, 2 * limit, (50, 40))
+    found = layer(x.astype(np.float64))
+    for row, result in zip(x.tolist(), found.astype(int).tolist()):
+        cut = [max(-limit, min(limit, number)) for number in row]
+        for o in range(3):
+            exact = Fraction(sum(a * b[o] for a, b in zip(cut, whole)), 2**16)
+            assert result[o] == round(exact)  # half to even

@@ -105,3 +105,15 @@ def test_tables_are_the_distributions_that_they_say():
     mass = np.diff(stats.logistic.cdf((edges[:, None] - mean) * np.exp(unit)), axis=0) @ share
     np.testing.assert_allclose(mixture / TOTAL, mass / mass.sum(), atol=2e-6)
     assert range_coder.TOTAL == 2**24
+
+
+def test_ends_are_found_by_the_zeros_behind_them():
+    for first in range(20):
+        for last in range(first, 40):
+            numbers = range(first, last + 1)
+            roundest = max(numbers, key=lambda number: number & -number or 1 << 20)
+            assert range_coder._roundest(first, last) == roundest
+            whole = [
+                i for i in range(6) if -(-first >> i) + 1 << i <= last + 1
+            ]  # 2^i numbers from a multiple of 2^i on
+            assert range_coder._widest(first, last + 1) == max(whole)

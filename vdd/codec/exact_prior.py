@@ -90,8 +90,8 @@ class _State:
         width = prior.bos.size
         shape = (batch, prior.span, prior.heads, width // prior.heads)
         self._time = [_Cache(shape) for _ in prior.time_blocks]
-        self._group_shape = (batch, prior.num_groups, *shape[2:])
-        self._groups = [_Cache(self._group_shape) for _ in prior.group_blocks]
+        # Written anew in each frame: a group sees but the places before its own.
+        self._groups = [_Cache((batch, prior.num_groups, *shape[2:])) for _ in prior.group_blocks]
         self._h: np.ndarray | None = None  # of this frame, once it is asked for
         self._table: np.ndarray | None = None
 
@@ -106,7 +106,6 @@ class _State:
         self._table, self._group = None, self._group + 1
         if self._group == self._prior.num_groups:
             self._h, self._frame, self._group = None, self._frame + 1, 0
-            self._groups = [_Cache(self._group_shape) for _ in self._groups]
 
     def _logits(self) -> Float[np.ndarray, "b k"]:
         prior, group = self._prior, self._group
