@@ -337,7 +337,8 @@ def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsy
 
 
 @pytest.mark.parametrize(
-    "command", ["transfer", "evaluate", "info", "examples", "compress", "export"]
+    "command",
+    ["transfer", "encode", "decode", "evaluate", "info", "examples", "compress", "export"],
 )
 def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -43,10 +43,12 @@ MAY_IMPORT = {
     "runs": {"models", "training"},
     "priors": {"models", "runs", "training"},
     "compress": {"data", "runs", "training"},
+    "codec": {"apply", "data", "diffusion", "models", "priors", "runs"},
     "evaluation": {
         "diffusion",
         "models",
         "apply",
+        "codec",
         "data",
         "priors",
         "progress",
@@ -57,6 +59,7 @@ MAY_IMPORT = {
     "cli": {
         "diffusion",
         "apply",
+        "codec",
         "compress",
         "data",
         "evaluation",

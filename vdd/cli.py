@@ -22,6 +22,8 @@ from vdd.errors import UserError
 
 _EXAMPLES = {
     "transfer": "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif",
+    "encode": "vdd encode sprites bob.gif --out bob.vdd",
+    "decode": "vdd decode sprites bob.vdd --content ann.gif --out swap.gif",
     "generate": "vdd generate sprites --content ann.gif --frames 32 --out ann_moves.gif",
     "evaluate": "vdd evaluate runs/sprites --split test",
     "info": "vdd info runs/sprites",
@@ -34,10 +36,11 @@ _WINDOW = 64  # frames that are drawn together, where the run does not say how m
 
 _RUN = "RUN is a run directory, or the name of a model that the package ships."
 
-_NOUNS = f"""\
-{_RUN[:-1]} (--run RUN says the same).
+_CLIP = """\
 CLIP is a gif, mp4, webm, mov, npy (uint8 [frames, height, width, 3]), a picture, or a folder of
 pictures."""
+
+_NOUNS = f"{_RUN[:-1]} (--run RUN says the same).\n{_CLIP}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,6 +117,50 @@ def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
     if overlap >= size:
         raise UserError(f"--overlap {overlap} does not fit windows of {size} frames")
     return size, overlap
+
+
+def _encode(arguments: argparse.Namespace) -> None:
+    from vdd.startup import keep_compiled_programs
+
+    with _working("loading the model"):
+        from vdd.codec import description, files
+
+        out = files.check_output(arguments.out)
+        keep_compiled_programs(os.environ)
+        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step)
+    with _working("encoding"):
+        size = files.encode(
+            coded_run,
+            arguments.clip,
+            out,
+            chunk_frames=arguments.chunk,
+            max_frames=arguments.frames,
+            fps=arguments.fps,
+        )
+    print(f"{out}: {size.frames} frames, {description.summary(size)}")
+
+
+def _decode(arguments: argparse.Namespace) -> None:
+    from vdd.data import video_io
+    from vdd.startup import keep_compiled_programs
+
+    out = video_io.check_output(arguments.out)
+    with _working("loading the model"):
+        from vdd.codec import files
+        from vdd.diffusion.samplers import Sampler
+
+        keep_compiled_programs(os.environ)
+        clip = arguments.clip
+        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, clip)
+        decoded = files.decode(coded_run, clip)
+    options = dict(coded_run.run.config.eval.sampler)
+    sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
+    with _working("compiling and sampling"):
+        video = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
+    fps = arguments.fps or decoded.header.fps
+    video_io.write_clip(out, video, fps)
+    height, width = video.shape[1:3]
+    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -194,9 +241,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> None:
+    from vdd.codec import description
     from vdd.data import video_io
 
     path = epath.Path(arguments.path)
+    if description.is_coded_clip(path):
+        print("\n".join(description.describe(path)))
+        return
     is_run = (path / "config.json").exists()
     if path.is_dir() and not is_run and not video_io.list_pictures(path):
         from vdd import runs  # not sooner: it takes seconds
@@ -335,6 +386,31 @@ def parser() -> argparse.ArgumentParser:
     overlap = "frames that a window shares with the one before (an eighth)"
     transfer.add_argument("--overlap", type=_whole, metavar="N", help=overlap)
 
+    encode = _command(
+        commands,
+        "encode",
+        _encode,
+        "write a clip as content, once, and a few bits of motion a frame",
+        f"{_RUN}\n{_CLIP}",
+    )
+    _add_coded_run(encode)
+    encode.add_argument("clip", metavar="CLIP", help="what to encode")
+    encode.add_argument("--out", required=True, metavar="FILE", help="a file that ends in .vdd")
+    encode.add_argument(
+        "--chunk", type=_count, default=256, metavar="N", help="frames that stand alone (256)"
+    )
+    encode.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
+    encode.add_argument("--fps", type=_rate, metavar="F", help="the clip's, else 8")
+
+    decode = _command(commands, "decode", _decode, "draw the clip that a .vdd file holds", _RUN)
+    _add_coded_run(decode)
+    decode.add_argument("clip", metavar="FILE", help="a file that `vdd encode` wrote")
+    decode.add_argument("--content", metavar="CLIP", help="who or what is seen instead")
+    decode.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    decode.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
+    decode.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
+    decode.add_argument("--fps", type=_rate, metavar="F", help="the file's")
+
     generate = _command(
         commands, "generate", _generate, "show a clip's content in a motion that a prior makes up"
     )
@@ -384,7 +460,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("folder", metavar="FOLDER", help="a new folder")
     export.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
 
-    info = _command(commands, "info", _info, "what a run or a clip holds")
+    info = _command(commands, "info", _info, "what a run, a clip or a .vdd file holds")
     info.add_argument("path", metavar="RUN|CLIP")
     return root
 
@@ -410,6 +486,14 @@ def _command(
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN", nargs="?", help="whose model to use")
     parser.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)
+    parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
+
+
+def _add_coded_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="whose model to use")
+    parser.add_argument(
+        "--prior", metavar="PRIOR", help="of the motion codes (the run's own, if any); or none"
+    )
     parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
 
 

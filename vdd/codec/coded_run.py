@@ -1,0 +1,163 @@
+"""Video of a trained run to the bytes of a file and back."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from vdd import apply
+from vdd.codec import container, content
+from vdd.codec.clip import ClipWriter, read_motion
+from vdd.codec.container import Header
+from vdd.codec.entropy_model import Adaptive, EntropyModel
+from vdd.codec.exact_prior import ExactPrior
+from vdd.codec.fingerprint import fingerprint
+from vdd.errors import UserError
+from vdd.priors import PriorRun
+from vdd.runs import Run
+
+CHUNK_FRAMES = 256
+
+
+class Coded(NamedTuple):
+    """A clip as it is coded."""
+
+    codes: Int[np.ndarray, "t n"]
+    numbers: Int[np.ndarray, "q"]  # of the content
+
+
+class Decoded(NamedTuple):
+    """What a file gave."""
+
+    codes: Int[np.ndarray, "t n"]
+    content: bytes | None  # None: it is damaged
+    lost: list[tuple[int, int]]  # frames that hold another's pose, first and last
+    header: Header
+    complete: bool  # False: the end of the file is missing, and the clip may have been longer
+
+
+class CodedRun(NamedTuple):
+    """A run, and the models by which its motion and content are coded."""
+
+    run: Run
+    motion: EntropyModel
+    content: content.ContentModel
+    fingerprint: bytes
+
+    @classmethod
+    def create(cls, run: Run, prior: PriorRun | None) -> "CodedRun":
+        """With a prior motion is coded by it, else by counting.
+
+        Raises:
+            UserError: as `ExactPrior`.
+        """
+        return cls(run, motion_model(run, prior), content_model(run), model_fingerprint(run))
+
+    def take_apart(self, video: UInt8[np.ndarray, "t h w 3"]) -> Coded:
+        """Codes and content numbers of a clip."""
+        return self.take_all_apart(video[None])[0]
+
+    def take_all_apart(self, video: UInt8[np.ndarray, "b t h w 3"]) -> list[Coded]:
+        """Codes and content numbers of clips of one length."""
+        # Without its content code the model gives what the code is made of.
+        plain = self.run.model.clone(content_code=None)
+        encoded = jax.jit(apply.encode, static_argnums=0)(plain, self.run.params, video)
+        values = encoded.content
+        if self.run.model.content_code is not None:
+            values = self._content_code(values, "to_numbers")
+        codes, values = np.asarray(encoded.codes, np.int64), np.asarray(values)
+        return [Coded(c, content.quantize(self.content, v)) for c, v in zip(codes, values)]
+
+    def tokens(self, numbers: Int[np.ndarray, "q"]) -> Float[Array, "1 k d"]:
+        """The content tokens that numbers stand for."""
+        if self.run.model.content_code is not None:
+            return self._content_code(jnp.asarray(numbers, jnp.float32)[None], "to_tokens")
+        values = np.ldexp(numbers.astype(np.float32), -self.content.step_bits)
+        return jnp.asarray(values.reshape(1, -1, self.run.model.content.dim))
+
+    def to_bytes(self, coded: Coded, fps: float, chunk_frames: int = CHUNK_FRAMES) -> bytes:
+        """The file of a clip."""
+        frames, (height, width, _) = len(coded.codes), self.run.model.latents.size
+        header = Header(
+            motion_kind=self.motion.kind,
+            content_kind=self.content.kind,
+            step_bits=self.content.step_bits,
+            model=self.fingerprint,
+            prior=self.motion.fingerprint,
+            frames=frames,
+            fps=fps,
+            height=height,
+            width=width,
+            num_groups=self.motion.num_groups,
+            num_codes=self.motion.num_codes,
+            chunk_frames=chunk_frames,
+        )
+        numbers = content.encode(self.content, coded.numbers)
+        writer = ClipWriter(header, numbers.data, self.motion)
+        return writer.start() + writer.push(coded.codes) + writer.finish()
+
+    def from_bytes(self, data: bytes) -> Decoded:
+        """Codes of a file.
+
+        Raises:
+            UserError: it is of another model or prior, or nothing can be read of it.
+        """
+        contents = container.read(data)
+        header = contents.header
+        if header.model != self.fingerprint:
+            here, there = self.fingerprint.hex(), header.model.hex()
+            raise UserError(f"was encoded with another model ({there}; this one is {here})")
+        if (header.content_kind, header.step_bits) != self.content[:2]:
+            raise UserError("its content is not coded as the model's is")
+        motion = read_motion(contents, self.motion)
+        return Decoded(motion.codes, contents.content, motion.lost, header, contents.complete)
+
+    def _content_code(self, x: Array, method: str) -> Any:
+        code, params = self.run.model.content_code, self.run.params["content_code"]
+        assert code is not None
+        return code.apply({"params": params}, x, method=method)
+
+
+def motion_model(run: Run, prior: PriorRun | None) -> EntropyModel:
+    """The entropy model of a run's codes.
+
+    Raises:
+        UserError: as `ExactPrior`.
+    """
+    if prior is not None:
+        model = prior.model
+        names = ("num_groups", "num_codes", "width", "time_layers", "group_layers", "num_heads")
+        settings = {name: getattr(model, name) for name in (*names, "mlp_dim", "window")}
+        return ExactPrior(model, prior.params, fingerprint(settings, prior.params))
+    book = run.model.quantizer.codebook
+    sent = np.ones((book.num_groups, book.num_codes), np.int64)
+    if book.merged:
+        aliases = np.asarray(run.params["quantizer"]["codebook"]["aliases"])
+        sent[:] = 0
+        sent[np.arange(book.num_groups)[:, None], aliases] = 1
+    return Adaptive(sent)
+
+
+def content_model(run: Run) -> content.ContentModel:
+    """How the content of a run is coded."""
+    code = run.model.content_code
+    if code is not None:
+        return content.model_of_code(code, run.params["content_code"])
+    return content.model_of_tokens(run.model.encoder.num_content_tokens * run.model.content.dim)
+
+
+def model_fingerprint(run: Run) -> bytes:
+    """Tells apart what codes mean: by the codebook, and the prior of the content code.
+
+    The codebook counts in half precision: a run and its export read each other's files.
+    """
+    meaning: dict[str, Any] = {
+        name: array if name == "aliases" else np.asarray(array).astype(jnp.bfloat16).astype("f4")
+        for name, array in run.params["quantizer"]["codebook"].items()
+    }
+    if run.model.content_code is not None:
+        code = run.params["content_code"]
+        meaning |= {name: code[name] for name in code if name.startswith("prior_")}
+    return fingerprint({}, meaning)

@@ -1,0 +1,173 @@
+"""The work of `vdd encode` and `vdd decode`."""
+
+import functools
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from vdd import apply, priors, runs
+from vdd.codec import container, content
+from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
+from vdd.codec.description import ENDING, Size, read, size_of
+from vdd.codec.entropy_model import PRIOR
+from vdd.data import video_io
+from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
+
+NO_PRIOR = "none"
+_DRAWN_AT_ONCE = 256  # frames; a longer clip is drawn in parts, so that memory stays bounded
+
+
+def open_run(
+    path_or_name: epath.PathLike,
+    prior: epath.PathLike | None = None,
+    step: int | None = None,
+    clip: epath.PathLike | None = None,
+) -> CodedRun:
+    """A run with the prior that is named, else the one that lies with it, else none.
+
+    Args:
+        path_or_name: of the run.
+        prior: of the prior; "none" takes none.
+        step: which checkpoint of the run; None takes the latest.
+        clip: a coded clip that is to be decoded: if it needs no prior, none is looked for.
+
+    Raises:
+        UserError: as `vdd.runs.load`, `vdd.priors.load_prior_of`, and `decode`.
+    """
+    run = runs.load(path_or_name, step)
+    needed = clip is None or _header(clip).motion_kind == PRIOR
+    if (prior is None and not (needed and _has_prior(path_or_name))) or str(prior) == NO_PRIOR:
+        return CodedRun.create(run, None)
+    return CodedRun.create(run, priors.load_prior_of(run, path_or_name, prior))
+
+
+def check_output(path: epath.PathLike) -> epath.Path:
+    """Tells before any long work whether a coded clip can be written there.
+
+    Raises:
+        UserError: another ending, or a folder.
+    """
+    path = epath.Path(path)
+    if path.suffix.lower() != ENDING or path.is_dir():
+        raise UserError(f"{path}: a coded clip is a file that ends in {ENDING}")
+    return path
+
+
+def encode(
+    coded_run: CodedRun,
+    clip: epath.PathLike,
+    out: epath.PathLike,
+    *,
+    chunk_frames: int = CHUNK_FRAMES,
+    max_frames: int | None = None,
+    fps: float | None = None,
+) -> Size:
+    """Code a clip into a file.
+
+    Args:
+        coded_run: by what.
+        clip: a clip of any size, as for `vdd.data.video_io.read_clip`.
+        out: the file.
+        chunk_frames: frames that are lost when a byte of them is.
+        max_frames: only the first so many.
+        fps: frames a second; None takes the clip's, else 8.
+
+    Raises:
+        UserError: the clip cannot be read or is too long, or the file cannot be written.
+    """
+    out, limit = check_output(out), container.MAX_FRAMES
+    if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
+        raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
+    height, width, _ = coded_run.run.model.latents.size
+    video = video_io.read_clip(clip, (height, width), max_frames=max_frames or limit + 1)
+    if len(video) > limit:
+        raise UserError(f"{clip}: more than {limit} frames; take the first with --frames {limit}")
+    fps = min(max(fps or video_io.frame_rate(clip) or 8.0, 0.1), 240.0)
+    data = coded_run.to_bytes(coded_run.take_apart(video), fps, chunk_frames)
+    _write(out, data)
+    return size_of(container.read(data), len(data))
+
+
+def decode(coded_run: CodedRun, path: epath.PathLike) -> Decoded:
+    """The codes of a file; warns of what is lost.
+
+    Raises:
+        UserError: no such file, another model or prior, or nothing of it can be read.
+    """
+    try:
+        decoded = coded_run.from_bytes(read(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    for first, last in decoded.lost:
+        warnings.warn(f"{path}: frames {first} to {last} are lost: a pose is held", stacklevel=2)
+    if not decoded.complete:
+        warnings.warn(f"{path}: its end is missing; there may have been more", stacklevel=2)
+    return decoded
+
+
+def draw(
+    coded_run: CodedRun,
+    decoded: Decoded,
+    other: epath.PathLike | None,
+    sampler: Sampler,
+    seed: int,
+) -> np.ndarray:
+    """The video of decoded motion, [t h w 3] in [-1, 1]; content of `other` if that is named.
+
+    Raises:
+        UserError: the content is damaged and no other is named, or that cannot be read.
+    """
+    run = coded_run.run
+    if other is not None:
+        height, width, _ = run.model.latents.size
+        numbers = coded_run.take_apart(video_io.read_clip(other, (height, width))).numbers
+    elif decoded.content is None:
+        raise UserError("the content of the clip is damaged: give another with --content")
+    else:
+        numbers = content.decode(coded_run.content, decoded.content)
+    tokens, key, parts = coded_run.tokens(numbers), jax.random.key(seed), []
+    for start in range(0, len(decoded.codes), _DRAWN_AT_ONCE):
+        codes = decoded.codes[start : start + _DRAWN_AT_ONCE]
+        parts.append(_draw(run.model, run.params, key, tokens, jnp.asarray(codes)[None], sampler))
+        key = jax.random.fold_in(key, start)
+    return np.concatenate([np.asarray(part[0]) for part in parts])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 5))
+def _draw(model, params, key, tokens, codes, sampler) -> Any:
+    motion = apply.lookup(model, params, codes)
+    return apply.sample(model, params, key, tokens, motion, sampler)
+
+
+def _header(path: epath.PathLike) -> container.Header:
+    try:
+        return container.read_header(read(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _has_prior(path_or_name: epath.PathLike) -> bool:
+    try:
+        priors.find_prior(path_or_name)
+    except UserError:
+        return False
+    return True
+
+
+def _write(path: epath.Path, data: bytes) -> None:
+    """A file is either whole or not there."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
