@@ -157,7 +157,6 @@ def test_the_report_can_be_written_and_read(figures, tmp_path):
     path = report.json_path(tmp_path, figures, "test")
     report.write_json(path, figures)
     assert json.loads(path.read_text()) == figures
-    assert "bars (test)" in report.page(figures, [], {}, has_curves=False)
 
 
 def test_without_networks_their_figures_are_none(clips):
