@@ -5,7 +5,8 @@
         --config.data.data_dir=DATA
 
 Sizes, after a colon: `base` (the default; one GPU of 80 GB), `pod` (a TPU v4 or v5 pod slice),
-`tiny` (2 CPU cores, an hour), `smoke` (a minute, 64 x 64 pixels without an autoencoder, for tests).
+`tiny` (2 CPU cores, an hour; 128 x 128: prepare with --size 128), `smoke` (a minute, 64 x 64 pixels
+without an autoencoder, for tests).
 The weights of TAEF2, the tiny autoencoder, are looked for in `$VDD_WEIGHTS`.
 
 Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second. As in the paper two
@@ -110,7 +111,7 @@ def _shrink(config: Any) -> None:
         channels=(64, 128, 192), num_blocks=1, embedding=256, num_heads=4, content_map=4,
         remat=False,
     )  # fmt: skip
-    config.model.latents.update(patch=2, dtype="float32")
+    config.model.latents.update(size=(128, 128, 3), dtype="float32")
     config.data.update(source="in_memory", frames=16)
     config.objective.update(coarse_frames=4, denoised_frames=1, denoised_share=0.5)
     config.objective.target_bits_per_clip = 2000.0

@@ -1,0 +1,98 @@
+"""From a folder of videos to a motion transfer: prepare, train in stages, evaluate, transfer."""
+
+import json
+
+import numpy as np
+import pytest
+from etils import epath
+from test_imports import load_module
+
+from vdd import cli, main
+from vdd.data import prepare, video_io, video_writer
+
+av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
+
+
+def write_clip(path, colour, seed):
+    """Two seconds of a square of some colour that moves, 25 frames a second, with a tone."""
+    rng = np.random.default_rng(seed)
+    places = np.cumsum(rng.integers(-3, 4, (50, 2)), axis=0) % 56
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height = stream.width = 72
+        stream.pix_fmt = "yuv420p"
+        sound = container.add_stream("aac", rate=16000)
+        for top, left in places:
+            frame = np.full((72, 72, 3), 40, np.uint8)
+            frame[top : top + 16, left : left + 16] = colour
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+        tone = np.sin(np.arange(32000) / 10).astype(np.float32)[None]
+        for start in range(0, 32000, 1000):
+            samples = np.ascontiguousarray(tone[:, start : start + 1000])
+            part = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            part.sample_rate = 16000
+            container.mux(sound.encode(part))
+        container.mux(sound.encode())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Clips of six people in `clips`, prepared in `data`, a run of the smoke config in `run`."""
+    folder = tmp_path_factory.mktemp("videos")
+    for person in range(6):
+        colour = np.random.default_rng(person).integers(60, 256, 3)
+        for clip in range(2):
+            path = folder / "clips" / f"person{person}" / f"{clip}.mp4"
+            write_clip(path, colour, seed=2 * person + clip)
+    arguments = ["--source", folder / "clips", "--out", folder / "data", "--size", 64]
+    options = ["--frames", 16, "--stride", 16, "--test", 0.34, "--workers", 0]
+    assert prepare.main([str(x) for x in (*arguments, *options)]) == 0
+    config = load_module("talking_head").get_config("smoke")
+    config.data.data_dir = str(folder / "data")
+    assert main.train(config, epath.Path(folder / "run"))
+    main.evaluate(config, epath.Path(folder / "run"))
+    return folder
+
+
+@pytest.mark.timeout(1200)
+def test_the_report_has_figures_of_reconstructions_and_transfers(place):
+    report = json.loads((place / "run/eval/20.json").read_text())
+    assert (report["dataset"], report["split"]) == ("video_folder", "test")
+    assert report["reconstruction"]["psnr"] > 5
+    assert report["transfer"]["within_clip"]["num_pairs"] > 0
+    assert report["transfer"]["across_identities"]["num_pairs"] > 0
+    assert report["bitrate"]["target_bits_per_frame"] == 16
+    assert 0 < report["bitrate"]["entropy_bits_per_frame"] <= 24
+    page = (place / "run/report.md").read_text()
+    assert "across identities" in page
+    shown = list((place / "run/samples").glob("*.mp4"))
+    assert shown
+    assert all(f"(samples/{path.name})" in page for path in shown)
+
+
+def test_attention_along_time_came_in_the_second_stage(place):
+    lines = [json.loads(x) for x in (place / "run/metrics.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines} >= {5, 10, 15, 20}
+    assert "reconstruction_psnr" in lines[-1]
+    import vdd
+
+    denoiser = vdd.load(place / "run").params["denoiser"]
+    assert any(name.endswith("_time") for name in denoiser)
+
+
+def test_transfer_keeps_the_driving_clip_s_rate_and_sound(place, capsys):
+    who, how = (str(place / f"clips/person{i}/0.mp4") for i in (0, 1))
+    out = place / "out.mp4"
+    clips = ("--content", who, "--motion", how, "--out", str(out))
+    assert cli.main(["transfer", str(place / "run"), *clips, "--relative"]) == 0
+    assert "72x72 scaled and cropped" in capsys.readouterr().out
+    assert video_io.read_clip(out).shape == (50, 64, 64, 3)
+    assert video_io.frame_rate(out) == pytest.approx(25)
+    assert video_writer.has_sound(out)
+
+
+def test_info_tells_what_the_run_is(place, capsys):
+    assert cli.main(["info", str(place / "run")]) == 0
+    assert "video_folder, clips of 64x64 pixels" in capsys.readouterr().out
