@@ -100,7 +100,7 @@ def test_a_block_equals_the_published_one():
     module = DiTBlock(heads, 4)
     shapes = jax.eval_shape(module.init, jax.random.key(0), x, embedding)["params"]
     params = perturbed(shapes)
-    ours = module.apply({"params": params}, x, jax.nn.silu(embedding))
+    ours = run(module, params, x, jax.nn.silu(embedding))
     tensors = jax.tree.map(lambda a: torch.tensor(np.asarray(a)), (params, x, embedding))
     p, xs, cs = tensors
     theirs = [[block(p, xs[i, j], cs[i, j]) for j in range(3)] for i in range(2)]

@@ -54,6 +54,7 @@ def test_resumed_equals_uninterrupted(tmp_path, whole, stop_at):
     assert (resumed.step, resumed.stopped_by) == (12, None)
     assert_same(resumed.state, whole[1].state)
     assert lines(tmp_path) == lines(whole[0])
+    assert not list(tmp_path.glob("checkpoints/*damaged*"))  # the state of its own stage was asked
 
 
 def test_a_run_that_lost_its_second_stage_goes_through_it_again(tmp_path, whole):

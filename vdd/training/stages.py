@@ -47,8 +47,8 @@ def config_at(config: Any, step: int) -> Any:
     begun = [changes for start, changes in _stages(config) if start < step]
     if not begun:
         return config
-    frozen = type(config) is FrozenConfigDict
-    changed = ConfigDict(config) if frozen else config.copy_and_resolve_references()
+    frozen, given = isinstance(config, FrozenConfigDict), config
+    changed = ConfigDict(given) if frozen else config.copy_and_resolve_references()
     changed.lock()
     for key, value in itertools.chain(*(changes.items() for changes in begun)):
         if not key.startswith(CHANGEABLE):
