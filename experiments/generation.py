@@ -2,12 +2,12 @@
 
     python experiments/generation.py sprites [--prior PRIOR] [--picture FILE.gif] [--tiny]
 
-Every test clip lends its content, and the prior makes up 16 frames of motion: two rounds of 8, which
-is how long real clips are. Each round is judged for itself.
+Every test clip lends its content, and the prior makes up 16 frames of motion: two rounds of 8, as
+many as real clips have. Each round is judged for itself.
 
 - *motion*: the judge names one of the nine for every clip, so that alone says nothing. A frame is
-  *right* if, of the 72 real frames of that character, none is nearer to it (squared error) than that
-  of the judged motion at that place. A round is right if all its 8 frames are.
+  *right* if, of the 72 real frames of that character, none is nearer to it (squared error) than
+  that of the judged motion at that place. A round is right if all its 8 frames are.
 - *alike*: the second round is of the same motion as the first. What follows the last frame of a
   clip is not in the data; the prior was told that the clip begins anew.
 - *diversity*: entropy of the judged motions over all clips; at best ln 9 = 2.197 nats.
@@ -24,6 +24,7 @@ import argparse
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
@@ -58,6 +59,14 @@ class Models(NamedTuple):
         return np.moveaxis(video.reshape(len(MOTIONS), -1, *video.shape[1:]), 0, 1)
 
 
+class Clips(NamedTuple):
+    """Test clips: their rows, and what the run encodes them as."""
+
+    rows: np.ndarray
+    content: np.ndarray
+    codes: np.ndarray
+
+
 _encode = jax.jit(apply.encode, static_argnums=0)
 _generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
 _sample = jax.jit(apply.sample, static_argnums=(0, 5))
@@ -68,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run")
     parser.add_argument("--prior", help="as for `vdd generate`")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clips", type=int, default=0, help="of the test split; 0: all")
     parser.add_argument("--long", type=int, default=256, help="clips of 64 frames")
     parser.add_argument("--picture", help="where a GIF of 8 characters goes; no figures then")
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
@@ -78,19 +88,22 @@ def main(arguments: list[str] | None = None) -> None:
         return
     count = len(models.clips.motion)
     rows = np.random.default_rng(options.seed).permutation(count)
-    rows = rows[:8] if options.tiny else rows
+    rows = rows[: 8 if options.tiny else options.clips or count]
     print(*machine().values(), sep=", ")
     name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
     print(f"{name}, {len(rows)} clips, seed {options.seed}")
     print("| | | |\n|---|---|---|")
-    tables = (
-        rates(models, rows),
-        made_up(models, rows, options.seed),
-        continued(models, rows, options.seed),
-        long(models, rows[: options.long], options.seed),
-    )
-    for what, measured, best in (line for table in tables for line in table):
-        print(f"| {what} | {measured} | {best} |", flush=True)
+    clips = Clips(rows, *encoded(models, rows, 0, NUM_FRAMES))
+    for table in (rates, made_up, continued):
+        show(table(models, clips, options.seed))
+    some = Clips(*(part[: options.long] for part in clips))
+    show(long(models, some, options.seed))
+
+
+def show(lines: list[tuple[str, str, str]]) -> None:
+    """Rows of the table."""
+    for line in lines:
+        print(f"| {' | '.join(line)} |", flush=True)
 
 
 def load(name: str, prior: str | None) -> Models:
@@ -110,11 +123,11 @@ def load(name: str, prior: str | None) -> Models:
 # ---- tables: what, measured, best possible
 
 
-def rates(models: Models, rows: np.ndarray) -> list[tuple[str, str, str]]:
+def rates(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Bits a frame of real clips."""
-    content, codes = encoded(models, rows, 0, NUM_FRAMES)
-    clips = prior_evaluation.CodedClips(codes, content)
-    rate = prior_evaluation.rates(models.prior.model, models.prior.params, clips, BATCH)
+    del seed
+    coded = prior_evaluation.CodedClips(clips.codes, clips.content)
+    rate = prior_evaluation.rates(models.prior.model, models.prior.params, coded, BATCH)
     best = np.log2(len(MOTIONS)) / NUM_FRAMES
     return [
         ("bits a frame, prior", f"{rate['prior_bits_per_frame']:.3f}", f"{best:.3f}"),
@@ -122,9 +135,9 @@ def rates(models: Models, rows: np.ndarray) -> list[tuple[str, str, str]]:
     ]
 
 
-def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+def made_up(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Motion from nothing, two rounds."""
-    content, codes = encoded(models, rows, 0, NUM_FRAMES)
+    rows, content, codes = clips
     video = generated(models, rows, content, None, 2 * NUM_FRAMES, seed, _NEW)
     first, second = video[:, :NUM_FRAMES], video[:, NUM_FRAMES:]
     verdict, later = models.referee(first), models.referee(second)
@@ -132,7 +145,7 @@ def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str,
     right_later = frames_right(models, rows, second, verdict.motion)
     alike = verdict.motion == later.motion
     share = np.bincount(verdict.motion, minlength=len(MOTIONS)) / len(rows)
-    entropy = -np.sum(share * np.log(np.where(share > 0, share, 1)))
+    entropy = abs(np.sum(share * np.log(np.where(share > 0, share, 1))))
     seen = verdict.attributes == models.clips.attributes[rows]
     half, other = np.array_split(np.arange(len(rows)), 2)
     real = models.referee(models.clips.video[rows])
@@ -157,9 +170,9 @@ def made_up(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str,
     ]
 
 
-def continued(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+def continued(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Motion that goes on from 3 real frames."""
-    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    rows, content, _ = clips
     motion = models.clips.motion[rows]
     _, start = encoded(models, rows, 0, GIVEN)
     begun = generated(models, rows, content, start, NUM_FRAMES, seed, _BEGUN)
@@ -171,18 +184,18 @@ def continued(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, st
     ]
     whole = []
     for first in range(1, NUM_FRAMES - GIVEN):
-        some = rows[first :: NUM_FRAMES - GIVEN]
-        content, start = encoded(models, some, 0, NUM_FRAMES)[0], encoded(models, some, first)[1]
-        video = generated(models, some, content, start, NUM_FRAMES - first, seed, _ANYWHERE)
-        right = frames_right(models, some, video, models.clips.motion[some], first)
-        whole.append(right[:, GIVEN:].all(1))
+        some = np.arange(first - 1, len(rows), NUM_FRAMES - GIVEN - 1)
+        _, start = encoded(models, rows[some], first, GIVEN)
+        made = generated(models, rows[some], content[some], start, NUM_FRAMES, seed, _ANYWHERE)
+        right = frames_right(models, rows[some], made, motion[some], first)
+        whole.append(right[:, GIVEN : NUM_FRAMES - first].all(1))
     anywhere = percent(np.concatenate(whole))
-    return [*found, ("goes on from anywhere, up to the end, all right", anywhere, "100 %")]
+    return [*found, ("goes on from anywhere, all right up to the end", anywhere, "100 %")]
 
 
-def long(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, str]]:
+def long(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Rounds of long clips that are right, of the motion of the first."""
-    content, _ = encoded(models, rows, 0, NUM_FRAMES)
+    rows, content, _ = clips
     video = generated(models, rows, content, None, LONG, seed, _LONG)
     motion = models.referee(video[:, :NUM_FRAMES]).motion
     right = frames_right(models, rows, video, motion)
@@ -195,7 +208,7 @@ def long(models: Models, rows: np.ndarray, seed: int) -> list[tuple[str, str, st
 
 
 def encoded(
-    models: Models, rows: np.ndarray, first: int, frames: int = GIVEN
+    models: Models, rows: np.ndarray, first: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Content and codes of test clips, of which only `frames` frames from `first` on are read."""
     run, parts = models.run, []
@@ -226,10 +239,9 @@ def generated(
         for piece in batches(len(rows), BATCH):
             at = padded(np.arange(piece.start, piece.stop), BATCH)
             known = None if start is None else start[at]
-            models_of = (run.model, run.params, prior.model, prior.params)
-            made = _generate(
-                *models_of, keys[at], content[at], frames, known, 1.0, 1.0, models.sampler
-            )
+            both = (run.model, run.params, prior.model, prior.params)
+            options = (known, 1.0, 1.0, models.sampler)
+            made = _generate(*both, keys[at], content[at], frames, *options)
             parts.append(np.asarray(to_uint8(made.video))[: piece.stop - piece.start])
             advance(len(parts[-1]))
     return np.concatenate(parts)
@@ -242,7 +254,7 @@ def rebuild(
     run, keys, parts = models.run, clip_keys(seed, _REBUILT, rows), []
     for piece in batches(len(rows), BATCH):
         at = padded(np.arange(piece.start, piece.stop), BATCH)
-        motion = apply.lookup(run.model, run.params, codes[at])
+        motion = apply.lookup(run.model, run.params, jnp.asarray(codes[at]))
         video = _sample(run.model, run.params, keys[at], content[at], motion, models.sampler)
         parts.append(np.asarray(to_uint8(video))[: piece.stop - piece.start])
     return np.concatenate(parts)
@@ -286,8 +298,8 @@ def conditional_entropy(verdict: judge.Verdict) -> float:
     return float(-np.mean(np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)))
 
 
-def percent(right: np.ndarray) -> str:
-    return f"{100 * right.mean():.2f} %"
+def percent(right: Any) -> str:
+    return f"{100 * np.mean(right):.2f} %"
 
 
 def draw(models: Models, file: epath.Path, seed: int, frames: int = 24) -> None:

@@ -12,9 +12,10 @@ import pytest
 from tiny import ROOT
 
 import vdd
-from vdd import apply, cli, runs
+from vdd import apply, cli, priors, runs
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
+from vdd.models import prior_sampling
 
 FOLDER = ROOT / "vdd" / "pretrained" / "sprites"
 
@@ -24,7 +25,10 @@ def files():
 
 
 def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
-    assert sum(path.stat().st_size for path in files()) <= 12e6
+    prior = [path for path in files() if path.is_relative_to(FOLDER / "prior")]
+    sizes = [sum(path.stat().st_size for path in some) for some in (prior, files())]
+    assert sizes[0] <= 3e6
+    assert sizes[1] - sizes[0] <= 12e6
     absolute = re.compile(rb"/(home|root|tmp|work|Users|mnt|data)/")
     assert not [path for path in files() if absolute.search(path.read_bytes())]
     run = vdd.load("sprites")
@@ -58,12 +62,33 @@ def test_swaps_of_unseen_characters_look_like_the_clips_they_ought_to_be():
     assert np.min(quality) > 20.0
 
 
+def test_its_prior_goes_on_with_a_motion_as_the_motion_goes_on():
+    run = vdd.load("sprites")
+    prior = priors.load_prior_of(run, "sprites")
+    clips = sprites.load_arrays("builtin", "test")
+    rows = np.arange(0, len(clips.motion), len(clips.motion) // 18)[:18]
+    codes = jax.jit(apply.encode, static_argnums=0)(run.model, run.params, clips.video[rows]).codes
+    given, keys = (prior.model, prior.params), jax.random.split(jax.random.key(0), 18)
+    draw = jax.jit(prior_sampling.sample_codes, static_argnums=(0, 3))
+    drawn = draw(*given, keys, 8, codes[:, :3])
+    # Two codewords may stand for one pose: what counts is how it is drawn.
+    likely = np.mean(np.asarray(drawn) == np.asarray(codes))
+    assert likely > 0.95
+    bits = jax.jit(prior.model.apply)({"params": prior.params}, codes)
+    log_p = np.take_along_axis(
+        np.asarray(jax.nn.log_softmax(bits)), np.asarray(codes)[..., None], -1
+    )
+    assert -log_p.sum((1, 2, 3)).mean() / np.log(2) == pytest.approx(np.log2(9), abs=0.8)
+
+
 def test_the_model_card_has_the_figures_of_the_report():
     card = (FOLDER / "README.md").read_text()
     report = json.loads((FOLDER / "eval" / f"{vdd.load('sprites').step}.json").read_text())
     swaps = report["transfer"]
     assert f"step {report['step']}" in card
     assert "Apache-2.0" in card
+    prior = priors.load_prior("sprites")
+    rates = json.loads((FOLDER / "prior" / "eval" / f"{prior.step}.json").read_text())["bitrate"]
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+)", card, re.MULTILINE))
     for name, section, key, scale in (
         ("swaps: motion", swaps, "motion_acc", 100),
@@ -72,6 +97,7 @@ def test_the_model_card_has_the_figures_of_the_report():
         ("swaps: PSNR", swaps, "psnr", 1),
         ("reconstructions: PSNR", report["reconstruction"], "psnr", 1),
         ("bits a frame", report["bitrate"], "joint_entropy_bits_per_frame", 1),
+        ("bits a frame, with the prior", rates, "prior_bits_per_frame", 1),
         ("bits of content a clip", report["bitrate"], "content_bits_per_clip", 1),
         ("motion from content", report["leakage"], "motion_from_content_acc", 100),
         ("attributes from codes", report["leakage"], "content_from_motion_acc", 100),

@@ -1,0 +1,226 @@
+"""A prior from beginning to end: trained on a tiny run's codes, resumed, refused, put to use."""
+
+import json
+import os
+import shutil
+import signal
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from etils import epath
+
+import vdd
+from vdd import apply, cli, main, priors, runs
+from vdd.data import sprites, video_io
+from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
+from vdd.evaluation import prior as evaluation
+from vdd.tasks import prior as task
+
+SAMPLER = Sampler("euler", 1, 0.05, 2.0)
+STEPS = 6
+
+
+def get_config(source, **changes):
+    """The shipped config made small; codes of the tiny run are 2 groups of 8."""
+    path = tiny.ROOT / "configs" / "motion_prior.py"
+    namespace: dict = {}
+    exec(path.read_text(), namespace)
+    config = namespace["get_config"]("smoke")
+    config.source = str(source)
+    config.model.update(width=8, num_heads=2, mlp_dim=8, window=4, content=True)
+    config.data.update(num_clips=0, frames=6)
+    config.train.update(
+        batch_size=4, num_steps=STEPS, log_every=1, checkpoint_every=0, eval_every=3
+    )
+    config.eval.update(num_clips=0, batch_size=4)
+    config.update(changes)
+    return config.lock()
+
+
+def random_clips(art, split, art_dir=None):
+    labels = np.zeros(10, np.int32), np.zeros((10, 4), np.int32)
+    return sprites.SpritesArrays(tiny.random_video(10, 4, seed=len(split)), *labels)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clips():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sprites, "load_arrays", random_clips)
+        yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, tiny_run, clips):
+    """A copy of the tiny run, and beside it a prior, trained in one go and evaluated."""
+    folder = epath.Path(tmp_path_factory.mktemp("priors"))
+    shutil.copytree(tiny_run, folder / "tiny")
+    config = get_config(folder / "tiny")
+    assert main.train(config, folder / "tiny_prior")
+    main.evaluate(config, folder / "tiny_prior")
+    return folder
+
+
+def metrics(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_bits_are_those_of_all_groups(place):
+    """A prior that has not learned takes every code of 2 x 8 for as likely: 6 bits."""
+    first = metrics(place / "tiny_prior")[0]
+    assert first["bits_per_frame"] == pytest.approx(6.0, abs=1e-4)
+    assert metrics(place / "tiny_prior")[-1]["bits_per_frame"] < 6.0
+
+
+def test_its_evaluation_is_of_held_out_clips(place):
+    report = json.loads((place / "tiny_prior" / "eval" / f"{STEPS}.json").read_text())
+    rate, prior = report["bitrate"], priors.load_prior(place / "tiny_prior")
+    run, given = vdd.load(place / "tiny"), {"batch_size": 4, "content": True}
+    codes, content = evaluation.load_coded_clips(run, "test", **given)
+    logits = jax.jit(prior.model.apply)({"params": prior.params}, codes, content)
+    log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), codes[..., None], -1)
+    assert rate["prior_bits_per_clip"] == pytest.approx(
+        float(-log_p.sum((1, 2, 3)).mean() / np.log(2)), rel=1e-4
+    )
+    assert rate["prior_bits_per_frame"] == pytest.approx(rate["prior_bits_per_clip"] / 4)
+    assert rate["prior_bits_per_frame"] == pytest.approx(np.mean(rate["prior_bits_of_frames"]))
+    hooked = [line for line in metrics(place / "tiny_prior") if "test_bits_per_frame" in line]
+    assert [line["step"] for line in hooked] == [3, 6]
+    assert hooked[-1]["test_bits_per_frame"] == pytest.approx(rate["prior_bits_per_frame"])
+    page = (place / "tiny_prior" / "report.md").read_text()
+    assert f"| {rate['prior_bits_per_frame']:.3f} |" in page
+
+
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(place, monkeypatch):
+    workdir, config = place / "stopped", get_config(place / "tiny")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            task, "hooks", lambda *_: [(2, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
+        )
+        assert not main.train(config, workdir)
+    assert main.train(config, workdir)
+    one, other = (
+        tiny.state_of(place / name, STEPS)["params"] for name in ("stopped", "tiny_prior")
+    )
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_prior_is_found_by_its_run_and_not_taken_for_one(place, tmp_path):
+    for name in ("tiny", "tiny_prior"):
+        assert priors.find_prior(place / name) == place / "tiny_prior"
+    shutil.copytree(place / "tiny_prior", place / "tiny" / "prior")
+    assert priors.find_prior(place / "tiny") == place / "tiny" / "prior"
+    shutil.rmtree(place / "tiny" / "prior")
+    with pytest.raises(UserError, match="task 'prior', not a model of video"):
+        vdd.load(place / "tiny_prior")
+    shutil.copytree(place / "tiny", tmp_path / "alone")
+    with pytest.raises(UserError, match=r"has no prior, neither as .*: train one with"):
+        priors.load_prior(tmp_path / "alone")
+
+
+def test_a_prior_of_another_model_is_refused(place, tmp_path, monkeypatch):
+    run, other = vdd.load(place / "tiny"), vdd.load(place / "tiny", step=3)
+    assert priors.load_prior_of(run, place / "tiny").step == STEPS
+    with pytest.raises(UserError, match=r"a prior of .*tiny, step 7, and not of .*, step 3"):
+        priors.load_prior_of(other, place / "tiny")
+    # Nor is the training gone on with when its source has been trained further.
+    shutil.rmtree(shutil.copytree(place / "tiny", tmp_path / "source") / "checkpoints" / "7")
+    shutil.copytree(place / "tiny_prior", tmp_path / "prior")
+    config = get_config(tmp_path / "source")
+    with pytest.raises(UserError, match="another model by now"):
+        task.hooks(config, tmp_path / "prior")
+
+
+def test_an_exported_run_keeps_its_prior(place, tmp_path, capsys):
+    assert cli.main(["export", str(place / "tiny"), str(tmp_path / "small")]) == 0
+    assert cli.main(["export", str(place / "tiny_prior"), str(tmp_path / "small" / "prior")]) == 0
+    small = vdd.load(tmp_path / "small")
+    assert priors.load_prior_of(small, tmp_path / "small").model.num_codes == 8
+    assert (tmp_path / "small" / "prior" / "eval" / f"{STEPS}.json").exists()
+    capsys.readouterr()
+    assert cli.main(["info", str(tmp_path / "small" / "prior")]) == 0
+    said = capsys.readouterr().out
+    assert "2 groups x 8 codes, given content" in said
+    assert "prior_bits_per_frame" in said
+
+
+def test_generated_video_is_that_of_its_codes_piece_by_piece(place, monkeypatch):
+    monkeypatch.setattr(apply, "FRAMES_AT_ONCE", 2)
+    run, prior = vdd.load(place / "tiny"), priors.load_prior(place / "tiny_prior")
+    content = np.random.default_rng(0).normal(size=(2, 2, 4)).astype(np.float32)
+    start = np.random.default_rng(0).integers(0, 8, (2, 2, 2), np.int32)
+
+    @jax.jit
+    def generate(keys, content, start):
+        both = (run.model, run.params, prior.model, prior.params)
+        return apply.generate(*both, keys, content, 5, start, sampler=SAMPLER)
+
+    keys = jax.random.split(jax.random.key(0), 2)
+    video, codes = generate(keys, content, start)
+    assert video.shape == (2, 5, *tiny.SIZE)
+    np.testing.assert_array_equal(codes[:, :2], start)
+    # The noise of piece i is that of the clip's key, stream 1, number i.
+    fold_in = jax.vmap(jax.random.fold_in, (0, None))
+    sample = jax.jit(partial(apply.sample, run.model, run.params, sampler=SAMPLER))
+    for number, piece in enumerate((slice(0, 2), slice(2, 4))):
+        noise = fold_in(fold_in(keys, 1), number)
+        motion = apply.lookup(run.model, run.params, codes[:, piece])
+        expected = sample(noise, content, motion)
+        np.testing.assert_allclose(video[:, piece], expected, atol=1e-4)
+    turned, _ = generate(keys[::-1], content[::-1], start[::-1])
+    np.testing.assert_allclose(turned[::-1], video, atol=1e-4)
+
+
+def test_the_command(place, tmp_path, capsys):
+    content = video_io.write_clip(tmp_path / "content.npy", tiny.random_video(1, 3)[0])
+    out = tmp_path / "new" / "out.npy"
+
+    def run(*more):
+        common = ["--content", content, "--out", out, "--frames", 5, "--steps", 1]
+        arguments = ["generate", place / "tiny", *common, *more]
+        status = cli.main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    status, said, complained = run()
+    assert (status, complained) == (0, "")
+    assert "5 frames of 16x16 at 8 frames a second" in said
+    video = video_io.read_clip(out)
+    run("--prior", place / "tiny_prior", "--fps", 3)
+    np.testing.assert_array_equal(video_io.read_clip(out), video)
+    run("--seed", 1)
+    assert not np.array_equal(video_io.read_clip(out), video)
+    for more, complaint in (
+        (("--prior", place / "none"), "no such run directory"),
+        (("--step", 3), "a prior of"),
+        (("--top-p", 0), "not a number from 0.001 to 1"),
+        (("--temperature", "hot"), "not a number from 0 to 100"),
+    ):
+        status, _, complained = run(*more)
+        assert (status, complained.count("\n")) == (2, 1)
+        assert complaint in complained
+    longer = video_io.write_clip(tmp_path / "longer.npy", tiny.random_video(1, 5)[0])
+    assert "has 5 frames: --frames" in run("--start", longer)[2]
+
+
+def test_a_config_that_cannot_be_built(place):
+    config = get_config(place / "tiny")
+    with config.unlocked():
+        config.train.accumulate = 2
+    with pytest.raises(UserError, match=r"cannot be built: train\.accumulate=2"):
+        main.build(config)
+    with pytest.raises(UserError, match="no such run directory"):
+        main.build(get_config("nothing"))
+
+
+def test_the_fingerprint_is_of_the_codebook(place):
+    run = vdd.load(place / "tiny")
+    book = run.params["quantizer"]["codebook"]
+    same = priors.fingerprint(run)
+    moved = {"codewords": book["codewords"].at[0, 0, 0].add(0.1)}
+    other = runs.Run(run.config, run.model, {"quantizer": {"codebook": moved}}, run.step)
+    assert len(same) == 16
+    assert priors.fingerprint(other) != same
