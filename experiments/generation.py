@@ -18,6 +18,9 @@ many as real clips have. Each round is judged for itself.
 - *continuation*: 3 real frames, encoded by themselves, and the prior goes on. From the beginning of
   a clip, judged as a whole and by its other frames; and from anywhere in it, up to its last frame.
 - *long*: rounds of 64 frames that are right and of the motion of the first.
+- *codes* (`--codes`: these figures alone, in seconds): the same of what the prior says, without
+  drawing it. A frame is right if its codes are such as real clips have in that motion at that
+  place.
 """
 
 import argparse
@@ -36,11 +39,12 @@ from vdd.evaluation import gallery, judge, pictures
 from vdd.evaluation import prior as prior_evaluation
 from vdd.evaluation.inference import batches, clip_keys, padded, to_uint8
 from vdd.evaluation.report import machine
+from vdd.models.prior_sampling import sample_codes
 from vdd.progress import progress_bar
 
 BATCH, GIVEN, LONG = 64, 3, 64
 # Streams of random keys.
-_NEW, _BEGUN, _ANYWHERE, _LONG, _REBUILT = range(10, 15)
+_NEW, _BEGUN, _ANYWHERE, _LONG, _REBUILT, _CODES = range(10, 16)
 
 
 class Models(NamedTuple):
@@ -69,6 +73,7 @@ class Clips(NamedTuple):
 
 _encode = jax.jit(apply.encode, static_argnums=0)
 _generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
+_draw = jax.jit(sample_codes, static_argnums=(0, 3))
 _sample = jax.jit(apply.sample, static_argnums=(0, 5))
 
 
@@ -79,6 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clips", type=int, default=0, help="of the test split; 0: all")
     parser.add_argument("--long", type=int, default=256, help="clips of 64 frames")
+    parser.add_argument("--codes", action="store_true", help="of the codes alone")
     parser.add_argument("--picture", help="where a GIF of 8 characters goes; no figures then")
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
     options = parser.parse_args(arguments)
@@ -94,8 +100,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{name}, {len(rows)} clips, seed {options.seed}")
     print("| | | |\n|---|---|---|")
     clips = Clips(rows, *encoded(models, rows, 0, NUM_FRAMES))
-    for table in (rates, made_up, continued):
+    for table in (rates, by_codes) if options.codes else (rates, by_codes, made_up, continued):
         show(table(models, clips, options.seed))
+    if options.codes:
+        return
     some = Clips(*(part[: options.long] for part in clips))
     show(long(models, some, options.seed))
 
@@ -132,6 +140,40 @@ def rates(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]
     return [
         ("bits a frame, prior", f"{rate['prior_bits_per_frame']:.3f}", f"{best:.3f}"),
         ("bits a frame, each alone", f"{rate['joint_entropy_bits_per_frame']:.3f}", ""),
+    ]
+
+
+def by_codes(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
+    """What is made up, and what goes on, told by the codes."""
+    motion, keys = models.clips.motion[clips.rows], clip_keys(seed, _CODES, clips.rows)
+    seen: dict[tuple, set] = {}
+    for label, clip in zip(motion.tolist(), clips.codes, strict=True):
+        for place, code in enumerate(clip.tolist()):
+            seen.setdefault(tuple(code), set()).add((label, place))
+
+    def right(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return np.array(
+            [
+                [(m, t % NUM_FRAMES) in seen.get(tuple(c), ()) for t, c in enumerate(clip.tolist())]
+                for m, clip in zip(labels.tolist(), codes, strict=True)
+            ]
+        )
+
+    given = (models.prior.model, models.prior.params, keys)
+    content = clips.content if models.prior.model.content_dim else None
+    new = np.asarray(_draw(*given, LONG, None, content))
+    by_motion = np.stack([right(new, np.full(len(new), m)) for m in range(len(MOTIONS))])
+    best = by_motion[:, :, :NUM_FRAMES].sum(2).argmax(0)  # the motion that explains most frames
+    rounds = by_motion[best, np.arange(len(new))].reshape(len(new), -1, NUM_FRAMES).all(2)
+    text = ", ".join(f"{100 * share:.1f}" for share in rounds.mean(0))
+    share = np.bincount(best, minlength=len(MOTIONS)) / len(best)
+    entropy = abs(np.sum(share * np.log(np.where(share > 0, share, 1))))
+    _, start = encoded(models, clips.rows, 0, GIVEN)
+    on = right(np.asarray(_draw(*given, NUM_FRAMES, start, content)), motion)[:, GIVEN:]
+    return [
+        (f"codes: rounds right of {LONG} frames, %", text, "100"),
+        ("codes: entropy of motions, nats", f"{entropy:.3f}", "2.197"),
+        (f"codes: goes on after {GIVEN} frames, all others right", percent(on.all(1)), "100 %"),
     ]
 
 
@@ -213,7 +255,7 @@ def encoded(
     """Content and codes of test clips, of which only `frames` frames from `first` on are read."""
     run, parts = models.run, []
     for piece in batches(len(rows), BATCH):
-        at = padded(rows[piece], BATCH)
+        at = padded(rows[piece], min(BATCH, len(rows)))
         content, _, codes = _encode(
             run.model, run.params, models.clips.video[at, first : first + frames]
         )
@@ -237,7 +279,7 @@ def generated(
     keys = clip_keys(seed, stream, rows)
     with progress_bar(f"{frames} frames each", len(rows)) as advance:
         for piece in batches(len(rows), BATCH):
-            at = padded(np.arange(piece.start, piece.stop), BATCH)
+            at = padded(np.arange(piece.start, piece.stop), min(BATCH, len(rows)))
             known = None if start is None else start[at]
             both = (run.model, run.params, prior.model, prior.params)
             options = (known, 1.0, 1.0, models.sampler)
@@ -253,7 +295,7 @@ def rebuild(
     """Clips uint8 from their own content and codes."""
     run, keys, parts = models.run, clip_keys(seed, _REBUILT, rows), []
     for piece in batches(len(rows), BATCH):
-        at = padded(np.arange(piece.start, piece.stop), BATCH)
+        at = padded(np.arange(piece.start, piece.stop), min(BATCH, len(rows)))
         motion = apply.lookup(run.model, run.params, jnp.asarray(codes[at]))
         video = _sample(run.model, run.params, keys[at], content[at], motion, models.sampler)
         parts.append(np.asarray(to_uint8(video))[: piece.stop - piece.start])

@@ -32,7 +32,7 @@ def get_config(source, **changes):
     exec(path.read_text(), namespace)
     config = namespace["get_config"]("smoke")
     config.source = str(source)
-    config.model.update(width=8, num_heads=2, mlp_dim=8, window=4, content=True)
+    config.model.update(width=8, time_layers=1, mlp_dim=8, window=4, content=True)
     config.data.update(num_clips=0, frames=6)
     config.train.update(
         batch_size=4, num_steps=STEPS, log_every=1, checkpoint_every=0, eval_every=3
