@@ -84,7 +84,7 @@ def _base() -> Any:
         sample_every=10_000, keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, quick_windows=16, batch_size=8, seed=0,
+        split="test", num_clips=0, quick_windows=16, batch_size=8, seed=0, faces=False,
         sampler=dict(name="heun", steps=8, sigma_min=0.02, sigma_max=5.0, rho=7.0),
     )  # fmt: skip
     return config

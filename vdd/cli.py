@@ -232,6 +232,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         step=arguments.step,
         art_dir=arguments.art_dir,
         data_dir=arguments.data_dir,
+        faces=arguments.faces,
         out=out,
     )
     print("\n".join(summary.figures(report)))
@@ -436,6 +437,8 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=splits, help="the config's, if not given")
     evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
     evaluate.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
+    faces = "of videos: identity and landmarks too (extra face)"
+    evaluate.add_argument("--faces", action="store_true", help=faces)
     evaluate.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
 
     examples = _command(

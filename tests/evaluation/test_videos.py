@@ -192,7 +192,7 @@ def test_a_joint_entropy_is_told_only_where_tuples_come_again():
 
     def rate(codes):
         encoded = Encoded(np.zeros((8, 1, 1)), codes.astype(float), codes, np.zeros(8))
-        return videos.bitrate(encoded, 32, None)
+        return videos.bitrate(encoded, Functions(None, None, 32), None)
 
     few = rate(rng.integers(0, 2, (8, 50, 3)))
     assert few["joint_entropy_bits_per_frame"] == pytest.approx(3, abs=0.1)

@@ -45,12 +45,15 @@ class Functions(NamedTuple):
       num_codewords: codewords of each group of the motion codes; None where there are no codes.
       draw_content: one random key per clip [b] -> content [b k d] from the model's prior; None
         where it has none.
+      coded_bits: motion codes [b t n] of clips -> bits a frame that they take in a file, the clips
+        coded one by one; None where there is no prior to code them by.
     """
 
     encode: Callable[[Any], Encoded]
     sample: Callable[[Any, Any, Any], Any]
     num_codewords: int | None
     draw_content: Callable[[Any], Any] | None = None
+    coded_bits: Callable[[Any], float] | None = None
 
 
 def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Functions:

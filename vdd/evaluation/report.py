@@ -107,8 +107,13 @@ def page(
 def _pictures(pictures: Sequence[Picture]) -> list[str]:
     if not pictures:
         return []
-    images = [f"![{caption}]({PICTURES}/{file})\n\n{caption}" for file, caption in pictures]
-    return ["## Pictures", *images]
+    return ["## Pictures", *(_picture(*picture) for picture in pictures)]
+
+
+def _picture(file: str, caption: str) -> str:
+    if file.endswith(".mp4"):  # Markdown shows no video
+        return f"[{caption}]({PICTURES}/{file})"
+    return f"![{caption}]({PICTURES}/{file})\n\n{caption}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

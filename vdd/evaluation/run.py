@@ -3,6 +3,7 @@
 What is measured depends on the data set: `PROTOCOLS` names a module for each.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +11,9 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import runs
+from vdd import priors, runs
+from vdd.codec.coded_run import motion_model
+from vdd.codec.motion import coded_bits
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import report, sprites_run, videos_run
@@ -28,6 +31,7 @@ def evaluate_run(
     step: int | None = None,
     art_dir: epath.PathLike | None = None,
     data_dir: epath.PathLike | None = None,
+    faces: bool = False,
     out: epath.PathLike | None = None,
 ) -> dict[str, Any]:
     """Measure a run on a whole split and write `eval/<step>.json`, `report.md` and its pictures.
@@ -41,6 +45,7 @@ def evaluate_run(
         art_dir: of Sprites, the folder of LPC sheets; None takes the config's, else the
           environment's, else those that were downloaded with the data set.
         data_dir: of videos, what `vdd.data.prepare` wrote; None takes the config's.
+        faces: of videos, have networks look at faces too (extra `face`).
         out: where it is written; None takes `place_of`.
 
     Returns:
@@ -52,11 +57,12 @@ def evaluate_run(
     """
     run = runs.load(workdir, step)
     workdir = runs.find(workdir)
-    config = _with_data(run.config, art_dir=art_dir, data_dir=data_dir)
+    config = _changed(run.config, faces, art_dir=art_dir, data_dir=data_dir)
     out = epath.Path(out or place_of(workdir))
     split = str(split or config.eval.split)
     check(config, split)
     functions = functions_of(run.model, run.params, Sampler(**config.eval.sampler))
+    functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
     figures = done.figures
     if jax.process_index() == 0:
@@ -101,14 +107,35 @@ def _protocol(config: Any) -> Any:
     return PROTOCOLS[config.data.dataset]
 
 
-def _with_data(config: Any, **folders: epath.PathLike | None) -> Any:
-    """The config with other folders of data, where they are given."""
+def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
+    """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
+
+    Nor is there one if the prior is of another step, or looks at content (`codec` says why).
+    """
+    try:
+        model = motion_model(run, priors.load_prior_of(run, path))
+    except UserError:
+        return None
+
+    def bits(codes: Any) -> float:
+        coded = coded_bits(model, codes)
+        return coded.clip_bits / coded.num_frames
+
+    return bits
+
+
+def _changed(config: Any, faces: bool, **folders: epath.PathLike | None) -> Any:
+    """The config with what was asked for otherwise."""
     changed: Any = ConfigDict(config)
-    for key, folder in folders.items():
-        if folder is not None:
-            if key not in changed.data:
-                raise UserError(f"{changed.data.dataset} has no {key}")
-            changed.data[key] = str(folder)
+    wanted: list[tuple[str, str, Any]] = [
+        ("data", key, str(folder)) for key, folder in folders.items() if folder is not None
+    ]
+    if faces:
+        wanted.append(("eval", "faces", True))
+    for group, key, value in wanted:
+        if key not in changed[group]:
+            raise UserError(f"a run on {changed.data.dataset} has no {key}")
+        changed[group][key] = value
     return FrozenConfigDict(changed)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, NUM_VARIANTS, SpritesArrays
 from vdd.evaluation import metrics
-from vdd.evaluation.inference import Encoded
+from vdd.evaluation.inference import Encoded, Functions
 from vdd.evaluation.judge import Verdict
 from vdd.evaluation.probes import Labelled, one_hot, probe_accuracy
 
@@ -85,10 +85,11 @@ def judge_on_real(verdict: Verdict, clips: SpritesArrays) -> Section:
     }
 
 
-def bitrate(
-    encoded: Encoded, num_codewords: int | None, target_bits_per_frame: float | None
-) -> Section:
-    """Empirical entropies of the codes over all frames, and the mean rate of the content."""
+def bitrate(encoded: Encoded, functions: Functions, target_bits_per_frame: float | None) -> Section:
+    """Empirical entropies of the codes over all frames, what they take in a file with the prior of
+    the functions, and the mean rate of the content.
+    """
+    num_codewords = functions.num_codewords
     section: Section = {
         "target_bits_per_frame": target_bits_per_frame,
         "entropy_bits_per_frame": None,
@@ -102,6 +103,8 @@ def bitrate(
         return section
     codes = np.asarray(encoded.codes)
     frames = codes.reshape(-1, codes.shape[-1])
+    if functions.coded_bits is not None:
+        section["coded_bits_per_frame"] = functions.coded_bits(codes)
     return section | {
         "entropy_bits_per_frame": float(metrics.group_entropies(frames).sum()),
         "joint_entropy_bits_per_frame": metrics.joint_entropy(frames),

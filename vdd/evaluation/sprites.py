@@ -111,7 +111,7 @@ def evaluate(
         "transfer": sections.transfer(swapped, test, rows, partner),
         "cdsvae_protocol": protocol,
         "judge": sections.judge_on_real(judge(test.video), test),
-        "bitrate": sections.bitrate(encoded, functions.num_codewords, target_bits_per_frame),
+        "bitrate": sections.bitrate(encoded, functions, target_bits_per_frame),
         "leakage": _leakage(functions, train, (encoded, test), batch_size, show_progress),
     }
 

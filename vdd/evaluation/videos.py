@@ -146,7 +146,7 @@ def evaluate(
         },
         "cdsvae_protocol": dict.fromkeys(("acc", "inception_score", "h_y_given_x", "h_y")),
         "judge": dict.fromkeys(("motion_acc", "content_acc")),
-        "bitrate": bitrate(encoded, functions.num_codewords, target_bits_per_frame),
+        "bitrate": bitrate(encoded, functions, target_bits_per_frame),
         "leakage": dict.fromkeys(_LEAKAGE),
         "real": {
             "same_clip_similarity": _similarity(real.observed, within),
@@ -184,9 +184,7 @@ def draw_samples(
         advance(piece.stop - piece.start)
 
 
-def bitrate(
-    encoded: Encoded, num_codewords: int | None, target_bits_per_frame: float | None
-) -> Section:
+def bitrate(encoded: Encoded, functions: Functions, target_bits_per_frame: float | None) -> Section:
     """`sections.bitrate`, with the joint entropy only where it can be told.
 
     It is counted from how often each tuple of codes occurs, which says nothing of the model where
@@ -194,7 +192,7 @@ def bitrate(
     of the number of frames. So it is None unless a tuple has four frames on average. The sum of the
     groups' entropies is an upper bound in any case.
     """
-    section = sections.bitrate(encoded, num_codewords, target_bits_per_frame)
+    section = sections.bitrate(encoded, functions, target_bits_per_frame)
     frames = encoded.codes.shape[0] * encoded.codes.shape[1]
     distinct = section["distinct_codes"]
     if distinct is not None and frames < _FRAMES_PER_TUPLE * distinct:

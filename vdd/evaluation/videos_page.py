@@ -9,7 +9,9 @@ _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),
     ("SSIM", "ssim", ".3f"),
     ("flicker, times the driving window's", "flicker", ".3f"),
-    ("identity similarity", "identity_similarity", ".3f"),
+    ("identity: similarity to the content clip", "identity_similarity", ".3f"),
+    ("identity: similarity to the driving clip", "driving_similarity", ".3f"),
+    ("identity: distance to the content clip", "identity_distance", ".3f"),
     ("motion error", "motion_error", ".4f"),
     ("cross error", "cross_error", ".4f"),
     ("Fréchet distance", "frechet", ".2f"),
@@ -34,6 +36,7 @@ def sections(report: Mapping[str, Any]) -> list[str]:
         " window and the motion of another, and ought to be that other window; across identities"
         f" the motion is somebody else's. {seen_by}",
         table(("", "reconstructions", "within a clip", "across identities"), rows),
+        *_scale(report["real"]),
         "## Rates",
         table(
             ("", "bits"),
@@ -49,3 +52,13 @@ def sections(report: Mapping[str, Any]) -> list[str]:
         ),
         f"{share(rate['codebook_usage'])} of the codewords are in use.",
     ]  # fmt: skip
+
+
+def _scale(real: Mapping[str, float | None]) -> list[str]:
+    same, other = real["same_clip_similarity"], real["other_identity_similarity"]
+    if same is None and other is None:
+        return []
+    return [
+        f"To read the similarities by: real windows of one clip have {number(same, '.3f')}, of two"
+        f" people {number(other, '.3f')}."
+    ]

@@ -12,6 +12,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import report, video_gallery, videos, videos_page
 from vdd.evaluation.evaluation import Evaluation
+from vdd.evaluation.faces import dlib_faces
 from vdd.evaluation.inference import Functions, functions_of
 from vdd.models.disentangler import Disentangler
 from vdd.training import sharding
@@ -43,6 +44,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
         target_bits_per_frame=config.objective.target_bits_per_frame,
         seed=settings.seed,
         batch_size=settings.batch_size,
+        faces=dlib_faces() if settings.faces else None,
         sampler=Sampler(**settings.sampler),
     )
 
