@@ -344,11 +344,11 @@ def percent(right: Any) -> str:
     return f"{100 * np.mean(right):.2f} %"
 
 
-def draw(models: Models, file: epath.Path, seed: int, frames: int = 24) -> None:
+def draw(models: Models, file: epath.Path, seed: int) -> None:
     """Eight characters, each in a motion made up for it, under the name that the judge gives it."""
     rows = np.random.default_rng(seed).permutation(len(models.clips.motion))[:8]
     content, _ = encoded(models, rows, 0, NUM_FRAMES)
-    video = generated(models, rows, content, None, frames, seed, _NEW)
+    video = generated(models, rows, content, None, 2 * NUM_FRAMES, seed, _NEW)
     motion = models.referee(video[:, :NUM_FRAMES]).motion
     names = [MOTIONS[label].split("_") for label in motion]
     columns = [(name[0], name[1], clip, False) for name, clip in zip(names, video, strict=True)]
