@@ -41,14 +41,14 @@ def _base() -> Any:
     config = ml_collections.ConfigDict()
     config.task, config.seed = "disentangler", 0
     config.data = dict(
-        source="tfdata", dataset="video_folder", data_dir=config_dict.placeholder(str),
+        source="grain", dataset="video_folder", data_dir=config_dict.placeholder(str),
         frames=50, latents=True, augment="none",
     )  # fmt: skip
     config.model = dict(
         dtype="bfloat16", sigma_data=0.3,
         latents=dict(kind="autoencoder", autoencoder="tiny", patch=1, size=(256, 256, 3),
                      dtype="bfloat16", encoder=config_dict.placeholder(str),
-                     decoder=config_dict.placeholder(str)),
+                     decoder=config_dict.placeholder(str), weights=config_dict.placeholder(str)),
         encoder=dict(stem=(128, 256), width=512, num_layers=12, num_heads=8, mlp_dim=2048,
                      num_content_tokens=32, remat=True),
         content=dict(dim=64),
@@ -84,7 +84,7 @@ def _base() -> Any:
         sample_every=10_000, keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, quick_windows=16, batch_size=8, seed=0, faces=False,
+        split="test", num_clips=512, quick_windows=16, batch_size=8, seed=0, faces=False,
         sampler=dict(name="heun", steps=8, sigma_min=0.02, sigma_max=5.0, rho=7.0),
     )  # fmt: skip
     return config

@@ -90,7 +90,11 @@ def _transfer(arguments: argparse.Namespace) -> None:
     frames = video_io.iterate_clip(arguments.motion, (height, width))
     options = dict(run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
-    fps = arguments.fps or video_io.frame_rate(arguments.motion) or 8.0
+    own_fps = video_io.frame_rate(arguments.motion)
+    fps = arguments.fps or own_fps or 8.0
+    in_time = own_fps is not None and math.isclose(fps, own_fps, rel_tol=1e-3)
+    if not in_time and video_writer.has_sound(arguments.motion):
+        print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
     pieces = streaming.transfer(
         run.model, run.params, arguments.seed, content, islice(frames, arguments.frames), sampler,
         size, overlap, arguments.relative,
@@ -98,7 +102,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     count = 0
     with (
         _working(f"sampling, {sampler.nfe} passes a window") as tell,
-        video_writer.open_clip(out, fps, sound=arguments.motion) as clip,
+        video_writer.open_clip(out, fps, arguments.motion if in_time else None) as clip,
     ):
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)
@@ -110,8 +114,10 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
 def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
-    data = config.data
-    size = arguments.window or (data.frames if "frames" in data else _WINDOW)
+    from vdd import runs
+
+    shown = runs.frames_shown(config) if "frames" in config.data else _WINDOW
+    size = arguments.window or shown
     overlap = arguments.overlap
     overlap = size // 8 if overlap is None else overlap
     if overlap >= size:

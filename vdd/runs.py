@@ -13,6 +13,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
+from vdd.training.cross_driving import SPLITTERS
 
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
@@ -53,6 +54,18 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
     return Run(config, model, params, step)
+
+
+def frames_shown(config: Any) -> int:
+    """Frames of the longest clips that the encoder was shown in training.
+
+    Segments of clips of `config.data.frames`; or whole ones, where swaps were read again.
+    """
+    frames = config.data.frames
+    if config.objective.reread_share:
+        return frames
+    split = SPLITTERS[config.objective.split]
+    return jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape[1]
 
 
 # Keys of `config.data` and `config.model.latents` that name files of one machine.

@@ -1,5 +1,7 @@
 """Clips that are written frame by frame."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -16,18 +18,23 @@ def moving_square(count, size=32):
     return video
 
 
-def write_with_sound(path, seconds=2.0, codec="aac"):
-    """A clip of 10 frames a second with a tone."""
+def write_with_sound(path, seconds=2.0, codec="aac", silence=0.0, first_picture=0):
+    """A clip of 10 frames a second with a tone that begins after a silence.
+
+    Its first picture comes only after so many frames' time.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.height = stream.width = 32
         stream.pix_fmt = "yuv420p"
         sound = container.add_stream(codec, rate=48000)
-        for frame in moving_square(int(10 * seconds)):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        for i, pixels in enumerate(moving_square(int(10 * seconds))):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = first_picture + i, Fraction(1, 10)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
         time = np.arange(int(48000 * seconds)) / 48000
-        tone = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None]
+        tone = (0.5 * np.sin(2 * np.pi * 440 * time) * (time > silence)).astype(np.float32)[None]
         for start in range(0, tone.shape[1], 960):
             samples = np.ascontiguousarray(tone[:, start : start + 960])
             frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
@@ -35,6 +42,17 @@ def write_with_sound(path, seconds=2.0, codec="aac"):
             container.mux(sound.encode(frame))
         container.mux(sound.encode())
     return path
+
+
+def tone_begins(path):
+    """Seconds after the first picture at which the tone is heard."""
+    with av.open(str(path)) as container:
+        first = container.streams.video[0].start_time * container.streams.video[0].time_base
+        for frame in container.decode(audio=0):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.1)
+            if loud.size:
+                return float(frame.pts * frame.time_base - first) + loud[0] / frame.sample_rate
+    return None
 
 
 def sound_seconds(path):
@@ -67,6 +85,22 @@ def test_sound_lasts_as_long_as_the_frames(tmp_path, codec, ending):
             clip.write(frame)
     assert len(video_io.read_clip(out)) == 10
     assert sound_seconds(out) == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("codec", ["aac", "libopus"])
+@pytest.mark.parametrize("first_picture", [0, 5])
+def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
+    if codec not in av.codec.codecs_available:
+        pytest.skip(f"FFmpeg here has no {codec}")
+    source = write_with_sound(
+        tmp_path / "source.mp4", codec=codec, silence=1.2, first_picture=first_picture
+    )
+    with video_writer.open_clip(tmp_path / "out.mp4", 10, sound=source) as clip:
+        for frame in moving_square(15):
+            clip.write(frame)
+    expected = 1.2 - first_picture / 10
+    assert tone_begins(source) == pytest.approx(expected, abs=0.05), "the test's own clip"
+    assert tone_begins(tmp_path / "out.mp4") == pytest.approx(expected, abs=0.05)
 
 
 def test_a_clip_without_sound_stays_silent(tmp_path):

@@ -352,7 +352,7 @@ def test_gumbel_draws_codes_anew_at_each_step():
 
 def test_a_single_frame_cannot_be_cut_in_two(model_and_params):
     batch = batch_of(random_video(2, 1))
-    with pytest.raises(ValueError, match="at least 2 frames"):
+    with pytest.raises(UserError, match="at least 2 frames"):
         loss(*model_and_params, batch)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from vdd.data import video_io
 from vdd.errors import UserError
 
+_NO_PACKET = (None, Fraction(0))
 _COPIED = ("aac", "mp3", "ac3", "alac")  # sound that mp4 players take as it is; the rest is encoded
 
 
@@ -104,12 +105,14 @@ class _Frames(ClipWriter):
 class _Mp4(ClipWriter):
     """Encodes each frame as it comes (H.264, yuv420p), and the sound up to it."""
 
-    def __init__(self, av: Any, container: Any, fps: float, sound: Iterator[Any] | None):
+    def __init__(
+        self, av: Any, container: Any, fps: float, sound: Iterator[tuple[Any, Fraction]] | None
+    ):
         self._av, self._container = av, container
         self._rate = Fraction(fps).limit_denominator(1001)
         self._video = container.add_stream("libx264", rate=self._rate, options={"crf": "16"})
         self._video.pix_fmt = "yuv420p"
-        self._sound = None if sound is None else _Sound(av, container, sound)
+        self._sound = None if sound is None else _Sound(container, sound)
 
     def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
         h, w, _ = frame.shape
@@ -131,11 +134,11 @@ class _Mp4(ClipWriter):
 
 
 class _Sound:
-    """Sound of one container on its way into another."""
+    """Sound of one container on its way into another, as packets and their seconds."""
 
-    def __init__(self, av: Any, container: Any, packets: Iterator[Any]):
+    def __init__(self, container: Any, packets: Iterator[tuple[Any, Fraction]]):
         self._container, self._packets = container, packets
-        self._next = next(packets, None)
+        self._next, self._time = next(packets, _NO_PACKET)
         source = None if self._next is None else self._next.stream
         self._copied = source is not None and source.codec_context.name in _COPIED
         if source is None:
@@ -147,14 +150,20 @@ class _Sound:
 
     def advance(self, seconds: Fraction) -> None:
         """Write all that begins before a time."""
-        while self._next is not None and self._next.pts * self._next.time_base < seconds:
-            packet, self._next = self._next, next(self._packets, None)
+        while self._next is not None and self._time < seconds:
+            packet, time = self._next, self._time
+            self._next, self._time = next(self._packets, _NO_PACKET)
             if self._copied:
+                packet.pts = packet.dts = round(time / packet.time_base)
                 packet.stream = self._stream
                 self._container.mux(packet)
                 continue
             for frame in packet.decode():
-                frame.pts = None
+                frame.pts, frame.time_base = (
+                    round(time * frame.sample_rate),
+                    Fraction(1, frame.sample_rate),
+                )
+                time += Fraction(frame.samples, frame.sample_rate)
                 self._container.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
@@ -165,9 +174,19 @@ class _Sound:
 
 def _sound_of(
     stack: contextlib.ExitStack, av: Any, path: epath.PathLike | None
-) -> Iterator[Any] | None:
-    """Packets of the first sound track of a clip, None where it has none."""
+) -> Iterator[tuple[Any, Fraction]] | None:
+    """Packets of the first sound track of a clip, and when each begins after the first picture.
+
+    What is heard before that picture is left out. None where there is no sound.
+    """
     if path is None or not has_sound(path):
         return None
     container = stack.enter_context(av.open(stack.enter_context(epath.Path(path).open("rb"))))
-    return (packet for packet in container.demux(container.streams.audio[0]) if packet.size)
+    pictures, sound = container.streams.video[0], container.streams.audio[0]
+    start = (pictures.start_time or 0) * pictures.time_base
+    timed = (
+        (packet, packet.pts * packet.time_base - start)
+        for packet in container.demux(sound)
+        if packet.size and packet.pts is not None
+    )
+    return ((packet, time) for packet, time in timed if time >= 0)

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 from etils import epath
 
-from vdd.data import video_folder
+from vdd import runs
+from vdd.data import decoding, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -59,11 +60,16 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: figures each `eval_every`, pictures each `sample_every`.
 
-    Both look at the averaged parameters, on the first windows of the validation split, where the
-    data have one, else of the split that is evaluated.
+    Both look at the averaged parameters, on some windows of the validation split, where the data
+    have one, else of the split that is evaluated.
     """
-    if not config.train.eval_every and not config.train.sample_every:
-        return []
+    if config.train.sample_every:
+        decoding.import_av()  # its lack is to be told before the training, not in its midst
+    if not video_folder.has_split(config.data.data_dir, config.eval.split):
+        raise UserError(
+            f"{config.data.data_dir}: no video of the {config.eval.split} split, which is to be"
+            " evaluated (--config.eval.split): prepare more clips, or with --split-by=clip"
+        )
     model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
     has_validation = video_folder.has_split(config.data.data_dir, "validation")
     split = "validation" if has_validation else config.eval.split
@@ -91,9 +97,10 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
         }
 
     def picture(step: int, state: Any) -> dict[str, Any]:
+        now = functions(state)  # by all processes together
         if jax.process_index() == 0:
             video_gallery.draw(
-                functions(state),
+                now,
                 windows,
                 workdir / report.PICTURES / str(step),
                 config.eval.seed,
@@ -106,11 +113,12 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
 
 def load(config: Any, split: str, count: int) -> VideoWindows:
-    """The first `count` windows of a split (0: all), cut to as many frames as training shows."""
-    windows = video_folder.load_windows(config.data.data_dir, split, count or None)
+    """`count` windows of a split (0: all), cut to as many frames as training shows the encoder."""
+    folder = config.data.data_dir
+    windows = video_folder.load_windows(folder, split, count or None, with_latents=False)
     if windows.video is None or not len(windows.video):
         raise UserError(f"{config.data.data_dir}: holds no video of the {split} split")
-    size, frames = config.model.latents.size[:2], config.data.frames
+    size, frames = config.model.latents.size[:2], runs.frames_shown(config)
     if windows.video.shape[2:4] != tuple(size):
         height, width = windows.video.shape[2:4]
         raise UserError(

@@ -78,10 +78,9 @@ def bitrate_controlled_diffusion(
 ) -> Terms:
     """The loss of one batch: video uint8 [b t h w c], or latents, and mask bool [b].
 
-    Raises ValueError for clips of a single frame, which cannot be cut in two, and UserError where
-    attention along time is to be trained on frames picked out of their order in time, swaps are
-    to be read that there is no coarse head to draw, or a mirror is to be held before cached
-    latents.
+    Raises UserError for clips of a single frame, which cannot be cut in two; where attention along
+    time is to be trained on frames picked out of their order in time; where swaps are to be read
+    that there is no coarse head to draw; and where a mirror is to be held before cached latents.
     """
     if objective.mirror_share and "video" not in batch:
         raise UserError("objective.mirror_share needs video, not cached latents: set it to 0")
@@ -97,7 +96,7 @@ def bitrate_controlled_diffusion(
     clips, mask = clip_latents(apply, batch), batch["mask"].astype(jnp.float32)
     count, num_frames = clips.shape[:2]
     if num_frames < 2:
-        raise ValueError("cross-driving needs clips of at least 2 frames")
+        raise UserError("cross-driving needs clips of at least 2 frames")
 
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
     segments = SPLITTERS[objective.split](rng_split, num_frames)

@@ -30,13 +30,16 @@ class VideoWindows(NamedTuple):
     fps: float  # of the windows
 
 
-def load_windows(data_dir: epath.PathLike, split: str, limit: int | None = None) -> VideoWindows:
+def load_windows(
+    data_dir: epath.PathLike, split: str, limit: int | None = None, with_latents: bool = True
+) -> VideoWindows:
     """Reads the windows of a split, in the order of `pipeline.load_pass`.
 
     Args:
       data_dir: what `vdd.data.prepare` wrote.
       split: "train", "validation" or "test".
-      limit: so many of the first windows; None is all.
+      limit: so many windows, spread over the split, as neighbours are of one clip; None is all.
+      with_latents: read the latents too, where they were written.
 
     Raises:
       UserError: nothing was prepared there, it is damaged, there is no such split, or the data set
@@ -45,7 +48,7 @@ def load_windows(data_dir: epath.PathLike, split: str, limit: int | None = None)
     builder = load_builder(data_dir, "video", split)
     rows = read(builder, split, ("video", *_LABELS, "start"), limit)
     latents = None
-    if directory(data_dir, "latents").exists():
+    if with_latents and directory(data_dir, "latents").exists():
         encoded = load_builder(data_dir, "latents", split)
         latents = read(encoded, split, ("latents",), limit)["latents"]
     metadata: Any = builder.info.metadata
@@ -117,27 +120,28 @@ def read(
 ) -> dict[str, np.ndarray]:
     """Some features of a split in memory, [n ...] each."""
     features: Any = builder.info.features
-    count = builder.info.splits[split].num_examples
-    count = count if limit is None else min(limit, count)
+    total = builder.info.splits[split].num_examples
+    count = total if limit is None else min(limit, total)
+    chosen = np.linspace(0, total, count, endpoint=False).astype(int).tolist()
     arrays = {
         name: np.empty((count, *features[name].shape), features[name].np_dtype) for name in fields
     }
     rows = _array_records if _format(builder) == "array_record" else _tfrecords
-    for row, example in enumerate(itertools.islice(rows(builder, split, fields), count)):
+    for row, example in enumerate(rows(builder, split, fields, chosen)):
         for name in fields:
             arrays[name][row] = example[name]
     return arrays
 
 
 def _array_records(
-    builder: "tfds.core.DatasetBuilder", split: str, fields: Sequence[str]
+    builder: "tfds.core.DatasetBuilder", split: str, fields: Sequence[str], chosen: Sequence[int]
 ) -> Iterator[Mapping[str, Any]]:
     source = DataSource(builder, split, fields)
-    return (source[index] for index in range(len(source)))
+    return (source[index] for index in chosen)
 
 
 def _tfrecords(
-    builder: "tfds.core.DatasetBuilder", split: str, fields: Sequence[str]
+    builder: "tfds.core.DatasetBuilder", split: str, fields: Sequence[str], chosen: Sequence[int]
 ) -> Iterator[Mapping[str, Any]]:
     try:
         import tensorflow as tf
@@ -151,7 +155,8 @@ def _tfrecords(
     in_order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     try:
         dataset: Any = builder.as_dataset
-        yield from dataset(split=split, read_config=in_order).as_numpy_iterator()
+        examples = dataset(split=split, read_config=in_order).as_numpy_iterator()
+        yield from itertools.compress(examples, np.isin(range(max(chosen) + 1), chosen))
     except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as e:
         raise damaged(builder.data_path) from e
 
