@@ -2,8 +2,9 @@
 
     python -m vdd.main --config=configs/autoencoder.py --workdir=runs/autoencoder
 
-Sizes, after a colon: none (2 CPU cores, a quarter of an hour), `full` (a GPU or TPU; Stable
-Diffusion's sizes, for frames of 256 x 256), `smoke` (a minute, for tests). The weights come out in
+Sizes, after a colon: none (2 CPU cores, Sprites), `full` (a GPU or TPU; Stable Diffusion's sizes, on
+a prepared folder of videos, `--config.data.data_dir`), `smoke` (a minute, for tests); none of them has
+been trained to a result yet. The weights come out in
 `runs/autoencoder/autoencoder`, by the names of diffusers' AutoencoderKL. To train on latents of it:
 
     config.model.latents = dict(
@@ -43,12 +44,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.eval = dict(split="test", num_clips=256, batch_size=32, seed=0)
     if size == "full":
+        config.data = dict(
+            source="grain", dataset="video_folder", data_dir=config_dict.placeholder(str),
+            frames=4, latents=False, augment="flip",
+        )  # fmt: skip
         config.update(
             model=dict(dtype="bfloat16", channels=(128, 256, 512, 512), num_blocks=2, groups=32),
             objective=dict(scales=5), optimizer=dict(learning_rate=1e-4),
             train=dict(batch_size=64, num_steps=100000, ema_decay=0.9995, checkpoint_every=2000,
                        eval_every=2000, sample_every=5000),
-            eval=dict(num_clips=0),
+            eval=dict(num_clips=512),
         )  # fmt: skip
     if size == "smoke":
         config.update(

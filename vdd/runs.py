@@ -56,6 +56,12 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     return Run(config, model, params, step)
 
 
+def data_name(config: Any) -> str:
+    """The data set of a run, and where it has several arts, which: "sprites/lpc"."""
+    data = config.data
+    return f"{data.dataset}/{data.art}" if "art" in data else data.dataset
+
+
 def frames_shown(config: Any) -> int:
     """Frames of the longest clips that the encoder was shown in training.
 

@@ -28,7 +28,7 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     config = run.config
     lines = [
         f"run         {path}",
-        f"data        {_data(config.data)}, clips of {width}x{height} pixels",
+        f"data        {runs.data_name(config)}, clips of {width}x{height} pixels",
         f"trained     {run.step} of {config.train.num_steps} steps"
         f" of {config.train.batch_size} clips (checkpoints: {steps})",
         *_parameters(run.params),
@@ -38,10 +38,6 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     if evaluation is None:
         return [*lines, "evaluation  none yet: vdd evaluate " + str(path_or_name)]
     return [*lines, *figures(evaluation)]
-
-
-def _data(config: Any) -> str:
-    return f"{config.dataset}/{config.art}" if "art" in config else config.dataset
 
 
 def _describe_prior(path: epath.Path) -> list[str]:

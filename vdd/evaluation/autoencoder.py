@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from vdd import runs
-from vdd.data import pipeline, sprites
+from vdd.data import datasets, pipeline
 from vdd.errors import UserError
 from vdd.evaluation import curves, metrics, pictures, report
 from vdd.evaluation.gallery import write_png
@@ -47,7 +47,7 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     model = build_model(config.model)
     figures = {
         "step": step,
-        "dataset": f"{config.data.dataset}/{config.data.art}",
+        "dataset": runs.data_name(config),
         "split": config.eval.split,
         **measure(model, params, clips_of(config), config.eval.batch_size),
     }
@@ -61,11 +61,11 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     return figures
 
 
-def check(settings: Any) -> None:
-    """Raise a UserError for settings (the config's `eval`) that an evaluation cannot have."""
-    if settings.split not in sprites.SPLITS:
-        there = ", ".join(sprites.SPLITS)
-        raise UserError(f"no split {settings.split!r}: take one of {there}")
+def check(config: Any) -> None:
+    """Raise a UserError for a config whose evaluation cannot be."""
+    settings, splits = config.eval, datasets.find(config.data.dataset).SPLITS
+    if settings.split not in splits:
+        raise UserError(f"no split {settings.split!r}: take one of {', '.join(splits)}")
     if settings.num_clips < 0 or settings.batch_size < 1:
         raise UserError("eval: num_clips is 0 (all) or more, batch_size 1 or more")
 

@@ -143,9 +143,7 @@ def _describe(run: runs.Run) -> dict[str, str]:
     config = run.config
     size = sum(array.size for array in jax.tree.leaves(run.params))
     return {
-        "data": f"{config.data.dataset}/{config.data.art}"
-        if "art" in config.data
-        else config.data.dataset,
+        "data": runs.data_name(config),
         "parameters": f"{size / 1e6:.1f} million",
         "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips, "
         f"seed {config.seed}",

@@ -14,7 +14,7 @@ from vdd.training.step import Training
 
 def build(config: Any) -> Training:
     """The functions of the training."""
-    evaluation.check(config.eval)
+    evaluation.check(config)
     return autoencoder.build(config)
 
 
