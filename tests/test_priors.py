@@ -118,8 +118,18 @@ def test_a_prior_is_found_by_its_run_and_not_taken_for_one(place, tmp_path):
     with pytest.raises(UserError, match="task 'prior', not a model of video"):
         vdd.load(place / "tiny_prior")
     shutil.copytree(place / "tiny", tmp_path / "alone")
-    with pytest.raises(UserError, match=r"has no prior, neither as .*: train one with"):
+    with pytest.raises(priors.NoPriorError, match=r"has no prior, neither as .*: train one with"):
         priors.load_prior(tmp_path / "alone")
+    with pytest.raises(UserError, match="no such run") as missing:
+        priors.find_prior(tmp_path / "nothing")
+    assert not isinstance(missing.value, priors.NoPriorError)
+
+
+def test_a_prior_beside_the_working_directory_is_found(place, monkeypatch):
+    monkeypatch.chdir(place / "tiny")
+    for name in (".", "../tiny", epath.Path("checkpoints/..")):
+        assert priors.find_prior(name) == place / "tiny_prior"
+    assert runs.absolute(epath.Path("gs://bucket/tiny")) == epath.Path("gs://bucket/tiny")
 
 
 def test_a_prior_of_another_model_is_refused(place, tmp_path, monkeypatch):
