@@ -14,7 +14,7 @@ import tiny
 from etils import epath
 
 import vdd
-from vdd import apply, cli, main, priors, runs
+from vdd import apply, cli, main, priors, runs, streaming
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -187,6 +187,23 @@ def test_generated_video_is_that_of_its_codes_piece_by_piece(place, monkeypatch)
     np.testing.assert_allclose(turned[::-1], video, atol=1e-4)
 
 
+def test_what_is_streamed_is_what_is_generated(place, monkeypatch):
+    monkeypatch.setattr(apply, "FRAMES_AT_ONCE", 2)
+    run, prior = vdd.load(place / "tiny"), priors.load_prior(place / "tiny_prior")
+    both = (run.model, run.params, prior.model, prior.params)
+    content, start = tiny.random_video(1, 3)[0], tiny.random_video(1, 2, seed=1)[0]
+    pieces = list(streaming.generate(*both, 7, content, 5, SAMPLER, start, 0.8, 0.9))
+    assert [len(piece) for piece in pieces] == [2, 2, 1]
+    encode = jax.jit(apply.encode, static_argnums=0)
+    tokens = encode(run.model, run.params, content[None]).content
+    codes = encode(run.model, run.params, start[None]).codes
+    generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
+    whole = generate(*both, jax.random.key(7), tokens, 5, codes, 0.8, 0.9, SAMPLER)
+    # Of two programs, which may round differently.
+    drawn, expected = np.concatenate(pieces), apply.to_uint8(whole.video[0])
+    np.testing.assert_allclose(drawn, np.asarray(expected), atol=1)
+
+
 def test_the_command(place, tmp_path, capsys):
     content = video_io.write_clip(tmp_path / "content.npy", tiny.random_video(1, 3)[0])
     out = tmp_path / "new" / "out.npy"
@@ -210,6 +227,8 @@ def test_the_command(place, tmp_path, capsys):
         (("--step", 3), "a prior of"),
         (("--top-p", 0), "not a number from 0.001 to 1"),
         (("--temperature", "hot"), "not a number from 0 to 100"),
+        (("--frames", 40000000000), "more than 1,000,000"),
+        (("--frames", 10**20), "more than 1,000,000"),
     ):
         status, _, complained = run(*more)
         assert (status, complained.count("\n")) == (2, 1)
