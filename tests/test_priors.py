@@ -233,8 +233,38 @@ def test_the_command(place, tmp_path, capsys):
         status, _, complained = run(*more)
         assert (status, complained.count("\n")) == (2, 1)
         assert complaint in complained
-    longer = video_io.write_clip(tmp_path / "longer.npy", tiny.random_video(1, 5)[0])
-    assert "has 5 frames: --frames" in run("--start", longer)[2]
+
+
+def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_frames_shown", lambda config: 3)
+    window, read = 4, []
+    monkeypatch.setattr(
+        streaming,
+        "generate",
+        lambda *given: read.append(given) or iter([np.zeros((5, *tiny.SIZE), np.uint8)]),
+    )
+    video = tiny.random_video(1, 7)[0]
+    clip, end = (
+        video_io.write_clip(tmp_path / f"{len(frames)}.npy", frames)
+        for frames in (video, video[-window:])
+    )
+
+    def run(start, frames):
+        clips = ["--content", clip, "--start", start, "--out", tmp_path / "out.npy"]
+        arguments = ["generate", place / "tiny", *clips, "--frames", frames]
+        status = cli.main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    status, said, _ = run(clip, 5)
+    assert status == 0
+    assert "its last 4 frames of 7" in said
+    np.testing.assert_array_equal(read[-1][5], video[:3])
+    np.testing.assert_array_equal(read[-1][8], video[-window:])
+    assert "its last" not in run(end, 5)[1]
+    np.testing.assert_array_equal(read[-1][8], video[-window:])
+    status, _, complained = run(clip, 4)
+    assert status == 2
+    assert "gives 4 frames: --frames" in complained
 
 
 def test_a_config_that_cannot_be_built(place):

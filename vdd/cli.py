@@ -1,6 +1,7 @@
 """The `vdd` command: use a trained run from the shell. Thin, over `vdd.runs` and `vdd.apply`."""
 
 import argparse
+import collections
 import contextlib
 import dataclasses
 import importlib.metadata
@@ -125,15 +126,19 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
 def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
-    from vdd import runs
-
-    shown = runs.frames_shown(config) if "frames" in config.data else _WINDOW
-    size = arguments.window or shown
+    size = arguments.window or _frames_shown(config)
     overlap = arguments.overlap
     overlap = size // 8 if overlap is None else overlap
     if overlap >= size:
         raise UserError(f"--overlap {overlap} does not fit windows of {size} frames")
     return size, overlap
+
+
+def _frames_shown(config: Any) -> int:
+    """Frames that the encoder reads together: as many as it was shown in training."""
+    from vdd import runs
+
+    return runs.frames_shown(config) if "frames" in config.data else _WINDOW
 
 
 def _encode(arguments: argparse.Namespace) -> None:
@@ -194,14 +199,14 @@ def _generate(arguments: argparse.Namespace) -> None:
         run = runs.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
     height, width, _ = run.model.latents.size
-    content = _read_clip(arguments.content, (height, width), None)
+    content = _read_clip(arguments.content, (height, width), _frames_shown(run.config))
     start = None
     if arguments.start:
-        start = _read_clip(arguments.start, (height, width), None)
+        start = _read_end(arguments.start, (height, width), prior.model.window)
         if len(start) >= arguments.frames:
             raise UserError(
-                f"{arguments.start} has {len(start)} frames: --frames, of which they are the first,"
-                f" must be more than that, not {arguments.frames}"
+                f"{arguments.start} gives {len(start)} frames: --frames, of which they are the"
+                f" first, must be more than that, not {arguments.frames}"
             )
     options = dict(run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
@@ -331,6 +336,22 @@ def _read_clip(path: str, size: tuple[int, int], frames: int | None):
     return video_io.read_clip(path, size, max_frames=frames)
 
 
+def _read_end(path: str, size: tuple[int, int], frames: int):
+    """The last frames of a clip of any length."""
+    import numpy as np
+
+    from vdd.data import video_io
+
+    _tell_size(path, size)
+    count, kept = 0, collections.deque(maxlen=frames)
+    for frame in video_io.iterate_clip(path, size):
+        kept.append(frame)
+        count += 1
+    if count > frames:
+        print(f"{path}: its last {frames} frames of {count}, as the prior looks back no further")
+    return np.stack(kept)
+
+
 def _tell_size(path: str, size: tuple[int, int]) -> None:
     """Say so where a clip is not of the model's size."""
     from vdd.data import video_io
@@ -428,7 +449,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"how many (up to {_MOST_FRAMES:,})",
     )
     generate.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
-    generate.add_argument("--start", metavar="CLIP", help="how it begins to move (made up too)")
+    generate.add_argument(
+        "--start", metavar="CLIP", help="how it begins to move: its last frames (made up too)"
+    )
     generate.add_argument("--prior", metavar="RUN", help="the prior (RUN/prior, else RUN_prior)")
     generate.add_argument(
         "--temperature", type=_temperature, default=1.0, metavar="X", help="0: the likeliest (1)"
