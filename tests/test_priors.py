@@ -145,6 +145,39 @@ def test_a_prior_of_another_model_is_refused(place, tmp_path, monkeypatch):
         task.hooks(config, tmp_path / "prior")
 
 
+def test_a_source_in_training_is_read_at_one_step_also_by_a_resumed_prior(
+    place, tmp_path, monkeypatch
+):
+    source, workdir = epath.Path(tmp_path / "source"), epath.Path(tmp_path / "prior")
+    shutil.copytree(place / "tiny", source)
+    later = source / "checkpoints" / "7"
+    later.rename(tmp_path / "7")
+    config, load, loaded = get_config(source), runs.load, []
+
+    def trained_meanwhile(name, step=None):
+        run = load(name, step)
+        loaded.append(run.step)
+        if not later.exists():
+            shutil.copytree(tmp_path / "7", later)
+        return run
+
+    monkeypatch.setattr(runs, "load", trained_meanwhile)
+    with monkeypatch.context() as patch:
+        hooks = task.hooks
+
+        def stopped(*given):
+            hooks(*given)
+            return [(2, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
+
+        patch.setattr(task, "hooks", stopped)
+        assert not main.train(config, workdir)
+    assert main.train(config, workdir)
+    assert len(loaded) > 3
+    assert set(loaded) == {3}
+    assert priors.load_prior(workdir).source.step == 3
+    assert runs.load_config(workdir).source_step is None, "what was asked for is what is kept"
+
+
 def test_an_exported_run_keeps_its_prior(place, tmp_path, capsys):
     assert cli.main(["export", str(place / "tiny"), str(tmp_path / "small")]) == 0
     assert cli.main(["export", str(place / "tiny_prior"), str(tmp_path / "small" / "prior")]) == 0
