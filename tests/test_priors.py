@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -184,6 +185,12 @@ def test_an_exported_run_keeps_its_prior(place, tmp_path, capsys):
     small = vdd.load(tmp_path / "small")
     assert priors.load_prior_of(small, tmp_path / "small").model.num_codes == 8
     assert (tmp_path / "small" / "prior" / "eval" / f"{STEPS}.json").exists()
+    # It says nothing of where it was made, but what its source was called.
+    exported = epath.Path(tmp_path / "small" / "prior")
+    files = [epath.Path(file).read_bytes() for file in Path(exported).rglob("*") if file.is_file()]
+    assert not any(str(place).encode() in file for file in files)
+    config, source = runs.load_config(exported), priors.read_source(exported)
+    assert (config.source, source.run, source.step) == ("tiny", "tiny", 7)
     capsys.readouterr()
     assert cli.main(["info", str(tmp_path / "small" / "prior")]) == 0
     said = capsys.readouterr().out
@@ -298,6 +305,17 @@ def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys
     status, _, complained = run(clip, 4)
     assert status == 2
     assert "gives 4 frames: --frames" in complained
+
+
+def test_the_source_of_a_prior_is_known_from_anywhere(place, monkeypatch):
+    run = vdd.load(place / "tiny")
+    monkeypatch.chdir(place)
+    source = priors.source_of(run, "tiny")
+    assert source == priors.source_of(run, place / "tiny")
+    monkeypatch.chdir("/")
+    assert evaluation.load_source(source).step == run.step
+    monkeypatch.setattr(runs, "PRETRAINED", place)
+    assert priors.source_of(run, "tiny").run == "tiny"
 
 
 def test_a_config_that_cannot_be_built(place):
