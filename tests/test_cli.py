@@ -337,9 +337,38 @@ def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsy
     assert vdd_command(capsys, *arguments)[::2] == (130, "")
 
 
+def test_too_little_memory_is_told_in_one_line(tiny_run, clips, tmp_path, capsys, monkeypatch):
+    def fail_with(error):
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr(runs, "load", fail)
+        return vdd_command(capsys, *transfer_arguments(tiny_run, clips, tmp_path / "out.gif"))
+
+    for error in (
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 8 bytes."),
+        MemoryError("Unable to allocate 8 bytes"),
+    ):
+        status, _, complained = fail_with(error)
+        assert (status, complained.count("\n")) == (2, 1)
+        assert "out of memory" in complained
+    with pytest.raises(jax.errors.JaxRuntimeError):
+        fail_with(jax.errors.JaxRuntimeError("INTERNAL: a mistake"))
+
+
 @pytest.mark.parametrize(
     "command",
-    ["transfer", "encode", "decode", "evaluate", "info", "examples", "compress", "export"],
+    [
+        "transfer",
+        "generate",
+        "encode",
+        "decode",
+        "evaluate",
+        "info",
+        "examples",
+        "compress",
+        "export",
+    ],
 )
 def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as ended:

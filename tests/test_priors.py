@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ import tiny
 from etils import epath
 
 import vdd
-from vdd import apply, cli, main, priors, runs
+from vdd import apply, cli, main, priors, runs, streaming
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -118,8 +119,18 @@ def test_a_prior_is_found_by_its_run_and_not_taken_for_one(place, tmp_path):
     with pytest.raises(UserError, match="task 'prior', not a model of video"):
         vdd.load(place / "tiny_prior")
     shutil.copytree(place / "tiny", tmp_path / "alone")
-    with pytest.raises(UserError, match=r"has no prior, neither as .*: train one with"):
+    with pytest.raises(priors.NoPriorError, match=r"has no prior, neither as .*: train one with"):
         priors.load_prior(tmp_path / "alone")
+    with pytest.raises(UserError, match="no such run") as missing:
+        priors.find_prior(tmp_path / "nothing")
+    assert not isinstance(missing.value, priors.NoPriorError)
+
+
+def test_a_prior_beside_the_working_directory_is_found(place, monkeypatch):
+    monkeypatch.chdir(place / "tiny")
+    for name in (".", "../tiny", epath.Path("checkpoints/..")):
+        assert priors.find_prior(name) == place / "tiny_prior"
+    assert runs.absolute(epath.Path("gs://bucket/tiny")) == epath.Path("gs://bucket/tiny")
 
 
 def test_a_prior_of_another_model_is_refused(place, tmp_path, monkeypatch):
@@ -135,12 +146,51 @@ def test_a_prior_of_another_model_is_refused(place, tmp_path, monkeypatch):
         task.hooks(config, tmp_path / "prior")
 
 
+def test_a_source_in_training_is_read_at_one_step_also_by_a_resumed_prior(
+    place, tmp_path, monkeypatch
+):
+    source, workdir = epath.Path(tmp_path / "source"), epath.Path(tmp_path / "prior")
+    shutil.copytree(place / "tiny", source)
+    later = source / "checkpoints" / "7"
+    later.rename(tmp_path / "7")
+    config, load, loaded = get_config(source), runs.load, []
+
+    def trained_meanwhile(name, step=None):
+        run = load(name, step)
+        loaded.append(run.step)
+        if not later.exists():
+            shutil.copytree(tmp_path / "7", later)
+        return run
+
+    monkeypatch.setattr(runs, "load", trained_meanwhile)
+    with monkeypatch.context() as patch:
+        hooks = task.hooks
+
+        def stopped(*given):
+            hooks(*given)
+            return [(2, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
+
+        patch.setattr(task, "hooks", stopped)
+        assert not main.train(config, workdir)
+    assert main.train(config, workdir)
+    assert len(loaded) > 3
+    assert set(loaded) == {3}
+    assert priors.load_prior(workdir).source.step == 3
+    assert runs.load_config(workdir).source_step is None, "what was asked for is what is kept"
+
+
 def test_an_exported_run_keeps_its_prior(place, tmp_path, capsys):
     assert cli.main(["export", str(place / "tiny"), str(tmp_path / "small")]) == 0
     assert cli.main(["export", str(place / "tiny_prior"), str(tmp_path / "small" / "prior")]) == 0
     small = vdd.load(tmp_path / "small")
     assert priors.load_prior_of(small, tmp_path / "small").model.num_codes == 8
     assert (tmp_path / "small" / "prior" / "eval" / f"{STEPS}.json").exists()
+    # It says nothing of where it was made, but what its source was called.
+    exported = epath.Path(tmp_path / "small" / "prior")
+    files = [epath.Path(file).read_bytes() for file in Path(exported).rglob("*") if file.is_file()]
+    assert not any(str(place).encode() in file for file in files)
+    config, source = runs.load_config(exported), priors.read_source(exported)
+    assert (config.source, source.run, source.step) == ("tiny", "tiny", 7)
     capsys.readouterr()
     assert cli.main(["info", str(tmp_path / "small" / "prior")]) == 0
     said = capsys.readouterr().out
@@ -166,13 +216,32 @@ def test_generated_video_is_that_of_its_codes_piece_by_piece(place, monkeypatch)
     # The noise of piece i is that of the clip's key, stream 1, number i.
     fold_in = jax.vmap(jax.random.fold_in, (0, None))
     sample = jax.jit(partial(apply.sample, run.model, run.params, sampler=SAMPLER))
-    for number, piece in enumerate((slice(0, 2), slice(2, 4))):
+    # The last is filled up with copies of its last frame.
+    padded = jnp.concatenate([codes, codes[:, -1:]], axis=1)
+    for number, piece in enumerate((slice(0, 2), slice(2, 4), slice(4, 6))):
         noise = fold_in(fold_in(keys, 1), number)
-        motion = apply.lookup(run.model, run.params, codes[:, piece])
-        expected = sample(noise, content, motion)
-        np.testing.assert_allclose(video[:, piece], expected, atol=1e-4)
+        motion = apply.lookup(run.model, run.params, padded[:, piece])
+        drawn, expected = video[:, piece], sample(noise, content, motion)
+        np.testing.assert_allclose(drawn, expected[:, : drawn.shape[1]], atol=1e-4)
     turned, _ = generate(keys[::-1], content[::-1], start[::-1])
     np.testing.assert_allclose(turned[::-1], video, atol=1e-4)
+
+
+def test_what_is_streamed_is_what_is_generated(place, monkeypatch):
+    monkeypatch.setattr(apply, "FRAMES_AT_ONCE", 2)
+    run, prior = vdd.load(place / "tiny"), priors.load_prior(place / "tiny_prior")
+    both = (run.model, run.params, prior.model, prior.params)
+    content, start = tiny.random_video(1, 3)[0], tiny.random_video(1, 2, seed=1)[0]
+    pieces = list(streaming.generate(*both, 7, content, 5, SAMPLER, start, 0.8, 0.9))
+    assert [len(piece) for piece in pieces] == [2, 2, 1]
+    encode = jax.jit(apply.encode, static_argnums=0)
+    tokens = encode(run.model, run.params, content[None]).content
+    codes = encode(run.model, run.params, start[None]).codes
+    generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
+    whole = generate(*both, jax.random.key(7), tokens, 5, codes, 0.8, 0.9, SAMPLER)
+    # Of two programs, which may round differently.
+    drawn, expected = np.concatenate(pieces), apply.to_uint8(whole.video[0])
+    np.testing.assert_allclose(drawn, np.asarray(expected), atol=1)
 
 
 def test_the_command(place, tmp_path, capsys):
@@ -198,12 +267,55 @@ def test_the_command(place, tmp_path, capsys):
         (("--step", 3), "a prior of"),
         (("--top-p", 0), "not a number from 0.001 to 1"),
         (("--temperature", "hot"), "not a number from 0 to 100"),
+        (("--frames", 40000000000), "more than 1,000,000"),
+        (("--frames", 10**20), "more than 1,000,000"),
     ):
         status, _, complained = run(*more)
         assert (status, complained.count("\n")) == (2, 1)
         assert complaint in complained
-    longer = video_io.write_clip(tmp_path / "longer.npy", tiny.random_video(1, 5)[0])
-    assert "has 5 frames: --frames" in run("--start", longer)[2]
+
+
+def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_frames_shown", lambda config: 3)
+    window, read = 4, []
+    monkeypatch.setattr(
+        streaming,
+        "generate",
+        lambda *given: read.append(given) or iter([np.zeros((5, *tiny.SIZE), np.uint8)]),
+    )
+    video = tiny.random_video(1, 7)[0]
+    clip, end = (
+        video_io.write_clip(tmp_path / f"{len(frames)}.npy", frames)
+        for frames in (video, video[-window:])
+    )
+
+    def run(start, frames):
+        clips = ["--content", clip, "--start", start, "--out", tmp_path / "out.npy"]
+        arguments = ["generate", place / "tiny", *clips, "--frames", frames]
+        status = cli.main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    status, said, _ = run(clip, 5)
+    assert status == 0
+    assert "its last 4 frames of 7" in said
+    np.testing.assert_array_equal(read[-1][5], video[:3])
+    np.testing.assert_array_equal(read[-1][8], video[-window:])
+    assert "its last" not in run(end, 5)[1]
+    np.testing.assert_array_equal(read[-1][8], video[-window:])
+    status, _, complained = run(clip, 4)
+    assert status == 2
+    assert "gives 4 frames: --frames" in complained
+
+
+def test_the_source_of_a_prior_is_known_from_anywhere(place, monkeypatch):
+    run = vdd.load(place / "tiny")
+    monkeypatch.chdir(place)
+    source = priors.source_of(run, "tiny")
+    assert source == priors.source_of(run, place / "tiny")
+    monkeypatch.chdir("/")
+    assert evaluation.load_source(source).step == run.step
+    monkeypatch.setattr(runs, "PRETRAINED", place)
+    assert priors.source_of(run, "tiny").run == "tiny"
 
 
 def test_a_config_that_cannot_be_built(place):

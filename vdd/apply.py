@@ -174,24 +174,53 @@ def generate(
     memory beyond the result does not grow with their number; a denoiser that looks at neighbours
     does not look from one such piece into the next.
     """
-    keys = rng if rng.ndim else jax.random.split(rng, len(content))
-    motion_keys, noise_keys = _fold_in(keys, 0), _fold_in(keys, 1)
-    seen = content if prior.content_dim else None
-    codes = sample_codes(
-        prior, prior_params, motion_keys, num_frames, start, seen, temperature, top_p
-    )
+    codes = generate_codes(prior, prior_params, rng, content, num_frames, start, temperature, top_p)
     size = min(num_frames, FRAMES_AT_ONCE)
     count = -(-num_frames // size)
     whole = jnp.pad(codes, [(0, 0), (0, count * size - num_frames), (0, 0)], mode="edge")
     pieces = jnp.moveaxis(whole.reshape(len(content), count, size, -1), 1, 0)
 
     def draw(piece: tuple[Array, Array]) -> Array:
-        motion = lookup(model, params, piece[0])
-        return sample(model, params, _fold_in(noise_keys, piece[1]), content, motion, sampler)
+        return draw_piece(model, params, rng, content, *piece, sampler)
 
     video = jnp.moveaxis(jax.lax.map(draw, (pieces, jnp.arange(count))), 0, 1)
     video = video.reshape(len(content), count * size, *video.shape[3:])
     return Generated(video[:, :num_frames], codes)
+
+
+def generate_codes(
+    prior: MotionPrior,
+    prior_params: dict,
+    rng: Key[Array, "*b"],
+    content: Float[Array, "b k d"],
+    num_frames: int,
+    start: Int[Array, "b s n"] | None = None,
+    temperature: float | Float[Array, ""] = 1.0,
+    top_p: float | Float[Array, ""] = 1.0,
+) -> Int[Array, "b t n"]:
+    """The codes of `generate`, without the video."""
+    keys = _fold_in(_keys(rng, len(content)), 0)
+    seen = content if prior.content_dim else None
+    return sample_codes(prior, prior_params, keys, num_frames, start, seen, temperature, top_p)
+
+
+def draw_piece(
+    model: Disentangler,
+    params: dict,
+    rng: Key[Array, "*b"],
+    content: Float[Array, "b k d"],
+    codes: Int[Array, "b s n"],
+    number: int | Int[Array, ""],
+    sampler: samplers.Sampler,
+) -> Float[Array, "b s h w c"]:
+    """Piece `number` of the video of `generate`, from its codes and the same `rng`."""
+    keys = _fold_in(_fold_in(_keys(rng, len(content)), 1), number)
+    return sample(model, params, keys, content, lookup(model, params, codes), sampler)
+
+
+def _keys(rng: Key[Array, "*b"], count: int) -> Key[Array, "b"]:
+    """A key for each clip."""
+    return rng if rng.ndim else jax.random.split(rng, count)
 
 
 def _fold_in(keys: Key[Array, "b"], number: int | Int[Array, ""]) -> Key[Array, "b"]:
@@ -207,6 +236,6 @@ def _encode(model: Disentangler, params: dict, video: Video):
 
 
 __all__ = [
-    "Encoding", "Generated", "content_bits", "denoise", "encode", "generate", "lookup",
-    "mean_video", "quantize", "sample", "to_uint8", "transfer",
+    "Encoding", "Generated", "content_bits", "denoise", "draw_piece", "encode", "generate",
+    "generate_codes", "lookup", "mean_video", "quantize", "sample", "to_uint8", "transfer",
 ]  # fmt: skip

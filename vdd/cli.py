@@ -1,6 +1,7 @@
 """The `vdd` command: use a trained run from the shell. Thin, over `vdd.runs` and `vdd.apply`."""
 
 import argparse
+import collections
 import contextlib
 import dataclasses
 import importlib.metadata
@@ -33,6 +34,7 @@ _EXAMPLES = {
 }
 
 _WINDOW = 64  # frames that are drawn together, where the run does not say how many it was shown
+_MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn first
 
 _RUN = "RUN is a run directory, or the name of a model that the package ships."
 
@@ -61,7 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:  # no space, no permission, ...
             where = f"{error.filename}: " if error.filename else ""
             return _complain(f"{where}{error.strerror or error}")
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            return _complain(f"out of memory, of this machine or its accelerator ({error})")
     return 0
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Told by the name of JAX's error, as JAX is not imported here."""
+    by_jax = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
+    return by_jax or isinstance(error, MemoryError)
 
 
 def _complain(message: object) -> int:
@@ -114,15 +126,19 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
 def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
-    from vdd import runs
-
-    shown = runs.frames_shown(config) if "frames" in config.data else _WINDOW
-    size = arguments.window or shown
+    size = arguments.window or _frames_shown(config)
     overlap = arguments.overlap
     overlap = size // 8 if overlap is None else overlap
     if overlap >= size:
         raise UserError(f"--overlap {overlap} does not fit windows of {size} frames")
     return size, overlap
+
+
+def _frames_shown(config: Any) -> int:
+    """Frames that the encoder reads together: as many as it was shown in training."""
+    from vdd import runs
+
+    return runs.frames_shown(config) if "frames" in config.data else _WINDOW
 
 
 def _encode(arguments: argparse.Namespace) -> None:
@@ -170,13 +186,11 @@ def _decode(arguments: argparse.Namespace) -> None:
 
 
 def _generate(arguments: argparse.Namespace) -> None:
-    from vdd.data import video_io
+    from vdd.data import video_io, video_writer
 
     out = video_io.check_output(arguments.out)
     with _working("loading the models"):
-        import jax
-
-        from vdd import apply, priors, runs
+        from vdd import priors, runs, streaming
         from vdd.diffusion.samplers import Sampler
         from vdd.startup import keep_compiled_programs
 
@@ -185,41 +199,29 @@ def _generate(arguments: argparse.Namespace) -> None:
         run = runs.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
     height, width, _ = run.model.latents.size
-    content = _read_clip(arguments.content, (height, width), None)
+    content = _read_clip(arguments.content, (height, width), _frames_shown(run.config))
     start = None
     if arguments.start:
-        start = _read_clip(arguments.start, (height, width), None)
+        start = _read_end(arguments.start, (height, width), prior.model.window)
         if len(start) >= arguments.frames:
             raise UserError(
-                f"{arguments.start} has {len(start)} frames: --frames, of which they are the first,"
-                f" must be more than that, not {arguments.frames}"
+                f"{arguments.start} gives {len(start)} frames: --frames, of which they are the"
+                f" first, must be more than that, not {arguments.frames}"
             )
     options = dict(run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
-    print(f"generating {arguments.frames} frames of {width}x{height}", flush=True)
-    with _working("compiling and sampling"):
-        encode = jax.jit(apply.encode, static_argnums=0)
-        begun = start is not None
-        codes = encode(run.model, run.params, start[None]).codes if begun else None
-        shown = encode(run.model, run.params, content[None]).content
-        generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
-        video = generate(
-            run.model,
-            run.params,
-            prior.model,
-            prior.params,
-            jax.random.key(arguments.seed),
-            shown,
-            arguments.frames,
-            codes,
-            arguments.temperature,
-            arguments.top_p,
-            sampler,
-        ).video
-        video = jax.device_get(video[0])
     fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
-    video_io.write_clip(out, video, fps)
-    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
+    pieces = streaming.generate(
+        run.model, run.params, prior.model, prior.params, arguments.seed, content,
+        arguments.frames, sampler, start, arguments.temperature, arguments.top_p,
+    )  # fmt: skip
+    count = 0
+    with _working("compiling and sampling") as tell, video_writer.open_clip(out, fps) as clip:
+        for frame in (frame for piece in pieces for frame in piece):
+            clip.write(frame)
+            count += 1
+            tell(f"{count} of {arguments.frames} frames")
+    print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -334,6 +336,22 @@ def _read_clip(path: str, size: tuple[int, int], frames: int | None):
     return video_io.read_clip(path, size, max_frames=frames)
 
 
+def _read_end(path: str, size: tuple[int, int], frames: int):
+    """The last frames of a clip of any length."""
+    import numpy as np
+
+    from vdd.data import video_io
+
+    _tell_size(path, size)
+    count, kept = 0, collections.deque(maxlen=frames)
+    for frame in video_io.iterate_clip(path, size):
+        kept.append(frame)
+        count += 1
+    if count > frames:
+        print(f"{path}: its last {frames} frames of {count}, as the prior looks back no further")
+    return np.stack(kept)
+
+
 def _tell_size(path: str, size: tuple[int, int]) -> None:
     """Say so where a clip is not of the model's size."""
     from vdd.data import video_io
@@ -423,9 +441,17 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_run(generate)
     generate.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
-    generate.add_argument("--frames", required=True, type=_count, metavar="N", help="how many")
+    generate.add_argument(
+        "--frames",
+        required=True,
+        type=_length,
+        metavar="N",
+        help=f"how many (up to {_MOST_FRAMES:,})",
+    )
     generate.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
-    generate.add_argument("--start", metavar="CLIP", help="how it begins to move (made up too)")
+    generate.add_argument(
+        "--start", metavar="CLIP", help="how it begins to move: its last frames (made up too)"
+    )
     generate.add_argument("--prior", metavar="RUN", help="the prior (RUN/prior, else RUN_prior)")
     generate.add_argument(
         "--temperature", type=_temperature, default=1.0, metavar="X", help="0: the likeliest (1)"
@@ -509,6 +535,12 @@ def _add_coded_run(parser: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _length(text: str) -> int:
+    if _count(text) > _MOST_FRAMES:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_FRAMES:,}")
     return int(text)
 
 

@@ -58,9 +58,10 @@ def train(config: Any, workdir: epath.Path) -> bool:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
     task = tasks.find(config.task)
-    settings = [stages.config_at(config, start + 1) for start in starts]
+    settled = task.settle(config, workdir)  # config.json keeps what was asked for
+    settings = [stages.config_at(settled, start + 1) for start in starts]
     trainings = [build(setting) for setting in settings]
-    iterator = task.batches(config, process, processes)
+    iterator = task.batches(settled, process, processes)
     first, *later = (
         loop.Stage(start, *training, task.hooks(setting, workdir))
         for start, training, setting in zip(starts, trainings, settings, strict=True)

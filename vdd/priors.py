@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,11 +20,15 @@ SOURCE_FILE = "source.json"
 TASK = "prior"
 
 
+class NoPriorError(UserError):
+    """A run has no prior, where one is looked for."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
 
-    run: str  # a path or a name
+    run: str  # the name of a shipped model, else an absolute path; exported, its last part
     step: int
     fingerprint: str
     num_groups: int
@@ -91,14 +96,15 @@ def find_prior(path_or_name: epath.PathLike) -> epath.Path:
     """The run directory of a prior, named itself or by its run: RUN/prior, else RUN_prior.
 
     Raises:
-        UserError: there is none.
+        NoPriorError: there is none.
+        UserError: no such run.
     """
-    path = runs.find(path_or_name)
+    path = runs.absolute(runs.find(path_or_name))  # of "." the name, to look beside it
     beside = path.parent / f"{path.name}_prior"
     for place in (path, path / "prior", beside):
         if is_prior(place):
             return place
-    raise UserError(
+    raise NoPriorError(
         f"{path_or_name} has no prior, neither as {path / 'prior'} nor as {beside}: train one with"
         f" --config=configs/motion_prior.py --config.source={path_or_name} --workdir={beside}"
     )
@@ -125,7 +131,9 @@ def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
     book, content = run.model.quantizer.codebook, run.model.content
     tokens = run.model.encoder.num_content_tokens
     sizes = (book.num_groups, book.num_codes, tokens * content.dim)
-    return Source(str(path_or_name), run.step, fingerprint(run), *sizes)
+    path = runs.find(path_or_name)
+    name = path.name if runs.is_shipped(path) else os.fspath(runs.absolute(path))
+    return Source(name, run.step, fingerprint(run), *sizes)
 
 
 def fingerprint(run: runs.Run) -> str:
@@ -173,9 +181,16 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
         the prior that was exported, in full precision.
     """
     prior, target = load_prior(path, step), runs.new_folder(folder)
+    # Nothing of the folders of this machine: of those of the source, its name.
+    source = dataclasses.replace(prior.source, run=epath.Path(prior.source.run).name)
     config: Any = ConfigDict(prior.config)
-    config.data.art_dir = None  # a folder of this machine
-    write_source(target, prior.source)
+    config.data.art_dir, config.source = None, source.run
+    write_source(target, source)
     runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
     runs.copy_report(find_prior(path), target, prior.step)
+    report = target / "eval" / f"{prior.step}.json"
+    if report.exists():
+        figures = json.loads(report.read_text())
+        figures["source"]["run"] = source.run
+        workdir.write_text(report, json.dumps(figures, indent=2) + "\n")
     return prior

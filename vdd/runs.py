@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from functools import partial
 from typing import Any
 
@@ -179,6 +180,11 @@ def find(path_or_name: epath.PathLike) -> epath.Path:
         raise UserError(f"{path}: not a run directory, but a file")
     shipped = ", ".join(pretrained()) or "none"
     raise UserError(f"{name}: no such run directory, nor a shipped model (there are: {shipped})")
+
+
+def absolute(path: epath.Path) -> epath.Path:
+    """The same place, from wherever it is named; that of a bucket (gs://) is so already."""
+    return path if "://" in os.fspath(path) else path.resolve()
 
 
 def pretrained() -> list[str]:

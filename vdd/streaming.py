@@ -1,8 +1,9 @@
-"""Motion transfer for clips of any length: windows that overlap, in constant memory.
+"""Motion transfer and made-up motion for clips of any length: in pieces, in constant memory.
 
-The encoder reads a window at a time, as long as the clips that it was trained on. Near a window's
-ends it knows only one side of a frame, so neighbouring windows share some frames, and the cut from
-the one to the other lies in the middle of these.
+For transfer these are windows that overlap. The encoder reads a window at a time, as long as the
+clips that it was trained on. Near a window's ends it knows only one side of a frame, so
+neighbouring windows share some frames, and the cut from the one to the other lies in the middle of
+these.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
 from vdd.models.disentangler import Disentangler
+from vdd.models.prior import MotionPrior
 
 
 class Window(NamedTuple):
@@ -89,6 +91,77 @@ def transfer(
             model, sampler, params, jax.random.fold_in(key, i), source.content, motion, offset
         )
         yield np.asarray(video)[window.kept]
+
+
+def generate(
+    model: Disentangler,
+    params: Any,
+    prior: MotionPrior,
+    prior_params: Any,
+    seed: int,
+    content_video: UInt8[np.ndarray, "s h w c"],
+    num_frames: int,
+    sampler: Sampler,
+    start_video: UInt8[np.ndarray, "f h w c"] | None = None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> Iterator[UInt8[np.ndarray, "t h w c"]]:
+    """The video of `apply.generate` in pieces, as soon as they are drawn; its codes come first.
+
+    Args:
+        model: a trained model.
+        params: its parameters.
+        prior: a prior over its codes.
+        prior_params: its parameters.
+        seed: of all chance.
+        content_video: who or what is seen: a clip, or a picture as a clip of one frame.
+        num_frames: length of the video.
+        sampler: how it is drawn.
+        start_video: its motion is that of the first frames.
+        temperature: as for `apply.generate`.
+        top_p: as for `apply.generate`.
+    """
+    content = _encode(model, params, content_video[None]).content
+    start = None if start_video is None else _encode(model, params, start_video[None]).codes
+    key = jax.random.key(seed)
+    codes = np.asarray(
+        _codes(prior, num_frames, prior_params, key, content, start, temperature, top_p)
+    )
+    size = min(num_frames, apply.FRAMES_AT_ONCE)
+    for number, first in enumerate(range(0, num_frames, size)):
+        piece = codes[:, first : first + size]
+        filling = [(0, 0), (0, size - piece.shape[1]), (0, 0)]
+        whole = np.pad(piece, filling, mode="edge")
+        video = _draw_piece(model, sampler, params, key, content, whole, number)
+        yield np.asarray(video)[: piece.shape[1]]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _codes(
+    prior: MotionPrior,
+    num_frames: int,
+    params: Any,
+    key: Key[Array, ""],
+    content: Float[Array, "1 k d"],
+    start: Int[Array, "1 f n"] | None,
+    temperature: Float[Array, ""],
+    top_p: Float[Array, ""],
+) -> Int[Array, "1 t n"]:
+    return apply.generate_codes(prior, params, key, content, num_frames, start, temperature, top_p)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _draw_piece(
+    model: Disentangler,
+    sampler: Sampler,
+    params: Any,
+    key: Key[Array, ""],
+    content: Float[Array, "1 k d"],
+    codes: Int[Array, "1 t n"],
+    number: Int[Array, ""],
+) -> UInt8[Array, "t h w c"]:
+    video = apply.draw_piece(model, params, key, content, codes, number, sampler)
+    return apply.to_uint8(video[0])
 
 
 @partial(jax.jit, static_argnums=0)

@@ -66,3 +66,10 @@ def test_only_the_likeliest_codes_are_left():
     ):
         left = np.isfinite(truncated(jnp.log(probability), top_p))
         np.testing.assert_array_equal(left, np.array(kept, bool), err_msg=f"top_p {top_p}")
+
+
+def test_at_1_no_code_is_left_out_however_many_and_unlikely():
+    logits = np.random.default_rng(0).normal(0, 3, (8, 1024)).astype(np.float32)
+    for top_p in (1.0, jnp.float32(1)):
+        np.testing.assert_array_equal(truncated(jnp.asarray(logits), top_p), logits)
+    assert not np.isfinite(truncated(jnp.asarray(logits), 0.999)).all()

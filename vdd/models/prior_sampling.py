@@ -70,6 +70,8 @@ def truncated(logits: Float[Array, "b k"], top_p: float | Float[Array, ""]) -> F
     order = jnp.argsort(-logits, axis=-1)
     probability = jnp.take_along_axis(jax.nn.softmax(logits, axis=-1), order, axis=-1)
     before = jnp.cumsum(probability, axis=-1) - probability
-    kept = (before < top_p) | (jnp.arange(logits.shape[-1]) == 0)[None]
+    first = (jnp.arange(logits.shape[-1]) == 0)[None]
+    # In float32 the sum reaches 1 before the last codes: at 1 they stay all the same.
+    kept = (before < top_p) | (jnp.asarray(top_p) >= 1) | first
     rank = jnp.argsort(order, axis=-1)
     return jnp.where(jnp.take_along_axis(kept, rank, axis=-1), logits, -jnp.inf)

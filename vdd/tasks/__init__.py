@@ -20,6 +20,10 @@ TASKS = ("autoencoder", "disentangler", "prior")
 class Task(Protocol):
     """The functions of a task's module."""
 
+    def settle(self, config: Any, workdir: epath.Path) -> Any:
+        """The config with what it leaves open, and may change meanwhile, as `workdir` began."""
+        ...
+
     def build(self, config: Any) -> Training:
         """The functions of the training; ValueError, TypeError or UserError for a wrong config."""
         ...

@@ -17,6 +17,20 @@ from vdd.training.loop import Hook
 from vdd.training.step import Training
 
 
+def settle(config: Any, workdir: epath.Path) -> Any:
+    """The config with the step of the source: what is on record, else the one named or the last.
+
+    The source may be in training itself: all that follows is of this one step, also when resumed.
+
+    Raises:
+        UserError: no such source, or no such step in it.
+    """
+    recorded = priors.read_source(workdir) if list_steps(workdir) else None
+    settled = config.copy_and_resolve_references()
+    settled.source_step = recorded.step if recorded else _source(config)[0].step
+    return settled
+
+
 def build(config: Any) -> Training:
     """The functions of the training."""
     return prior_step.build(priors.build(config.model, _source(config)[1]), config)
