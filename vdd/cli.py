@@ -32,8 +32,6 @@ _EXAMPLES = {
     "export": "vdd export runs/sprites sprites_small",
 }
 
-_WINDOW = 64  # frames that are drawn together, where the run does not say how many it was shown
-
 _RUN = "RUN is a run directory, or the name of a model that the package ships."
 
 _CLIP = """\
@@ -116,8 +114,7 @@ def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
     from vdd import runs
 
-    shown = runs.frames_shown(config) if "frames" in config.data else _WINDOW
-    size = arguments.window or shown
+    size = arguments.window or runs.windows(config)[0]
     overlap = arguments.overlap
     overlap = size // 8 if overlap is None else overlap
     if overlap >= size:

@@ -178,6 +178,42 @@ def test_the_prior_that_lies_with_a_run_is_taken_where_one_is_needed(
         assert len(decoded.codes) == 5
 
 
+def test_a_long_clip_is_read_in_windows_that_overlap(tiny_run, tmp_path, monkeypatch):
+    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
+    video = tiny.random_video(1, 11, seed=3)[0]
+    clip = video_io.write_clip(tmp_path / "clip.npy", video)
+    monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
+    files.encode(coded_run, clip, coded)
+    decoded = files.decode(coded_run, coded)
+    pieces = [coded_run.take_apart(video[i : i + 4]) for i in (0, 2, 4, 6)]
+    last = coded_run.take_apart(video[[8, 9, 10, 10]])
+    wanted = [pieces[0].codes[:3], *(piece.codes[1:3] for piece in pieces[1:]), last.codes[1:3]]
+    np.testing.assert_array_equal(decoded.codes, np.concatenate(wanted))
+    assert decoded.header.frames == 11
+    assert decoded.content is not None
+    numbers = files.content.decode(coded_run.content, decoded.content)
+    np.testing.assert_array_equal(numbers, pieces[0].numbers)
+
+
+def test_a_clip_that_fits_one_window_is_read_as_a_whole(tiny_run, tmp_path):
+    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
+    size, overlap = vdd.runs.windows(coded_run.run.config)
+    assert (size, overlap) == (64, 8)
+    video = tiny.random_video(1, size, seed=3)[0]
+    clip = video_io.write_clip(tmp_path / "clip.npy", video)
+    files.encode(coded_run, clip, coded, fps=8)
+    assert coded.read_bytes() == coded_run.to_bytes(coded_run.take_apart(video), 8.0)
+
+
+def test_more_frames_than_a_file_holds_are_refused(tiny_run, clip, tmp_path, monkeypatch):
+    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
+    monkeypatch.setattr(container, "MAX_FRAMES", 4)
+    with pytest.raises(vdd.errors.UserError, match="more than 4 frames; .* --frames 4"):
+        files.encode(coded_run, clip, coded)
+    files.encode(coded_run, clip, coded, max_frames=4)
+    assert len(files.decode(coded_run, coded).codes) == 4
+
+
 def test_content_that_is_damaged_can_be_replaced(tiny_run, clip, tmp_path):
     coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
     files.encode(coded_run, clip, coded)

@@ -93,7 +93,7 @@ def test_the_content_of_tokens_in_steps():
 
 
 def test_fingerprints():
-    params = {"b": {"scale": np.float32([1.5])}, "a": np.int32([[1, 2]])}
+    params = {"b": {"scale": np.array([1.5], np.float32)}, "a": np.array([[1, 2]], np.int32)}
     text = b'{"num_codes": 8, "width": 16}' + b"a int32 [1, 2]" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
     text += b"b/scale float32 [1]" + bytes.fromhex("0000c03f")
     found = fingerprint({"width": 16, "num_codes": 8}, params)

@@ -1,5 +1,6 @@
 """Video of a trained run to the bytes of a file and back."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +18,11 @@ from vdd.codec.fingerprint import fingerprint
 from vdd.errors import UserError
 from vdd.priors import PriorRun
 from vdd.runs import Run
+from vdd.streaming import Window
 
 CHUNK_FRAMES = 256
+
+_encode = jax.jit(apply.encode, static_argnums=0)
 
 
 class Coded(NamedTuple):
@@ -59,11 +63,26 @@ class CodedRun(NamedTuple):
         """Codes and content numbers of a clip."""
         return self.take_all_apart(video[None])[0]
 
+    def take_windows_apart(self, windows: Iterable[Window]) -> Coded:
+        """The same of a clip that is read window by window; its content is that of the first.
+
+        Raises:
+            ValueError: there is no window.
+        """
+        parts, numbers = [], None
+        for window in windows:
+            coded = self.take_apart(window.frames)
+            parts.append(coded.codes[window.kept])
+            numbers = coded.numbers if numbers is None else numbers
+        if numbers is None:
+            raise ValueError("a clip without frames")
+        return Coded(np.concatenate(parts), numbers)
+
     def take_all_apart(self, video: UInt8[np.ndarray, "b t h w 3"]) -> list[Coded]:
         """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)
-        encoded = jax.jit(apply.encode, static_argnums=0)(plain, self.run.params, video)
+        encoded = _encode(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
             values = self._content_code(values, "to_numbers")

@@ -2,6 +2,8 @@
 
 import functools
 import warnings
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import jax
@@ -9,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from vdd import apply, priors, runs
+from vdd import apply, priors, runs, streaming
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
@@ -67,7 +69,7 @@ def encode(
     max_frames: int | None = None,
     fps: float | None = None,
 ) -> Size:
-    """Code a clip into a file.
+    """Code a clip into a file. Of a long one a window is read at a time (`vdd.streaming`).
 
     Args:
         coded_run: by what.
@@ -80,17 +82,31 @@ def encode(
     Raises:
         UserError: the clip cannot be read or is too long, or the file cannot be written.
     """
-    out, limit = check_output(out), container.MAX_FRAMES
+    out = check_output(out)
     if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
         raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
     height, width, _ = coded_run.run.model.latents.size
-    video = video_io.read_clip(clip, (height, width), max_frames=max_frames or limit + 1)
-    if len(video) > limit:
-        raise UserError(f"{clip}: more than {limit} frames; take the first with --frames {limit}")
+    frames = _limited(islice(video_io.iterate_clip(clip, (height, width)), max_frames), clip)
+    windows = streaming.windows(frames, *runs.windows(coded_run.run.config))
+    # The codes of all frames are few bytes: coded together, their number is told in the header, and
+    # chunks are coded side by side.
+    coded = coded_run.take_windows_apart(windows)
     fps = min(max(fps or video_io.frame_rate(clip) or 8.0, 0.1), 240.0)
-    data = coded_run.to_bytes(coded_run.take_apart(video), fps, chunk_frames)
+    data = coded_run.to_bytes(coded, fps, chunk_frames)
     _write(out, data)
     return size_of(container.read(data), len(data))
+
+
+def _limited(frames: Iterable[np.ndarray], clip: epath.PathLike) -> Iterator[np.ndarray]:
+    """The frames of a clip, if these are neither none nor more than a file holds."""
+    limit, count = container.MAX_FRAMES, 0
+    for count, frame in enumerate(frames, start=1):
+        if count > limit:
+            hint = f"take the first with --frames {limit}"
+            raise UserError(f"{clip}: more than {limit} frames; {hint}")
+        yield frame
+    if not count:
+        raise UserError(f"{clip}: 0 frames, needs at least 1")
 
 
 def decode(coded_run: CodedRun, path: epath.PathLike) -> Decoded:
