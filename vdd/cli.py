@@ -144,7 +144,7 @@ def _encode(arguments: argparse.Namespace) -> None:
 
 
 def _decode(arguments: argparse.Namespace) -> None:
-    from vdd.data import video_io
+    from vdd.data import video_io, video_writer
     from vdd.startup import keep_compiled_programs
 
     out = video_io.check_output(arguments.out)
@@ -153,17 +153,23 @@ def _decode(arguments: argparse.Namespace) -> None:
         from vdd.diffusion.samplers import Sampler
 
         keep_compiled_programs(os.environ)
-        clip = arguments.clip
-        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, clip)
-        decoded = files.decode(coded_run, clip)
+        coded = arguments.clip
+        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded)
+        decoded = files.decode(coded_run, coded)
     options = dict(coded_run.run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
-    with _working("compiling and sampling"):
-        video = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
-    fps = arguments.fps or decoded.header.fps
-    video_io.write_clip(out, video, fps)
-    height, width = video.shape[1:3]
-    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
+    pieces = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
+    fps, count = arguments.fps or decoded.header.fps, 0
+    with (
+        _working(f"sampling, {sampler.nfe} passes a window") as tell,
+        video_writer.open_clip(out, fps) as clip,
+    ):
+        for frame in (frame for piece in pieces for frame in piece):
+            clip.write(frame)
+            count += 1
+            tell(f"{count} frames, {count / fps:.1f} seconds")
+    height, width, _ = coded_run.run.model.latents.size
+    print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")
 
 
 def _generate(arguments: argparse.Namespace) -> None:

@@ -85,15 +85,22 @@ def test_what_is_decoded_is_what_a_transfer_shows(tiny_run, tiny_prior, clip, tm
 def test_what_is_lost_is_told_and_the_rest_is_shown(tiny_run, clip, tmp_path, capsys):
     coded, out = tmp_path / "clip.vdd", tmp_path / "out.npy"
     assert vdd_command(capsys, "encode", tiny_run, clip, "--out", coded, "--chunk", 2)[0] == 0
-    data = bytearray(coded.read_bytes())
+    whole = coded.read_bytes()
+    data = bytearray(whole)
     data[data.rfind(container.SYNC) + 5] ^= 1
     coded.write_bytes(data)
     assert "1 of 3 chunks are lost" in vdd_command(capsys, "info", coded)[1]
     decode = ["decode", tiny_run, coded, "--steps", 1, "--out", out]
     status, _, complained = vdd_command(capsys, *decode)
     assert status == 0
+    assert complained.splitlines() == [f"vdd: warning: {coded}: the last 1 of 5 frames are missing"]
+    assert len(video_io.read_clip(out)) == 4
+    data = bytearray(whole)
+    data[data.find(container.SYNC) + 5] ^= 1
+    coded.write_bytes(data)
+    _, _, complained = vdd_command(capsys, *decode)
     assert complained.splitlines() == [
-        f"vdd: warning: {coded}: frames 4 to 4 are lost: a pose is held"
+        f"vdd: warning: {coded}: frames 0 to 1 are lost: a pose is held"
     ]
     assert len(video_io.read_clip(out)) == 5
 
@@ -208,7 +215,7 @@ def test_a_clip_that_fits_one_window_is_read_as_a_whole(tiny_run, tmp_path):
 def test_more_frames_than_a_file_holds_are_refused(tiny_run, clip, tmp_path, monkeypatch):
     coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
     monkeypatch.setattr(container, "MAX_FRAMES", 4)
-    with pytest.raises(vdd.errors.UserError, match="more than 4 frames; .* --frames 4"):
+    with pytest.raises(vdd.errors.UserError, match=r"more than 4 frames; .* --frames 4"):
         files.encode(coded_run, clip, coded)
     files.encode(coded_run, clip, coded, max_frames=4)
     assert len(files.decode(coded_run, coded).codes) == 4
@@ -224,17 +231,42 @@ def test_content_that_is_damaged_can_be_replaced(tiny_run, clip, tmp_path):
     sampler = files.Sampler(**{**coded_run.run.config.eval.sampler, "steps": 1})
     with pytest.raises(vdd.errors.UserError, match="--content"):
         files.draw(coded_run, decoded, None, sampler, 0)
-    assert files.draw(coded_run, decoded, clip, sampler, 0).shape == (5, 16, 16, 3)
+    assert next(files.draw(coded_run, decoded, clip, sampler, 0)).shape == (5, 16, 16, 3)
 
 
-def test_a_long_clip_is_drawn_in_parts(tiny_run, clip, tmp_path, monkeypatch):
-    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
-    files.encode(coded_run, clip, coded)
-    decoded = files.decode(coded_run, coded)
-    doubled = decoded._replace(codes=np.concatenate([decoded.codes] * 2))
-    monkeypatch.setattr(files, "_DRAWN_AT_ONCE", 5)
+def test_a_long_clip_is_drawn_in_pieces_and_other_content_read_from_one(
+    tiny_run, tmp_path, monkeypatch
+):
+    coded_run = files.open_run(tiny_run)
+    video = tiny.random_video(1, 11, seed=3)[0]
+    data = coded_run.to_bytes(coded_run.take_apart(video), 8.0)
+    decoded = coded_run.from_bytes(data)
+    monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
     sampler = files.Sampler(**{**coded_run.run.config.eval.sampler, "steps": 1})
-    video = files.draw(coded_run, doubled, None, sampler, 0)
-    first = files.draw(coded_run, decoded, None, sampler, 0)
-    np.testing.assert_array_equal(video[:5], first)
-    assert not np.array_equal(video[5:], first)  # noise of its own
+    pieces = list(files.draw(coded_run, decoded, None, sampler, 0))
+    assert [piece.shape for piece in pieces] == [(n, 16, 16, 3) for n in (4, 4, 3)]
+    assert {piece.dtype for piece in pieces} == {np.dtype(np.uint8)}
+    first = decoded._replace(codes=np.concatenate([decoded.codes[:4]] * 2))
+    again = list(files.draw(coded_run, first, None, sampler, 0))
+    np.testing.assert_array_equal(again[0], pieces[0])
+    assert not np.array_equal(again[1], pieces[0])  # noise of its own
+    whole, begun = tmp_path / "whole.npy", tmp_path / "begun.npy"
+    video_io.write_clip(whole, video)
+    video_io.write_clip(begun, video[:4])
+    shown = [next(files.draw(coded_run, decoded, clip, sampler, 0)) for clip in (whole, begun)]
+    np.testing.assert_array_equal(*shown)
+
+
+def test_losses_are_told_in_few_lines(tiny_run):
+    run = files.open_run(tiny_run)
+    decoded = run.from_bytes(run.to_bytes(run.take_apart(tiny.random_video(1, 2)[0]), 8.0))
+    decoded = decoded._replace(codes=np.zeros((40, 2), np.int64))
+    ranges = [(i, i + 1) for i in range(0, 36, 4)]
+    assert list(files._losses(decoded)) == []
+    many = list(files._losses(decoded._replace(lost=[*ranges, (37, 39)])))
+    assert many == [
+        *(f"frames {i} to {i + 1} are lost: a pose is held" for i in (0, 4, 8)),
+        "18 frames in 9 places are lost like that",
+        "the last 3 of 40 frames are missing",
+    ]
+    assert len(list(files._losses(decoded._replace(lost=ranges[:3])))) == 3

@@ -41,6 +41,12 @@ class Decoded(NamedTuple):
     header: Header
     complete: bool  # False: the end of the file is missing, and the clip may have been longer
 
+    @property
+    def missing(self) -> int:
+        """Frames at the end that are lost, and hold the last pose that there is."""
+        first, last = self.lost[-1] if self.lost else (0, -1)
+        return last - first + 1 if last == len(self.codes) - 1 else 0
+
 
 class CodedRun(NamedTuple):
     """A run, and the models by which its motion and content are coded."""

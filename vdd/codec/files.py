@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from jaxtyping import UInt8
 
 from vdd import apply, priors, runs, streaming
 from vdd.codec import container, content
@@ -21,7 +22,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 
 NO_PRIOR = "none"
-_DRAWN_AT_ONCE = 256  # frames; a longer clip is drawn in parts, so that memory stays bounded
+_TOLD = 3  # ranges of lost frames that are named
 
 
 def open_run(
@@ -119,11 +120,23 @@ def decode(coded_run: CodedRun, path: epath.PathLike) -> Decoded:
         decoded = coded_run.from_bytes(read(path))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    for first, last in decoded.lost:
-        warnings.warn(f"{path}: frames {first} to {last} are lost: a pose is held", stacklevel=2)
+    for words in _losses(decoded):
+        warnings.warn(f"{path}: {words}", stacklevel=2)
     if not decoded.complete:
         warnings.warn(f"{path}: its end is missing; there may have been more", stacklevel=2)
     return decoded
+
+
+def _losses(decoded: Decoded) -> Iterator[str]:
+    """What is lost of a clip, in few lines however many ranges there are."""
+    held = decoded.lost[: len(decoded.lost) - bool(decoded.missing)]
+    for first, last in held[:_TOLD]:
+        yield f"frames {first} to {last} are lost: a pose is held"
+    if len(held) > _TOLD:
+        frames = sum(last - first + 1 for first, last in held)
+        yield f"{frames} frames in {len(held)} places are lost like that"
+    if decoded.missing:
+        yield f"the last {decoded.missing} of {len(decoded.codes)} frames are missing"
 
 
 def draw(
@@ -132,32 +145,48 @@ def draw(
     other: epath.PathLike | None,
     sampler: Sampler,
     seed: int,
-) -> np.ndarray:
-    """The video of decoded motion, [t h w 3] in [-1, 1]; content of `other` if that is named.
+) -> Iterator[UInt8[np.ndarray, "t h w 3"]]:
+    """The video of decoded motion, piece by piece as it is drawn, but for `Decoded.missing` frames.
+
+    Args:
+        coded_run: what decoded it.
+        decoded: motion and content.
+        other: a clip whose content, of its first window, is shown instead.
+        sampler: how it is drawn.
+        seed: of the noise; each piece has noise of its own.
 
     Raises:
         UserError: the content is damaged and no other is named, or that cannot be read.
     """
     run = coded_run.run
+    size, _ = runs.windows(run.config)
     if other is not None:
         height, width, _ = run.model.latents.size
-        numbers = coded_run.take_apart(video_io.read_clip(other, (height, width))).numbers
+        video = video_io.read_clip(other, (height, width), max_frames=size)
+        numbers = coded_run.take_apart(video).numbers
     elif decoded.content is None:
         raise UserError("the content of the clip is damaged: give another with --content")
     else:
         numbers = content.decode(coded_run.content, decoded.content)
-    tokens, key, parts = coded_run.tokens(numbers), jax.random.key(seed), []
-    for start in range(0, len(decoded.codes), _DRAWN_AT_ONCE):
-        codes = decoded.codes[start : start + _DRAWN_AT_ONCE]
-        parts.append(_draw(run.model, run.params, key, tokens, jnp.asarray(codes)[None], sampler))
-        key = jax.random.fold_in(key, start)
-    return np.concatenate([np.asarray(part[0]) for part in parts])
+    codes = decoded.codes[: len(decoded.codes) - decoded.missing]
+    return _pieces(run, codes, size, coded_run.tokens(numbers), sampler, jax.random.key(seed))
+
+
+def _pieces(run, codes, size, tokens, sampler, key) -> Iterator[np.ndarray]:
+    for i, start in enumerate(range(0, len(codes), size)):
+        piece = codes[start : start + size]
+        # Filled up, so that there is but one program for a long clip.
+        filling = size - len(piece) if i else 0
+        filled = jnp.asarray(np.pad(piece, [(0, filling), (0, 0)], mode="edge"))
+        noise = jax.random.fold_in(key, i)
+        video = _draw(run.model, run.params, noise, tokens, filled[None], sampler)
+        yield np.asarray(video)[: len(piece)]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 5))
 def _draw(model, params, key, tokens, codes, sampler) -> Any:
     motion = apply.lookup(model, params, codes)
-    return apply.sample(model, params, key, tokens, motion, sampler)
+    return apply.to_uint8(apply.sample(model, params, key, tokens, motion, sampler)[0])
 
 
 def _header(path: epath.PathLike) -> container.Header:
