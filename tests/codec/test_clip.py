@@ -69,6 +69,16 @@ def test_other_frames_than_announced_are_a_bug_of_the_caller():
         writer.finish()
 
 
+def test_no_more_frames_are_written_than_are_read(monkeypatch):
+    monkeypatch.setattr(container, "MAX_FRAMES", 11)
+    writer = ClipWriter(clips.header(frames=0), clips.CONTENT, clips.MODEL)
+    sent = writer.start() + writer.push(clips.random_codes(11))
+    with pytest.raises(UserError, match="more than 11 frames"):
+        writer.push(clips.random_codes(1))
+    assert len(read(sent).codes) == 8
+    assert len(read(clips.write(clips.random_codes(11), frames=0)).codes) == 11
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_lost_chunk_costs_its_own_frames_and_is_told(known):
     codes = clips.random_codes(11)
