@@ -19,6 +19,10 @@ SOURCE_FILE = "source.json"
 TASK = "prior"
 
 
+class NoPriorError(UserError):
+    """A run has no prior, where one is looked for."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
@@ -91,14 +95,15 @@ def find_prior(path_or_name: epath.PathLike) -> epath.Path:
     """The run directory of a prior, named itself or by its run: RUN/prior, else RUN_prior.
 
     Raises:
-        UserError: there is none.
+        NoPriorError: there is none.
+        UserError: no such run.
     """
     path = runs.find(path_or_name)
     beside = path.parent / f"{path.name}_prior"
     for place in (path, path / "prior", beside):
         if is_prior(place):
             return place
-    raise UserError(
+    raise NoPriorError(
         f"{path_or_name} has no prior, neither as {path / 'prior'} nor as {beside}: train one with"
         f" --config=configs/motion_prior.py --config.source={path_or_name} --workdir={beside}"
     )

@@ -18,6 +18,7 @@ import vdd
 from vdd import apply, cli, priors
 from vdd.codec import container, description, files
 from vdd.data import video_io
+from vdd.evaluation import run as evaluation
 from vdd.models.prior import MotionPrior
 from vdd.training import checkpoints, workdir
 
@@ -183,6 +184,33 @@ def test_the_prior_that_lies_with_a_run_is_taken_where_one_is_needed(
         coded = tmp_path / f"{name}.vdd"
         decoded = files.decode(files.open_run(run, clip=coded), coded)
         assert len(decoded.codes) == 5
+
+
+def test_a_prior_that_does_not_fit_or_is_broken_is_told_and_can_be_done_without(
+    tiny_run, tiny_prior, clip, tmp_path, capsys
+):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    shutil.copytree(tiny_prior, tmp_path / "run_prior")
+    encode = ["encode", run, clip, "--out", tmp_path / "clip.vdd"]
+    place = epath.Path(run)
+    assert evaluation._coder(vdd.load(tiny_run), epath.Path(tiny_run)) is None
+    coder = evaluation._coder(vdd.load(run), place)
+    assert coder is not None
+    assert coder(np.zeros((2, 3, 2), np.int64)) > 0
+    hint = "; or encode with --prior none"
+
+    status, _, complained = vdd_command(capsys, *encode, "--step", 3)
+    assert (status, hint in complained, "not of" in complained) == (2, True, True)
+    assert evaluation._coder(vdd.load(run, 3), place) is None
+    (tmp_path / "run_prior" / "source.json").write_text("{")
+    status, _, complained = vdd_command(capsys, *encode)
+    assert (status, hint in complained, "cannot be read" in complained) == (2, True, True)
+    with pytest.raises(vdd.errors.UserError, match="cannot be read"):
+        evaluation._coder(vdd.load(run), place)
+    for named in (["--prior", tmp_path / "run_prior"], ["--prior", "none"]):
+        status, _, complained = vdd_command(capsys, *encode, *named)
+        assert status == (0 if named[1] == "none" else 2)
+        assert hint not in complained
 
 
 def test_a_long_clip_is_read_in_windows_that_overlap(tiny_run, tmp_path, monkeypatch):

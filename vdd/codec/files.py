@@ -46,7 +46,12 @@ def open_run(
     needed = clip is None or _header(clip).motion_kind == PRIOR
     if (prior is None and not (needed and _has_prior(path_or_name))) or str(prior) == NO_PRIOR:
         return CodedRun.create(run, None)
-    return CodedRun.create(run, priors.load_prior_of(run, path_or_name, prior))
+    try:
+        return CodedRun.create(run, priors.load_prior_of(run, path_or_name, prior))
+    except UserError as error:
+        if prior is not None or clip is not None:
+            raise
+        raise UserError(f"{error}; or encode with --prior {NO_PRIOR}") from error
 
 
 def check_output(path: epath.PathLike) -> epath.Path:
@@ -199,7 +204,7 @@ def _header(path: epath.PathLike) -> container.Header:
 def _has_prior(path_or_name: epath.PathLike) -> bool:
     try:
         priors.find_prior(path_or_name)
-    except UserError:
+    except priors.NoPriorError:
         return False
     return True
 
