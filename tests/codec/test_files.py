@@ -160,6 +160,7 @@ def test_every_mistake_is_one_line_and_status_2(tiny_run, tiny_prior, clip, tmp_
         ([*decode, coded, "--prior", tiny_prior], "with no prior"),
         (["info", tmp_path / "future.vdd"], "version 7"),
         (["info", tmp_path / "cut.vdd"], "ends within its header"),
+        (["info", tmp_path / "gone.vdd"], "no such file"),
     ):
         status, _, complained = vdd_command(capsys, *arguments)
         assert status == 2, (arguments, complained)
@@ -283,6 +284,11 @@ def test_a_long_clip_is_drawn_in_pieces_and_other_content_read_from_one(
     video_io.write_clip(begun, video[:4])
     shown = [next(files.draw(coded_run, decoded, clip, sampler, 0)) for clip in (whole, begun)]
     np.testing.assert_array_equal(*shown)
+
+
+def test_what_has_no_end_is_read_to_the_limit_alone():
+    with pytest.raises(vdd.errors.UserError, match="more than 64 MB"):
+        description.read("/dev/zero")
 
 
 def test_losses_are_told_in_few_lines(tiny_run):
