@@ -154,8 +154,9 @@ def _decode(arguments: argparse.Namespace) -> None:
 
         keep_compiled_programs(os.environ)
         coded = arguments.clip
-        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded)
-        decoded = files.decode(coded_run, coded)
+        data = files.read_bytes(coded)
+        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded, data)
+        decoded = files.decode(coded_run, coded, data)
     options = dict(coded_run.run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
     pieces = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -289,6 +290,17 @@ def test_a_long_clip_is_drawn_in_pieces_and_other_content_read_from_one(
 def test_what_has_no_end_is_read_to_the_limit_alone():
     with pytest.raises(vdd.errors.UserError, match="more than 64 MB"):
         description.read("/dev/zero")
+
+
+def test_a_pipe_is_read_once(tiny_run, clip, tmp_path, capsys):
+    coded, pipe, out = (tmp_path / name for name in ("clip.vdd", "pipe.vdd", "out.npy"))
+    files.encode(files.open_run(tiny_run), clip, coded)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(coded.read_bytes(),), daemon=True)
+    writer.start()
+    decode = ["decode", tiny_run, pipe, "--steps", 1, "--out", out]
+    assert vdd_command(capsys, *decode)[0] == 0
+    assert len(video_io.read_clip(out)) == 5
 
 
 def test_losses_are_told_in_few_lines(tiny_run):

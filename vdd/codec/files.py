@@ -1,5 +1,6 @@
 """The work of `vdd encode` and `vdd decode`."""
 
+import contextlib
 import functools
 import warnings
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ def open_run(
     prior: epath.PathLike | None = None,
     step: int | None = None,
     clip: epath.PathLike | None = None,
+    data: bytes | None = None,
 ) -> CodedRun:
     """A run with the prior that is named, else the one that lies with it, else none.
 
@@ -38,12 +40,13 @@ def open_run(
         prior: of the prior; "none" takes none.
         step: which checkpoint of the run; None takes the latest.
         clip: a coded clip that is to be decoded: if it needs no prior, none is looked for.
+        data: its bytes, if they have been read: a pipe gives them but once.
 
     Raises:
         UserError: as `vdd.runs.load`, `vdd.priors.load_prior_of`, and `decode`.
     """
     run = runs.load(path_or_name, step)
-    needed = clip is None or _header(clip).motion_kind == PRIOR
+    needed = clip is None or _header(clip, data).motion_kind == PRIOR
     if (prior is None and not (needed and _has_prior(path_or_name))) or str(prior) == NO_PRIOR:
         return CodedRun.create(run, None)
     try:
@@ -115,16 +118,14 @@ def _limited(frames: Iterable[np.ndarray], clip: epath.PathLike) -> Iterator[np.
         raise UserError(f"{clip}: 0 frames, needs at least 1")
 
 
-def decode(coded_run: CodedRun, path: epath.PathLike) -> Decoded:
-    """The codes of a file; warns of what is lost.
+def decode(coded_run: CodedRun, path: epath.PathLike, data: bytes | None = None) -> Decoded:
+    """The codes of a file, of which `data` are the bytes if they have been read; warns of losses.
 
     Raises:
         UserError: no such file, another model or prior, or nothing of it can be read.
     """
-    try:
-        decoded = coded_run.from_bytes(read(path))
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    with _named(path):
+        decoded = coded_run.from_bytes(read(path) if data is None else data)
     for words in _losses(decoded):
         warnings.warn(f"{path}: {words}", stacklevel=2)
     if not decoded.complete:
@@ -194,9 +195,26 @@ def _draw(model, params, key, tokens, codes, sampler) -> Any:
     return apply.to_uint8(apply.sample(model, params, key, tokens, motion, sampler)[0])
 
 
-def _header(path: epath.PathLike) -> container.Header:
+def read_bytes(path: epath.PathLike) -> bytes:
+    """The bytes of a coded clip, at most as many as one has.
+
+    Raises:
+        UserError: as `vdd.codec.description.read`, with the path.
+    """
+    with _named(path):
+        return read(path)
+
+
+def _header(path: epath.PathLike, data: bytes | None) -> container.Header:
+    with _named(path):
+        return container.read_header(read(path) if data is None else data)
+
+
+@contextlib.contextmanager
+def _named(path: epath.PathLike) -> Iterator[None]:
+    """Errors say of which file they are."""
     try:
-        return container.read_header(read(path))
+        yield
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
