@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "runs": {"models", "training"},
     "priors": {"models", "runs", "training"},
     "compress": {"data", "runs", "training"},
-    "codec": {"apply", "data", "diffusion", "models", "priors", "runs"},
+    "codec": {"apply", "data", "diffusion", "models", "priors", "runs", "streaming"},
     "evaluation": {
         "diffusion",
         "models",

@@ -33,7 +33,6 @@ _EXAMPLES = {
     "export": "vdd export runs/sprites sprites_small",
 }
 
-_WINDOW = 64  # frames that are drawn together, where the run does not say how many it was shown
 _MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn first
 
 _RUN = "RUN is a run directory, or the name of a model that the package ships."
@@ -126,19 +125,14 @@ def _transfer(arguments: argparse.Namespace) -> None:
 
 def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
-    size = arguments.window or _frames_shown(config)
+    from vdd import runs
+
+    size = arguments.window or runs.windows(config)[0]
     overlap = arguments.overlap
     overlap = size // 8 if overlap is None else overlap
     if overlap >= size:
         raise UserError(f"--overlap {overlap} does not fit windows of {size} frames")
     return size, overlap
-
-
-def _frames_shown(config: Any) -> int:
-    """Frames that the encoder reads together: as many as it was shown in training."""
-    from vdd import runs
-
-    return runs.frames_shown(config) if "frames" in config.data else _WINDOW
 
 
 def _encode(arguments: argparse.Namespace) -> None:
@@ -163,7 +157,7 @@ def _encode(arguments: argparse.Namespace) -> None:
 
 
 def _decode(arguments: argparse.Namespace) -> None:
-    from vdd.data import video_io
+    from vdd.data import video_io, video_writer
     from vdd.startup import keep_compiled_programs
 
     out = video_io.check_output(arguments.out)
@@ -172,17 +166,24 @@ def _decode(arguments: argparse.Namespace) -> None:
         from vdd.diffusion.samplers import Sampler
 
         keep_compiled_programs(os.environ)
-        clip = arguments.clip
-        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, clip)
-        decoded = files.decode(coded_run, clip)
+        coded = arguments.clip
+        data = files.read_bytes(coded)
+        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded, data)
+        decoded = files.decode(coded_run, coded, data)
     options = dict(coded_run.run.config.eval.sampler)
     sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
-    with _working("compiling and sampling"):
-        video = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
-    fps = arguments.fps or decoded.header.fps
-    video_io.write_clip(out, video, fps)
-    height, width = video.shape[1:3]
-    print(f"{out}: {len(video)} frames of {width}x{height} at {fps:g} frames a second")
+    pieces = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
+    fps, count = arguments.fps or decoded.header.fps, 0
+    with (
+        _working(f"sampling, {sampler.nfe} passes a window") as tell,
+        video_writer.open_clip(out, fps) as clip,
+    ):
+        for frame in (frame for piece in pieces for frame in piece):
+            clip.write(frame)
+            count += 1
+            tell(f"{count} frames, {count / fps:.1f} seconds")
+    height, width, _ = coded_run.run.model.latents.size
+    print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")
 
 
 def _generate(arguments: argparse.Namespace) -> None:
@@ -199,7 +200,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         run = runs.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
     height, width, _ = run.model.latents.size
-    content = _read_clip(arguments.content, (height, width), _frames_shown(run.config))
+    content = _read_clip(arguments.content, (height, width), runs.windows(run.config)[0])
     start = None
     if arguments.start:
         start = _read_end(arguments.start, (height, width), prior.model.window)

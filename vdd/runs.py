@@ -19,6 +19,8 @@ from vdd.training.cross_driving import SPLITTERS
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
 
+_WINDOW = 64
+
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
 
@@ -73,6 +75,15 @@ def frames_shown(config: Any) -> int:
         return frames
     split = SPLITTERS[config.objective.split]
     return jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape[1]
+
+
+def windows(config: Any) -> tuple[int, int]:
+    """Frames of a long clip that are read or drawn together, and how many of them two share.
+
+    As many as training showed, or 64 where the config does not say; an eighth is shared.
+    """
+    size = frames_shown(config) if "frames" in config.data else _WINDOW
+    return size, size // 8
 
 
 # Keys of `config.data` and `config.model.latents` that name files of one machine.

@@ -1,6 +1,10 @@
-"""The range coder of docs/bitstream.md in plain integers, written from the page alone."""
+"""Range coder and attention of docs/bitstream.md in plain integers, written from the page alone."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+Vector = Sequence[int]
 
 TOTAL_BITS = 24
 WORD = 1 << 32
@@ -50,3 +54,25 @@ def decode(data: bytes, tables: Iterable[Sequence[int]]) -> list[int]:
         if width < WORD:
             offset, width = offset * WORD + word(), width * WORD
     return symbols
+
+
+def attend(
+    query: Vector, keys: Sequence[Vector], values: Sequence[Vector], bias: Vector
+) -> list[int]:
+    """Attention of one head of one token, in whole numbers: query [e], keys [s e], values [s e].
+
+    Nothing is cut to limits here: that is for the caller.
+    """
+    products = [sum(a * b for a, b in zip(query, key)) for key in keys]
+    logits = [round(Fraction(p, 1 << 16)) + b for p, b in zip(products, bias)]
+    weights = [exponential(max(logits) - logit) >> 10 for logit in logits]
+    sums = [sum(w * value[i] for w, value in zip(weights, values)) for i in range(len(query))]
+    return [round(total / sum(weights)) for total in sums]  # a float64 before it is rounded
+
+
+def exponential(distance: int) -> int:
+    """exp(-distance 2^-16) in units of 2^-30."""
+    distance = min(distance, (1 << 21) - 1)
+    high, low = Decimal(distance >> 10) / 64, Decimal(distance & 1023) / 65536
+    a, b = (int((1 << 30) * (-part).exp() + Decimal("0.5")) for part in (high, low))
+    return a * b >> 30

@@ -1,5 +1,6 @@
 """Files of motion codes: round trips, streams, lost chunks, hostile headers."""
 
+import re
 import struct
 import zlib
 
@@ -67,6 +68,16 @@ def test_other_frames_than_announced_are_a_bug_of_the_caller():
     writer.push(clips.random_codes(11))
     with pytest.raises(ValueError, match="11 frames, the header says 12"):
         writer.finish()
+
+
+def test_no_more_frames_are_written_than_are_read(monkeypatch):
+    monkeypatch.setattr(container, "MAX_FRAMES", 11)
+    writer = ClipWriter(clips.header(frames=0), clips.CONTENT, clips.MODEL)
+    sent = writer.start() + writer.push(clips.random_codes(11))
+    with pytest.raises(UserError, match="more than 11 frames"):
+        writer.push(clips.random_codes(1))
+    assert len(read(sent).codes) == 8
+    assert len(read(clips.write(clips.random_codes(11), frames=0)).codes) == 11
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -141,8 +152,10 @@ def test_hostile_headers_are_one_clear_error():
         resealed(data, 28, b"\x00\x00\x00\x00"): "0 frames a second",
         resealed(data, 32, b"\xff\xff"): "65535 lines",
         resealed(data, 5, b"\x09"): "9",
+        resealed(data, 7, b"\x04"): "4 content steps of 2^-, outside of 0 to 0",
+        resealed(data, 6, b"\x01\x0d"): "13 content steps of 2^-, outside of 0 to 12",
     }.items():
-        with pytest.raises(UserError, match=words.replace("+", r"\+")):
+        with pytest.raises(UserError, match=re.escape(words)):
             container.read(broken)
     # A huge clip that is not there costs nothing but its held frames, and is refused without one.
     with pytest.raises(UserError, match="no chunk"):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -18,6 +19,7 @@ import vdd
 from vdd import apply, cli, priors
 from vdd.codec import container, description, files
 from vdd.data import video_io
+from vdd.evaluation import run as evaluation
 from vdd.models.prior import MotionPrior
 from vdd.training import checkpoints, workdir
 
@@ -85,15 +87,22 @@ def test_what_is_decoded_is_what_a_transfer_shows(tiny_run, tiny_prior, clip, tm
 def test_what_is_lost_is_told_and_the_rest_is_shown(tiny_run, clip, tmp_path, capsys):
     coded, out = tmp_path / "clip.vdd", tmp_path / "out.npy"
     assert vdd_command(capsys, "encode", tiny_run, clip, "--out", coded, "--chunk", 2)[0] == 0
-    data = bytearray(coded.read_bytes())
+    whole = coded.read_bytes()
+    data = bytearray(whole)
     data[data.rfind(container.SYNC) + 5] ^= 1
     coded.write_bytes(data)
     assert "1 of 3 chunks are lost" in vdd_command(capsys, "info", coded)[1]
     decode = ["decode", tiny_run, coded, "--steps", 1, "--out", out]
     status, _, complained = vdd_command(capsys, *decode)
     assert status == 0
+    assert complained.splitlines() == [f"vdd: warning: {coded}: the last 1 of 5 frames are missing"]
+    assert len(video_io.read_clip(out)) == 4
+    data = bytearray(whole)
+    data[data.find(container.SYNC) + 5] ^= 1
+    coded.write_bytes(data)
+    _, _, complained = vdd_command(capsys, *decode)
     assert complained.splitlines() == [
-        f"vdd: warning: {coded}: frames 4 to 4 are lost: a pose is held"
+        f"vdd: warning: {coded}: frames 0 to 1 are lost: a pose is held"
     ]
     assert len(video_io.read_clip(out)) == 5
 
@@ -152,6 +161,7 @@ def test_every_mistake_is_one_line_and_status_2(tiny_run, tiny_prior, clip, tmp_
         ([*decode, coded, "--prior", tiny_prior], "with no prior"),
         (["info", tmp_path / "future.vdd"], "version 7"),
         (["info", tmp_path / "cut.vdd"], "ends within its header"),
+        (["info", tmp_path / "gone.vdd"], "no such file"),
     ):
         status, _, complained = vdd_command(capsys, *arguments)
         assert status == 2, (arguments, complained)
@@ -178,6 +188,69 @@ def test_the_prior_that_lies_with_a_run_is_taken_where_one_is_needed(
         assert len(decoded.codes) == 5
 
 
+def test_a_prior_that_does_not_fit_or_is_broken_is_told_and_can_be_done_without(
+    tiny_run, tiny_prior, clip, tmp_path, capsys
+):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    shutil.copytree(tiny_prior, tmp_path / "run_prior")
+    encode = ["encode", run, clip, "--out", tmp_path / "clip.vdd"]
+    place = epath.Path(run)
+    assert evaluation._coder(vdd.load(tiny_run), epath.Path(tiny_run)) is None
+    coder = evaluation._coder(vdd.load(run), place)
+    assert coder is not None
+    assert coder(np.zeros((2, 3, 2), np.int64)) > 0
+    hint = "; or encode with --prior none"
+
+    status, _, complained = vdd_command(capsys, *encode, "--step", 3)
+    assert (status, hint in complained, "not of" in complained) == (2, True, True)
+    assert evaluation._coder(vdd.load(run, 3), place) is None
+    (tmp_path / "run_prior" / "source.json").write_text("{")
+    status, _, complained = vdd_command(capsys, *encode)
+    assert (status, hint in complained, "cannot be read" in complained) == (2, True, True)
+    with pytest.raises(vdd.errors.UserError, match="cannot be read"):
+        evaluation._coder(vdd.load(run), place)
+    for named in (["--prior", tmp_path / "run_prior"], ["--prior", "none"]):
+        status, _, complained = vdd_command(capsys, *encode, *named)
+        assert status == (0 if named[1] == "none" else 2)
+        assert hint not in complained
+
+
+def test_a_long_clip_is_read_in_windows_that_overlap(tiny_run, tmp_path, monkeypatch):
+    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
+    video = tiny.random_video(1, 11, seed=3)[0]
+    clip = video_io.write_clip(tmp_path / "clip.npy", video)
+    monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
+    files.encode(coded_run, clip, coded)
+    decoded = files.decode(coded_run, coded)
+    pieces = [coded_run.take_apart(video[i : i + 4]) for i in (0, 2, 4, 6)]
+    last = coded_run.take_apart(video[[8, 9, 10, 10]])
+    wanted = [pieces[0].codes[:3], *(piece.codes[1:3] for piece in pieces[1:]), last.codes[1:3]]
+    np.testing.assert_array_equal(decoded.codes, np.concatenate(wanted))
+    assert decoded.header.frames == 11
+    assert decoded.content is not None
+    numbers = files.content.decode(coded_run.content, decoded.content)
+    np.testing.assert_array_equal(numbers, pieces[0].numbers)
+
+
+def test_a_clip_that_fits_one_window_is_read_as_a_whole(tiny_run, tmp_path):
+    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
+    size, overlap = vdd.runs.windows(coded_run.run.config)
+    assert (size, overlap) == (64, 8)
+    video = tiny.random_video(1, size, seed=3)[0]
+    clip = video_io.write_clip(tmp_path / "clip.npy", video)
+    files.encode(coded_run, clip, coded, fps=8)
+    assert coded.read_bytes() == coded_run.to_bytes(coded_run.take_apart(video), 8.0)
+
+
+def test_more_frames_than_a_file_holds_are_refused(tiny_run, clip, tmp_path, monkeypatch):
+    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
+    monkeypatch.setattr(container, "MAX_FRAMES", 4)
+    with pytest.raises(vdd.errors.UserError, match=r"more than 4 frames; .* --frames 4"):
+        files.encode(coded_run, clip, coded)
+    files.encode(coded_run, clip, coded, max_frames=4)
+    assert len(files.decode(coded_run, coded).codes) == 4
+
+
 def test_content_that_is_damaged_can_be_replaced(tiny_run, clip, tmp_path):
     coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
     files.encode(coded_run, clip, coded)
@@ -188,17 +261,58 @@ def test_content_that_is_damaged_can_be_replaced(tiny_run, clip, tmp_path):
     sampler = files.Sampler(**{**coded_run.run.config.eval.sampler, "steps": 1})
     with pytest.raises(vdd.errors.UserError, match="--content"):
         files.draw(coded_run, decoded, None, sampler, 0)
-    assert files.draw(coded_run, decoded, clip, sampler, 0).shape == (5, 16, 16, 3)
+    assert next(files.draw(coded_run, decoded, clip, sampler, 0)).shape == (5, 16, 16, 3)
 
 
-def test_a_long_clip_is_drawn_in_parts(tiny_run, clip, tmp_path, monkeypatch):
-    coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
-    files.encode(coded_run, clip, coded)
-    decoded = files.decode(coded_run, coded)
-    doubled = decoded._replace(codes=np.concatenate([decoded.codes] * 2))
-    monkeypatch.setattr(files, "_DRAWN_AT_ONCE", 5)
+def test_a_long_clip_is_drawn_in_pieces_and_other_content_read_from_one(
+    tiny_run, tmp_path, monkeypatch
+):
+    coded_run = files.open_run(tiny_run)
+    video = tiny.random_video(1, 11, seed=3)[0]
+    data = coded_run.to_bytes(coded_run.take_apart(video), 8.0)
+    decoded = coded_run.from_bytes(data)
+    monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
     sampler = files.Sampler(**{**coded_run.run.config.eval.sampler, "steps": 1})
-    video = files.draw(coded_run, doubled, None, sampler, 0)
-    first = files.draw(coded_run, decoded, None, sampler, 0)
-    np.testing.assert_array_equal(video[:5], first)
-    assert not np.array_equal(video[5:], first)  # noise of its own
+    pieces = list(files.draw(coded_run, decoded, None, sampler, 0))
+    assert [piece.shape for piece in pieces] == [(n, 16, 16, 3) for n in (4, 4, 3)]
+    assert {piece.dtype for piece in pieces} == {np.dtype(np.uint8)}
+    first = decoded._replace(codes=np.concatenate([decoded.codes[:4]] * 2))
+    again = list(files.draw(coded_run, first, None, sampler, 0))
+    np.testing.assert_array_equal(again[0], pieces[0])
+    assert not np.array_equal(again[1], pieces[0])  # noise of its own
+    whole, begun = tmp_path / "whole.npy", tmp_path / "begun.npy"
+    video_io.write_clip(whole, video)
+    video_io.write_clip(begun, video[:4])
+    shown = [next(files.draw(coded_run, decoded, clip, sampler, 0)) for clip in (whole, begun)]
+    np.testing.assert_array_equal(*shown)
+
+
+def test_what_has_no_end_is_read_to_the_limit_alone():
+    with pytest.raises(vdd.errors.UserError, match="more than 64 MB"):
+        description.read("/dev/zero")
+
+
+def test_a_pipe_is_read_once(tiny_run, clip, tmp_path, capsys):
+    coded, pipe, out = (tmp_path / name for name in ("clip.vdd", "pipe.vdd", "out.npy"))
+    files.encode(files.open_run(tiny_run), clip, coded)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(coded.read_bytes(),), daemon=True)
+    writer.start()
+    decode = ["decode", tiny_run, pipe, "--steps", 1, "--out", out]
+    assert vdd_command(capsys, *decode)[0] == 0
+    assert len(video_io.read_clip(out)) == 5
+
+
+def test_losses_are_told_in_few_lines(tiny_run):
+    run = files.open_run(tiny_run)
+    decoded = run.from_bytes(run.to_bytes(run.take_apart(tiny.random_video(1, 2)[0]), 8.0))
+    decoded = decoded._replace(codes=np.zeros((40, 2), np.int64))
+    ranges = [(i, i + 1) for i in range(0, 36, 4)]
+    assert list(files._losses(decoded)) == []
+    many = list(files._losses(decoded._replace(lost=[*ranges, (37, 39)])))
+    assert many == [
+        *(f"frames {i} to {i + 1} are lost: a pose is held" for i in (0, 4, 8)),
+        "18 frames in 9 places are lost like that",
+        "the last 3 of 40 frames are missing",
+    ]
+    assert len(list(files._losses(decoded._replace(lost=ranges[:3])))) == 3

@@ -107,6 +107,30 @@ def test_tables_are_the_distributions_that_they_say():
     assert range_coder.TOTAL == 2**24
 
 
+def test_mixtures_of_any_parameters_are_tables_and_mirrored_ones_the_same():
+    rng = np.random.default_rng(4)
+    for unit_log, mean in ((16, 0.3), (1e5, 1e9), (-1e5, 0), (-1e5, 1e30), (3, 40), (0.5, 1e6)):
+        means, logs = mean * rng.normal(size=3), unit_log * rng.uniform(0.5, 1, 3)
+        for logit in (rng.normal(size=3), np.array([1e6, -1e6, 0])):
+            table = tables.logistic_mixture(means, logs, logit, 5)
+            assert table.sum() == TOTAL
+            assert table.min() >= 1
+            mirrored = tables.logistic_mixture(-means, logs, logit, 5)
+            # The rest of the rounding goes to the first of the heaviest.
+            np.testing.assert_allclose(table, mirrored[::-1], atol=11)
+    # Far out, what is nearer is likelier: nothing is lost in a difference from 1.
+    for mean in (-60.0, 60.0):
+        table = tables.logistic_mixture(np.array([mean]), np.array([1.0]), np.array([0.0]), 2)
+        odds = np.exp(-np.e * np.arange(5))
+        order = table[::-1] if mean > 0 else table
+        np.testing.assert_allclose(order, TOTAL * odds / odds.sum(), atol=5)
+    fine = np.zeros(1)
+    for broken in (np.full(1, np.nan), np.full(1, np.inf)):
+        for given in ((broken, fine, fine), (fine, broken, fine), (fine, fine, broken)):
+            with pytest.raises(UserError, match="not of finite numbers"):
+                tables.logistic_mixture(*given, 2)
+
+
 def test_ends_are_found_by_the_zeros_behind_them():
     for first in range(20):
         for last in range(first, 40):

@@ -23,14 +23,21 @@ class ClipWriter:
         self._header, self._content, self._model = header, content, model
         self._stored = container.header_bytes(header)
         self._waiting = np.zeros((0, header.num_groups), np.int64)
-        self._chunks = self._frames = 0
+        self._chunks = self._frames = self._pushed = 0
 
     def start(self) -> bytes:
         """Header and content, to be sent before any frame."""
         return self._stored + container.content_bytes(self._stored, self._content)
 
     def push(self, codes: Int[np.ndarray, "t n"]) -> bytes:
-        """The chunks that these frames complete, if any."""
+        """The chunks that these frames complete, if any.
+
+        Raises:
+            UserError: these are more frames than a file holds.
+        """
+        self._pushed += len(codes)
+        if self._pushed > container.MAX_FRAMES:
+            raise UserError(f"more than {container.MAX_FRAMES} frames do not fit a file")
         self._waiting = np.concatenate([self._waiting, codes])
         whole = len(self._waiting) // self._header.chunk_frames * self._header.chunk_frames
         ready, self._waiting = self._waiting[:whole], self._waiting[whole:]

@@ -1,5 +1,6 @@
 """Video of a trained run to the bytes of a file and back."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +18,11 @@ from vdd.codec.fingerprint import fingerprint
 from vdd.errors import UserError
 from vdd.priors import PriorRun
 from vdd.runs import Run
+from vdd.streaming import Window
 
 CHUNK_FRAMES = 256
+
+_encode = jax.jit(apply.encode, static_argnums=0)
 
 
 class Coded(NamedTuple):
@@ -36,6 +40,12 @@ class Decoded(NamedTuple):
     lost: list[tuple[int, int]]  # frames that hold another's pose, first and last
     header: Header
     complete: bool  # False: the end of the file is missing, and the clip may have been longer
+
+    @property
+    def missing(self) -> int:
+        """Frames at the end that are lost, and hold the last pose that there is."""
+        first, last = self.lost[-1] if self.lost else (0, -1)
+        return last - first + 1 if last == len(self.codes) - 1 else 0
 
 
 class CodedRun(NamedTuple):
@@ -59,11 +69,26 @@ class CodedRun(NamedTuple):
         """Codes and content numbers of a clip."""
         return self.take_all_apart(video[None])[0]
 
+    def take_windows_apart(self, windows: Iterable[Window]) -> Coded:
+        """The same of a clip that is read window by window; its content is that of the first.
+
+        Raises:
+            ValueError: there is no window.
+        """
+        parts, numbers = [], None
+        for window in windows:
+            coded = self.take_apart(window.frames)
+            parts.append(coded.codes[window.kept])
+            numbers = coded.numbers if numbers is None else numbers
+        if numbers is None:
+            raise ValueError("a clip without frames")
+        return Coded(np.concatenate(parts), numbers)
+
     def take_all_apart(self, video: UInt8[np.ndarray, "b t h w 3"]) -> list[Coded]:
         """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)
-        encoded = jax.jit(apply.encode, static_argnums=0)(plain, self.run.params, video)
+        encoded = _encode(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
             values = self._content_code(values, "to_numbers")

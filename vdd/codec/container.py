@@ -19,6 +19,7 @@ _TRIES = 1 << 14
 _MAX_CONTENT = (1 << 16) - 1
 MAX_FRAMES = 1 << 16
 MAX_CHUNK_FRAMES = 1 << 12
+_MAX_STEP_BITS = 12
 MAX_CODES = 1 << 16  # codewords of a group
 MAX_GROUPS = 1 << 10
 
@@ -156,10 +157,11 @@ def read(data: bytes) -> Contents:
 
 
 def _check(header: Header) -> None:
+    most_steps = _MAX_STEP_BITS if header.content_kind else 0  # a content code has none
     bounds = {
         "motion coded by a model of kind": (header.motion_kind, 0, 1),
         "content coded by a model of kind": (header.content_kind, 0, 1),
-        "content steps of 2^-": (header.step_bits, 0, 12),
+        "content steps of 2^-": (header.step_bits, 0, most_steps),
         "frames": (header.frames, 0, MAX_FRAMES),
         "frames a second": (header.fps, 0.1, 240),
         "lines": (header.height, 1, 1 << 13),

@@ -32,18 +32,22 @@ def read(path: epath.PathLike) -> bytes:
         raise UserError("no such file")
     if path.is_dir():
         raise UserError("a folder, not a coded clip")
-    if path.stat().length > container.MAX_BYTES:
+    with path.open("rb") as file:  # of a pipe or a device nobody knows the size
+        data = file.read(container.MAX_BYTES + 1)
+    if len(data) > container.MAX_BYTES:
         raise UserError(f"more than {container.MAX_BYTES >> 20} MB: not a coded clip")
-    return path.read_bytes()
+    return data
 
 
 def is_coded_clip(path: epath.PathLike) -> bool:
     """Whether a file says of itself that it is a coded clip, or is named like one."""
     path = epath.Path(path)
-    if not path.exists() or path.is_dir():
+    if path.is_dir():
         return False
     if path.suffix.lower() == ENDING:
         return True
+    if not path.exists():
+        return False
     with path.open("rb") as file:
         return file.read(len(container.MAGIC)) == container.MAGIC
 

@@ -1,15 +1,19 @@
 """The work of `vdd encode` and `vdd decode`."""
 
+import contextlib
 import functools
 import warnings
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from jaxtyping import UInt8
 
-from vdd import apply, priors, runs
+from vdd import apply, priors, runs, streaming
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
@@ -19,7 +23,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 
 NO_PRIOR = "none"
-_DRAWN_AT_ONCE = 256  # frames; a longer clip is drawn in parts, so that memory stays bounded
+_TOLD = 3  # ranges of lost frames that are named
 
 
 def open_run(
@@ -27,6 +31,7 @@ def open_run(
     prior: epath.PathLike | None = None,
     step: int | None = None,
     clip: epath.PathLike | None = None,
+    data: bytes | None = None,
 ) -> CodedRun:
     """A run with the prior that is named, else the one that lies with it, else none.
 
@@ -35,15 +40,21 @@ def open_run(
         prior: of the prior; "none" takes none.
         step: which checkpoint of the run; None takes the latest.
         clip: a coded clip that is to be decoded: if it needs no prior, none is looked for.
+        data: its bytes, if they have been read: a pipe gives them but once.
 
     Raises:
         UserError: as `vdd.runs.load`, `vdd.priors.load_prior_of`, and `decode`.
     """
     run = runs.load(path_or_name, step)
-    needed = clip is None or _header(clip).motion_kind == PRIOR
+    needed = clip is None or _header(clip, data).motion_kind == PRIOR
     if (prior is None and not (needed and _has_prior(path_or_name))) or str(prior) == NO_PRIOR:
         return CodedRun.create(run, None)
-    return CodedRun.create(run, priors.load_prior_of(run, path_or_name, prior))
+    try:
+        return CodedRun.create(run, priors.load_prior_of(run, path_or_name, prior))
+    except UserError as error:
+        if prior is not None or clip is not None:
+            raise
+        raise UserError(f"{error}; or encode with --prior {NO_PRIOR}") from error
 
 
 def check_output(path: epath.PathLike) -> epath.Path:
@@ -67,7 +78,7 @@ def encode(
     max_frames: int | None = None,
     fps: float | None = None,
 ) -> Size:
-    """Code a clip into a file.
+    """Code a clip into a file. Of a long one a window is read at a time (`vdd.streaming`).
 
     Args:
         coded_run: by what.
@@ -80,34 +91,58 @@ def encode(
     Raises:
         UserError: the clip cannot be read or is too long, or the file cannot be written.
     """
-    out, limit = check_output(out), container.MAX_FRAMES
+    out = check_output(out)
     if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
         raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
     height, width, _ = coded_run.run.model.latents.size
-    video = video_io.read_clip(clip, (height, width), max_frames=max_frames or limit + 1)
-    if len(video) > limit:
-        raise UserError(f"{clip}: more than {limit} frames; take the first with --frames {limit}")
+    frames = _limited(islice(video_io.iterate_clip(clip, (height, width)), max_frames), clip)
+    windows = streaming.windows(frames, *runs.windows(coded_run.run.config))
+    # The codes of all frames are few bytes: coded together, their number is told in the header, and
+    # chunks are coded side by side.
+    coded = coded_run.take_windows_apart(windows)
     fps = min(max(fps or video_io.frame_rate(clip) or 8.0, 0.1), 240.0)
-    data = coded_run.to_bytes(coded_run.take_apart(video), fps, chunk_frames)
+    data = coded_run.to_bytes(coded, fps, chunk_frames)
     _write(out, data)
     return size_of(container.read(data), len(data))
 
 
-def decode(coded_run: CodedRun, path: epath.PathLike) -> Decoded:
-    """The codes of a file; warns of what is lost.
+def _limited(frames: Iterable[np.ndarray], clip: epath.PathLike) -> Iterator[np.ndarray]:
+    """The frames of a clip, if these are neither none nor more than a file holds."""
+    limit, count = container.MAX_FRAMES, 0
+    for count, frame in enumerate(frames, start=1):
+        if count > limit:
+            hint = f"take the first with --frames {limit}"
+            raise UserError(f"{clip}: more than {limit} frames; {hint}")
+        yield frame
+    if not count:
+        raise UserError(f"{clip}: 0 frames, needs at least 1")
+
+
+def decode(coded_run: CodedRun, path: epath.PathLike, data: bytes | None = None) -> Decoded:
+    """The codes of a file, of which `data` are the bytes if they have been read; warns of losses.
 
     Raises:
         UserError: no such file, another model or prior, or nothing of it can be read.
     """
-    try:
-        decoded = coded_run.from_bytes(read(path))
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    for first, last in decoded.lost:
-        warnings.warn(f"{path}: frames {first} to {last} are lost: a pose is held", stacklevel=2)
+    with _named(path):
+        decoded = coded_run.from_bytes(read(path) if data is None else data)
+    for words in _losses(decoded):
+        warnings.warn(f"{path}: {words}", stacklevel=2)
     if not decoded.complete:
         warnings.warn(f"{path}: its end is missing; there may have been more", stacklevel=2)
     return decoded
+
+
+def _losses(decoded: Decoded) -> Iterator[str]:
+    """What is lost of a clip, in few lines however many ranges there are."""
+    held = decoded.lost[: len(decoded.lost) - bool(decoded.missing)]
+    for first, last in held[:_TOLD]:
+        yield f"frames {first} to {last} are lost: a pose is held"
+    if len(held) > _TOLD:
+        frames = sum(last - first + 1 for first, last in held)
+        yield f"{frames} frames in {len(held)} places are lost like that"
+    if decoded.missing:
+        yield f"the last {decoded.missing} of {len(decoded.codes)} frames are missing"
 
 
 def draw(
@@ -116,37 +151,70 @@ def draw(
     other: epath.PathLike | None,
     sampler: Sampler,
     seed: int,
-) -> np.ndarray:
-    """The video of decoded motion, [t h w 3] in [-1, 1]; content of `other` if that is named.
+) -> Iterator[UInt8[np.ndarray, "t h w 3"]]:
+    """The video of decoded motion, piece by piece as it is drawn, but for `Decoded.missing` frames.
+
+    Args:
+        coded_run: what decoded it.
+        decoded: motion and content.
+        other: a clip whose content, of its first window, is shown instead.
+        sampler: how it is drawn.
+        seed: of the noise; each piece has noise of its own.
 
     Raises:
         UserError: the content is damaged and no other is named, or that cannot be read.
     """
     run = coded_run.run
+    size, _ = runs.windows(run.config)
     if other is not None:
         height, width, _ = run.model.latents.size
-        numbers = coded_run.take_apart(video_io.read_clip(other, (height, width))).numbers
+        video = video_io.read_clip(other, (height, width), max_frames=size)
+        numbers = coded_run.take_apart(video).numbers
     elif decoded.content is None:
         raise UserError("the content of the clip is damaged: give another with --content")
     else:
         numbers = content.decode(coded_run.content, decoded.content)
-    tokens, key, parts = coded_run.tokens(numbers), jax.random.key(seed), []
-    for start in range(0, len(decoded.codes), _DRAWN_AT_ONCE):
-        codes = decoded.codes[start : start + _DRAWN_AT_ONCE]
-        parts.append(_draw(run.model, run.params, key, tokens, jnp.asarray(codes)[None], sampler))
-        key = jax.random.fold_in(key, start)
-    return np.concatenate([np.asarray(part[0]) for part in parts])
+    codes = decoded.codes[: len(decoded.codes) - decoded.missing]
+    return _pieces(run, codes, size, coded_run.tokens(numbers), sampler, jax.random.key(seed))
+
+
+def _pieces(run, codes, size, tokens, sampler, key) -> Iterator[np.ndarray]:
+    for i, start in enumerate(range(0, len(codes), size)):
+        piece = codes[start : start + size]
+        # Filled up, so that there is but one program for a long clip.
+        filling = size - len(piece) if i else 0
+        filled = jnp.asarray(np.pad(piece, [(0, filling), (0, 0)], mode="edge"))
+        noise = jax.random.fold_in(key, i)
+        video = _draw(run.model, run.params, noise, tokens, filled[None], sampler)
+        yield np.asarray(video)[: len(piece)]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 5))
 def _draw(model, params, key, tokens, codes, sampler) -> Any:
     motion = apply.lookup(model, params, codes)
-    return apply.sample(model, params, key, tokens, motion, sampler)
+    return apply.to_uint8(apply.sample(model, params, key, tokens, motion, sampler)[0])
 
 
-def _header(path: epath.PathLike) -> container.Header:
+def read_bytes(path: epath.PathLike) -> bytes:
+    """The bytes of a coded clip, at most as many as one has.
+
+    Raises:
+        UserError: as `vdd.codec.description.read`, with the path.
+    """
+    with _named(path):
+        return read(path)
+
+
+def _header(path: epath.PathLike, data: bytes | None) -> container.Header:
+    with _named(path):
+        return container.read_header(read(path) if data is None else data)
+
+
+@contextlib.contextmanager
+def _named(path: epath.PathLike) -> Iterator[None]:
+    """Errors say of which file they are."""
     try:
-        return container.read_header(read(path))
+        yield
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -154,7 +222,7 @@ def _header(path: epath.PathLike) -> container.Header:
 def _has_prior(path_or_name: epath.PathLike) -> bool:
     try:
         priors.find_prior(path_or_name)
-    except UserError:
+    except priors.NoPriorError:
         return False
     return True
 

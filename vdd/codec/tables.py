@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vdd.codec.range_coder import to_frequencies
+from vdd.errors import UserError
 
 _CONTEXT = decimal.Context(prec=40, Emax=999999, Emin=-999999, rounding=decimal.ROUND_HALF_EVEN)
 _UNIT = Decimal(1 << 30)
+_LARGEST_LOG, _FARTHEST = Decimal(64), Decimal(10_000)
 
 
 def exponentials(step: Decimal, count: int, unit: int) -> Int[np.ndarray, "count"]:
@@ -47,23 +49,45 @@ def logistic_mixture(
         unit_log: logarithm of how many of its scales make up 1.
         logit: of its share in the mixture.
         reach: of the numbers.
+
+    Logarithms are cut to [-64, 64], and edges, in scales, to [-10000, 10000]: so no mass is 0, and
+    none leaves the range of the arithmetic, whatever a training made of the parameters.
+
+    Raises:
+        UserError: a parameter is not a finite number.
     """
+    if not all(np.isfinite(x).all() for x in (mean, unit_log, logit)):
+        raise UserError("the content code's prior is not of finite numbers: its training diverged")
     with decimal.localcontext(_CONTEXT):
-        shares = [Decimal(float(x)).exp() for x in logit]
-        units = [Decimal(float(x)).exp() for x in unit_log]
+        shares, units = (
+            [_cut(Decimal(float(x)), _LARGEST_LOG).exp() for x in logs]
+            for logs in (logit, unit_log)
+        )
         middles = [Decimal(float(x)) for x in mean]
         half, weights = Decimal("0.5"), []
         for number in range(-reach, reach + 1):
             weight = Decimal(0)
             for share, unit, middle in zip(shares, units, middles):
-                upper = _sigmoid((number + half - middle) * unit)
-                weight += share * (upper - _sigmoid((number - half - middle) * unit))
+                low, high = (number - half - middle) * unit, (number + half - middle) * unit
+                weight += share * _mass(low, high, unit)
             weights.append(weight)
     return _frequencies(weights)
 
 
+def _mass(low: Decimal, high: Decimal, unit: Decimal) -> Decimal:
+    """Of the logistic distribution between two places `unit` apart.
+
+    sigmoid(high) - sigmoid(low), without the difference of what is nearly 1.
+    """
+    return _sigmoid(high) * _sigmoid(-low) * (1 - _cut(-unit, _FARTHEST).exp())
+
+
 def _sigmoid(x: Decimal) -> Decimal:
-    return 1 / (1 + (-x).exp())
+    return 1 / (1 + _cut(-x, _FARTHEST).exp())
+
+
+def _cut(x: Decimal, bound: Decimal) -> Decimal:
+    return max(-bound, min(bound, x))
 
 
 def _frequencies(weights: Sequence[Decimal]) -> Int[np.ndarray, "k"]:

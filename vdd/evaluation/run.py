@@ -111,11 +111,17 @@ def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
     """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
 
     Nor is there one if the prior is of another step, or looks at content (`codec` says why).
+
+    Raises:
+        UserError: the prior that lies there is broken.
     """
     try:
-        model = motion_model(run, priors.load_prior_of(run, path))
-    except UserError:
+        prior = priors.load_prior(path)
+    except priors.NoPriorError:
         return None
+    if prior.source.fingerprint != priors.fingerprint(run) or prior.model.content_dim:
+        return None
+    model = motion_model(run, prior)
 
     def bits(codes: Any) -> float:
         coded = coded_bits(model, codes)
