@@ -4,7 +4,8 @@
 
 Sizes, after a colon: none (2 CPU cores, Sprites), `full` (a GPU or TPU; Stable Diffusion's sizes, a
 prepared folder of videos, `--config.data.data_dir`), `smoke` (a minute, for tests); none of them
-has been trained to a result yet. The weights come out in `runs/autoencoder/autoencoder`, by the names of diffusers' AutoencoderKL. To train on latents of it:
+has been trained to a result yet. The weights come out in `runs/autoencoder/autoencoder`, by the
+names of diffusers' AutoencoderKL. To train on latents of it:
 
     config.model.latents = dict(
         kind="autoencoder", autoencoder="kl", weights="runs/autoencoder/autoencoder",
