@@ -276,7 +276,7 @@ def test_the_command(place, tmp_path, capsys):
 
 
 def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_frames_shown", lambda config: 3)
+    monkeypatch.setattr(runs, "windows", lambda config: (3, 0))
     window, read = 4, []
     monkeypatch.setattr(
         streaming,
