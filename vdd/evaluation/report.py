@@ -116,6 +116,22 @@ def _picture(file: str, caption: str) -> str:
     return f"![{caption}]({PICTURES}/{file})\n\n{caption}"
 
 
+def rates(rate: Mapping[str, Any]) -> list[str]:
+    """The section `bitrate` of a report on the page."""
+    rows = (
+        ("motion target, per frame", "target_bits_per_frame"),
+        ("entropy of the codes, sum of groups, per frame", "entropy_bits_per_frame"),
+        ("joint entropy of the codes, per frame", "joint_entropy_bits_per_frame"),
+        ("coded file, per frame", "coded_bits_per_frame"),
+        ("content, per clip", "content_bits_per_clip"),
+    )
+    return [
+        "## Rates",
+        table(("", "bits"), [(name, number(rate[key])) for name, key in rows]),
+        f"{share(rate['codebook_usage'])} of the codewords are in use.",
+    ]
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]

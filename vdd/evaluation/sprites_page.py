@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vdd.evaluation.report import number, share, table
+from vdd.evaluation.report import number, rates, share, table
 
 
 def sections(report: Mapping[str, Any]) -> list[str]:
@@ -37,20 +37,7 @@ def sections(report: Mapping[str, Any]) -> list[str]:
                 ("H(y), nats", number(protocol["h_y"], form=".4f"), "2.197"),
             ],
         ),
-        "## Rates",
-        table(
-            ("", "bits"),
-            [
-                ("motion target, per frame", number(rate["target_bits_per_frame"])),
-                ("entropy of the codes, sum of groups, per frame",
-                 number(rate["entropy_bits_per_frame"])),
-                ("joint entropy of the codes, per frame",
-                 number(rate["joint_entropy_bits_per_frame"])),
-                ("coded file, per frame", number(rate["coded_bits_per_frame"])),
-                ("content, per clip", number(rate["content_bits_per_clip"])),
-            ],
-        ),
-        f"{share(rate['codebook_usage'])} of the codewords are in use.",
+        *rates(rate),
         "## Leakage",
         "What a small network reads out of the representation where it ought not to be, trained on"
         " train clips and tested on these. At chance nothing leaks.",

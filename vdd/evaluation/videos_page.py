@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vdd.evaluation.report import number, share, table
+from vdd.evaluation.report import number, rates, table
 
 _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),
@@ -37,21 +37,8 @@ def sections(report: Mapping[str, Any]) -> list[str]:
         f" the motion is somebody else's. {seen_by}",
         table(("", "reconstructions", "within a clip", "across identities"), rows),
         *_scale(report["real"]),
-        "## Rates",
-        table(
-            ("", "bits"),
-            [
-                ("motion target, per frame", number(rate["target_bits_per_frame"])),
-                ("entropy of the codes, sum of groups, per frame",
-                 number(rate["entropy_bits_per_frame"])),
-                ("joint entropy of the codes, per frame",
-                 number(rate["joint_entropy_bits_per_frame"])),
-                ("coded file, per frame", number(rate["coded_bits_per_frame"])),
-                ("content, per clip", number(rate["content_bits_per_clip"])),
-            ],
-        ),
-        f"{share(rate['codebook_usage'])} of the codewords are in use.",
-    ]  # fmt: skip
+        *rates(rate),
+    ]
 
 
 def _scale(real: Mapping[str, float | None]) -> list[str]:
