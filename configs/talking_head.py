@@ -21,6 +21,12 @@ from ml_collections import config_dict
 SIZES = ("base", "pod", "tiny", "smoke")
 # What the second stage changes.
 TEMPORAL = (("model.denoiser.temporal", True),)
+# Attention along time needs every frame of a segment, so `tiny` then denoises one segment a step.
+WHOLE = (
+    ("objective.coarse_frames", 12),
+    ("objective.denoised_frames", 12),
+    ("objective.denoised_share", 1 / 32),
+)
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -112,19 +118,24 @@ def _shrink(config: Any) -> None:
         remat=False,
     )  # fmt: skip
     config.model.latents.update(size=(128, 128, 3), dtype="float32")
-    config.data.update(source="in_memory", frames=16)
-    config.objective.update(coarse_frames=4, denoised_frames=1, denoised_share=0.5)
+    config.data.update(source="in_memory", frames=48)
+    # Two pieces of half a second, a second apart: halves are dear, and shorter clips too still.
+    config.objective.update(
+        split="quarters", coarse_frames=4, denoised_frames=1, denoised_share=0.25
+    )  # fmt: skip
     config.objective.target_bits_per_clip = 2000.0
     config.optimizer.update(learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100)
     config.train.update(
-        batch_size=8, num_steps=6000, stages=(), ema_decay=0.995, log_every=20,
-        checkpoint_every=250, eval_every=250, sample_every=1000,
+        batch_size=16, num_steps=5000, stages=((4200, TEMPORAL + WHOLE),), ema_decay=0.995,
+        log_every=20, checkpoint_every=250, eval_every=1000, sample_every=1000,
     )  # fmt: skip
+    config.eval.update(quick_windows=8)
     config.eval.sampler.update(name="euler", steps=1, sigma_max=1.0)
 
 
 def _shrink_further(config: Any) -> None:
-    config.data.latents = False
+    config.data.update(latents=False, frames=16)
+    config.objective.update(split="halves", denoised_share=0.5)
     config.model.latents = dict(patch=4, size=(64, 64, 3))
     config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
     config.model.quantizer.update(num_groups=8, num_codes=8)

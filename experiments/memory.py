@@ -107,11 +107,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def batch_of(config: Any, clips: int, frames: int, where: Any = None) -> dict[str, Any]:
-    """The shapes of a batch."""
-    shape = (clips, frames, *config.model.latents.size)
+    """The shapes of a batch: of videos, or of latents that were cached."""
+    latents = Disentangler.from_config(config.model).latents
+    name, shape, dtype = "video", config.model.latents.size, jnp.uint8
+    if config.data.get("latents"):
+        side, channels = latents.autoencoder.factor, latents.autoencoder.latent_channels
+        name, shape, dtype = "latents", (shape[0] // side, shape[1] // side, channels), jnp.float16
     return {
-        "video": jax.ShapeDtypeStruct(shape, jnp.uint8, sharding=where),
-        "mask": jax.ShapeDtypeStruct(shape[:1], jnp.bool_, sharding=where),
+        name: jax.ShapeDtypeStruct((clips, frames, *shape), dtype, sharding=where),
+        "mask": jax.ShapeDtypeStruct((clips,), jnp.bool_, sharding=where),
     }
 
 

@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "models": {"diffusion"},
     "apply": {"diffusion", "models"},
     "streaming": {"apply", "diffusion", "models"},
-    "data": {"models", "progress"},
+    "arguments": set(),
+    "data": {"models", "progress", "startup"},
     "training": {"diffusion", "models", "progress"},
     "runs": {"models", "training"},
     "priors": {"models", "runs", "training"},
@@ -57,6 +58,7 @@ MAY_IMPORT = {
     },
     "summary": {"priors", "runs", "training"},
     "cli": {
+        "arguments",
         "diffusion",
         "apply",
         "codec",

@@ -1,14 +1,18 @@
 """From a folder of videos to a motion transfer: prepare, train in stages, evaluate, transfer."""
 
+import importlib
 import json
 
 import numpy as np
 import pytest
 from etils import epath
 from test_imports import load_module
+from tiny import ROOT
 
 from vdd import cli, main
 from vdd.data import prepare, video_io, video_writer
+from vdd.data.video_folder.prepared import VideoWindows
+from vdd.evaluation import videos_run
 
 av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
 
@@ -96,3 +100,38 @@ def test_transfer_keeps_the_driving_clip_s_rate_and_sound(place, capsys):
 def test_info_tells_what_the_run_is(place, capsys):
     assert cli.main(["info", str(place / "run")]) == 0
     assert "video_folder, clips of 64x64 pixels" in capsys.readouterr().out
+
+
+def test_windows_are_cut_to_what_the_encoder_reads():
+    video = np.arange(3 * 11, dtype=np.uint8).reshape(3, 11, 1, 1, 1).repeat(3, axis=-1)
+    whole = VideoWindows(
+        video=video,
+        latents=None,
+        clip=np.array([0, 0, 1], np.int32),
+        identity=np.array([5, 5, 6], np.int32),
+        start=np.array([0, 1.1, 0], np.float32),
+        fps=10.0,
+    )
+    parts = videos_run.cut(whole, 4)
+    assert parts.video[:, 0, 0, 0, 0].tolist() == [0, 4, 11, 15, 22, 26]
+    assert parts.video.shape == (6, 4, 1, 1, 3)
+    assert parts.clip.tolist() == [0, 0, 0, 0, 1, 1]
+    assert parts.identity.tolist() == [5, 5, 5, 5, 6, 6]
+    np.testing.assert_allclose(parts.start, [0, 0.4, 1.1, 1.5, 0, 0.4], atol=1e-6)
+    assert videos_run.cut(whole, 4, 3).video[:, 0, 0, 0, 0].tolist() == [0, 11, 22]
+    assert len(videos_run.cut(whole, 4, 99).video) == 6
+
+
+def test_where_the_time_of_a_transfer_goes(place, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    who, how = (str(place / f"clips/person{i}/0.mp4") for i in (0, 1))
+    clips = ("--content", who, "--motion", how, "--out", str(place / "timed.mp4"))
+    script = importlib.import_module("transfer_speed")
+    script.main([str(place / "run"), *clips, "--tiny"])
+    table = capsys.readouterr().out.splitlines()[-7:]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    parts = ["read", "into latents", "into codes", "denoise", "into pixels", "write", "whole"]
+    assert [row[0] for row in rows] == parts
+    assert float(rows[-1][1]) > 0
+    assert rows[-1][-1] == "100.0 %"
+    assert video_io.read_clip(place / "timed.mp4").shape == (20, 64, 64, 3)

@@ -4,7 +4,6 @@ import argparse
 import collections
 import contextlib
 import dataclasses
-import importlib.metadata
 import math
 import os
 import sys
@@ -17,31 +16,10 @@ from etils import epath
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from vdd.arguments import parser
 from vdd.errors import UserError
 
 # JAX, Orbax and the models are imported by the commands that need them: help comes at once.
-
-_EXAMPLES = {
-    "transfer": "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif",
-    "encode": "vdd encode sprites bob.gif --out bob.vdd",
-    "decode": "vdd decode sprites bob.vdd --content ann.gif --out swap.gif",
-    "generate": "vdd generate sprites --content ann.gif --frames 32 --out ann_moves.gif",
-    "evaluate": "vdd evaluate runs/sprites --split test",
-    "info": "vdd info runs/sprites",
-    "examples": "vdd examples clips",
-    "compress": "vdd compress runs/sprites sprites_coded",
-    "export": "vdd export runs/sprites sprites_small",
-}
-
-_MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn first
-
-_RUN = "RUN is a run directory, or the name of a model that the package ships."
-
-_CLIP = """\
-CLIP is a gif, mp4, webm, mov, npy (uint8 [frames, height, width, 3]), a picture, or a folder of
-pictures."""
-
-_NOUNS = f"{_RUN[:-1]} (--run RUN says the same).\n{_CLIP}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
         try:
-            arguments = parser().parse_args(argv)
+            arguments = parser(COMMANDS).parse_args(argv)
             arguments.command(arguments)
             sys.stdout.flush()
         except UserError as error:
@@ -90,9 +68,8 @@ def _transfer(arguments: argparse.Namespace) -> None:
     with _working("loading the model"):
         from vdd import runs, streaming
         from vdd.diffusion.samplers import Sampler
-        from vdd.startup import keep_compiled_programs
 
-        keep_compiled_programs(os.environ)
+        _set_up_jax()
         run = runs.load(_run_named(arguments), arguments.step)
     size, overlap = _windows(arguments, run.config)
     height, width, _ = run.model.latents.size
@@ -136,13 +113,11 @@ def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
 
 
 def _encode(arguments: argparse.Namespace) -> None:
-    from vdd.startup import keep_compiled_programs
-
     with _working("loading the model"):
         from vdd.codec import description, files
 
         out = files.check_output(arguments.out)
-        keep_compiled_programs(os.environ)
+        _set_up_jax()
         coded_run = files.open_run(arguments.run, arguments.prior, arguments.step)
     with _working("encoding"):
         size = files.encode(
@@ -158,14 +133,13 @@ def _encode(arguments: argparse.Namespace) -> None:
 
 def _decode(arguments: argparse.Namespace) -> None:
     from vdd.data import video_io, video_writer
-    from vdd.startup import keep_compiled_programs
 
     out = video_io.check_output(arguments.out)
     with _working("loading the model"):
         from vdd.codec import files
         from vdd.diffusion.samplers import Sampler
 
-        keep_compiled_programs(os.environ)
+        _set_up_jax()
         coded = arguments.clip
         data = files.read_bytes(coded)
         coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded, data)
@@ -193,9 +167,8 @@ def _generate(arguments: argparse.Namespace) -> None:
     with _working("loading the models"):
         from vdd import priors, runs, streaming
         from vdd.diffusion.samplers import Sampler
-        from vdd.startup import keep_compiled_programs
 
-        keep_compiled_programs(os.environ)
+        _set_up_jax()
         name = _run_named(arguments)
         run = runs.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
@@ -229,10 +202,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from vdd import runs, summary
     from vdd.evaluation.report import json_path
     from vdd.evaluation.run import evaluate_run, place_of
-    from vdd.startup import keep_compiled_programs, keep_freed_memory
 
-    keep_compiled_programs(os.environ)
-    keep_freed_memory()
+    _set_up_jax()
     workdir = runs.find(_run_named(arguments))
     out = epath.Path(arguments.out or place_of(workdir))
     report = evaluate_run(
@@ -309,10 +280,8 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _compress(arguments: argparse.Namespace) -> None:
     from vdd.compress import DEFAULT_SETTINGS, compress_run
-    from vdd.startup import keep_compiled_programs, keep_freed_memory
 
-    keep_compiled_programs(os.environ)
-    keep_freed_memory()
+    _set_up_jax()
     settings = DEFAULT_SETTINGS
     if arguments.updates:
         settings = dataclasses.replace(settings, num_steps=arguments.updates)
@@ -321,6 +290,13 @@ def _compress(arguments: argparse.Namespace) -> None:
         arguments.run, folder, step=arguments.step, art_dir=arguments.art_dir, settings=settings
     )
     print(f"{folder}: step {run.step}; `vdd evaluate {folder}` measures it")
+
+
+def _set_up_jax() -> None:
+    from vdd.startup import keep_compiled_programs, keep_freed_memory
+
+    keep_compiled_programs(os.environ)
+    keep_freed_memory()
 
 
 def _run_named(arguments: argparse.Namespace) -> str:
@@ -379,195 +355,14 @@ def _working(task: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: progress.update(bar, description=f"{task}: {text}")
 
 
-# ---- arguments
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):  # one line, where argparse prints the whole usage
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    root = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
-    version = importlib.metadata.version("vdd")
-    root.add_argument("--version", action="version", version=f"vdd {version}")
-    commands = root.add_subparsers(metavar="COMMAND", required=True)
-
-    transfer = _command(
-        commands, "transfer", _transfer, "show one clip's content in another's motion"
-    )
-    _add_run(transfer)
-    transfer.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
-    transfer.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
-    transfer.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
-    transfer.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
-    transfer.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
-    transfer.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
-    transfer.add_argument("--fps", type=_rate, metavar="F", help="the motion clip's, else 8")
-    relative = "begin at the content's own pose, and move from there as the motion clip does"
-    transfer.add_argument("--relative", action="store_true", help=relative)
-    window = "frames that are read and drawn together (as many as training showed)"
-    transfer.add_argument("--window", type=_count, metavar="N", help=window)
-    overlap = "frames that a window shares with the one before (an eighth)"
-    transfer.add_argument("--overlap", type=_whole, metavar="N", help=overlap)
-
-    encode = _command(
-        commands,
-        "encode",
-        _encode,
-        "write a clip as content, once, and a few bits of motion a frame",
-        f"{_RUN}\n{_CLIP}",
-    )
-    _add_coded_run(encode)
-    encode.add_argument("clip", metavar="CLIP", help="what to encode")
-    encode.add_argument("--out", required=True, metavar="FILE", help="a file that ends in .vdd")
-    encode.add_argument(
-        "--chunk", type=_count, default=256, metavar="N", help="frames that stand alone (256)"
-    )
-    encode.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
-    encode.add_argument("--fps", type=_rate, metavar="F", help="the clip's, else 8")
-
-    decode = _command(commands, "decode", _decode, "draw the clip that a .vdd file holds", _RUN)
-    _add_coded_run(decode)
-    decode.add_argument("clip", metavar="FILE", help="a file that `vdd encode` wrote")
-    decode.add_argument("--content", metavar="CLIP", help="who or what is seen instead")
-    decode.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
-    decode.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
-    decode.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
-    decode.add_argument("--fps", type=_rate, metavar="F", help="the file's")
-
-    generate = _command(
-        commands, "generate", _generate, "show a clip's content in a motion that a prior makes up"
-    )
-    _add_run(generate)
-    generate.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
-    generate.add_argument(
-        "--frames",
-        required=True,
-        type=_length,
-        metavar="N",
-        help=f"how many (up to {_MOST_FRAMES:,})",
-    )
-    generate.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
-    generate.add_argument(
-        "--start", metavar="CLIP", help="how it begins to move: its last frames (made up too)"
-    )
-    generate.add_argument("--prior", metavar="RUN", help="the prior (RUN/prior, else RUN_prior)")
-    generate.add_argument(
-        "--temperature", type=_temperature, default=1.0, metavar="X", help="0: the likeliest (1)"
-    )
-    generate.add_argument(
-        "--top-p", type=_share, default=1.0, metavar="X", help="leave out what is unlikely (1)"
-    )
-    generate.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
-    generate.add_argument("--seed", type=_whole, default=0, metavar="N", help="of all chance (0)")
-    generate.add_argument("--fps", type=_rate, metavar="F", help="the start's or content's, else 8")
-
-    evaluate = _command(commands, "evaluate", _evaluate, "measure a run; write eval/ and report.md")
-    _add_run(evaluate)
-    splits = ("train", "validation", "test")
-    evaluate.add_argument("--split", choices=splits, help="the config's, if not given")
-    evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
-    evaluate.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
-    faces = "of videos: identity and landmarks too (extra face)"
-    evaluate.add_argument("--faces", action="store_true", help=faces)
-    evaluate.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
-
-    examples = _command(
-        commands,
-        "examples",
-        _examples,
-        "write out clips to try a model on",
-        "One of each motion, drawn by this package.",
-    )
-    examples.add_argument("folder", metavar="FOLDER", help="made if it is not there")
-
-    summary = "write a run with shorter codes, learned on its own swaps"
-    compress = _command(commands, "compress", _compress, summary, _RUN)
-    compress.add_argument("run", metavar="RUN", help="whose content; its training clips are read")
-    compress.add_argument("folder", metavar="FOLDER", help="a new folder")
-    compress.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
-    compress.add_argument("--updates", type=_count, metavar="N", help="steps of learning")
-    compress.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
-
-    export = _command(commands, "export", _export, "write a run's model alone, for inference", _RUN)
-    export.add_argument("run", metavar="RUN", help="whose model")
-    export.add_argument("folder", metavar="FOLDER", help="a new folder")
-    export.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
-
-    info = _command(commands, "info", _info, "what a run, a clip or a .vdd file holds")
-    info.add_argument("path", metavar="RUN|CLIP")
-    return root
-
-
-def _command(
-    commands,
-    name: str,
-    run: Callable[[argparse.Namespace], None],
-    summary: str,
-    nouns: str = _NOUNS,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.\n\n{nouns}",
-        epilog=f"example:\n  {_EXAMPLES[name]}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=run)
-    return parser
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_dir", metavar="RUN", nargs="?", help="whose model to use")
-    parser.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)
-    parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
-
-
-def _add_coded_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="whose model to use")
-    parser.add_argument(
-        "--prior", metavar="PRIOR", help="of the motion codes (the run's own, if any); or none"
-    )
-    parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _length(text: str) -> int:
-    if _count(text) > _MOST_FRAMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_FRAMES:,}")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^32 - 1")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    return _number(text, 0.1, 240)
-
-
-def _temperature(text: str) -> float:
-    return _number(text, 0, 100)
-
-
-def _share(text: str) -> float:
-    return _number(text, 0.001, 1)
-
-
-def _number(text: str, low: float, high: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not low <= number <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
-    return number
+COMMANDS = {
+    "transfer": _transfer,
+    "encode": _encode,
+    "decode": _decode,
+    "generate": _generate,
+    "evaluate": _evaluate,
+    "examples": _examples,
+    "compress": _compress,
+    "export": _export,
+    "info": _info,
+}

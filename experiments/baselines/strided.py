@@ -5,11 +5,14 @@ cells of the input lie in its channels; going up, those of the output do. XLA's 
 convolution multiplies by the zeros between the pixels on CPUs, and takes ten times as long.
 """
 
+from typing import Any
+
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
+
+from vdd.models.convolution import convolve
 
 # DCGAN (Radford et al. 2016, section 4).
 KERNEL_INIT = nn.initializers.normal(0.02)
@@ -47,7 +50,8 @@ def halve(
 ) -> Float[Array, "n h/2 w/2 d"]:
     """Convolution of stride 2 with one pixel of padding."""
     cells = rearrange(_framed(x), "n (h p) (w q) c -> n h w (p q c)", p=2, q=2)
-    return convolve_2x2(cells, rearrange(kernel, "(i p) (j q) c d -> i j (p q c) d", p=2, q=2))
+    kernel = rearrange(kernel, "(i p) (j q) c d -> i j (p q c) d", p=2, q=2)
+    return convolve(cells, kernel, 1, "VALID")
 
 
 def double(
@@ -60,30 +64,9 @@ def double(
     convolution over the dilated image.
     """
     kernel = rearrange(kernel, "(i p) (j q) c d -> i j c (p q d)", p=2, q=2)
-    cells = convolve_2x2(_framed(x), kernel)
-    return rearrange(cells, "n h w (p q d) -> n (h p) (w q) d", p=2, q=2)[:, 1:-1, 1:-1]
-
-
-def convolve_2x2(
-    x: Float[Array, "n h w c"], kernel: Float[Array, "2 2 c d"]
-) -> Float[Array, "n h-1 w-1 d"]:
-    """Convolution without padding; on CPUs as two matrix products, one for each kernel row."""
-    return jax.lax.platform_dependent(x, kernel, cpu=_convolve_by_rows, default=_convolve)
-
-
-def _convolve(x, kernel):
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def _convolve_by_rows(x, kernel):
-    n, h, w, c = x.shape
-    pairs = jnp.concatenate([x[:, :, :-1], x[:, :, 1:]], axis=-1)
-    upper, lower = (
-        pairs[:, i : h - 1 + i].reshape(-1, 2 * c) @ kernel[i].reshape(2 * c, -1) for i in (0, 1)
-    )
-    return (upper + lower).reshape(n, h - 1, w - 1, -1)
+    cells = convolve(_framed(x), kernel, 1, "VALID")
+    image: Any = rearrange(cells, "n h w (p q d) -> n (h p) (w q) d", p=2, q=2)
+    return image[:, 1:-1, 1:-1]
 
 
 def _framed(x):

@@ -4,6 +4,7 @@ import importlib
 import io
 import struct
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -75,18 +76,39 @@ def _share_palette(video: np.ndarray) -> tuple[np.ndarray, bytes]:
 def mp4(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
     """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV."""
     av = importlib.import_module("av")
-    _, h, w, _ = video.shape
-    even = np.pad(video, [(0, 0), (0, h % 2), (0, w % 2), (0, 0)], mode="edge")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        rate = Fraction(fps).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
-        stream.height, stream.width, stream.pix_fmt = *even.shape[1:3], "yuv420p"
-        for frame in even:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
+        pictures = Pictures(container, fps)
+        for frame in video:
+            pictures.write(frame)
+        pictures.finish()
     return buffer.getvalue()
+
+
+class Pictures:
+    """The H.264 track of an open container, frame by frame, as `mp4` has it."""
+
+    def __init__(self, container: Any, fps: float):
+        """Add the track; `container` is PyAV's."""
+        self._av, self._container = importlib.import_module("av"), container
+        self.rate = Fraction(fps).limit_denominator(1001)
+        self._stream = container.add_stream("libx264", rate=self.rate, options={"crf": "16"})
+        self._stream.pix_fmt = "yuv420p"
+        self.count = 0
+
+    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Encode one more frame; all are of one size."""
+        h, w, _ = frame.shape
+        even = np.pad(frame, [(0, h % 2), (0, w % 2), (0, 0)], mode="edge")
+        if not self.count:
+            self._stream.height, self._stream.width = even.shape[:2]
+        picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        self._container.mux(self._stream.encode(picture))
+        self.count += 1
+
+    def finish(self) -> None:
+        """Encode what is held back."""
+        self._container.mux(self._stream.encode())
 
 
 def png(video: UInt8[np.ndarray, "t h w 3"]) -> bytes:

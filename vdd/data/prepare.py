@@ -159,7 +159,9 @@ def _check(options: argparse.Namespace) -> str | None:
     if not weights:
         raise UserError("--latents needs --weights=DIR, the autoencoder's folder, or VDD_WEIGHTS")
     from vdd.data.video_folder.latents import load_encoder
+    from vdd.startup import keep_freed_memory
 
+    keep_freed_memory()
     load_encoder(str(weights))
     return str(weights)
 

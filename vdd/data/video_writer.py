@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd.data import video_io
+from vdd.data import encoders, video_io
 from vdd.errors import UserError
 
 _NO_PACKET = (None, Fraction(0))
@@ -61,7 +61,7 @@ def open_clip(
             with contextlib.ExitStack() as stack:
                 packets = _sound_of(stack, av, sound)
                 container = stack.enter_context(av.open(file, "w", format="mp4"))
-                writer = _Mp4(av, container, fps, packets)
+                writer = _Mp4(container, fps, packets)
                 yield writer
                 _check_count(path, writer.count)
                 writer.finish()
@@ -103,32 +103,22 @@ class _Frames(ClipWriter):
 
 
 class _Mp4(ClipWriter):
-    """Encodes each frame as it comes (H.264, yuv420p), and the sound up to it."""
+    """Encodes each frame as it comes, and the sound up to it."""
 
-    def __init__(
-        self, av: Any, container: Any, fps: float, sound: Iterator[tuple[Any, Fraction]] | None
-    ):
-        self._av, self._container = av, container
-        self._rate = Fraction(fps).limit_denominator(1001)
-        self._video = container.add_stream("libx264", rate=self._rate, options={"crf": "16"})
-        self._video.pix_fmt = "yuv420p"
+    def __init__(self, container: Any, fps: float, sound: Iterator[tuple[Any, Fraction]] | None):
+        self._pictures = encoders.Pictures(container, fps)
         self._sound = None if sound is None else _Sound(container, sound)
 
     def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
-        h, w, _ = frame.shape
-        even = np.pad(frame, [(0, h % 2), (0, w % 2), (0, 0)], mode="edge")
-        if not self.count:
-            self._video.height, self._video.width = even.shape[:2]
-        picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-        self._container.mux(self._video.encode(picture))
+        self._pictures.write(frame)
         self.count += 1
         if self._sound:
             # Side by side with the pictures: a player should not have to seek for it.
-            self._sound.advance(self.count / self._rate)
+            self._sound.advance(self.count / self._pictures.rate)
 
     def finish(self) -> None:
         """Encode what is held back."""
-        self._container.mux(self._video.encode())
+        self._pictures.finish()
         if self._sound:
             self._sound.finish()
 

@@ -113,7 +113,11 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
 
 def load(config: Any, split: str, count: int) -> VideoWindows:
-    """`count` windows of a split (0: all), cut to as many frames as training shows the encoder."""
+    """`count` windows of a split (0: all), spread over it.
+
+    What was prepared is cut into windows of as many frames as training shows the encoder, each
+    frame in one of them; frames that are too few for another window are left out.
+    """
     folder = config.data.data_dir
     windows = video_folder.load_windows(folder, split, count or None, with_latents=False)
     if windows.video is None or not len(windows.video):
@@ -125,4 +129,25 @@ def load(config: Any, split: str, count: int) -> VideoWindows:
             f"{config.data.data_dir}: frames of {width}x{height}, where the model takes "
             f"{size[1]}x{size[0]}"
         )
-    return windows._replace(video=np.ascontiguousarray(windows.video[:, :frames]))
+    return cut(windows, frames, count or None)
+
+
+def cut(windows: VideoWindows, frames: int, count: int | None = None) -> VideoWindows:
+    """Windows of `frames` frames out of longer ones; `count` of them, evenly spread (None: all)."""
+    assert windows.video is not None
+    parts = windows.video.shape[1] // frames
+    total = parts * len(windows.video)
+    number = total if count is None else min(count, total)
+    rows = np.linspace(0, total, number, endpoint=False).astype(int)
+    row, part = np.divmod(rows, parts)
+    video = np.stack(
+        [windows.video[r, p * frames : (p + 1) * frames] for r, p in zip(row, part, strict=True)]
+    )
+    return VideoWindows(
+        video=video,
+        latents=None,
+        clip=windows.clip[row],
+        identity=windows.identity[row],
+        start=(windows.start[row] + part * frames / windows.fps).astype(np.float32),
+        fps=windows.fps,
+    )

@@ -1,6 +1,7 @@
 """Convolutions that are fast on CPUs too."""
 
-from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -8,15 +9,11 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float
 
-Padding = str | Sequence[tuple[int, int]]  # of rows and columns, as XLA takes it
+Padding = str | tuple[tuple[int, int], ...]  # of rows and columns, as XLA takes it
 
 
 class Conv3x3(nn.Module):
-    """`nn.Conv` with a 3 x 3 kernel and 'SAME' padding: the same parameters, the same result.
-
-    XLA's own convolution reaches half the speed of its matrix products on CPUs, so there the
-    convolution is three products, one for each row of the kernel.
-    """
+    """`nn.Conv` with a 3 x 3 kernel: the same parameters, result and gradients; see `convolve`."""
 
     features: int
     stride: int = 1
@@ -33,12 +30,8 @@ class Conv3x3(nn.Module):
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = jax.lax.platform_dependent(
-            x,
-            kernel,
-            cpu=lambda x, kernel: convolve_by_rows(x, kernel, self.stride, self.padding),
-            default=lambda x, kernel: convolve(x, kernel, self.stride, self.padding),
-        )
+        padding = self.padding if isinstance(self.padding, str) else tuple(self.padding)
+        y = convolve(x, kernel, self.stride, padding)
         return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
@@ -64,33 +57,70 @@ class Conv1x1(nn.Module):
 
 def convolve(
     x: Float[Array, "n h w c"],
-    kernel: Float[Array, "3 3 c d"],
+    kernel: Float[Array, "p q c d"],
     stride: int = 1,
     padding: Padding = "SAME",
 ) -> Float[Array, "n H W d"]:
-    """XLA's own convolution."""
+    """XLA's own convolution, which is fast everywhere but for the kernel's gradient on CPUs.
+
+    There that gradient, a convolution by a kernel as large as the picture, takes several times as
+    long as matrix products, so it is some of these, one for each place of the kernel.
+    """
+    y: Any = _convolve_and_back(x, kernel, stride, padding)
+    return y
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve_and_back(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    return _convolve(x, kernel, stride, padding)
+
+
+def _convolve(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     return jax.lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def convolve_by_rows(
+def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array, Any]:
+    return _convolve(x, kernel, stride, padding), (x, kernel)
+
+
+def _backward(stride: int, padding: Padding, saved: Any, dy: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    (dx,) = jax.linear_transpose(lambda x: _convolve(x, kernel, stride, padding), x)(dy)
+
+    def by_convolution(x: Array, dy: Array) -> Array:
+        transposed = jax.linear_transpose(lambda k: _convolve(x, k, stride, padding), kernel)
+        return transposed(dy)[0]
+
+    def by_products(x: Array, dy: Array) -> Array:
+        return _kernel_gradient(x, dy, kernel.shape[:2], stride, padding)
+
+    dkernel = jax.lax.platform_dependent(x, dy, cpu=by_products, default=by_convolution)
+    return dx, dkernel
+
+
+_convolve_and_back.defvjp(_forward, _backward)
+
+
+def _kernel_gradient(
     x: Float[Array, "n h w c"],
-    kernel: Float[Array, "3 3 c d"],
-    stride: int = 1,
-    padding: Padding = "SAME",
-) -> Float[Array, "n H W d"]:
-    """The same as a sum of three matrix products, neighbours in a row side by side in channels."""
-    n, h, w, c = x.shape
+    dy: Float[Array, "n H W d"],
+    size: tuple[int, int],
+    stride: int,
+    padding: Padding,
+) -> Float[Array, "p q c d"]:
+    (height, width), channels = dy.shape[1:3], x.shape[-1]
+    sides: Any = padding
     if isinstance(padding, str):
-        padding = jax.lax.padtype_to_pads((h, w), (3, 3), (stride, stride), padding)
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    height, width = ((size - 3) // stride + 1 for size in x.shape[1:3])
-    span = stride * (width - 1) + 1
-    rows = jnp.concatenate([x[:, :, j : j + span : stride] for j in range(3)], axis=-1)
-    span = stride * (height - 1) + 1
-    y = sum(
-        rows[:, i : i + span : stride].reshape(-1, 3 * c) @ kernel[i].reshape(3 * c, -1)
-        for i in range(3)
-    )
-    return jnp.asarray(y).reshape(n, height, width, -1)
+        sides = jax.lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), padding)
+    x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
+    dy = dy.reshape(-1, dy.shape[-1])
+
+    def seen_from(i: int, j: int) -> Array:  # what a place of the kernel is multiplied by
+        rows = slice(i, i + stride * (height - 1) + 1, stride)
+        columns = slice(j, j + stride * (width - 1) + 1, stride)
+        return x[:, rows, columns].reshape(-1, channels)
+
+    places = [[seen_from(i, j).T @ dy for j in range(size[1])] for i in range(size[0])]
+    return jnp.stack([jnp.stack(row) for row in places])
