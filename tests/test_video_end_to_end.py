@@ -135,3 +135,57 @@ def test_where_the_time_of_a_transfer_goes(place, capsys, monkeypatch):
     assert float(rows[-1][1]) > 0
     assert rows[-1][-1] == "100.0 %"
     assert video_io.read_clip(place / "timed.mp4").shape == (20, 64, 64, 3)
+
+
+def test_quality_over_rate_beside_other_codecs(place, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    script = importlib.import_module("rate_quality")
+    picture = place / "rate.png"
+    options = ("--data-dir", str(place / "data"), "--picture", str(picture), "--tiny")
+    script.main([str(place / "run"), *options])
+    table = capsys.readouterr().out.splitlines()[-3:]
+    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in table}
+    assert list(rows) == ["vdd", "x264, crf 51", "x265, crf 51"]
+    ours, *others = ([float(x.strip() or "nan") for x in row] for row in rows.values())
+    rate, motion, *quality = ours
+    assert 0 < motion < rate
+    assert np.isfinite(quality[:2]).all()
+    assert all(other[0] > 0 and other[2] > quality[0] for other in others)  # untrained: worse
+    assert picture.exists()
+
+
+def test_a_codec_s_frames_come_back_in_order(place):
+    script = importlib.import_module("rate_quality")
+    clip = video_io.read_clip(place / "clips/person0/0.mp4")
+    fine, coarse = (script.by_codec("libx264", crf, clip, 25.0) for crf in (10, 51))
+    assert fine.video.shape == coarse.video.shape == clip.shape
+    assert 0 < coarse.bits < fine.bits
+    error = np.abs(fine.video.astype(float) - clip).mean((1, 2, 3))
+    assert error.max() < 5
+
+
+def test_people_are_laid_out_to_be_seen_seen_later_and_unseen(place, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    script = importlib.import_module("held_out")
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    for i in range(4):
+        (clips / f"p{i}.mp4").symlink_to(place / f"clips/person{i}/0.mp4")
+    assert script.main([str(clips), str(out), "--unseen", "0.25", "--least", "0.5"]) == 0
+    people = {
+        split: sorted(path.parent.name for path in (out / split).rglob("*.mp4"))
+        for split in ("train", "validation", "test")
+    }
+    assert people["train"] == people["validation"]
+    assert sorted(people["train"] + people["test"]) == [f"p{i}" for i in range(4)]
+    assert len(people["test"]) == 1
+    (unseen,), seen = people["test"], people["train"][0]
+    first, last, whole = (
+        video_io.read_clip(out / split / person / f"{person}.mp4").astype(float)
+        for split, person in (("train", seen), ("validation", seen), ("test", unseen))
+    )
+    assert (len(first), len(last), len(whole)) == (10, 15, 50)
+    real = video_io.read_clip(clips / f"{seen}.mp4")
+    assert np.abs(first - real[:10]).mean() < 5
+    assert np.abs(last - real[35:]).mean() < 5
+    assert script.main([str(clips / "none"), str(out)]) == 2

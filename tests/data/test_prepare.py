@@ -243,6 +243,31 @@ def test_no_clip_and_no_identity_is_in_two_splits(prepared):
     assert len({clip["split"] for clip in of_ann}) == 1
 
 
+def test_folders_can_name_the_splits(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    for i, path in enumerate(
+        ("train/ann/a.mp4", "train/loose.mp4", "validation/ann/b.mp4", "test/bob/deep/c.mp4")
+    ):
+        videos.encode(source / path, videos.counted(10, first=100 * i))
+    for path in ("loose.mp4", "other/d.mp4"):
+        videos.encode(source / path, videos.counted(10, first=900))
+    assert run(source, out, "--split-by=folder").status == 0
+    made = report(out)
+    clips = {clip["path"]: (clip["split"], clip["identity_name"]) for clip in made["clips"]}
+    assert clips == {
+        "train/ann/a.mp4": ("train", "ann"),
+        "train/loose.mp4": ("train", "loose"),
+        "validation/ann/b.mp4": ("validation", "ann"),
+        "test/bob/deep/c.mp4": ("test", "bob"),
+    }
+    assert sorted(codes(out, "train")) == [list(range(10)), list(range(100, 110))]
+    identity = {split: video_folder.load_windows(out, split).identity for split in splits.SPLITS}
+    assert identity["validation"].tolist()[0] in identity["train"].tolist()
+    skipped = {skip["path"]: skip["reason"] for skip in made["skipped"]}
+    assert "none of the folders train" in skipped["other/d.mp4"]
+    assert skipped["loose.mp4"]
+
+
 def test_splits_are_those_of_the_seed_and_leave_something_to_train_on():
     names = [f"p{i}" for i in range(100)]
     shares = {"validation": 0.1, "test": 0.2}

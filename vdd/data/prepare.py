@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from vdd.data.video_folder import report
-from vdd.data.video_folder.clips import Clip, Skipped, find_clips
+from vdd.data.video_folder.clips import Clip, Skipped, find_clips, split_of
 from vdd.data.video_folder.examples import group, number, rows_of_splits
 from vdd.data.video_folder.prepared import NAME, directory
 from vdd.data.video_folder.splits import assign
@@ -74,7 +74,8 @@ def parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=1, help="processes that decode; 0 is this one (1)")
     add("--beam", nargs="?", const="", metavar="OPTIONS", help="run as an Apache Beam pipeline")
     add("--format", choices=("tfrecord", "array_record"), default="array_record")
-    add("--split-by", choices=("identity", "clip"), default="identity")
+    add("--split-by", choices=("identity", "clip", "folder"), default="identity",
+        help="folder: as SOURCE's folders train, validation and test say (identity)")  # fmt: skip
     add("--validation", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--test", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--seed", type=int, default=0, help="of the split and of train's order (0)")
@@ -92,7 +93,8 @@ def prepare(options: argparse.Namespace) -> None:
     weights = _check(options)
     stride = options.stride or options.frames
     settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
-    clips, skipped = find_clips(options.source)
+    by_folder = options.split_by == "folder"
+    clips, skipped = find_clips(options.source, in_splits=by_folder)
     chosen = _identify(options, settings, clips)
     if _is_finished(options.out, chosen, weights is not None):
         _sweep(options.out, _STORE)
@@ -117,7 +119,10 @@ def prepare(options: argparse.Namespace) -> None:
         raise UserError(f"{options.source}: no clip gives a window of {options.frames} frames")
     shares = {"validation": options.validation, "test": options.test}
     groups = [group(clip, options.split_by) for clip in usable]
-    used = number(usable, assign(groups, shares, options.seed), options.split_by)
+    chosen_splits = assign(groups, shares, options.seed)
+    if by_folder:
+        chosen_splits = {path: str(split_of(path)) for path in groups}
+    used = number(usable, chosen_splits, options.split_by)
     rows = rows_of_splits(used, options.seed)
     for kind in ("video", "latents") if weights else ("video",):
         of_kind = weights if kind == "latents" else None

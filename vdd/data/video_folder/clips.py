@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from vdd.data.video_folder.splits import SPLITS
 from vdd.errors import UserError
 
 ENDINGS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif")
@@ -34,12 +35,13 @@ class Found(NamedTuple):
     skipped: list[Skipped]
 
 
-def find_clips(source: Path) -> Found:
+def find_clips(source: Path, in_splits: bool = False) -> Found:
     """Walks a folder, links included, for files with one of `ENDINGS`.
 
     A clip's identity is the folder that it lies in directly under the source, however deep; a clip
-    that lies in the source itself is an identity of its own. Of files with the same bytes the first
-    alone is taken, or a clip might be in two splits.
+    that lies in the source itself is an identity of its own. With `in_splits` that holds within the
+    folders train, validation and test of the source, beside which nothing is a clip. Of files with
+    the same bytes the first alone is taken, or a clip might be in two splits.
 
     Raises:
       UserError: there is no such folder, or nothing of it can be read.
@@ -52,6 +54,8 @@ def find_clips(source: Path) -> Found:
     for path in sorted(_walk(source, found.skipped)):
         name = path.relative_to(source).as_posix()
         reason = _why_not(path, name)
+        if not reason and in_splits and split_of(name) is None:
+            reason = f"in none of the folders {', '.join(SPLITS)}"
         if reason:
             found.skipped.append(Skipped(_printable(name), reason))
         else:
@@ -59,11 +63,17 @@ def find_clips(source: Path) -> Found:
     first_of = _first_of_equals(readable)
     for name, _ in readable:
         if first_of[name] == name:
-            folder, _, rest = name.partition("/")
-            found.clips.append(Clip(name, folder if rest else os.path.splitext(name)[0]))
+            folder, _, rest = (name.partition("/")[2] if in_splits else name).partition("/")
+            found.clips.append(Clip(name, folder if rest else os.path.splitext(folder)[0]))
         else:
             found.skipped.append(Skipped(name, f"the same bytes as {first_of[name]}"))
     return Found(found.clips, sorted(found.skipped))
+
+
+def split_of(path: str) -> str | None:
+    """The split that the first folder of a path under the source names, if it names one."""
+    folder, _, rest = path.partition("/")
+    return folder if rest and folder in SPLITS else None
 
 
 def _walk(source: Path, skipped: list[Skipped]) -> Iterator[Path]:

@@ -86,7 +86,7 @@ def number(usable: Mapping[Clip, Outcome], split_of: Mapping[str, str], by: str)
     Args:
       usable: the clips with windows, and what came of them.
       split_of: the split of each group.
-      by: what a group is, "identity" or "clip".
+      by: what a group is, "identity", "clip" or, where folders name the splits, "folder".
     """
     identities = {name: i for i, name in enumerate(sorted({clip.identity for clip in usable}))}
     return [
