@@ -129,7 +129,7 @@ def _shrink(config: Any) -> None:
     config.steering.motion_speed = 2e-6
     config.optimizer.update(learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100)
     config.train.update(
-        batch_size=16, num_steps=4000, stages=((3400, TEMPORAL + WHOLE),), ema_decay=0.995,
+        batch_size=16, num_steps=3000, stages=((2500, TEMPORAL + WHOLE),), ema_decay=0.995,
         log_every=20, checkpoint_every=250, eval_every=1000, sample_every=1000,
     )  # fmt: skip
     config.eval.update(quick_windows=8)

@@ -213,6 +213,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         art_dir=arguments.art_dir,
         data_dir=arguments.data_dir,
         faces=arguments.faces,
+        clips=arguments.clips,
         out=out,
     )
     print("\n".join(summary.figures(report)))

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from vdd.data import pipeline, sprites
+from vdd.data import pipeline, sprites, tfdata
 from vdd.data.sprites import benchmark
 from vdd.errors import UserError
 
@@ -200,6 +201,13 @@ def test_unknown_names_are_refused(config, key: str):
         pipeline.load_source(with_keys(config, **{key: "nonesuch"}), "train", 8, seed=0)
     with pytest.raises(UserError, match="no split 'nonesuch'"):
         pipeline.load_source(config, "nonesuch", 8, seed=0)
+
+
+@pytest.mark.parametrize(("side", "count"), [(64, 1024), (256, 109), (20_000, 1)])
+def test_large_clips_are_shuffled_fewer_at_once(side: int, count: int):
+    clip = SimpleNamespace(shape=(50 if side > 64 else 8, side, side, 3), np_dtype=np.uint8)
+    builder = SimpleNamespace(info=SimpleNamespace(features={"video": clip}))
+    assert tfdata._shuffled_clips(builder) == count
 
 
 def test_without_tensorflow_tfdata_names_the_way_out(config, monkeypatch):

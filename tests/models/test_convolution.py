@@ -1,10 +1,13 @@
 """Convolutions are flax's own, and so are their gradients."""
 
+import importlib
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import ROOT
 
 from vdd.models.convolution import Conv1x1, Conv3x3
 
@@ -62,3 +65,12 @@ def test_computes_in_its_dtype():
     y, params = layer.init_with_output(jax.random.key(0), normal(1, 4, 4, 3))
     assert y.dtype == jnp.bfloat16
     assert params["params"]["kernel"].dtype == jnp.float32
+
+
+def test_the_benchmark_runs(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    importlib.import_module("convolutions").main(["--tiny", "--repeats", "2"])
+    *_, row = capsys.readouterr().out.splitlines()
+    _, shape, *rates, _ = row.split("|")
+    assert shape.strip() == "2, 4, 3, 3"
+    assert all(float(rate) >= 0 for rate in rates)

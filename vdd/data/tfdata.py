@@ -1,6 +1,7 @@
 """Batches streamed from TFRecord files by tf.data. TensorFlow is imported inside functions only."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
+_SHUFFLED_CLIPS, _SHUFFLED_BYTES = 1024, 1 << 30
+
 
 def tfdata(
     builder: "tfds.core.DatasetBuilder",
@@ -24,7 +27,7 @@ def tfdata(
     seed: int,
     *,
     fields: Sequence[str] | None = None,
-    shuffle_buffer: int = 1024,
+    shuffle_buffer: int | None = None,
     augment: Augment | None = None,
     process_index: int = 0,
     process_count: int = 1,
@@ -41,7 +44,8 @@ def tfdata(
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       fields: which features batches hold; None is all.
-      shuffle_buffer: clips among which the next one is drawn.
+      shuffle_buffer: clips among which the next one is drawn; None is 1024, or as many as fit into
+        a gigabyte.
       augment: applied to each clip, see `vdd.data.augment`.
       process_index: whose rows of the global batch to give.
       process_count: number of processes that share the global batch.
@@ -61,11 +65,13 @@ def tfdata(
             f"clips of {split}: give a smaller batch or --config.data.source=in_memory."
         )
 
+    most = _shuffled_clips(builder)
+
     def epoch_from(epoch: int, first: int) -> Iterator[Batch]:
         rng = np.random.default_rng((seed, epoch))
         order = [files[index] for index in rng.permutation(len(files))]
         records = _records(order, cycle_length=16).shuffle(
-            shuffle_buffer, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
+            shuffle_buffer or most, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
         )
         return _decoded(builder, fields, records.batch(size, drop_remainder=True).skip(first))
 
@@ -76,6 +82,14 @@ def tfdata(
             first = 0
 
     return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
+
+
+def _shuffled_clips(builder: "tfds.core.DatasetBuilder") -> int:
+    """How many clips are shuffled at once: windows of videos are megabytes each."""
+    features = _features(builder, None)
+    clip = features[batches.clips_key(features)]
+    size = math.prod(clip.shape) * np.dtype(clip.np_dtype).itemsize
+    return max(1, min(_SHUFFLED_CLIPS, _SHUFFLED_BYTES // size))
 
 
 def tfdata_pass(

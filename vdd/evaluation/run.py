@@ -32,6 +32,7 @@ def evaluate_run(
     art_dir: epath.PathLike | None = None,
     data_dir: epath.PathLike | None = None,
     faces: bool = False,
+    clips: int | None = None,
     out: epath.PathLike | None = None,
 ) -> dict[str, Any]:
     """Measure a run on a whole split and write `eval/<step>.json`, `report.md` and its pictures.
@@ -46,6 +47,7 @@ def evaluate_run(
           environment's, else those that were downloaded with the data set.
         data_dir: of videos, what `vdd.data.prepare` wrote; None takes the config's.
         faces: of videos, have networks look at faces too (extra `face`).
+        clips: only so many clips or windows of the split, 0 for all; None takes the config's.
         out: where it is written; None takes `place_of`.
 
     Returns:
@@ -57,7 +59,7 @@ def evaluate_run(
     """
     run = runs.load(workdir, step)
     workdir = runs.find(workdir)
-    config = _changed(run.config, faces, art_dir=art_dir, data_dir=data_dir)
+    config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = epath.Path(out or place_of(workdir))
     split = str(split or config.eval.split)
     check(config, split)
@@ -130,7 +132,7 @@ def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
     return bits
 
 
-def _changed(config: Any, faces: bool, **folders: epath.PathLike | None) -> Any:
+def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathLike | None) -> Any:
     """The config with what was asked for otherwise."""
     changed: Any = ConfigDict(config)
     wanted: list[tuple[str, str, Any]] = [
@@ -138,6 +140,8 @@ def _changed(config: Any, faces: bool, **folders: epath.PathLike | None) -> Any:
     ]
     if faces:
         wanted.append(("eval", "faces", True))
+    if clips is not None:
+        wanted.append(("eval", "num_clips", clips))
     for group, key, value in wanted:
         if key not in changed[group]:
             raise UserError(f"a run on {changed.data.dataset} has no {key}")
