@@ -8,12 +8,15 @@ veryslow) encode the same frames at the lowest quality that they have (`--crf` 5
 ones. Rates are means over clips, kbit/s: of the run the whole file and, beside it, motion alone, as
 content is sent once however long the clip is; of the others the packets, without any container.
 Quality: PSNR and SSIM against the frames, and with `--faces` what dlib says of who it is
-(`identity_similarity`) and of where the landmarks are (`motion_error`).
+(`identity_similarity`) and of where the landmarks are (`motion_error`). To read them by: the first
+frame of each clip held to its end, and what the run's latents alone leave of the frames.
 """
 
 import argparse
 import io
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +24,7 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from vdd import runs, streaming
+from vdd import apply, runs, streaming
 from vdd.codec import files
 from vdd.codec.coded_run import CodedRun
 from vdd.codec.container import read
@@ -42,7 +45,7 @@ class Sent(NamedTuple):
     """What came of a clip, and the bits that it took."""
 
     video: Clip
-    bits: int
+    bits: int | None = None  # None: it is not sent
     motion_bits: int | None = None
 
 
@@ -70,18 +73,17 @@ def main(arguments: list[str] | None = None) -> None:
     size = "x".join(map(str, clips[0].shape[2:0:-1]))
     print(f"{options.run} at step {run.step}; {options.split} clips of {lengths} frames of {size}")
     print(f"| | {' | '.join(NAMES)} |\n{'|---' * (len(NAMES) + 1)}|")
-    rows = {
-        "vdd": figures(
-            clips, [by_run(coded_run, sampler, x, fps) for x in clips], fps, faces, shown
-        )
+    ways: dict[str, Callable[[Clip], Sent]] = {
+        "first frame, held": lambda clip: Sent(clip[:1].repeat(len(clip), axis=0)),
+        "latents alone": lambda clip: Sent(through_latents(run, clip)),
+        "vdd": lambda clip: by_run(coded_run, sampler, clip, fps),
     }
-    show("vdd", rows["vdd"])
-    for codec in CODECS:
-        for crf in map(int, options.crf.split(",")):
-            name = f"{codec[3:]}, crf {crf}"
-            sent = [by_codec(codec, crf, clip, fps) for clip in clips]
-            rows[name] = figures(clips, sent, fps, faces, shown)
-            show(name, rows[name])
+    for codec, crf in itertools.product(CODECS, map(int, options.crf.split(","))):
+        ways[f"{codec[3:]}, crf {crf}"] = partial(by_codec, codec, crf, fps)
+    rows = {}
+    for name, way in ways.items():
+        rows[name] = figures(clips, [way(clip) for clip in clips], fps, faces, shown)
+        show(name, rows[name])
     if options.picture:
         draw(rows).savefig(Path(options.picture), dpi=100)
 
@@ -107,7 +109,24 @@ def by_run(coded_run: CodedRun, sampler: Sampler, clip: Clip, fps: float) -> Sen
     return Sent(np.concatenate(list(pieces)), 8 * len(data), 8 * size.motion)
 
 
-def by_codec(codec: str, crf: int, clip: Clip, fps: float) -> Sent:
+def through_latents(run: runs.Run, clip: Clip) -> Clip:
+    """Into the run's latents and back, a window at a time."""
+
+    @jax.jit
+    def there_and_back(params: Any, video: Any) -> Any:
+        latents = run.model.apply({"params": params}, video, method="to_latents")
+        decoded: Any = run.model.apply({"params": params}, latents, method="to_video")
+        return apply.to_uint8(decoded)
+
+    windows = streaming.windows(clip, runs.windows(run.config)[0], 0)
+    pieces = [
+        np.asarray(there_and_back(run.params, window.frames[None]))[0][window.kept]
+        for window in windows
+    ]
+    return np.concatenate(pieces)
+
+
+def by_codec(codec: str, crf: int, fps: float, clip: Clip) -> Sent:
     """Through an encoder and a decoder of FFmpeg."""
     av: Any = decoding.import_av()
     buffer = io.BytesIO()
@@ -150,7 +169,7 @@ def figures(
             seen = compare(faces.observe(result.video), real, real, same_clip=True)
         rows.append(
             (
-                result.bits / seconds,
+                None if result.bits is None else result.bits / seconds,
                 None if result.motion_bits is None else result.motion_bits / seconds,
                 float(metrics.psnr(*pair, peak=255)[0]),
                 float(metrics.ssim(*pair, peak=255)[0]),

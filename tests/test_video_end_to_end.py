@@ -143,13 +143,18 @@ def test_quality_over_rate_beside_other_codecs(place, capsys, monkeypatch):
     picture = place / "rate.png"
     options = ("--data-dir", str(place / "data"), "--picture", str(picture), "--tiny")
     script.main([str(place / "run"), *options])
-    table = capsys.readouterr().out.splitlines()[-3:]
+    table = capsys.readouterr().out.splitlines()[-5:]
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in table}
-    assert list(rows) == ["vdd", "x264, crf 51", "x265, crf 51"]
-    ours, *others = ([float(x.strip() or "nan") for x in row] for row in rows.values())
+    names = ["first frame, held", "latents alone", "vdd", "x264, crf 51", "x265, crf 51"]
+    assert list(rows) == names
+    held, latents, ours, *others = (
+        [float(x.strip() or "nan") for x in row] for row in rows.values()
+    )
     rate, motion, *quality = ours
     assert 0 < motion < rate
     assert np.isfinite(quality[:2]).all()
+    assert np.isnan(held[0])
+    assert held[2] < latents[2]  # folded pixels come back as they were
     assert all(other[0] > 0 and other[2] > quality[0] for other in others)  # untrained: worse
     assert picture.exists()
 
@@ -157,7 +162,7 @@ def test_quality_over_rate_beside_other_codecs(place, capsys, monkeypatch):
 def test_a_codec_s_frames_come_back_in_order(place):
     script = importlib.import_module("rate_quality")
     clip = video_io.read_clip(place / "clips/person0/0.mp4")
-    fine, coarse = (script.by_codec("libx264", crf, clip, 25.0) for crf in (10, 51))
+    fine, coarse = (script.by_codec("libx264", crf, 25.0, clip) for crf in (10, 51))
     assert fine.video.shape == coarse.video.shape == clip.shape
     assert 0 < coarse.bits < fine.bits
     error = np.abs(fine.video.astype(float) - clip).mean((1, 2, 3))

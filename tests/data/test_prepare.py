@@ -630,6 +630,31 @@ def test_latents_lie_beside_the_pixels(three, tmp_path, monkeypatch):
     latents.load_encoder.cache_clear()
 
 
+def test_an_interruption_costs_no_latents(three, tmp_path, monkeypatch):
+    from vdd.data.video_folder import latents
+
+    stand_in_autoencoder(monkeypatch)
+    latents.load_encoder.cache_clear()
+    for name in latents._FILES.values():
+        (tmp_path / name).write_bytes(b"")
+    out, encode, left = tmp_path / "out", latents.encode, [2]
+
+    def interrupted(video, weights):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return encode(video, weights)
+
+    monkeypatch.setattr(latents, "encode", interrupted)
+    assert run(three, out, "--latents", f"--weights={tmp_path}").status == 130
+    left[0] = 99
+    assert run(three, out, "--latents", f"--weights={tmp_path}").status == 0
+    whole = sum(len(video_folder.load_windows(out, split).clip) for split in splits.SPLITS)
+    assert 99 - left[0] == whole - 2 > 0
+    assert not (out / "decoded").exists()
+    latents.load_encoder.cache_clear()
+
+
 def test_latents_can_be_added_to_what_is_prepared(three, tmp_path, monkeypatch):
     from vdd.data.video_folder import latents
 

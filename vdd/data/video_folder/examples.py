@@ -1,6 +1,7 @@
 """The examples of the data set: windows of decoded clips with what is known of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,13 +72,15 @@ class Windows:
             "start": float(start),
             "end": float(start + seconds),
         }
-        video = self._store.window(clip, window)
         if self._weights is None:
-            return {**example, "video": video}
+            return {**example, "video": self._store.window(clip, window)}
         # Here, since it brings JAX with it.
-        from vdd.data.video_folder.latents import encode
+        from vdd.data.video_folder import latents
 
-        return {**example, "latents": encode(video, self._weights)}
+        # Kept, as an encoder may take hours that an interruption should not cost.
+        name = latents.fingerprint(self._weights)
+        encode = partial(latents.encode, weights=self._weights)
+        return {**example, "latents": self._store.derived(clip, window, name, encode)}
 
 
 def number(usable: Mapping[Clip, Outcome], split_of: Mapping[str, str], by: str) -> list[Used]:

@@ -1,6 +1,7 @@
 """Windows as latents of a frozen image autoencoder."""
 
 import functools
+import hashlib
 from collections.abc import Callable
 
 import jax
@@ -29,6 +30,13 @@ def encode(
     chunks = np.concatenate([video, video[:1].repeat(filling, axis=0)])
     encoded = [np.asarray(encoder(chunks[i : i + _FRAMES])) for i in range(0, len(chunks), _FRAMES)]
     return np.concatenate(encoded)[: len(video)].astype(np.float16)
+
+
+@functools.cache
+def fingerprint(weights: str) -> str:
+    """Tells the latents of one encoder from those of another."""
+    with (epath.Path(weights) / _FILES["encoder"]).open("rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:16]
 
 
 @functools.cache

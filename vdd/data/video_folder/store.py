@@ -1,7 +1,7 @@
 """Decoded clips between reading them and writing the data set: what is here is not decoded again.
 
 Each clip has two files, named by its path, size, time of change and the settings: the frames, and,
-written last, what is known of them (`Outcome`).
+written last, what is known of them (`Outcome`). There may be more, of what was made of its windows.
 """
 
 import contextlib
@@ -110,6 +110,27 @@ class Store:
             file.seek(window.first * frame)
             pixels = np.frombuffer(file.read(frames * frame), np.uint8)
         return pixels.reshape(frames, size, size, 3)
+
+    def derived(
+        self, clip: Clip, window: Window, name: str, make: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """What `make` makes of a window's frames; once made it is kept here under `name`.
+
+        Raises:
+          UserError: it cannot be stored.
+        """
+        path = self._file(clip, f"{window.first}.{name}.npy")
+        if path.exists():
+            return np.load(path)
+        made = make(self.window(clip, window))
+        partial = path.with_suffix(".partial")
+        try:
+            with partial.open("wb") as file:
+                np.save(file, made)
+            partial.replace(path)
+        except OSError as error:
+            raise _CannotStoreError(f"{self.folder}: {error.strerror}") from error
+        return made
 
     def _path(self, clip: Clip) -> epath.Path:
         return epath.Path(self.source) / clip.path
