@@ -5,12 +5,12 @@
         --config.data.data_dir=DATA
 
 Sizes, after a colon: `base` (the default; one GPU of 80 GB), `pod` (a TPU v4 or v5 pod slice),
-`tiny` (2 CPU cores, an hour; 128 x 128: prepare with --size 128), `smoke` (a minute, 64 x 64 pixels
-without an autoencoder, for tests).
+`tiny` (2 CPU cores, half an hour; 128 x 128: prepare with --size 128), `smoke` (a minute, 64 x 64
+pixels without an autoencoder, for tests).
 The weights of TAEF2, the tiny autoencoder, are looked for in `$VDD_WEIGHTS`.
 
 Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second. As in the paper two
-thirds of the training are without attention along time and one third is with it.
+thirds of the training are without attention along time and one third is with it (`tiny`: a sixth).
 """
 
 from typing import Any

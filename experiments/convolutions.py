@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     keep_freed_memory()
     print(*machine().values(), sep=", ")
+    print("GFLOP/s")
     print("| frames, side, channels | forward | XLA, forward and backward | ours | ratio |")
     print("|---|---|---|---|---|")
     for shape in ((2, 4, 3, 3),) if options.tiny else SHAPES:

@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         found = find_clips(options.clips).clips
+        if options.out.exists() and any(options.out.iterdir()):
+            raise UserError(f"{options.out}: already there; name a new or an empty folder")
         people = assign(
             (clip.identity for clip in found),
             {"validation": 0.0, "test": options.unseen},
@@ -65,6 +67,8 @@ def write(path: Path, frames: range, folder: Path) -> None:
     """These frames of a clip as a clip of their own, in `folder`."""
     part = itertools.islice(video_io.iterate_clip(path), frames.start, frames.stop)
     out = folder / f"{path.stem}.mp4"
+    if out.exists():
+        raise UserError(f"{path}: another clip of that name and person was written to {out}")
     with video_writer.open_clip(out, video_io.frame_rate(path) or 25.0) as clip:
         for frame in part:
             clip.write(frame)

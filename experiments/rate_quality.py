@@ -2,12 +2,12 @@
 
     python experiments/rate_quality.py RUN --data-dir DATA [--faces] [--picture FILE.png] [--tiny]
 
-Every clip of the split is put together from its windows, as it was prepared. The run writes it to a
-file (`vdd encode`, without a prior) and draws it from that file; libx264 and libx265 (preset
-veryslow) encode the same frames at the lowest quality that they have (`--crf` 51) and at better
-ones. Rates are means over clips, kbit/s: of the run the whole file and, beside it, motion alone, as
-content is sent once however long the clip is; of the others the packets, without any container.
-Quality: PSNR and SSIM against the frames, and with `--faces` what dlib says of who it is
+Every clip of the split is put together from its windows, up to a gap or an overlap. The run writes
+it to a file (`vdd encode`, without a prior) and draws it from that file; libx264 and libx265
+(preset veryslow) encode the same frames at the lowest quality that they have (`--crf` 51) and at
+better ones. Rates are means over clips, kbit/s: of the run the whole file and, beside it, motion
+alone, as content is sent once however long the clip is; of the others the packets, without any
+container. Quality: PSNR and SSIM against the frames, and with `--faces` what dlib says of who it is
 (`identity_similarity`) and of where the landmarks are (`motion_error`). To read them by: the first
 frame of each clip held to its end, and what the run's latents alone leave of the frames.
 """
@@ -16,6 +16,7 @@ import argparse
 import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,11 +94,13 @@ def load(data_dir: str, split: str, limit: int | None) -> tuple[list[Clip], floa
     """Clips of a split, each put together from its windows, and their frames a second."""
     windows = video_folder.load_windows(data_dir, split, with_latents=False)
     assert windows.video is not None
-    clips = []
+    clips, seconds = [], windows.video.shape[1] / windows.fps
     for number in np.unique(windows.clip):
         rows = np.flatnonzero(windows.clip == number)
         rows = rows[np.argsort(windows.start[rows])]
-        clips.append(np.concatenate(list(windows.video[rows]))[:limit])
+        whole = np.abs(np.diff(windows.start[rows]) - seconds) < 0.5 / windows.fps
+        until = len(rows) if whole.all() else int(np.argmin(whole)) + 1  # up to a gap
+        clips.append(np.concatenate(list(windows.video[rows[:until]]))[:limit])
     return clips, windows.fps
 
 
@@ -135,7 +138,9 @@ def by_codec(codec: str, crf: int, fps: float, clip: Clip) -> Sent:
     if codec == "libx265":
         settings["x265-params"] = "log-level=none"
     with av.open(buffer, "w", format="matroska") as container:
-        stream = container.add_stream(codec, rate=round(fps), options=settings)
+        stream = container.add_stream(
+            codec, rate=Fraction(fps).limit_denominator(1001), options=settings
+        )
         stream.height, stream.width, stream.pix_fmt = *clip.shape[1:3], "yuv420p"
         bits = 0
         for packet in packets(av, stream, clip):
@@ -164,14 +169,14 @@ def figures(
     """Means over clips, as `NAMES` has them; None: not measured."""
     rows = []
     for clip, result, real in zip(clips, sent, shown, strict=True):
-        pair, seconds = (clip[None], result.video[None]), 1e3 * len(clip) / fps
+        pair, milliseconds = (clip[None], result.video[None]), 1e3 * len(clip) / fps
         seen = None
         if faces is not None:
             seen = compare(faces.observe(result.video), real, real, same_clip=True)
         rows.append(
             (
-                None if result.bits is None else result.bits / seconds,
-                None if result.motion_bits is None else result.motion_bits / seconds,
+                None if result.bits is None else result.bits / milliseconds,
+                None if result.motion_bits is None else result.motion_bits / milliseconds,
                 float(metrics.psnr(*pair, peak=255)[0]),
                 float(metrics.ssim(*pair, peak=255)[0]),
                 seen and seen.identity_similarity,

@@ -54,6 +54,7 @@ MAY_IMPORT = {
         "priors",
         "progress",
         "runs",
+        "streaming",
         "training",
     },
     "summary": {"priors", "runs", "training"},

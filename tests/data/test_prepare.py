@@ -266,6 +266,10 @@ def test_folders_can_name_the_splits(tmp_path):
     skipped = {skip["path"]: skip["reason"] for skip in made["skipped"]}
     assert "none of the folders train" in skipped["other/d.mp4"]
     assert skipped["loose.mp4"]
+    # Shares say nothing here, so that others are no other data set.
+    assert "prepared already" in run(source, out, "--split-by=folder", "--test=0.3").out
+    ran = run(source / "other", tmp_path / "none", "--split-by=folder")
+    assert (ran.status, "--split-by=folder wants" in ran.err) == (2, True)
 
 
 def test_splits_are_those_of_the_seed_and_leave_something_to_train_on():

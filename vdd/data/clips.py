@@ -6,7 +6,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd.data import sprites
+from vdd.data import sprites, video_folder
 from vdd.data.sprites import prepared
 from vdd.errors import UserError
 
@@ -18,7 +18,7 @@ def load_clips(
 
     Args:
       config: `config.data` of the run.
-      split: "train" or "test".
+      split: "train", "test", or of videos "validation".
       art_dir: folder of LPC sheets; None takes the config's, else the environment's, else those
         that were downloaded with the data set.
 
@@ -28,4 +28,8 @@ def load_clips(
     if config.dataset == "sprites":
         folder = art_dir or prepared.sheets_dir(config)
         return sprites.load_arrays(config.art, split, folder).video
-    raise UserError(f"clips of the data set {config.dataset!r} cannot be read whole, only sprites")
+    if config.dataset == "video_folder":
+        video = video_folder.load_windows(config.data_dir, split, with_latents=False).video
+        assert video is not None
+        return video
+    raise UserError(f"clips of the data set {config.dataset!r} cannot be read whole")

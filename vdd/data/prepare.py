@@ -18,7 +18,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from vdd.data.video_folder import report
 from vdd.data.video_folder.clips import Clip, Skipped, find_clips, split_of
 from vdd.data.video_folder.examples import group, number, rows_of_splits
 from vdd.data.video_folder.prepared import NAME, directory
-from vdd.data.video_folder.splits import assign
+from vdd.data.video_folder.splits import SPLITS, assign
 from vdd.data.video_folder.store import Outcome, Settings, Store, check_faces
 from vdd.data.video_folder.workers import import_beam, in_beam, in_processes, in_turn
 from vdd.data.video_folder.writing import write
@@ -95,6 +95,10 @@ def prepare(options: argparse.Namespace) -> None:
     settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
     by_folder = options.split_by == "folder"
     clips, skipped = find_clips(options.source, in_splits=by_folder)
+    if by_folder and not clips:
+        raise UserError(
+            f"{options.source}: no clips in folders {', '.join(SPLITS)}, as --split-by=folder wants"
+        )
     chosen = _identify(options, settings, clips)
     if _is_finished(options.out, chosen, weights is not None):
         _sweep(options.out, _STORE)
@@ -117,12 +121,7 @@ def prepare(options: argparse.Namespace) -> None:
     if not usable:
         print(report.table([], skipped), flush=True)
         raise UserError(f"{options.source}: no clip gives a window of {options.frames} frames")
-    shares = {"validation": options.validation, "test": options.test}
-    groups = [group(clip, options.split_by) for clip in usable]
-    chosen_splits = assign(groups, shares, options.seed)
-    if by_folder:
-        chosen_splits = {path: str(split_of(path)) for path in groups}
-    used = number(usable, chosen_splits, options.split_by)
+    used = number(usable, _splits(options, usable), options.split_by)
     rows = rows_of_splits(used, options.seed)
     for kind in ("video", "latents") if weights else ("video",):
         of_kind = weights if kind == "latents" else None
@@ -137,6 +136,15 @@ def prepare(options: argparse.Namespace) -> None:
     _sweep(options.out, _STORE, "downloads")
     print(report.table(used, skipped))
     print(report.summary(made, options.out))
+
+
+def _splits(options: argparse.Namespace, usable: Iterable[Clip]) -> dict[str, str]:
+    """The split of each group of clips."""
+    groups = [group(clip, options.split_by) for clip in usable]
+    if options.split_by == "folder":
+        return {path: str(split_of(path)) for path in groups}
+    shares = {"validation": options.validation, "test": options.test}
+    return assign(groups, shares, options.seed)
 
 
 def _check(options: argparse.Namespace) -> str | None:
@@ -181,8 +189,8 @@ def _identify(
         "fps": str(settings.fps),
         "format": options.format,
         "split_by": options.split_by,
-        "validation": options.validation,
-        "test": options.test,
+        "validation": None if options.split_by == "folder" else options.validation,
+        "test": None if options.split_by == "folder" else options.test,
         "seed": options.seed,
         "files_sha256": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
     }

@@ -8,7 +8,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from vdd import priors, runs
+from vdd import priors, runs, streaming
 from vdd.data.clips import load_clips
 from vdd.data.codes import CodedClips
 from vdd.diffusion.samplers import Sampler
@@ -29,7 +29,7 @@ def load_coded_clips(
     batch_size: int = 64,
     content: bool = False,
 ) -> CodedClips:
-    """The clips of a run's data set, encoded by the run.
+    """The clips of a run's data set, encoded by the run: in windows, as `vdd encode` reads them.
 
     Args:
         run: the run.
@@ -46,9 +46,13 @@ def load_coded_clips(
     if num_clips:
         video = video[np.random.default_rng(0).permutation(len(video))[:num_clips]]
     functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))
-    encoded = encode_clips(functions, video, batch_size, f"encoding {split}")
-    codes = np.asarray(encoded.codes, np.int32)
-    return CodedClips(codes, np.asarray(encoded.content) if content else None)
+    codes, contents = [], []
+    for window in streaming.windows(np.arange(video.shape[1]), *runs.windows(run.config)):
+        part = video[:, window.frames]
+        encoded = encode_clips(functions, part, batch_size, f"encoding {split}")
+        codes.append(np.asarray(encoded.codes, np.int32)[:, window.kept])
+        contents.append(np.asarray(encoded.content))
+    return CodedClips(np.concatenate(codes, axis=1), contents[0] if content else None)
 
 
 def bits_by_frame(

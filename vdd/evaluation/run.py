@@ -35,7 +35,7 @@ def evaluate_run(
     clips: int | None = None,
     out: epath.PathLike | None = None,
 ) -> dict[str, Any]:
-    """Measure a run on a whole split and write `eval/<step>.json`, `report.md` and its pictures.
+    """Measure a run on a split and write `eval/<step>.json`, `report.md` and its pictures.
 
     On another split than the config's, `eval/<step>_<split>.json` alone: the page is about one.
 
@@ -47,7 +47,7 @@ def evaluate_run(
           environment's, else those that were downloaded with the data set.
         data_dir: of videos, what `vdd.data.prepare` wrote; None takes the config's.
         faces: of videos, have networks look at faces too (extra `face`).
-        clips: only so many clips or windows of the split, 0 for all; None takes the config's.
+        clips: so many clips or windows of the split, 0 for all; None takes the config's.
         out: where it is written; None takes `place_of`.
 
     Returns:

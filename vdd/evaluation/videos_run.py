@@ -113,33 +113,38 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
 
 def load(config: Any, split: str, count: int) -> VideoWindows:
-    """`count` windows of a split (0: all), spread over it.
+    """`count` windows of a split (0: all).
 
     What was prepared is cut into windows of as many frames as training shows the encoder, each
-    frame in one of them; frames that are too few for another window are left out.
+    frame in one of them; frames that are too few for another window are left out. Where fewer than
+    all are wanted, they are all windows of some of the prepared ones, spread over the split, so
+    that there are several of a clip.
+
+    Raises:
+        UserError: there is no video of this split, or it is too short or not of the model's size.
     """
-    folder = config.data.data_dir
-    windows = video_folder.load_windows(folder, split, count or None, with_latents=False)
+    folder, frames = config.data.data_dir, runs.frames_shown(config)
+    stored = video_folder.stored_frames(folder, split)
+    if stored < frames:
+        raise UserError(f"{folder}: windows of {stored} frames, where the model reads {frames}")
+    limit = -(-count // (stored // frames)) if count else None
+    windows = video_folder.load_windows(folder, split, limit, with_latents=False)
     if windows.video is None or not len(windows.video):
-        raise UserError(f"{config.data.data_dir}: holds no video of the {split} split")
-    size, frames = config.model.latents.size[:2], runs.frames_shown(config)
+        raise UserError(f"{folder}: holds no video of the {split} split")
+    size = config.model.latents.size[:2]
     if windows.video.shape[2:4] != tuple(size):
         height, width = windows.video.shape[2:4]
         raise UserError(
-            f"{config.data.data_dir}: frames of {width}x{height}, where the model takes "
-            f"{size[1]}x{size[0]}"
+            f"{folder}: frames of {width}x{height}, where the model takes {size[1]}x{size[0]}"
         )
     return cut(windows, frames, count or None)
 
 
 def cut(windows: VideoWindows, frames: int, count: int | None = None) -> VideoWindows:
-    """Windows of `frames` frames out of longer ones; `count` of them, evenly spread (None: all)."""
+    """Windows of `frames` frames out of longer ones, the first `count` of them (None: all)."""
     assert windows.video is not None
     parts = windows.video.shape[1] // frames
-    total = parts * len(windows.video)
-    number = total if count is None else min(count, total)
-    rows = np.linspace(0, total, number, endpoint=False).astype(int)
-    row, part = np.divmod(rows, parts)
+    row, part = np.divmod(np.arange(parts * len(windows.video))[:count], parts)
     video = np.stack(
         [windows.video[r, p * frames : (p + 1) * frames] for r, p in zip(row, part, strict=True)]
     )

@@ -64,7 +64,8 @@ def convolve(
     """XLA's own convolution, which is fast everywhere but for the kernel's gradient on CPUs.
 
     There that gradient, a convolution by a kernel as large as the picture, takes several times as
-    long as matrix products, so it is some of these, one for each place of the kernel.
+    long as matrix products, so it is some of these, one for each place of the kernel. Derivatives
+    are those of reverse mode alone.
     """
     y: Any = _convolve_and_back(x, kernel, stride, padding)
     return y
@@ -88,28 +89,39 @@ def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Ar
 def _backward(stride: int, padding: Padding, saved: Any, dy: Array) -> tuple[Array, Array]:
     x, kernel = saved
     (dx,) = jax.linear_transpose(lambda x: _convolve(x, kernel, stride, padding), x)(dy)
-
-    def by_convolution(x: Array, dy: Array) -> Array:
-        transposed = jax.linear_transpose(lambda k: _convolve(x, k, stride, padding), kernel)
-        return transposed(dy)[0]
-
-    def by_products(x: Array, dy: Array) -> Array:
-        return _kernel_gradient(x, dy, kernel.shape[:2], stride, padding)
-
-    dkernel = jax.lax.platform_dependent(x, dy, cpu=by_products, default=by_convolution)
+    settings: Any = {"size": kernel.shape[:2], "stride": stride, "padding": padding}
+    dkernel = jax.lax.platform_dependent(
+        x,
+        dy,
+        cpu=partial(gradient_by_products, **settings),
+        default=partial(gradient_by_convolution, **settings),
+    )
     return dx, dkernel
 
 
 _convolve_and_back.defvjp(_forward, _backward)
 
 
-def _kernel_gradient(
+def gradient_by_convolution(
     x: Float[Array, "n h w c"],
     dy: Float[Array, "n H W d"],
     size: tuple[int, int],
     stride: int,
     padding: Padding,
 ) -> Float[Array, "p q c d"]:
+    """The gradient of a kernel of `size` from that of the result, as XLA has it."""
+    kernel = jax.ShapeDtypeStruct((*size, x.shape[-1], dy.shape[-1]), x.dtype)
+    return jax.linear_transpose(lambda k: _convolve(x, k, stride, padding), kernel)(dy)[0]
+
+
+def gradient_by_products(
+    x: Float[Array, "n h w c"],
+    dy: Float[Array, "n H W d"],
+    size: tuple[int, int],
+    stride: int,
+    padding: Padding,
+) -> Float[Array, "p q c d"]:
+    """The same as matrix products, one for each place of the kernel."""
     (height, width), channels = dy.shape[1:3], x.shape[-1]
     sides: Any = padding
     if isinstance(padding, str):

@@ -3,7 +3,12 @@
 `load_windows` reads a split into memory; where it was written as ArrayRecord, without TensorFlow.
 """
 
-from vdd.data.video_folder.prepared import VideoWindows, has_split, load_windows
+from vdd.data.video_folder.prepared import (
+    VideoWindows,
+    has_split,
+    load_windows,
+    stored_frames,
+)
 from vdd.data.video_folder.splits import SPLITS
 
-__all__ = ["SPLITS", "VideoWindows", "has_split", "load_windows"]
+__all__ = ["SPLITS", "VideoWindows", "has_split", "load_windows", "stored_frames"]

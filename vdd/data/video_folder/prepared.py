@@ -74,6 +74,16 @@ def has_split(data_dir: epath.PathLike, split: str) -> bool:
     return split in splits and splits[split].num_examples > 0
 
 
+def stored_frames(data_dir: epath.PathLike | None, split: str) -> int:
+    """Frames of each window of a split.
+
+    Raises:
+      UserError: as `load_builder`.
+    """
+    features: Any = load_builder(data_dir, "video", split).info.features
+    return features["video"].shape[0]
+
+
 def load_builder(
     data_dir: epath.PathLike | None, kind: str, split: str, file_format: str | None = None
 ) -> "tfds.core.DatasetBuilder":
