@@ -129,7 +129,7 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
     status, said, _ = vdd_command(capsys, *arguments)
     assert status == 0
     options = {"split": "train", "step": 3, "art_dir": "sheets", "data_dir": None}
-    options["faces"] = False
+    options |= {"faces": False, "clips": None}
     options["out"] = epath.Path(tiny_run)
     assert asked == [(str(tiny_run), options)]
     assert "motion_acc 0.99875" in said

@@ -91,4 +91,4 @@ def test_the_benchmark_runs(capsys, monkeypatch):
     *_, row = capsys.readouterr().out.splitlines()
     _, shape, *rates, _ = row.split("|")
     assert shape.strip() == "2, 4, 3, 3"
-    assert len([float(rate) for rate in rates]) == 3
+    assert len([float(rate) for rate in rates]) == 4
