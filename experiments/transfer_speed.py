@@ -67,7 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     print("| part | ms a frame | frames a second | share of the whole |\n|---|---|---|---|")
     for name, time_taken in times.items():
         each, share = time_taken / len(kept), time_taken / times["whole"]
-        print(f"| {name} | {1e3 * each:.2f} | {1 / each:.1f} | {100 * share:.1f} % |")
+        rate = f"{1 / each:.1f}" if each else "no time at all"  # a difference may come to nothing
+        print(f"| {name} | {1e3 * each:.2f} | {rate} | {100 * share:.1f} % |")
 
 
 def model_times(run: runs.Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[str, float]:

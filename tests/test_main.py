@@ -140,7 +140,6 @@ def run_main(config, workdir, stop):
     env = os.environ | {
         "PYTHONPATH": str(tiny.ROOT),
         "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "xla"),
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     }
     done = subprocess.run(
         [sys.executable, "-c", code, f"--config={file}", f"--workdir={workdir}"],
