@@ -203,7 +203,7 @@ def draw(rows: dict[str, list[float | None]]) -> Figure:
             some = [row for name, row in rows.items() if name.split(",")[0] == codec]
             points = [(row[0], row[panel]) for row in some if row[panel] is not None]
             axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=codec)
-        axis.set_xscale("log")
+        axis.set_xlim(left=0)
         axis.set_title(NAMES[panel], fontsize=10, loc="left")
         axis.set_xlabel("kbit/s", fontsize=9)
         axis.tick_params(labelsize=8)

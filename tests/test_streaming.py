@@ -92,3 +92,15 @@ def test_relative_motion_begins_at_the_content_s_own_pose(world):
     expected = streaming._draw(model, SAMPLER, params, key, source.content, motion, offset)
     np.testing.assert_array_equal(drawn(world, driving[:4], relative=True), expected)
     assert (expected != drawn(world, driving[:4])).any()
+
+
+@pytest.mark.parametrize(
+    ("split", "reread", "size"),
+    [
+        ("halves", 0.0, 24), ("halves", 0.25, 48), ("quarters", 0.0, 12), ("quarters", 0.25, 24),
+        ("same", 0.25, 48),
+    ],
+)  # fmt: skip
+def test_windows_are_as_long_as_what_training_showed(split, reread, size):
+    changes = {"objective.split": split, "objective.reread_share": reread, "data.frames": 48}
+    assert runs.windows(tiny.get_config(changes)) == (size, size // 8)

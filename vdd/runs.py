@@ -68,13 +68,12 @@ def data_name(config: Any) -> str:
 def frames_shown(config: Any) -> int:
     """Frames of the longest clips that the encoder was shown in training.
 
-    Segments of clips of `config.data.frames`; or whole ones, where swaps were read again.
+    Segments of clips of `config.data.frames`; or both together, where swaps were read again.
     """
     frames = config.data.frames
-    if config.objective.reread_share:
-        return frames
     split = SPLITTERS[config.objective.split]
-    return jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape[1]
+    count, size = jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape
+    return min(frames, count * size) if config.objective.reread_share else size
 
 
 def windows(config: Any) -> tuple[int, int]:
