@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from vdd import apply, streaming
+from vdd import apply, runs, streaming
 from vdd.diffusion.samplers import Sampler
 
 SAMPLER = Sampler(name="euler", steps=1, sigma_min=0.02, sigma_max=1.0, rho=7.0)
@@ -102,5 +102,8 @@ def test_relative_motion_begins_at_the_content_s_own_pose(world):
     ],
 )  # fmt: skip
 def test_windows_are_as_long_as_what_training_showed(split, reread, size):
-    changes = {"objective.split": split, "objective.reread_share": reread, "data.frames": 48}
-    assert runs.windows(tiny.get_config(changes)) == (size, size // 8)
+    changes = {"objective.split": split, "objective.reread_share": reread}
+    config = tiny.get_config(changes)
+    with config.unlocked():
+        config.data.frames = 48
+    assert runs.windows(config) == (size, size // 8)

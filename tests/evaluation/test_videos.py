@@ -192,13 +192,27 @@ def test_a_joint_entropy_is_told_only_where_tuples_come_again():
 
     def rate(codes):
         encoded = Encoded(np.zeros((8, 1, 1)), codes.astype(float), codes, np.zeros(8))
-        return videos.bitrate(encoded, Functions(None, None, 32), None)
+        return videos.bitrate(encoded, Functions(None, None, 32), None, np.arange(8) % 2)
 
     few = rate(rng.integers(0, 2, (8, 50, 3)))
     assert few["joint_entropy_bits_per_frame"] == pytest.approx(3, abs=0.1)
     many = rate(rng.integers(0, 32, (8, 50, 64)))
     assert many["joint_entropy_bits_per_frame"] is None
     assert many["entropy_bits_per_frame"] > 300
+
+
+def test_bits_that_only_say_who_it_is_are_told():
+    rng = np.random.default_rng(0)
+    moves, who = rng.integers(0, 4, (8, 50, 2)), np.arange(8) % 2
+
+    def rate(codes):
+        encoded = Encoded(np.zeros((8, 1, 1)), codes.astype(float), codes, np.zeros(8))
+        return videos.bitrate(encoded, Functions(None, None, 8), None, who)
+
+    for codes, wanted in ((moves, 4), (moves + 4 * who[:, None, None], 6)):
+        told = rate(codes)
+        assert told["entropy_bits_per_frame"] == pytest.approx(wanted, abs=0.05)
+        assert told["entropy_given_identity_bits_per_frame"] == pytest.approx(4, abs=0.05)
 
 
 def test_figures_depend_on_the_seed_and_not_on_the_batch(clips):

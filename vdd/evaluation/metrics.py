@@ -170,6 +170,19 @@ def group_entropies(codes: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "n"]:
     return np.array([_empirical_bits(np.unique(group, return_counts=True)[1]) for group in codes.T])
 
 
+def conditional_group_entropies(
+    codes: Int[np.ndarray, "m n"], label: Int[np.ndarray, "m"]
+) -> Float[np.ndarray, "n"]:
+    """Empirical entropy of each group's code where the label of the frame is known, bits per frame.
+
+    What is missing to `group_entropies` is what the codes tell of the label. Of labels with few
+    frames it says too little: at most log2 of their number.
+    """
+    labels, counts = np.unique(label, return_counts=True)
+    each = np.array([group_entropies(codes[label == one]) for one in labels])
+    return counts @ each / len(label)
+
+
 def joint_entropy(codes: Int[np.ndarray, "m n"]) -> float:
     """Empirical entropy of the tuple of n codes, bits per frame, over m frames.
 

@@ -121,13 +121,14 @@ def rates(rate: Mapping[str, Any]) -> list[str]:
     rows = (
         ("motion target, per frame", "target_bits_per_frame"),
         ("entropy of the codes, sum of groups, per frame", "entropy_bits_per_frame"),
+        ("the same where it is known who it is", "entropy_given_identity_bits_per_frame"),
         ("joint entropy of the codes, per frame", "joint_entropy_bits_per_frame"),
         ("coded file, per frame", "coded_bits_per_frame"),
         ("content, per clip", "content_bits_per_clip"),
     )
     return [
         "## Rates",
-        table(("", "bits"), [(name, number(rate[key])) for name, key in rows]),
+        table(("", "bits"), [(name, number(rate[key])) for name, key in rows if key in rate]),
         f"{share(rate['codebook_usage'])} of the codewords are in use.",
     ]
 

@@ -146,7 +146,7 @@ def evaluate(
         },
         "cdsvae_protocol": dict.fromkeys(("acc", "inception_score", "h_y_given_x", "h_y")),
         "judge": dict.fromkeys(("motion_acc", "content_acc")),
-        "bitrate": bitrate(encoded, functions, target_bits_per_frame),
+        "bitrate": bitrate(encoded, functions, target_bits_per_frame, windows.identity),
         "leakage": dict.fromkeys(_LEAKAGE),
         "real": {
             "same_clip_similarity": _similarity(real.observed, within),
@@ -184,16 +184,28 @@ def draw_samples(
         advance(piece.stop - piece.start)
 
 
-def bitrate(encoded: Encoded, functions: Functions, target_bits_per_frame: float | None) -> Section:
-    """`sections.bitrate`, with the joint entropy only where it can be told.
+def bitrate(
+    encoded: Encoded,
+    functions: Functions,
+    target_bits_per_frame: float | None,
+    identity: Int[np.ndarray, "n"],
+) -> Section:
+    """`sections.bitrate`, and how much of the entropy is left where it is known who it is.
 
-    It is counted from how often each tuple of codes occurs, which says nothing of the model where
-    nearly every frame has a tuple of its own (64 groups: always): what comes out is the logarithm
-    of the number of frames. So it is None unless a tuple has four frames on average. The sum of the
+    The rest, `entropy_bits_per_frame` less `entropy_given_identity_bits_per_frame`, says again in
+    every frame what content says once. It is counted from what was measured, and too high where
+    there are few frames of a person.
+
+    The joint entropy is counted from how often each tuple of codes occurs, which says nothing of
+    the model where nearly every frame has a tuple of its own (64 groups: always): what comes out is
+    the logarithm of the number of frames. So it is None unless a tuple has four frames on average. The sum of the
     groups' entropies is an upper bound in any case.
     """
     section = sections.bitrate(encoded, functions, target_bits_per_frame)
-    frames = encoded.codes.shape[0] * encoded.codes.shape[1]
+    codes = encoded.codes.reshape(-1, encoded.codes.shape[2])
+    known = metrics.conditional_group_entropies(codes, np.repeat(identity, encoded.codes.shape[1]))
+    section["entropy_given_identity_bits_per_frame"] = float(np.sum(known))
+    frames = len(codes)
     distinct = section["distinct_codes"]
     if distinct is not None and frames < _FRAMES_PER_TUPLE * distinct:
         section["joint_entropy_bits_per_frame"] = None
