@@ -198,8 +198,8 @@ def bitrate(
 
     The joint entropy is counted from how often each tuple of codes occurs, which says nothing of
     the model where nearly every frame has a tuple of its own (64 groups: always): what comes out is
-    the logarithm of the number of frames. So it is None unless a tuple has four frames on average. The sum of the
-    groups' entropies is an upper bound in any case.
+    the logarithm of the number of frames. So it is None unless a tuple has four frames on average.
+    The sum of the groups' entropies is an upper bound in any case.
     """
     section = sections.bitrate(encoded, functions, target_bits_per_frame)
     codes = encoded.codes.reshape(-1, encoded.codes.shape[2])
