@@ -1,0 +1,112 @@
+"""What would a training take? Operations, device-hours, and what so many hours of video come to.
+
+    python experiments/budget.py [--config configs/talking_head.py:base] [--mfu 0.4]
+        [--video LRS3=438,VoxCeleb2=2400] [--tiny]
+
+Operations are counted from shapes (`vdd.training.flops`), each stage of the training by itself;
+nothing is run, though an autoencoder's files ($VDD_WEIGHTS) are read for its sizes. Device-hours
+are those operations at a share `--mfu` of the peak that the vendor states
+(`vdd.training.hardware`): an assumption, no measurement. Of each set of videos: its frames at 25 a
+second, cut into windows of the config's frames, each frame in one; how often the training shows a
+window; what windows take on disk, as pixels (bytes, as they are prepared) and as latents (float16);
+and the operations of the autoencoder that makes latents of them, at the same share.
+"""
+
+import argparse
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from memory import batch_of
+from throughput import load_config
+
+from vdd.evaluation.report import machine
+from vdd.models.disentangler import Disentangler
+from vdd.training import stages, step
+from vdd.training.flops import count_flops
+from vdd.training.hardware import ACCELERATOR_PEAKS
+
+# Hours, as the papers of these sets have them: arXiv 1809.00496, 1806.05622, Zhang et al. (CVPR
+# 2021); CelebV-HQ's are as arXiv 2410.07151 has them.
+VIDEO = "LRS3=438,VoxCeleb2=2400,HDTF=15.8,CelebV-HQ=68"
+DEVICES = ("A100", "H100", "TPU v4", "TPU v5p")
+FPS = 25
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--config", default="configs/talking_head.py:base", help="FILE[:variant]")
+    parser.add_argument("--mfu", type=float, default=0.4, help="share of the peak that is reached")
+    parser.add_argument("--video", default=VIDEO, help="NAME=HOURS, with commas")
+    parser.add_argument("--tiny", action="store_true", help="the smoke config, for tests")
+    options = parser.parse_args(arguments)
+    if options.tiny:
+        options.config = "configs/talking_head.py:smoke"
+    config = load_config(options.config).lock()
+    print(*machine().values(), sep=", ")
+    print(f"{options.config}, {config.train.num_steps} steps of {config.train.batch_size} windows")
+
+    total = 0.0
+    print("| steps | operations a step, TFLOP | in all, EFLOP |\n|---|---|---|")
+    ends = [*stages.starts(config)[1:], config.train.num_steps]
+    for start, end in zip(stages.starts(config), ends, strict=True):
+        each = step_flops(stages.config_at(config, start + 1))
+        total += each * (end - start)
+        print(f"| {start} to {end} | {each / 1e12:.3g} | {each * (end - start) / 1e18:.3g} |")
+
+    peaks = dict(ACCELERATOR_PEAKS)
+    print(f"\n| device | days of one, at {options.mfu:g} of its peak |\n|---|---|")
+    for name in DEVICES:
+        print(f"| {name} | {total / (options.mfu * peaks[name]) / 86400:.3g} |")
+
+    frame = frame_flops(config)
+    print(
+        "\n| videos | hours | windows | each is shown, times | pixels, GB | latents, GB |"
+        f" latents: hours of one {DEVICES[0]} |"
+    )
+    print("|---" * 7 + "|")
+    for name, hours in (pair.split("=") for pair in options.video.split(",")):
+        frames = float(hours) * 3600 * FPS
+        windows = frames / config.data.frames
+        shown = config.train.num_steps * config.train.batch_size / windows
+        pixels, latents = (frames * size / 1e9 for size in frame_bytes(config))
+        encoding = frames * frame / (options.mfu * peaks[DEVICES[0]]) / 3600
+        print(
+            f"| {name} | {hours} | {windows:.0f} | {shown:.3g} | {pixels:.0f} | {latents:.0f} |"
+            f" {encoding:.3g} |"
+        )
+
+
+def step_flops(config: Any) -> float:
+    """Operations of one training step of a stage."""
+    training = step.build(config)
+    batch = batch_of(config, config.train.batch_size, config.data.frames)
+    return count_flops(training.step, shapes_of(config), batch)
+
+
+def frame_flops(config: Any) -> float:
+    """Operations of turning one frame of pixels into latents."""
+    model, params = Disentangler.from_config(config.model), shapes_of(config).params
+    video = jax.ShapeDtypeStruct((1, 1, *config.model.latents.size), jnp.uint8)
+
+    def to_latents(params: Any, video: Any) -> Any:
+        return model.apply({"params": params}, video, method="to_latents")
+
+    return count_flops(to_latents, params, video)
+
+
+def frame_bytes(config: Any) -> tuple[int, int]:
+    """What a frame takes as pixels of one byte, and as latents of two."""
+    height, width, channels = config.model.latents.size
+    h, w, c = Disentangler.from_config(config.model).latents.shape
+    return height * width * channels, h * w * c * 2
+
+
+def shapes_of(config: Any) -> Any:
+    """The shapes of the training state."""
+    batch = batch_of(config, 1, config.data.frames)
+    return jax.eval_shape(step.build(config).init, jax.random.key(0), batch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What a training would take, told of the smoke config."""
+
+import importlib
+
+import pytest
+from tiny import ROOT
+
+
+def test_what_a_training_takes(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    budget = importlib.import_module("budget")
+    budget.main(["--tiny", "--video", "some=2,more=4"])
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("| ")
+    ]
+    _, first, second, _, *devices, _, some, more = rows
+    assert (first[0], second[0]) == ("0 to 14", "14 to 20")
+    steps = [float(row[1]) * 1e12 for row in (first, second)]
+    assert 0 < steps[0] < steps[1], "attention along time costs something"
+    total = 14 * steps[0] + 6 * steps[1]
+    days = {name: float(value) for name, value in devices}
+    assert days["A100"] == pytest.approx(total / (0.4 * 312e12) / 86400, rel=0.02)
+    assert days["A100"] > days["H100"]
+    # 2 hours at 25 frames a second, 16 frames a window; 80 windows are shown in all.
+    assert some[:3] == ["some", "2", "11250"]
+    assert float(some[3]) == pytest.approx(80 / 11250, rel=0.01)
+    assert float(some[4]) == pytest.approx(2 * 3600 * 25 * 64 * 64 * 3 / 1e9, abs=0.6)
+    assert [float(x) for x in more[2:3]] == [22500]
