@@ -45,6 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         mirror_share=0.0, mirror_chance=1.0,
         sigma_mean=-2.0, sigma_std=1.4,
         target_bits_per_frame=6.35, target_bits_per_clip=80.0, rate_weight=0.04,
+        static_weight=0.0,
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,

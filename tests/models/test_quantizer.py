@@ -200,3 +200,35 @@ def test_dead_codewords_are_revived_at_the_rate():
     )(keys)
     moved = np.mean(np.any(books != WORDS[None], axis=-1))
     assert 0.19 < moved < 0.31
+
+
+def static_share(vectors, mask=(1.0, 1.0, 1.0)):
+    codes = quantize(MOTION)._replace(vectors=jnp.asarray(vectors))
+    return float(q.static_share(codes, jnp.asarray(mask)))
+
+
+def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():
+    rng = np.random.default_rng(0)
+    who = np.repeat(rng.normal(size=(3, 1, GROUPS, DIM)), 5, axis=1)
+    moves = rng.normal(size=(3, 5, GROUPS, DIM))
+    moves -= moves.mean(axis=1, keepdims=True)
+    assert static_share(who) == pytest.approx(1.0)
+    assert static_share(moves) == pytest.approx(0.0, abs=1e-6)
+    assert static_share(0.1 * (who + moves)) == pytest.approx(static_share(who + moves), rel=1e-5)
+    assert 0.2 < static_share(who + moves) < 0.8
+    # The variance within clips and that of their means add up, group by group.
+    share = [
+        np.var(x.mean(1), axis=0).sum() / np.var(x.reshape(-1, DIM), axis=0).sum()
+        for x in np.moveaxis(who + moves, 2, 0)
+    ]
+    assert static_share(who + moves) == pytest.approx(np.mean(share), rel=1e-5)
+
+
+def test_masked_clips_have_no_say_in_the_static_share():
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(3, 5, GROUPS, DIM))
+    garbage = vectors.copy()
+    garbage[2] = 9.0
+    told = [static_share(x, (1.0, 1.0, 0.0)) for x in (vectors, garbage)]
+    assert told[0] == pytest.approx(told[1])
+    assert static_share(garbage) != pytest.approx(told[0], rel=0.1)

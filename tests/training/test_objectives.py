@@ -61,14 +61,14 @@ def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     weights = {"denoise_weight": 0.3, "coarse_weight": 0.7, "codebook_weight": 0.11}
     weights |= {"commitment_weight": 0.13, "rate_weight": 0.02}
     weights |= {"target_bits_per_frame": 2.0, "reread_commitment_weight": 0.17}
-    weights |= {"reread_share": 0.5}
+    weights |= {"reread_share": 0.5, "static_weight": 0.19}
     prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
     batch = batch_of(random_video(2, 4))
     terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
     m = {name: float(value) for name, value in terms.metrics.items()}
     expected = (
         0.3 * m["denoise"] + 0.7 * m["coarse"] + 0.11 * m["codebook"] + 0.13 * m["commitment"]
-        + 0.17 * m["reread_commitment"]
+        + 0.17 * m["reread_commitment"] + 0.19 * m["static_motion"]
         + 0.02 * (m["bits_per_frame"] - 2.0) ** 2 + 0.05 * (m["bits_per_frame"] - 2.0)
         + 0.002 * m["content_bits_per_clip"]
     )  # fmt: skip

@@ -28,6 +28,7 @@ _PANELS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("prices of a bit (Lagrange multipliers)", "loss per bit", lambda key: key.endswith("_price")),
     ("swaps and reconstructions, judged", "share", lambda key: key.endswith(("_acc", "_share"))),
     ("reconstruction, swaps", "PSNR, dB", lambda key: key.endswith("psnr")),
+    ("motion that stays in a clip", "share of variance", lambda key: key == "static_motion"),
     ("codewords in use", "codewords", lambda key: key == "codes_in_use"),
     ("speed", "steps per second", lambda key: key == "steps_per_second"),
 )

@@ -144,6 +144,22 @@ def commitment_loss(codes: Codes) -> Float[Array, "b t"]:
     )
 
 
+def static_share(codes: Codes, mask: Float[Array, "b"]) -> Float[Array, ""]:
+    """Share of the vectors' variance that lies between clips and not within them, mean over n.
+
+    1 where every frame of a clip has the same vector, so that motion says over and over what
+    content says once; 0 where the mean over time is the same in all clips. As a share it cannot be
+    lowered by drawing all vectors together. Ours, not the paper's. `mask` leaves clips out.
+    """
+    weight = (mask / jnp.maximum(jnp.sum(mask), 1.0))[:, None, None]
+    means = jnp.mean(codes.vectors, axis=1)
+    centre = jnp.sum(means * weight, axis=0)
+    between = jnp.sum(jnp.square(means - centre[None]) * weight, axis=(0, 2))
+    scatter = jnp.mean(jnp.square(codes.vectors - centre[None, None]), axis=1)
+    whole = jnp.sum(scatter * weight, axis=(0, 2))
+    return jnp.mean(between / jnp.maximum(whole, 1e-4))
+
+
 def revive_dead_codes(
     rng: PRNGKeyArray,
     codebook: Float[Array, "n k g"],

@@ -3,7 +3,7 @@
 Every term is a mean over the clips of the batch that count (`mask`). The total is
 
     denoising + coarse + codebook and commitment + the same commitment of swaps
-    + price of motion bits + price of content bits
+    + static share of motion + price of motion bits + price of content bits
 
 where the prices come from `vdd.models.bitrate.Multipliers`.
 """
@@ -19,7 +19,7 @@ from vdd.diffusion import edm
 from vdd.errors import UserError
 from vdd.models import bitrate
 from vdd.models.disentangler import Disentangler
-from vdd.models.quantizer import Codes, codebook_loss, commitment_loss
+from vdd.models.quantizer import Codes, codebook_loss, commitment_loss, static_share
 from vdd.training.cross_driving import SPLITTERS
 
 Moving = float | Float[Array, ""]  # may change over the training (vdd.training.step)
@@ -48,6 +48,7 @@ class Objective:
     target_bits_per_frame: Moving
     target_bits_per_clip: Moving
     rate_weight: float  # the paper's 0.04
+    static_weight: float = 0.0  # price of the share of motion that stays the same within a clip
 
     def __post_init__(self):
         if self.split not in SPLITTERS:
@@ -170,6 +171,7 @@ def bitrate_controlled_diffusion(
         "codebook": _average(codebook_loss(codes).mean(1), mask),
         "commitment": _average(commitment_loss(codes).mean(1), mask),
         "reread_commitment": recommitment,
+        "static_motion": static_share(codes, mask),
         "content_bits_per_clip": _average(said.bits, mask),
         "bits_per_frame": bits,
     }
@@ -179,6 +181,7 @@ def bitrate_controlled_diffusion(
         + objective.codebook_weight * parts["codebook"]
         + objective.commitment_weight * parts["commitment"]
         + objective.reread_commitment_weight * parts["reread_commitment"]
+        + objective.static_weight * parts["static_motion"]
         + bitrate.motion_rate_loss(
             bits, objective.target_bits_per_frame, objective.rate_weight, multipliers
         )
