@@ -1,11 +1,11 @@
-"""What would a training take? Operations, device-hours, and what so many hours of video come to.
+"""What would a training take? Operations, days of a device, and what hours of video come to.
 
     python experiments/budget.py [--config configs/talking_head.py:base] [--mfu 0.4]
-        [--video LRS3=438,VoxCeleb2=2400] [--tiny]
+        [--frames N] [--video LRS3=438,VoxCeleb2=2442] [--tiny]
 
 Operations are counted from shapes (`vdd.training.flops`), each stage of the training by itself;
-nothing is run, though an autoencoder's files ($VDD_WEIGHTS) are read for its sizes. Device-hours
-are those operations at a share `--mfu` of the peak that the vendor states
+nothing is run, though an autoencoder's files ($VDD_WEIGHTS) are read for its sizes. Days of a
+device are those operations at a share `--mfu` of the peak that the vendor states
 (`vdd.training.hardware`): an assumption, no measurement. Of each set of videos: its frames at 25 a
 second, cut into windows of the config's frames, each frame in one; how often the training shows a
 window; what windows take on disk, as pixels (bytes, as they are prepared) and as latents (float16);
@@ -28,7 +28,7 @@ from vdd.training.hardware import ACCELERATOR_PEAKS
 
 # Hours, as the papers of these sets have them: arXiv 1809.00496, 1806.05622, Zhang et al. (CVPR
 # 2021); CelebV-HQ's are as arXiv 2410.07151 has them.
-VIDEO = "LRS3=438,VoxCeleb2=2400,HDTF=15.8,CelebV-HQ=68"
+VIDEO = "LRS3=438,VoxCeleb2=2442,HDTF=15.8,CelebV-HQ=68"
 DEVICES = ("A100", "H100", "TPU v4", "TPU v5p")
 FPS = 25
 
@@ -37,12 +37,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", default="configs/talking_head.py:base", help="FILE[:variant]")
     parser.add_argument("--mfu", type=float, default=0.4, help="share of the peak that is reached")
+    parser.add_argument("--frames", type=int, help="of a window (the config's)")
     parser.add_argument("--video", default=VIDEO, help="NAME=HOURS, with commas")
     parser.add_argument("--tiny", action="store_true", help="the smoke config, for tests")
     options = parser.parse_args(arguments)
     if options.tiny:
         options.config = "configs/talking_head.py:smoke"
-    config = load_config(options.config).lock()
+    config = load_config(options.config)
+    config.data.frames = options.frames or config.data.get("frames", 8)
+    config.lock()
     print(*machine().values(), sep=", ")
     print(f"{options.config}, {config.train.num_steps} steps of {config.train.batch_size} windows")
 

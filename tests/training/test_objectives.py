@@ -311,6 +311,14 @@ def test_the_commitment_of_swaps_is_learned_by_the_encoder_alone(model_and_param
     assert learners == {"encoder", "motion_head"}
 
 
+def test_what_motion_says_all_the_time_is_unlearned_by_the_encoder_alone(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(4, 4))
+    gradient = jax.jit(jax.grad(lambda p: loss(model, p, batch).metrics["static_motion"]))(params)
+    learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
+    assert learners == {"encoder", "motion_head"}
+
+
 def test_until_swaps_are_read_nothing_is_changed_by_it(model_and_params):
     model, params = model_and_params
     batch = batch_of(random_video(4, 4))

@@ -175,8 +175,8 @@ def conditional_group_entropies(
 ) -> Float[np.ndarray, "n"]:
     """Empirical entropy of each group's code where the label of the frame is known, bits per frame.
 
-    What is missing to `group_entropies` is what the codes tell of the label. Of labels with few
-    frames it says too little: at most log2 of their number.
+    What is missing to `group_entropies` is what the codes tell of the label. Of a label with m
+    frames it says at most log2(m), too little where these are few.
     """
     labels, counts = np.unique(label, return_counts=True)
     each = np.array([group_entropies(codes[label == one]) for one in labels])

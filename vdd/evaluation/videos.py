@@ -192,9 +192,10 @@ def bitrate(
 ) -> Section:
     """`sections.bitrate`, and how much of the entropy is left where it is known who it is.
 
-    The rest, `entropy_bits_per_frame` less `entropy_given_identity_bits_per_frame`, says again in
-    every frame what content says once. It is counted from what was measured, and too high where
-    there are few frames of a person.
+    The rest, `entropy_bits_per_frame` less `entropy_given_identity_bits_per_frame`, is what the
+    codes tell of who it is, be it by looks, which content says once, or by habits of moving. It is
+    at most the entropy of the people for each group, so that splits with other people compare only
+    roughly, and counted too high where there are few frames of a person.
 
     The joint entropy is counted from how often each tuple of codes occurs, which says nothing of
     the model where nearly every frame has a tuple of its own (64 groups: always): what comes out is
@@ -202,7 +203,7 @@ def bitrate(
     The sum of the groups' entropies is an upper bound in any case.
     """
     section = sections.bitrate(encoded, functions, target_bits_per_frame)
-    codes = encoded.codes.reshape(-1, encoded.codes.shape[2])
+    codes = np.asarray(encoded.codes).reshape(-1, encoded.codes.shape[2])
     known = metrics.conditional_group_entropies(codes, np.repeat(identity, encoded.codes.shape[1]))
     section["entropy_given_identity_bits_per_frame"] = float(np.sum(known))
     frames = len(codes)

@@ -148,8 +148,9 @@ def static_share(codes: Codes, mask: Float[Array, "b"]) -> Float[Array, ""]:
     """Share of the vectors' variance that lies between clips and not within them, mean over n.
 
     1 where every frame of a clip has the same vector, so that motion says over and over what
-    content says once; 0 where the mean over time is the same in all clips. As a share it cannot be
-    lowered by drawing all vectors together. Ours, not the paper's. `mask` leaves clips out.
+    content could say once; 0 where the mean over time is the same in all clips. A pose that is held
+    for the whole clip counts as static too. As a share it cannot be lowered by drawing all vectors
+    together. Ours, not the paper's. `mask` leaves clips out.
     """
     weight = (mask / jnp.maximum(jnp.sum(mask), 1.0))[:, None, None]
     means = jnp.mean(codes.vectors, axis=1)

@@ -48,7 +48,7 @@ class Objective:
     target_bits_per_frame: Moving
     target_bits_per_clip: Moving
     rate_weight: float  # the paper's 0.04
-    static_weight: float = 0.0  # price of the share of motion that stays the same within a clip
+    static_weight: float = 0.0  # price of the share of motion that stays the same in a segment
 
     def __post_init__(self):
         if self.split not in SPLITTERS:
