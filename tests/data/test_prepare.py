@@ -160,7 +160,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "sound only.mp4": "has no picture track",
         "cut.mp4": "cannot be read",
         "cut.mkv": "truncated: 1.",
-        "cut.avi": "truncated: 1.",
+        "cut.avi": "truncated: ",
         "cut.webm": "truncated: 1.",
         "cut fast.mp4": "truncated: 0.",
         "garbled.mp4": "cannot be read",
