@@ -144,6 +144,16 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
     assert said.endswith(f"{tiny_run.name}_evaluation/eval/3_train.json\n")
 
 
+def test_a_part_is_not_written_over_what_was_measured_of_the_whole(tiny_run, capsys):
+    before = sorted(tiny_run.rglob("*"))
+    status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--clips", 4)
+    assert status == 2
+    assert complained == (
+        "vdd: --clips 4 measures another part than the run does: give --out DIR\n"
+    )
+    assert sorted(tiny_run.rglob("*")) == before
+
+
 def test_info_of_a_clip(clips, capsys):
     assert "5 frames of 120x90 at 20 frames a second" in vdd_command(capsys, "info", clips[1])[1]
     assert "2 frames of 16x16" in vdd_command(capsys, "info", clips[0])[1]

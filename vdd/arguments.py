@@ -126,7 +126,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     evaluate.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
     faces = "of videos: identity and landmarks too (extra face)"
     evaluate.add_argument("--faces", action="store_true", help=faces)
-    clips = "so many clips or windows of the split, 0 for all (the config's)"
+    clips = "so many clips or windows of the split, 0 for all, into --out (the config's)"
     evaluate.add_argument("--clips", type=_whole, metavar="N", help=clips)
     evaluate.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
 

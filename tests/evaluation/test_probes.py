@@ -1,8 +1,11 @@
 """Probes find what is there, and nothing where there is nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from vdd.evaluation import probes
 from vdd.evaluation.probes import Labelled, ProbeSettings, _held_out, one_hot, probe_accuracy
 
 QUICK = ProbeSettings(hidden=64, batch_size=64, checks=10)
@@ -73,3 +76,14 @@ def test_groups_are_held_out_whole():
 def test_one_hot():
     features = one_hot(np.array([[[2, 0]]]), 3)
     np.testing.assert_array_equal(features, [[[[0, 0, 1], [1, 0, 0]]]])
+
+
+def test_few_examples_are_not_gone_through_for_ever(monkeypatch):
+    y, x = labels(50, 0)[:, :1], noise(50, 0)
+    batches = []
+    fit = probes._fit
+    monkeypatch.setattr(probes, "_fit", lambda *args: batches.append(args[-1].shape) or fit(*args))
+    settings = dataclasses.replace(QUICK, max_epochs=100)
+    probe_accuracy(Labelled(x, y), Labelled(x, y), np.arange(50), 6, settings)
+    # 45 examples a hundred times are 4500, and a check comes after 32 x 64.
+    assert batches == [(32, 64)] * 3

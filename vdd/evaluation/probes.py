@@ -5,6 +5,7 @@ on clips of the train split and tested on the test split, whose characters it ne
 """
 
 import dataclasses
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ class ProbeSettings:
     batch_size: int = 256
     checks: int = 30  # on the held-out examples
     steps_per_check: int = 32
+    max_epochs: int = 100  # few examples are not gone through more often; there are fewer checks
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     held_out: float = 0.1  # share of the train groups that choose among the checks
@@ -79,9 +81,10 @@ def probe_accuracy(
     params = _init(settings, fit_x.shape[1], num_factors, num_classes)
     opt_state = _optimizer(settings).init(params)
     size = (settings.steps_per_check, settings.batch_size)
+    checks = min(settings.checks, math.ceil(settings.max_epochs * len(fit_y) / math.prod(size)))
 
     best, chosen = np.full(num_factors, -np.inf), np.zeros(num_factors)
-    for _ in range(settings.checks):
+    for _ in range(checks):
         rows = order.integers(len(fit_y), size=size)
         params, opt_state = _fit(settings, params, opt_state, fit_x, jnp.asarray(fit_y), rows)
         held_accuracy, test_accuracy = (

@@ -55,12 +55,15 @@ def evaluate_run(
         describes it.
 
     Raises:
-        UserError: no run, no checkpoint, an unknown split, or no data to measure on.
+        UserError: no run, no checkpoint, an unknown split, no data to measure on, or a part of the
+          split that would be written over what was measured of the whole.
     """
     run = runs.load(workdir, step)
     workdir = runs.find(workdir)
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = epath.Path(out or place_of(workdir))
+    if out == workdir and config.eval.num_clips != run.config.eval.num_clips:
+        raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
     split = str(split or config.eval.split)
     check(config, split)
     functions = functions_of(run.model, run.params, Sampler(**config.eval.sampler))
