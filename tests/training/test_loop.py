@@ -130,6 +130,18 @@ def test_step_is_compiled_once(tmp_path):
     assert compilations(5) == compilations(12)
 
 
+def test_step_is_traced_once(tmp_path):
+    _, usual = toy.build(toy.get_config())
+    calls = []
+
+    def counted(state, batch):
+        calls.append(batch["video"].shape)
+        return usual(state, batch)
+
+    toy.run(tmp_path, toy.get_config(), step=counted)
+    assert len(calls) == 1
+
+
 class count_compilations:
     """Collects the programs that JAX compiles or loads."""
 

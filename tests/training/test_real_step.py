@@ -1,4 +1,4 @@
-"""The equalities of `test_processes`, for the model's own step: sharded, and in two processes.
+"""The equality of `test_processes`, for the model's own step: sharded over two processes.
 
 That a resumed run equals an uninterrupted one is in `test_main`.
 """
@@ -55,23 +55,16 @@ def assert_equal_but_for_rounding(a, b):
     assert distance < 1e-3 * moved
 
 
-def test_eight_devices_equal_one(tmp_path, whole):
-    workdir = tmp_path / "run"
-    code, said = finish(start(workdir, SETTINGS | {"train.mesh.fsdp": 2}, devices=8, real=True))
-    assert code == 0, said
-    assert "8 cpu devices (data 4 x fsdp 2)" in said
-    assert_equal_but_for_rounding(workdir, whole)
-
-
-def test_two_processes_equal_one(tmp_path, whole):
+def test_eight_devices_of_two_processes_equal_one(tmp_path, whole):
     workdir = tmp_path / "run"
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    settings = SETTINGS | {"train.mesh.fsdp": 2}  # so that neither process holds all parameters
-    both = [start(workdir, settings, devices=1, port=port, process=i, real=True) for i in range(2)]
-    for process in both:
-        code, said = finish(process)
+    # Neither of two devices that share the parameters holds all of them.
+    settings = SETTINGS | {"train.mesh.fsdp": 2}
+    both = [start(workdir, settings, devices=4, port=port, process=i, real=True) for i in range(2)]
+    for code, said in map(finish, both):
         assert code == 0, said
+        assert "8 cpu devices (data 4 x fsdp 2)" in said
     assert_equal_but_for_rounding(workdir, whole)
     assert {"seen_bits", "seen_pixels"} <= lines(workdir)[-1].keys()

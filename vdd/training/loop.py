@@ -152,6 +152,8 @@ def prepare(
     ends = [*(stage.start for stage in plan[1:]), num_steps]
     parts: list[Prepared] = []
     for stage, end in zip(plan, ends, strict=True):
+        # Under `jit` one trace serves for its metrics, its operations and its program.
+        stage = stage._replace(step_fn=jax.jit(stage.step_fn))
         abstract = sharding.abstract_sharded(mesh, stage.init_fn, jax.random.key(seed), example)
         if parts:
             stages.check_growth(stage.start, parts[-1].abstract, abstract)
