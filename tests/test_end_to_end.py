@@ -110,7 +110,7 @@ def test_transfer_between_clips_on_disk(place):
     "script",
     [
         "samplers", "throughput", "ablations", "bitrate_sweep", "cost_curve", "content_code",
-        "coarse_head",
+        "coarse_head", "swap_errors",
     ],
 )  # fmt: skip
 def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
@@ -123,6 +123,7 @@ def test_experiment_runs_in_its_tiny_form(place, script, capsys, monkeypatch):
         "bitrate_sweep": ["--out", "sweep"],
         "content_code": ["runs/sprites", "--prices", "1e-4"],
         "cost_curve": ["runs/sprites", "--picture", "cost.png"],
+        "swap_errors": ["runs/sprites", "--pairings", "2"],
     }
     importlib.import_module(script).main([*arguments[script], "--tiny"])
     output = capsys.readouterr().out

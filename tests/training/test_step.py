@@ -9,6 +9,7 @@ import pytest
 from tiny import get_config, random_video
 
 from vdd.errors import UserError
+from vdd.models.disentangler import Disentangler
 from vdd.training import step as training
 from vdd.training.objectives import Objective
 from vdd.training.step import Steering, accumulated_gradient, build, objective_at, step_key
@@ -189,6 +190,23 @@ def test_dead_codewords_are_revived(start, step):
     assert changed(alive.params, revived.params) == {
         name: name == "quantizer" for name in alive.params
     }
+
+
+def test_dead_codewords_come_to_life_in_any_frame(start, step):
+    start = start.replace(step=start.step + CONFIG.optimizer.warmup_steps)
+    revived, _ = step(start.replace(usage=0.0 * start.usage), batch_of())
+    at = np.asarray(revived.usage == 1 / 8)
+    words = np.asarray(revived.params["quantizer"]["codebook"]["codewords"])[at]
+    model, params = Disentangler.from_config(CONFIG.model), {"params": start.params}
+    latents = model.apply(params, batch_of()["video"], method="to_latents")
+    halves = jnp.concatenate(jnp.split(latents, 2, axis=1))
+    motion = model.apply(params, halves, method="encode").motion
+    vectors = np.asarray(model.apply(params, motion, method="quantize").vectors)
+    vectors = vectors[:, :, np.argwhere(at)[:, 0]]  # [b t r g], of each word's group
+    gap = np.square(vectors - words).mean(-1)
+    assert len(words) > 8
+    assert gap.min((0, 1)).max() < 1e-6
+    assert set(gap.min(0).argmin(0)) == {0, 1}  # not only the frames that segments begin with
 
 
 def test_masked_clips_leave_no_trace_in_the_state(start, step):

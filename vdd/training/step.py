@@ -122,7 +122,7 @@ def build(config) -> Training:
             terms = bitrate_controlled_diffusion(now, model, params, batch, rng, state.multipliers)
             hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
             mask = jnp.tile(batch["mask"].astype(jnp.float32), 2)  # both segments of each clip
-            aux = (bitrate.average_assignment(hard, mask), terms.codes.vectors[:, 0])
+            aux = (bitrate.average_assignment(hard, mask), terms.codes.vectors)
             return terms.total, (terms.metrics, *aux)
 
         rng = step_key(seed, LOSS_STREAM, state.step)
@@ -140,7 +140,7 @@ def build(config) -> Training:
             step_key(seed, REVIVAL_STREAM, state.step),
             params["quantizer"]["codebook"]["codewords"],
             running,
-            vectors[:, None],
+            vectors,
             steering.revive_below,
             steering.revive_rate * pace,
         )
