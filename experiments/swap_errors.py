@@ -45,8 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     print(f"{options.run} at step {run.step}, {count} characters of {options.split}")
     partners = [pair_clips(clips.motion, clips.attributes, i) for i in range(options.pairings)]
-    seen = [swaps_as_seen(run, clips, partner, referee) for partner in partners]
-    tell(clips, np.stack(partners), *map(np.stack, zip(*seen, strict=True)), trained_on)
+    motion, attributes = zip(
+        *(swaps_as_seen(run, clips, partner, referee) for partner in partners), strict=True
+    )
+    tell(clips, np.stack(partners), np.stack(motion), np.stack(attributes), trained_on)
 
 
 def characters(clips: SpritesArrays) -> np.ndarray:

@@ -63,8 +63,8 @@ def test_eight_devices_of_two_processes_equal_one(tmp_path, whole):
     # Neither of two devices that share the parameters holds all of them.
     settings = SETTINGS | {"train.mesh.fsdp": 2}
     both = [start(workdir, settings, devices=4, port=port, process=i, real=True) for i in range(2)]
-    for code, said in map(finish, both):
-        assert code == 0, said
-        assert "8 cpu devices (data 4 x fsdp 2)" in said
+    ended = [finish(process) for process in both]
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert "8 cpu devices (data 4 x fsdp 2)" in ended[0][1]  # the first speaks for both
     assert_equal_but_for_rounding(workdir, whole)
     assert {"seen_bits", "seen_pixels"} <= lines(workdir)[-1].keys()

@@ -26,7 +26,7 @@ class ProbeSettings:
     batch_size: int = 256
     checks: int = 30  # on the held-out examples
     steps_per_check: int = 32
-    max_epochs: int = 100  # few examples are not gone through more often; there are fewer checks
+    max_epochs: int = 1000  # few examples are not gone through more often; there are fewer checks
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     held_out: float = 0.1  # share of the train groups that choose among the checks
