@@ -67,8 +67,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file comes first: of two processes, neither ought to wait for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+    """The longest files come first: of two processes, neither ought to wait for the other's."""
+    longest = ("end_to_end", "real_step", "priors", "tiny_forms", "video_end_to_end", "cli")
+    rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(scope="session")

@@ -232,7 +232,7 @@ def _apply(model: Disentangler, params: dict, method: str, *args) -> Any:
 
 
 def _encode(model: Disentangler, params: dict, video: Video):
-    return _apply(model, params, "encode", _apply(model, params, "to_latents", jnp.asarray(video)))
+    return _apply(model, params, "read", _apply(model, params, "to_latents", jnp.asarray(video)))
 
 
 __all__ = [

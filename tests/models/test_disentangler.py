@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny import SIZE, get_config, get_model, random_video
 
+from vdd import apply
 from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import GumbelQuantizer, StraightThroughQuantizer
 
@@ -65,6 +66,46 @@ def test_model_of_a_saved_config_is_the_same_and_hashable():
     a, b = Disentangler.from_config(config.model), Disentangler.from_config(saved.model)
     assert a == b
     assert hash(a) == hash(b)
+
+
+@pytest.mark.parametrize(
+    ("length", "windows"),
+    [
+        (2, [(0, 2)]),
+        (3, [(0, 3)]),
+        (6, [(0, 3), (3, 6)]),
+        (7, [(0, 3), (3, 6), (4, 7)]),
+        (8, [(0, 3), (3, 6), (5, 8)]),
+    ],
+)
+def test_motion_is_read_in_windows_and_content_in_the_whole_clip(length, windows):
+    model, params = get_model({"model.motion_window": 3})
+    video = random_video(2, length)
+
+    def features(video, method):
+        latents = model.apply({"params": params}, video, method="to_latents")
+        return model.apply({"params": params}, latents, method=method)
+
+    read, whole = features(video, "read"), features(video, "encode")
+    np.testing.assert_array_equal(read.content, whole.content)
+    seen = 0
+    for start, end in windows:
+        by_hand = features(video[:, start:end], "encode").motion[:, seen - start :]
+        np.testing.assert_allclose(read.motion[:, seen:end], by_hand, atol=1e-5)
+        seen = end
+    assert read.motion.shape[1] == seen == length
+    assert (np.abs(read.motion - whole.motion).max() > 1e-3) == (len(windows) > 1)
+    plain = model.copy(motion_window=0)
+    np.testing.assert_allclose(
+        apply.encode(plain, params, video).motion,
+        apply.quantize(plain, params, whole.motion).quantized,
+        atol=1e-5,
+    )
+
+
+def test_a_window_of_less_than_no_frames_is_refused():
+    with pytest.raises(ValueError, match="motion_window=-1"):
+        get_model({"model.motion_window": -1})
 
 
 def test_content_and_motion_both_drive_the_coarse_head():

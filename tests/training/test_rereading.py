@@ -15,7 +15,7 @@ CLIPS = 70  # more than go into a batch
 
 @pytest.fixture(scope="module")
 def world():
-    model, params = tiny.get_model()
+    model, params = tiny.get_model({"model.motion_window": 2})
     video = tiny.random_video(CLIPS, 4)
     readings = rereading.read(model, params, video, num_swaps=2, show_progress=False)
     return model, params, video, readings
@@ -37,7 +37,7 @@ def test_swaps_are_read_that_were_drawn_from_the_codes_of_others(world):
         def part(method, *args):
             return model.apply({"params": params}, *args, method=method)
 
-        features = part("encode", part("mean_frame", content, part("lookup", codes)))
+        features = part("read", part("mean_frame", content, part("lookup", codes)))
         return part("compress", features.content).tokens, part("quantize", features.motion).codes
 
     rows = jnp.arange(CLIPS)

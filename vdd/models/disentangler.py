@@ -31,6 +31,8 @@ class Disentangler(nn.Module):
     `coarse` is ours and optional: a head that predicts the mean frame, around which the denoiser
     then diffuses. Without it (None) the model is the paper's. `content_code` is ours and optional
     too; `vdd compress` learns it after the rest.
+
+    Raises ValueError for a window of less than no frames.
     """
 
     latents: Latents
@@ -41,6 +43,12 @@ class Disentangler(nn.Module):
     coarse: CoarseHead | None
     sigma_data: float  # standard deviation of what is diffused: latents, or their residual
     content_code: ContentCode | None = None
+    motion_window: int = 0  # frames that `read` reads motion in; 0: all of the clip
+
+    def __post_init__(self):
+        if self.motion_window < 0:
+            raise ValueError(f"motion_window={self.motion_window} is less than 0")
+        super().__post_init__()
 
     def setup(self):
         """The head that turns the encoder's output into groups of vectors."""
@@ -100,6 +108,22 @@ class Disentangler(nn.Module):
         """Read a clip: content [b k w] and motion [b t m], both before their bottlenecks."""
         content, motion = self.encoder(latents)
         return Features(content, self.motion_head(motion))
+
+    def read(self, latents: Float[Array, "b t h w c"]) -> Features:
+        """`encode` of a clip that is longer than the segments of training: content of all of it,
+        motion in windows of `motion_window` frames, the last of which ends with the clip.
+
+        Training reads motion in segments. A pose in the middle of a clip has neighbours there that
+        it never had as the first frame of a segment, and is taken for another more often.
+        """
+        features, size, length = self.encode(latents), self.motion_window, latents.shape[1]
+        if not 0 < size < length:
+            return features
+        starts = [*range(0, length - size, size), length - size]
+        cut = jnp.concatenate([latents[:, start : start + size] for start in starts])
+        *parts, last = jnp.split(self.encode(cut).motion, len(starts))
+        rest = length - size * len(parts)  # frames that no window before the last has read
+        return features._replace(motion=jnp.concatenate([*parts, last[:, -rest:]], axis=1))
 
     def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """The content bottleneck: tokens [b k d] and their bits.

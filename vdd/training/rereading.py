@@ -63,7 +63,7 @@ def read(
         return compressed(apply, apply("mean_frame", content, apply("lookup", codes)))
 
     def compressed(apply, latents):
-        content, motion = apply("encode", latents)
+        content, motion = apply("read", latents)
         return apply("compress", content).tokens, apply("quantize", motion).codes
 
     count = len(video)
