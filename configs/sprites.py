@@ -85,7 +85,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
     if size == "paper":
         config.model.coarse.width = 0
-        config.model.sigma_data, config.model.motion_window = 0.5, 0
+        config.model.sigma_data = 0.5
         config.objective.update(sigma_mean=0.5, denoised_share=1.0, coarse_frames=1)
         config.objective.update(reread_share=0.0, mirror_share=0.0)
         config.eval.sampler.update(steps=8, sigma_max=20.0)

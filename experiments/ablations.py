@@ -17,9 +17,9 @@ from vdd.evaluation.report import machine
 # What each variant changes in the config.
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
-    "no cross-driving": {"objective.split": "same"},
+    "no cross-driving": {"objective.split": "same", "model.motion_window": 0},
     "random subsets": {"objective.split": "subsets"},
-    "segments of 2 frames": {"objective.split": "quarters"},
+    "segments of 2 frames": {"objective.split": "quarters", "model.motion_window": 2},
     "one frame rebuilt": {"objective.coarse_frames": 1},
     "four frames rebuilt": {"objective.coarse_frames": 4},
     "content is free": {

@@ -24,7 +24,7 @@ def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = module.get_config()
-    config.model.content.dim = 4
+    config.model.content.dim, config.model.motion_window = 4, 0
     config.model.latents.size = SIZE
     config.model.encoder.update(stem=(8,), width=16, num_layers=1, num_heads=2, mlp_dim=16)
     config.model.encoder.num_content_tokens = 2

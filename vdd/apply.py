@@ -39,6 +39,7 @@ def encode(
 ) -> Encoding:
     """Split clips into content tokens (without noise), quantised motion, and its codes.
 
+    As `Disentangler.read` reads them: motion in windows of `model.motion_window` frames.
     With a key `rng` the Gumbel-softmax quantiser draws the codes; without, they are the likeliest.
     """
     content, motion = _encode(model, params, video)
@@ -70,7 +71,8 @@ def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array
 
     Of a model with a content code: the bits of that code.
     """
-    content, _ = _encode(model, params, video)
+    latents = _apply(model, params, "to_latents", jnp.asarray(video))
+    content, _ = _apply(model, params, "encode", latents)
     return _apply(model, params, "compress", content).bits
 
 

@@ -3,7 +3,8 @@
 For transfer these are windows that overlap. The encoder reads a window at a time, as long as the
 clips that it was trained on. Near a window's ends it knows only one side of a frame, so
 neighbouring windows share some frames, and the cut from the one to the other lies in the middle of
-these.
+these. (Where `model.motion_window` is set, motion is read in shorter windows within each, and
+these share none.)
 """
 
 from collections.abc import Iterable, Iterator

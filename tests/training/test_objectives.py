@@ -364,6 +364,20 @@ def test_a_single_frame_cannot_be_cut_in_two(model_and_params):
         loss(*model_and_params, batch)
 
 
+def test_motion_windows_are_as_long_as_segments_or_not_at_all(model_and_params):
+    model, params = model_and_params
+
+    def trace(window):
+        windowed = model.copy(motion_window=window)
+        jax.eval_shape(lambda: loss(windowed, params, batch_of(random_video(2, 6))).total)
+
+    trace(0)
+    trace(3)
+    for window in (2, 6):
+        with pytest.raises(UserError, match=f"motion_window={window}, but .* segments of 3 frames"):
+            trace(window)
+
+
 @pytest.mark.parametrize("frames", [2, 3, 8, 9])
 @pytest.mark.parametrize(
     ("split", "share", "in_one_piece"),

@@ -36,6 +36,7 @@ def test_only_one_process_writes(tmp_path):
         {"train.mesh.data": 1, "train.mesh.fsdp": 8},
         {"eval.batch_size": 1},
         {"data.art_dir": "there"},
+        {"model.motion_window": 2},
     ],
 )
 def test_what_may_change(tmp_path, changes):

@@ -67,7 +67,7 @@ def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Function
 
 @partial(jax.jit, static_argnums=0)
 def _encode(model, params, video) -> Encoded:
-    # The encoder is called twice and runs once: the compiler merges the two.
+    # Content is read twice and the encoder runs once: the compiler merges the two.
     content, motion, codes = apply.encode(model, params, video)
     return Encoded(content, motion, codes, apply.content_bits(model, params, video))
 

@@ -30,7 +30,7 @@ class Disentangler(nn.Module):
 
     `coarse` is ours and optional: a head that predicts the mean frame, around which the denoiser
     then diffuses. Without it (None) the model is the paper's. `content_code` is ours and optional
-    too; `vdd compress` learns it after the rest.
+    too; `vdd compress` learns it after the rest. So is `motion_window`, which no training needs.
 
     Raises ValueError for a window of less than no frames.
     """

@@ -79,9 +79,10 @@ def bitrate_controlled_diffusion(
 ) -> Terms:
     """The loss of one batch: video uint8 [b t h w c], or latents, and mask bool [b].
 
-    Raises UserError for clips of a single frame, which cannot be cut in two; where attention along
-    time is to be trained on frames picked out of their order in time; where swaps are to be read
-    that there is no coarse head to draw; and where a mirror is to be held before cached latents.
+    Raises UserError for clips of a single frame, which cannot be cut in two; where motion will be
+    read in windows of another length than segments; where attention along time is to be trained on
+    frames picked out of their order in time; where swaps are to be read that there is no coarse
+    head to draw; and where a mirror is to be held before cached latents.
     """
     if objective.mirror_share and "video" not in batch:
         raise UserError("objective.mirror_share needs video, not cached latents: set it to 0")
@@ -101,6 +102,11 @@ def bitrate_controlled_diffusion(
 
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
     segments = SPLITTERS[objective.split](rng_split, num_frames)
+    if model.motion_window not in (0, segments.shape[1]):
+        raise UserError(
+            f"model.motion_window={model.motion_window}, but training reads motion in segments of "
+            f"{segments.shape[1]} frames: set it to that, or to 0 to read whole clips"
+        )
     latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
     mask = jnp.concatenate([mask, mask])
     content, motion = apply("encode", latents)
@@ -223,8 +229,9 @@ def _reread(
     that leave poses of two actions apart only by it cost nothing. Content that was read from a swap
     tells another action: to rely on it there is a mistake. And a codebook with room to spare splits
     a pose by the clothes, which motion can only tell from its twin where the clothes stay on. Swaps
-    are as long as clips, where all else that the encoder is shown are halves. A swap is a picture
-    like any other; no gradient goes into how it was drawn.
+    are as long as clips, as content is read in whole clips later, where all else that the encoder
+    is shown are halves; their motion is read so too, though `Disentangler.read` reads it otherwise.
+    A swap is a picture like any other; no gradient goes into how it was drawn.
     """
     if len(content) < 2:
         return content, jnp.zeros(())

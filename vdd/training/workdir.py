@@ -12,7 +12,8 @@ from vdd.training import checkpoints
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
 # schedules then stretch. Stages that have not begun may change as well (`begun_by`). (A prefix
-# stands for all below it.) An autoencoder's weights are in the state, wherever they came from.
+# stands for all below it.) An autoencoder's weights are in the state, wherever they came from. How
+# motion is read afterwards does not matter to a step.
 RESUMABLE = (
     "train.num_steps",
     "train.log_every",
@@ -25,6 +26,7 @@ RESUMABLE = (
     "eval",
     "data.art_dir",
     "data.data_dir",
+    "model.motion_window",
     "model.latents.encoder",
     "model.latents.decoder",
     "model.latents.weights",
