@@ -104,8 +104,9 @@ def bitrate_controlled_diffusion(
     segments = SPLITTERS[objective.split](rng_split, num_frames)
     if model.motion_window not in (0, segments.shape[1]):
         raise UserError(
-            f"model.motion_window={model.motion_window}, but training reads motion in segments of "
-            f"{segments.shape[1]} frames: set it to that, or to 0 to read whole clips"
+            f"model.motion_window={model.motion_window}, but objective.split={objective.split} "
+            f"makes segments of {segments.shape[1]} frames: set the window to that, or to 0 to "
+            "read whole clips"
         )
     latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
     mask = jnp.concatenate([mask, mask])
