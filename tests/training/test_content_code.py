@@ -19,9 +19,9 @@ from vdd.training.rereading import Readings
 
 QUICK = Settings(
     num_numbers=4, width=32, num_steps=300, batch_size=32, price=1e-2, learning_rate=3e-3,
-    weight_decay=0.0,
+    weight_decay=0.0, restarts=1,
 )  # fmt: skip
-SHORT = Settings(num_numbers=4, width=8, num_steps=5, batch_size=4)
+SHORT = Settings(num_numbers=4, width=8, num_steps=5, batch_size=4, restarts=1)
 
 
 encode = jax.jit(apply.encode, static_argnums=0)
@@ -131,6 +131,35 @@ def test_learning_adds_the_code_and_changes_nothing_else():
     np.testing.assert_allclose(content, expected.tokens, atol=1e-5)
     bits = jax.jit(apply.content_bits, static_argnums=0)(coded, learned, video)
     np.testing.assert_allclose(bits, expected.bits, rtol=1e-4)
+
+
+def test_of_several_codes_the_one_with_the_least_loss_is_kept():
+    model, params = tiny.get_model()
+    _, clips = people_in_action()
+
+    def learn(seed, restarts):
+        settings = dataclasses.replace(SHORT, seed=seed, restarts=restarts)
+        return content_code.learn(model, params, readings_of(clips), settings, False)
+
+    (coded, _), *_ = alone = [learn(seed, 1) for seed in (1, 2, 3)]
+    codes = [learned["content_code"] for _, learned in alone]
+
+    @jax.jit
+    def loss(learned, key):
+        return content_code.loss(
+            learned, model, coded.content_code, SHORT, params, clips, key, SHORT.num_steps
+        )
+
+    losses = [np.mean([loss(code, jax.random.key(i)) for i in range(60)]) for code in codes]
+    best = int(np.argmin(losses))
+    assert best == 1  # or the first or the last would do
+    _, kept = learn(1, 3)
+    jax.tree.map(np.testing.assert_array_equal, kept["content_code"], codes[best])
+
+
+def test_no_code_at_all_is_refused():
+    with pytest.raises(ValueError, match="restarts=0"):
+        Settings(restarts=0)
 
 
 def test_a_code_that_diverges_is_not_returned():

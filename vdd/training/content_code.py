@@ -8,6 +8,10 @@ and not needed there, leaves it.
 Every content is also read again from swaps (`vdd.training.rereading`): readings of the same content
 in other motions. Given a clip's own reading or one of these, the code is to draw what any
 of these draws, and by the same numbers.
+
+A code that has found a poor order for what it names (five hairs along one number, say, and the
+sixth between two of them) does not find a better one. So several are learned, and the one with the
+least loss is kept.
 """
 
 import dataclasses
@@ -27,13 +31,16 @@ from vdd.progress import progress_bar
 from vdd.training.rereading import Readings, apply_method
 from vdd.training.step import Course, course_at, step_key
 
-_INIT_STREAM, _STEP_STREAM = 4, 5  # those below are of vdd.training's step and rereading
+# Those below are of vdd.training's step and rereading.
+_INIT_STREAM, _STEP_STREAM, _CHOICE_STREAM = 4, 5, 6
+_CHOICE_BATCHES = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How a content code is learned; minutes on 2 CPU cores for Sprites."""
 
+    restarts: int = 3  # codes that are learned, each with a seed of its own; the best is kept
     num_numbers: int = 12
     width: int = 256
     num_steps: int = 4000
@@ -46,7 +53,11 @@ class Settings:
     agreement_weight: float = 2e-3  # of the squared distance of two readings' numbers
     commitment_weight: float = 6e-3  # of the squared distance of numbers to whole ones
     commitment_course: Course = ((0.4, 0.0), (0.8, 1.0))
-    seed: int = 0
+    seed: int = 0  # of the first
+
+    def __post_init__(self):
+        if self.restarts < 1:
+            raise ValueError(f"restarts={self.restarts}: at least one code is to be learned")
 
 
 DEFAULT_SETTINGS = Settings()
@@ -81,18 +92,27 @@ def learn(
     tokens, dim = readings.content.shape[2:]
     code = ContentCode(settings.num_numbers, settings.width, (tokens, dim))
     clips = Clips(jnp.asarray(readings.content), jnp.asarray(readings.codes))
-    key = step_key(settings.seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
-    learned: Any = code.init(key, clips.content[:1, 0])["params"]
-    opt_state = _optimizer(settings).init(learned)
-    with progress_bar("learning the content code", settings.num_steps, show_progress) as advance:
-        for i in range(settings.num_steps):
-            learned, opt_state = _step(model, code, settings, params, clips, learned, opt_state, i)
-            if i % 20 == 19 or i + 1 == settings.num_steps:
-                jax.block_until_ready(opt_state)  # or the bar would run ahead
-                advance(i % 20 + 1)
-    if not all(np.all(np.isfinite(x)) for x in jax.tree.leaves(learned)):
+    updates = settings.restarts * settings.num_steps
+    codes: list[tuple[float, Any]] = []
+    with progress_bar("learning the content code", updates, show_progress) as advance:
+        for seed in range(settings.seed, settings.seed + settings.restarts):
+            key = step_key(seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
+            learned: Any = code.init(key, clips.content[:1, 0])["params"]
+            opt_state = _optimizer(settings).init(learned)
+            for i in range(settings.num_steps):
+                learned, opt_state = _step(
+                    model, code, settings, params, clips, learned, opt_state, seed, i
+                )
+                if i % 20 == 19 or i + 1 == settings.num_steps:
+                    jax.block_until_ready(opt_state)  # or the bar would run ahead
+                    advance(i % 20 + 1)
+            if all(np.all(np.isfinite(x)) for x in jax.tree.leaves(learned)):
+                final = _final_loss(model, code, settings, params, clips, learned)
+                codes.append((float(final), learned))
+    if not codes:
         raise UserError("the content code diverged: lower its learning rate")
-    return model.clone(content_code=code), {**params, "content_code": learned}
+    _, best = min(codes, key=lambda pair: pair[0])
+    return model.clone(content_code=code), {**params, "content_code": best}
 
 
 def _optimizer(settings: Settings) -> optax.GradientTransformation:
@@ -104,12 +124,23 @@ def _optimizer(settings: Settings) -> optax.GradientTransformation:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(5, 6))
-def _step(model, code, settings, params, clips, learned, opt_state, step):
+def _step(model, code, settings, params, clips, learned, opt_state, seed, step):
     """One step of Adam on the code; returns its parameters and the optimiser's state."""
-    key = step_key(settings.seed, _STEP_STREAM, step)
+    key = step_key(seed, _STEP_STREAM, step)
     gradient = jax.grad(loss)(learned, model, code, settings, params, clips, key, step)
     updates, opt_state = _optimizer(settings).update(gradient, opt_state, learned)
     return optax.apply_updates(learned, updates), opt_state
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _final_loss(model, code, settings, params, clips, learned) -> Float[Array, ""]:
+    """The loss at the end of learning, over the same draws for every code."""
+
+    def of_batch(i):
+        key = step_key(settings.seed, _CHOICE_STREAM, i)
+        return loss(learned, model, code, settings, params, clips, key, settings.num_steps)
+
+    return jnp.mean(jax.lax.map(of_batch, jnp.arange(_CHOICE_BATCHES)))
 
 
 def loss(
