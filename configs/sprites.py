@@ -57,7 +57,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
-        clip_norm=1.0,
+        clip_norm=1.0, weight_decay=0.0, weight_decay_start=0.5,
     )  # fmt: skip
     config.train = dict(
         batch_size=32, num_steps=12000, accumulate=1, ema_decay=0.995,

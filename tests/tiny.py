@@ -35,7 +35,7 @@ def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
         channels=(8, 8), embedding=16, num_heads=2, attention_levels=(1,), content_map=2
     )
     config.train.update(batch_size=4, num_steps=40)
-    config.optimizer.warmup_steps = 2
+    config.optimizer.update(warmup_steps=2, weight_decay=0.1)
     with config.unlocked():
         config.update_from_flattened_dict(changes or {})
     return config
