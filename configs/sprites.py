@@ -65,7 +65,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, probe_clips=0, judge_steps=300, quick_pairs=256,
+        split="test", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,
         batch_size=64, seed=0,
         sampler=dict(name="euler", steps=1, sigma_min=0.02, sigma_max=1.0, rho=7.0),
     )  # fmt: skip
@@ -82,6 +82,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
         config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
         config.train.num_steps = 2800 if art == "lpc" else 1500
+        config.eval.judge_steps = 300
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
     if size == "paper":
         config.model.coarse.width = 0

@@ -10,6 +10,7 @@ was trained on.
 
 import argparse
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -45,10 +46,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     print(f"{options.run} at step {run.step}, {count} characters of {options.split}")
     partners = [pair_clips(clips.motion, clips.attributes, i) for i in range(options.pairings)]
-    motion, attributes = zip(
-        *(swaps_as_seen(run, clips, partner, referee) for partner in partners), strict=True
-    )
-    tell(clips, np.stack(partners), np.stack(motion), np.stack(attributes), trained_on)
+    verdicts = [referee(swaps) for swaps in draw_swaps(run, clips, partners)]
+    motion = np.stack([verdict.motion for verdict in verdicts])
+    attributes = np.stack([verdict.attributes for verdict in verdicts])
+    tell(clips, np.stack(partners), motion, attributes, trained_on)
 
 
 def characters(clips: SpritesArrays) -> np.ndarray:
@@ -67,21 +68,23 @@ def _draw(model, params, content, motion):
     return to_uint8(apply.mean_video(model, params, content, motion))
 
 
-def swaps_as_seen(
-    run: runs.Run, clips: SpritesArrays, partner: np.ndarray, referee: judge.Judge
-) -> tuple[np.ndarray, np.ndarray]:
-    """Motions [n] and attributes [n 4] that the judge names in the swaps of all clips."""
-    size = min(run.config.eval.batch_size, len(partner))
+def draw_swaps(
+    run: runs.Run, clips: SpritesArrays, partners: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The swaps of all clips, uint8 [n t h w c], one pairing after another: mean frames."""
+    size = min(run.config.eval.batch_size, len(clips.video))
     functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))
     encoded = encode_clips(functions, clips.video, size, show_progress=False)
-    motion, attributes = [], []
-    for piece in batches(len(partner), size):
+
+    def drawn(partner: np.ndarray, piece: slice) -> np.ndarray:
         rows = padded(np.arange(piece.start, piece.stop), size)
-        swaps = _draw(run.model, run.params, encoded.content[rows], encoded.motion[partner[rows]])
-        verdict = referee(np.asarray(swaps)[: piece.stop - piece.start])
-        motion.append(verdict.motion)
-        attributes.append(verdict.attributes)
-    return np.concatenate(motion), np.concatenate(attributes)
+        content, motion = encoded.content[rows], encoded.motion[partner[rows]]
+        swaps = np.asarray(_draw(run.model, run.params, content, motion))
+        return swaps[: piece.stop - piece.start]
+
+    pieces = list(batches(len(clips.video), size))
+    for partner in partners:
+        yield np.concatenate([drawn(partner, piece) for piece in pieces])
 
 
 def tell(

@@ -106,7 +106,9 @@ def test_transfer_between_clips_on_disk(place):
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("script", ["samplers", "content_code", "cost_curve", "swap_errors"])
+@pytest.mark.parametrize(
+    "script", ["samplers", "content_code", "cost_curve", "swap_errors", "judges"]
+)
 def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     arguments = {
@@ -114,6 +116,7 @@ def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch)
         "content_code": ["--prices", "1e-4"],
         "cost_curve": ["--picture", "cost.png"],
         "swap_errors": ["--pairings", "2"],
+        "judges": ["--steps", "2", "--seeds", "0"],
     }
     importlib.import_module(script).main(["runs/sprites", *arguments[script], "--tiny"])
     output = capsys.readouterr().out
@@ -121,6 +124,16 @@ def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch)
     assert len(output.splitlines()) >= 4
     if script == "content_code":
         assert "\n| 1e-4 |" in output
+    if script == "judges":
+        rows = [line.split(" | ") for line in output.splitlines() if line.startswith("| ")][1:]
+        assert [row[0].strip("| ") for row in rows] == [
+            "2 steps, seed 0", "its member 0", "its member 1", "its member 2", "nearest real clip",
+        ]  # fmt: skip
+        # Real clips are nearest to themselves, and next to themselves where they are blurred.
+        assert rows[-1][1] == "0 (-, 0, 0, 0, 0)"
+        # A judge of two steps and a model of twenty know nothing: nearly all 27 clips are wrong.
+        assert all(int(row[column].split()[0]) > 20 for row in rows[:-1] for column in (1, 2, 3))
+        assert int(rows[-1][3].split()[0]) > 5
 
 
 def test_sweep_over_the_bit_rate_tells_of_every_target(place, capsys, monkeypatch):

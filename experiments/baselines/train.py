@@ -123,7 +123,7 @@ def config_of(options: argparse.Namespace) -> Any:
                 "accumulate": 1,
                 "mesh": {"data": -1, "fsdp": 1},
             },
-            "eval": {"seed": 0, "num_clips": 0, "batch_size": 64, "judge_steps": 300}
+            "eval": {"seed": 0, "num_clips": 0, "batch_size": 64, "judge_steps": 1000}
             | ({"num_clips": 32, "batch_size": 16, "judge_steps": 2} if options.tiny else {}),
         }
     )

@@ -35,9 +35,11 @@ def coloured_clips(count: int, seed: int) -> sprites.SpritesArrays:
     return sprites.SpritesArrays(video, motion, attributes)
 
 
-def random_params(seed: int):
+def random_params(seed: int, members: int = 2):
     """Parameters of a judge that has learned nothing."""
-    return JudgeNet(TINY.width).init(jax.random.key(seed), jnp.zeros((1, 8, 64, 64, 3)))["params"]
+    net, clip = JudgeNet(TINY.width), jnp.zeros((1, 8, 64, 64, 3))
+    keys = jax.random.split(jax.random.key(seed), members)
+    return jax.vmap(lambda key: net.init(key, clip)["params"])(keys)
 
 
 class FakeArt:
@@ -71,9 +73,35 @@ def test_a_tiny_judge_learns():
     settings = JudgeSettings(width=8, steps=40, batch_size=8, learning_rate=5e-3, ema_decay=0.9)
     train, test = coloured_clips(400, 0), coloured_clips(100, 1)
     params = judge_training.train_judge(*train, settings, show_progress=False)
-    shares = judges.accuracies(Judge(JudgeNet(8), params), test)
-    assert set(shares) == {"motion", *sprites.ATTRIBUTES}
-    assert min(shares.values()) > 0.8
+    judge = Judge(JudgeNet(8), params)
+    kernels = params["Conv_0"]["kernel"]
+    assert len(kernels) == settings.members == len(judge.members())
+    assert jnp.abs(kernels[0] - kernels[1]).max() > 0.01
+    for one in (judge, *judge.members()):
+        shares = judges.accuracies(one, test)
+        assert set(shares) == {"motion", *sprites.ATTRIBUTES}
+        assert min(shares.values()) > 0.8
+
+
+def test_probabilities_are_the_mean_of_those_of_the_members(untrained):
+    video = coloured_clips(5, 0).video
+    together, (one, other) = untrained(video), (member(video) for member in untrained.members())
+    assert np.abs(one.motion_logits - other.motion_logits).max() > 1e-3
+    for field in ("motion_logits", "attribute_logits"):
+        mean = (np.exp(getattr(one, field)) + np.exp(getattr(other, field))) / 2
+        np.testing.assert_allclose(np.exp(getattr(together, field)), mean, atol=1e-5)
+        np.testing.assert_allclose(mean.sum(-1), 1, atol=1e-5)
+
+
+def test_a_loud_member_has_one_vote():
+    params = random_params(seed=0, members=3)
+    last = params["Dense_5"]  # logits of the motion
+    last["kernel"] = jnp.zeros_like(last["kernel"])
+    last["bias"] = last["bias"].at[:2, 0].set(3.0).at[2, 1].set(300.0)
+    verdict = Judge(JudgeNet(TINY.width), params)(coloured_clips(1, 0).video)
+    assert verdict.motion == 0
+    quiet = 1 / (np.exp(3.0) + 8)  # what the other two give to each class but the first
+    assert verdict.motion_probs[0, 1] == pytest.approx((1 + 2 * quiet) / 3, rel=1e-4)
 
 
 def load(tmp_path, settings=TINY):

@@ -1,5 +1,7 @@
 """The judge: a supervised classifier of sprite clips, trained once for each art and kept on disk.
 
+It is an ensemble: the probability that it gives to a class is the mean of those of its members.
+
     python -m vdd.evaluation.judge --art=lpc --art_dir=DIR
 
 Published Sprites figures are such a classifier's verdicts on generated clips; on real clips of
@@ -11,6 +13,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -22,6 +25,7 @@ from typing import Any, NamedTuple
 
 import flax.traverse_util
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jaxtyping import Float, UInt8
@@ -37,7 +41,7 @@ DEFAULT_SETTINGS = JudgeSettings()
 
 
 class Verdict(NamedTuple):
-    """What the judge sees in clips: logits (nats)."""
+    """What the judge sees in clips: logits (nats), normalised to log-probabilities."""
 
     motion_logits: Float[np.ndarray, "b 9"]
     attribute_logits: Float[np.ndarray, "b 4 6"]
@@ -62,7 +66,21 @@ class Verdict(NamedTuple):
 
 @partial(jax.jit, static_argnums=0)
 def _judge_batch(net: JudgeNet, params: Params, video):
-    return net.apply({"params": params}, judge_training.to_float(video))
+    video = judge_training.to_float(video)
+    logits: Any = [net.apply({"params": member}, video) for member in unstacked(params)]
+
+    def log_mean(*members):
+        """Log of the mean probability: no member outvotes the others by being loud."""
+        log_probs = jnp.stack([jax.nn.log_softmax(x) for x in members])
+        return jax.nn.logsumexp(log_probs, axis=0) - math.log(len(members))
+
+    return jax.tree.map(log_mean, *logits)
+
+
+def unstacked(params: Params) -> list[Params]:
+    """The parameters of each member."""
+    count = len(jax.tree.leaves(params)[0])
+    return [jax.tree.map(lambda x, i=i: x[i], params) for i in range(count)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +88,7 @@ class Judge:
     """A trained judge. Calling it does not recompile, whatever the number of clips."""
 
     net: JudgeNet
-    params: Params
+    params: Params  # of all members, stacked along a first axis
     batch_size: int = 64
 
     def __call__(self, video: UInt8[np.ndarray, "b t h w c"]) -> Verdict:
@@ -91,6 +109,11 @@ class Judge:
             motion.append(np.asarray(logits[0])[: len(batch)])
             attributes.append(np.asarray(logits[1])[: len(batch)])
         return Verdict(np.concatenate(motion), np.concatenate(attributes))
+
+    def members(self) -> list["Judge"]:
+        """Each network of the ensemble, as a judge of its own."""
+        parts = [jax.tree.map(lambda x: x[None], member) for member in unstacked(self.params)]
+        return [dataclasses.replace(self, params=params) for params in parts]
 
 
 def load_or_train(

@@ -2,7 +2,9 @@
 
 The judge only measures; nothing that it learns reaches the model under test. It is trained under
 mild blur, noise and brightness changes, because generated frames have them: a judge that stumbles
-over blur would measure blur, not content.
+over blur would measure blur, not content. For the same reason it is an ensemble: networks that all
+classify real clips correctly disagree about blurred ones of unseen characters
+(experiments/judges.py).
 """
 
 import dataclasses
@@ -27,8 +29,9 @@ Params = Any
 class JudgeSettings:
     """All that a trained judge depends on besides its training clips and this file."""
 
+    members: int = 3  # networks, trained on the same batches from different initial weights
     width: int = 32
-    steps: int = 300
+    steps: int = 1000
     batch_size: int = 32  # even: half of each batch is spoilt
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -135,38 +138,48 @@ def train_judge(
     settings: JudgeSettings,
     show_progress: bool = True,
 ) -> Params:
-    """Trains a judge on labelled clips (the train split alone); returns the averaged parameters.
+    """Trains a judge on labelled clips (the train split alone).
 
     The result is a function of the arguments alone, up to the order of floating-point sums.
+
+    Returns:
+      the averaged parameters of all members, stacked along a first axis.
     """
     net = JudgeNet(settings.width)
-    rng = jax.random.key(settings.seed)
-    params = net.init(rng, to_float(jnp.asarray(video[:1])))["params"]
-    noise_bank = jax.random.normal(rng, (settings.batch_size * video[0].size,))
+    init_rng, noise_rng, augment_rng = jax.random.split(jax.random.key(settings.seed), 3)
+    clip = to_float(jnp.asarray(video[:1]))
+    members = [
+        net.init(key, clip)["params"] for key in jax.random.split(init_rng, settings.members)
+    ]
+    noise_bank = jax.random.normal(noise_rng, (settings.batch_size * video[0].size,))
     schedule = optax.cosine_onecycle_schedule(settings.steps, settings.learning_rate, pct_start=0.1)
     adam = optax.adamw(schedule, b2=0.99, weight_decay=settings.weight_decay)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), adam)
 
     @jax.jit
-    def step(state, noise_bank, index, video, motion, attributes):
-        params, average, opt_state = state
+    def step(states, noise_bank, index, video, motion, attributes):
         sharp, spoilt = jnp.split(to_float(video), 2)
-        spoilt = augment(jax.random.fold_in(rng, index), spoilt, noise_bank, settings)
+        spoilt = augment(jax.random.fold_in(augment_rng, index), spoilt, noise_bank, settings)
         video = jnp.concatenate([sharp, spoilt])
-        grads = jax.grad(loss_fn, argnums=1)(net, params, video, motion, attributes)
-        updates, opt_state = optimizer.update(grads, opt_state, params)
-        params = optax.apply_updates(params, updates)
-        average = optax.incremental_update(params, average, 1 - settings.ema_decay)
-        return params, average, opt_state
 
-    state = params, params, optimizer.init(params)
+        def member_step(params, average, opt_state):
+            grads = jax.grad(loss_fn, argnums=1)(net, params, video, motion, attributes)
+            updates, opt_state = optimizer.update(grads, opt_state, params)
+            params = optax.apply_updates(params, updates)
+            average = optax.incremental_update(params, average, 1 - settings.ema_decay)
+            return params, average, opt_state
+
+        # One after the other: a convolution under vmap is one in groups, slow on a CPU.
+        return [member_step(*state) for state in states]
+
+    states = [(params, params, optimizer.init(params)) for params in members]
     batches = _random_batches(len(video), settings)
     with progress_bar("training the judge", settings.steps, show_progress) as advance:
         for index, rows in zip(range(settings.steps), batches):
-            state = step(state, noise_bank, index, video[rows], motion[rows], attributes[rows])
-            jax.block_until_ready(state)  # else the bar would run ahead
+            states = step(states, noise_bank, index, video[rows], motion[rows], attributes[rows])
+            jax.block_until_ready(states)  # else the bar would run ahead
             advance(1)
-    return state[1]
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *(average for _, average, _ in states))
 
 
 def _random_batches(count: int, settings: JudgeSettings) -> Iterator[Int[np.ndarray, "b"]]:

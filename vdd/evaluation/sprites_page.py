@@ -22,8 +22,8 @@ def sections(report: Mapping[str, Any]) -> list[str]:
         "## Swaps and reconstructions",
         "Share of clips in which a judge sees what ought to be there: over"
         f" {transfer['num_pairs']} swaps (content of one clip, motion of another, of unlike"
-        " character and motion), and over as many clips rebuilt. The judge, a supervised"
-        f" classifier, names {share(judge['motion_acc'])} of the motions and"
+        " character and motion), and over as many clips rebuilt. The judge, an ensemble"
+        f" of supervised classifiers, names {share(judge['motion_acc'])} of the motions and"
         f" {share(judge['content_acc'])} of the attributes of real clips.",
         table(("", "swaps", "reconstructions"), accuracy),
         "## C-DSVAE protocol",
