@@ -5,13 +5,14 @@
 Sizes, after a colon: none (2 CPU cores, an hour), `quick` (2 CPU cores, 10 minutes), `full` (a GPU
 or TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on
 the art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
-`paper` and `lpc_paper` leave out the coarse head, which is ours (ARCHITECTURE.md: what else is).
+`paper` (a UNet) and `paper_dit` leave out what is ours in the denoiser: the read-out of the mean,
+and the gate (ARCHITECTURE.md: what else is ours).
 """
 
 import ml_collections
 from ml_collections import config_dict
 
-SIZES = ("base", "quick", "full", "smoke", "paper")
+SIZES = ("base", "quick", "full", "smoke", "paper", "paper_dit")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -27,23 +28,27 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),
     )  # fmt: skip
     config.model = dict(
-        dtype="float32", sigma_data=0.1, motion_window=4,
+        dtype="float32", motion_window=4,
         latents=dict(patch=4, size=(64, 64, 3)),
         encoder=dict(stem=(48, 96), width=192, num_layers=3, num_heads=4, mlp_dim=512,
                      num_content_tokens=4),
         content=dict(dim=32),
         quantizer=dict(kind="straight_through", num_groups=1, num_codes=160, code_dim=16,
                        alpha=2.0),
-        coarse=dict(width=512, num_layers=2, tiles=4, tile_width=128),
-        denoiser=dict(channels=(32, 64, 128), num_blocks=1, embedding=256, num_heads=4,
-                      attention_levels=(1, 2), content_map=4, temporal=False),
+        denoiser=dict(
+            prediction="gated", sigma_data=0.1,
+            readout=dict(width=512, num_layers=2, tiles=4, tile_width=256),
+            network=dict(kind="unet", channels=(32, 64, 128), num_blocks=1, embedding=256,
+                         num_heads=4, attention_levels=(1, 2), content_map=4, temporal=False),
+        ),
     )  # fmt: skip
     config.objective = dict(
-        split="halves", coarse_frames=2, denoised_frames=1, denoised_share=0.25,
-        denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_share=0.25, reread_chance=1.0, reread_commitment_weight=0.0625,
-        mirror_share=0.0, mirror_chance=1.0,
-        sigma_mean=-2.0, sigma_std=1.4,
+        # Of 144 frames a step 128 are rebuilt at infinite noise.
+        split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
+        sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
+        codebook_weight=0.25, commitment_weight=0.0625,
+        null_content=0.1, reread_clips=16, reread_chance=1.0, reread_commitment_weight=0.0625,
+        mirror_clips=0, mirror_chance=1.0,
         target_bits_per_frame=6.35, target_bits_per_clip=80.0, rate_weight=0.04,
         static_weight=0.0,
     )  # fmt: skip
@@ -57,7 +62,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
-        clip_norm=1.0, weight_decay=0.0, weight_decay_start=0.5,
+        clip_norm=1.0,
     )  # fmt: skip
     config.train = dict(
         batch_size=32, num_steps=12000, accumulate=1, ema_decay=0.995,
@@ -67,37 +72,47 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.eval = dict(
         split="test", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,
         batch_size=64, seed=0,
-        sampler=dict(name="euler", steps=1, sigma_min=0.02, sigma_max=1.0, rho=7.0),
+        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=1.0, rho=7.0, guidance=1.0),
+        sharp=dict(name="euler", steps=8, sigma_min=0.02, sigma_max=3.0, rho=7.0, guidance=1.0),
     )  # fmt: skip
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
         config.objective.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
         # Two of its bodies differ little; the built-in art does without.
-        config.objective.mirror_share = 0.25
+        config.objective.mirror_clips = 16
     if size == "quick":
         # The denoiser comes late: in this time its share is better spent on what it refines. Nor
         # are swaps soon right enough to be read, so the codes keep room.
-        config.objective.update(denoised_share=0.125, reread_share=0.0, mirror_share=0.0)
+        config.objective.update(noisy_segments=8, reread_clips=0, mirror_clips=0)
         config.steering.motion_course = ((0.6, 1.1), (1.0, 1.0))
         config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
         config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
         config.train.num_steps = 2800 if art == "lpc" else 1500
         config.eval.judge_steps = 300
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
-    if size == "paper":
-        config.model.coarse.width = 0
-        config.model.sigma_data = 0.5
-        config.objective.update(sigma_mean=0.5, denoised_share=1.0, coarse_frames=1)
-        config.objective.update(reread_share=0.0, mirror_share=0.0)
-        config.eval.sampler.update(steps=8, sigma_max=20.0)
+    if size in ("paper", "paper_dit"):
+        config.model.denoiser.update(prediction="edm", sigma_data=0.5)
+        config.model.denoiser.readout = None
+        if size == "paper_dit":
+            config.model.denoiser.network = dict(
+                kind="dit", patch=2, width=192, depth=6, num_heads=4, mlp_ratio=4,
+                content_tokens=True, content_map=4, temporal=False,
+            )  # fmt: skip
+        config.objective.update(
+            mean_frames=1, noisy_segments=64, sigma_mean=0.5, highest_snr=float("inf"),
+            reread_clips=0, mirror_clips=0,
+        )  # fmt: skip
+        config.eval.sampler.update(name="euler", steps=8, sigma_max=20.0)
+        config.eval.sharp.update(steps=16, sigma_max=20.0)
     if size == "full":
         config.model.dtype = "bfloat16"
         config.model.encoder.update(
             stem=(96, 192), width=512, num_layers=12, num_heads=8, mlp_dim=2048
         )
-        config.model.coarse.update(width=1024, tile_width=512)
-        config.model.denoiser.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
-        config.objective.update(coarse_frames=4, denoised_frames=4, denoised_share=1.0)
+        config.model.denoiser.readout.update(width=1024, tile_width=512)
+        config.model.denoiser.network.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
+        config.objective.update(mean_frames=4, noisy_segments=512, noisy_frames=4)
+        config.objective.update(reread_clips=128, mirror_clips=128 if art == "lpc" else 0)
         config.optimizer.learning_rate = 3e-4
         config.train.update(
             batch_size=256, num_steps=60000, ema_decay=0.9995, checkpoint_every=2000
@@ -105,10 +120,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.eval.update(batch_size=512)
     if size == "smoke":
         config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
-        config.model.coarse.update(width=64, tile_width=16)
-        config.model.denoiser.update(
+        config.model.denoiser.readout.update(width=64, tile_width=16)
+        config.model.denoiser.network.update(
             channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
         )
+        config.objective.update(noisy_segments=4, reread_clips=4)
+        config.objective.mirror_clips = 4 if art == "lpc" else 0
         config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
         config.train.update(eval_every=20, sample_every=20)
         config.eval.update(num_clips=32, probe_clips=128, quick_pairs=8, batch_size=16)

@@ -21,12 +21,12 @@ from ml_collections import config_dict
 
 SIZES = ("base", "pod", "tiny", "smoke")
 # What the second stage changes.
-TEMPORAL = (("model.denoiser.temporal", True),)
+TEMPORAL = (("model.denoiser.network.temporal", True),)
 # Attention along time needs every frame of a segment, so `tiny` then denoises one segment a step.
 WHOLE = (
-    ("objective.coarse_frames", 12),
-    ("objective.denoised_frames", 12),
-    ("objective.denoised_share", 1 / 32),
+    ("objective.mean_frames", 12),
+    ("objective.noisy_frames", 12),
+    ("objective.noisy_segments", 1),
 )
 
 
@@ -52,7 +52,7 @@ def _base() -> Any:
         frames=50, latents=True, augment="none",
     )  # fmt: skip
     config.model = dict(
-        dtype="bfloat16", sigma_data=0.3,
+        dtype="bfloat16",
         latents=dict(kind="autoencoder", autoencoder="tiny", patch=1, size=(256, 256, 3),
                      dtype="bfloat16", encoder=config_dict.placeholder(str),
                      decoder=config_dict.placeholder(str), weights=config_dict.placeholder(str)),
@@ -61,17 +61,20 @@ def _base() -> Any:
         content=dict(dim=64),
         quantizer=dict(kind="straight_through", num_groups=64, num_codes=32, code_dim=8,
                        alpha=2.0),
-        coarse=dict(width=1024, num_layers=2, tiles=8, tile_width=256),
-        denoiser=dict(kind="unet", channels=(256, 384, 512), num_blocks=2, embedding=768,
-                      num_heads=8, attention_levels=(1, 2), content_map=16, temporal=False,
-                      remat=True),
+        denoiser=dict(
+            prediction="gated", sigma_data=0.3,
+            readout=dict(width=1024, num_layers=2, tiles=8, tile_width=256),
+            network=dict(kind="unet", channels=(256, 384, 512), num_blocks=2, embedding=768,
+                         num_heads=8, attention_levels=(1, 2), content_map=16, temporal=False,
+                         remat=True),
+        ),
     )  # fmt: skip
     config.objective = dict(
-        split="halves", coarse_frames=25, denoised_frames=25, denoised_share=1.0,
-        denoise_weight=1.0, coarse_weight=1.0, codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_share=0.0, reread_chance=1.0, reread_commitment_weight=0.0,
-        mirror_share=0.0, mirror_chance=1.0,
-        sigma_mean=-1.2, sigma_std=1.4,
+        split="halves", mean_frames=25, noisy_segments=64, noisy_frames=25,
+        sigma_mean=-1.2, sigma_std=1.4, highest_snr=25.0,
+        codebook_weight=0.25, commitment_weight=0.0625,
+        null_content=0.1, reread_clips=0, reread_chance=1.0, reread_commitment_weight=0.0,
+        mirror_clips=0, mirror_chance=1.0,
         target_bits_per_frame=160.0, target_bits_per_clip=4000.0, rate_weight=0.04,
         static_weight=0.0,
     )  # fmt: skip
@@ -93,17 +96,19 @@ def _base() -> Any:
     )  # fmt: skip
     config.eval = dict(
         split="test", num_clips=512, quick_windows=16, batch_size=8, seed=0, faces=False,
-        sampler=dict(name="heun", steps=8, sigma_min=0.02, sigma_max=5.0, rho=7.0),
+        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=5.0, rho=7.0, guidance=1.0),
+        sharp=dict(name="heun", steps=8, sigma_min=0.02, sigma_max=5.0, rho=7.0, guidance=1.0),
     )  # fmt: skip
     return config
 
 
 def _for_pod(config: Any) -> None:
     """The paper's denoiser at its width; parameters are split over four chips, clips over all."""
-    config.model.denoiser = dict(
+    config.model.denoiser.network = dict(
         kind="dit", patch=2, width=768, depth=12, num_heads=12, mlp_ratio=4,
         content_tokens=True, content_map=0, temporal=False, remat=True,
     )  # fmt: skip
+    config.objective.noisy_segments = 512
     config.train.update(batch_size=256, mesh=dict(data=-1, fsdp=4))
 
 
@@ -114,8 +119,8 @@ def _shrink(config: Any) -> None:
         num_content_tokens=8, remat=False,
     )  # fmt: skip
     config.model.quantizer.update(num_groups=8, num_codes=16, code_dim=4)
-    config.model.coarse.update(width=512, tiles=4, tile_width=128)
-    config.model.denoiser.update(
+    config.model.denoiser.readout.update(width=512, tiles=4, tile_width=128)
+    config.model.denoiser.network.update(
         channels=(64, 128, 192), num_blocks=1, embedding=256, num_heads=4, content_map=4,
         remat=False,
     )  # fmt: skip
@@ -125,7 +130,7 @@ def _shrink(config: Any) -> None:
     # over says who it is. So there are a tenth of the bits, and a price on what stays the same in a
     # segment. For that segments have to show the same poses: random frames of a second.
     config.objective.update(
-        split="subsets", coarse_frames=4, denoised_frames=1, denoised_share=0.25, null_content=0.0,
+        split="subsets", mean_frames=4, noisy_segments=8, noisy_frames=1, null_content=0.0,
         target_bits_per_frame=16.0, rate_weight=0.004, static_weight=0.05,
         target_bits_per_clip=2000.0,
     )  # fmt: skip
@@ -136,18 +141,20 @@ def _shrink(config: Any) -> None:
         log_every=20, checkpoint_every=250, eval_every=1000, sample_every=1000,
     )  # fmt: skip
     config.eval.update(quick_windows=8)
-    config.eval.sampler.update(name="euler", steps=1, sigma_max=1.0)
+    config.eval.sharp.update(sigma_max=3.0)
 
 
 def _shrink_further(config: Any) -> None:
     config.data.update(latents=False, frames=16)
-    config.objective.update(split="halves", denoised_share=0.5)
+    config.objective.update(split="halves", noisy_segments=4)
     config.model.latents = dict(patch=4, size=(64, 64, 3))
     config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
     config.model.quantizer.update(num_groups=8, num_codes=8)
-    config.model.coarse.update(width=64, tile_width=16)
-    config.model.denoiser.update(channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,))
-    config.objective.update(coarse_frames=8, denoised_frames=8, null_content=0.1, rate_weight=0.04)
+    config.model.denoiser.readout.update(width=64, tile_width=16)
+    config.model.denoiser.network.update(
+        channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
+    )
+    config.objective.update(mean_frames=8, noisy_frames=8, null_content=0.1, rate_weight=0.04)
     config.train.update(batch_size=4, num_steps=20, stages=((14, TEMPORAL),), log_every=5)
     config.train.update(checkpoint_every=10, eval_every=20, sample_every=20)
     config.eval.update(num_clips=8, batch_size=4)

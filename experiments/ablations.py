@@ -20,8 +20,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no cross-driving": {"objective.split": "same", "model.motion_window": 0},
     "random subsets": {"objective.split": "subsets"},
     "segments of 2 frames": {"objective.split": "quarters", "model.motion_window": 2},
-    "one frame rebuilt": {"objective.coarse_frames": 1},
-    "four frames rebuilt": {"objective.coarse_frames": 4},
+    "one frame rebuilt": {"objective.mean_frames": 1},
+    "four frames rebuilt": {"objective.mean_frames": 4},
     "content is free": {
         "steering.content_price": 1e-12,
         "steering.content_price_range": "(1e-12, 1e-12)",
@@ -42,33 +42,32 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "model.quantizer.code_dim": 8,
     },
     "no code revival": {"steering.revive_rate": 0.0},
-    "content by map only": {"model.denoiser.attention_levels": "()"},
-    "content by attention only": {"model.denoiser.content_map": 0},
+    "content by map only": {"model.denoiser.network.attention_levels": "()"},
+    "content by attention only": {"model.denoiser.network.content_map": 0},
     "one content token": {"model.encoder.num_content_tokens": 1},
     "content never withheld": {"objective.null_content": 0.0},
     "content withheld early only": {"steering.null_course": "((0.3, 1.0), (0.4, 0.0))"},
     "content read in a mirror": {
-        "objective.mirror_share": 0.25,
+        "objective.mirror_clips": 16,
         "steering.mirror_course": "((0.0, 1.0),)",
     },
     "content read from swaps": {
-        "objective.reread_share": 0.25,
+        "objective.reread_clips": 16,
         "objective.reread_commitment_weight": 0.0,
         "steering.reread_course": "((0.6, 0.0), (0.7, 1.0))",
     },
     "content and motion read from swaps": {
-        "objective.reread_share": 0.25,
+        "objective.reread_clips": 16,
         "steering.reread_course": "((0.6, 0.0), (0.7, 1.0))",
     },
-    "no coarse head": {
-        "objective.reread_share": 0.0,
-        "model.coarse.width": 0,
-        "model.sigma_data": 0.5,
-        "objective.sigma_mean": 0.5,
-        "objective.denoised_share": 1.0,
-        "eval.sampler.steps": 8,
-        "eval.sampler.sigma_max": 20.0,
+    "all courses constant": {
+        f"steering.{name}_course": "((0.0, 1.0),)"
+        for name in ("motion", "content", "null", "reread", "mirror")
     },
+    "nothing read from swaps": {"objective.reread_clips": 0},
+    "nothing read in a mirror": {"objective.mirror_clips": 0},
+    "EDM's own prediction": {"model.denoiser.prediction": "edm"},
+    "x-prediction": {"model.denoiser.prediction": "x"},
 }
 
 

@@ -5,27 +5,26 @@
 One content code is learned for each price (`vdd compress` takes the default); `none` is the content
 without a code. Codewords are merged in all rows, as `vdd compress` does it. Probes learn on the
 train split and are tested on the test split; of a code they read the numbers, each as one-hot.
-Swaps are drawn by the coarse head alone, the same pairs for all. Minutes are those of learning; the
+Swaps are mean frames, the same pairs for all. Minutes are those of learning; the
 clips are read once, for all codes.
 """
 
 import argparse
 import dataclasses
 import time
-from functools import partial
 
-import jax
 import numpy as np
 
-from vdd import apply, runs
+from vdd import runs
 from vdd.compress import without_short_codes
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, sections, sprites
-from vdd.evaluation.inference import encode_clips, functions_of, to_uint8
+from vdd.evaluation.inference import encode_clips, functions_of
 from vdd.evaluation.probes import one_hot
 from vdd.evaluation.report import machine
+from vdd.models.content import ContentCode
 from vdd.training import content_code, merging, rereading
 
 HEAD = (
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     run = runs.load(options.run)
     rereading.check(run.model)
-    sampler = Sampler(**run.config.eval.sampler)
+    sampler = Sampler(name="mean", steps=0)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     train, test = (data.load_arrays(art, split, art_dir) for split in ("train", "test"))
     if options.tiny:
@@ -72,14 +71,15 @@ def main(arguments: list[str] | None = None) -> None:
         read = [x.content for x in plain]
         if code is not None:
             learned = {"params": params["content_code"]}
-            numbers = [np.round(code.apply(learned, x, method="to_numbers")) for x in read]
-            bits = code.apply(learned, numbers[1], method="bits")
+            numbers = [
+                np.round(code.apply(learned, x, method=ContentCode.to_numbers)) for x in read
+            ]
+            bits = code.apply(learned, numbers[1], method=ContentCode.bits)
             whole = [np.asarray(x, int)[:, None] + code.reach for x in numbers]
             read = [one_hot(x, 2 * code.reach + 1) for x in whole]
         encoded = [x._replace(content=y) for x, y in zip(plain, read, strict=True)]
         functions = functions_of(model, params, sampler)
         leaks = sections.leakage((encoded[0], train), (encoded[1], test), functions.num_codewords)
-        functions = functions._replace(sample=partial(_mean, model, params))
         swaps = sprites.quick_evaluate(
             functions, test, referee, num_pairs=options.pairs, batch_size=size
         )
@@ -106,12 +106,6 @@ def main(arguments: list[str] | None = None) -> None:
         settings = dataclasses.replace(defaults, price=float(price))
         coded = content_code.learn(model, params, readings, settings)
         row(price, *coded, (time.perf_counter() - start) / 60)
-
-
-@partial(jax.jit, static_argnums=0)
-def _mean(model, params, keys, content, motion):
-    del keys
-    return to_uint8(apply.mean_video(model, params, content, motion))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Prints how many clips of the test split have something wrong, by each judge and by each of its
 members alone: real clips, real clips augmented as half of the judge's training batches are (and
-then rounded to pixels), and the swaps of each run (those of the protocol, by the coarse head
+then rounded to pixels), and the swaps of each run (those of the protocol, mean frames
 alone). The last row needs no training: of all characters, in the motion that is asked for, it takes
 the real clip that is nearest in mean square. It cannot tell motions from each other.
 

@@ -113,10 +113,7 @@ def batch_of(config: Any, clips: int, frames: int, where: Any = None) -> dict[st
     if config.data.get("latents"):
         side, channels = latents.autoencoder.factor, latents.autoencoder.latent_channels
         name, shape, dtype = "latents", (shape[0] // side, shape[1] // side, channels), jnp.float16
-    return {
-        name: jax.ShapeDtypeStruct((clips, frames, *shape), dtype, sharding=where),
-        "mask": jax.ShapeDtypeStruct((clips,), jnp.bool_, sharding=where),
-    }
+    return {name: jax.ShapeDtypeStruct((clips, frames, *shape), dtype, sharding=where)}
 
 
 def bytes_per_device(tree: Any) -> int:
@@ -128,7 +125,9 @@ def bytes_per_device(tree: Any) -> int:
 
 def activation_bytes(config: Any, state: Any, clips: int, frames: int) -> int:
     """Bytes that a micro-batch leaves for its backward pass, on all devices together."""
-    model, objective = Disentangler.from_config(config.model), Objective(**config.objective)
+    model = Disentangler.from_config(config.model)
+    objective = Objective(**config.objective)
+    objective = objective.for_batches(clips, config.train.accumulate)
 
     def loss(params: Any, batch: Any, multipliers: Multipliers) -> jax.Array:
         rng = jax.random.key(0)

@@ -3,24 +3,21 @@
     python experiments/samplers.py RUN [--pairs 512] [--tiny]
 
 The same pairs and the same noise for every sampler; PSNR is against the real clip that the swap
-ought to be, of one reconstruction likewise. `mean` is the coarse head alone, without diffusion.
+ought to be, of one reconstruction likewise. `mean` is the answer at infinite noise: no steps.
 """
 
 import argparse
 import time
-from functools import partial
 
-import jax
-
-from vdd import apply, runs
+from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, sprites
-from vdd.evaluation.inference import Functions, functions_of, to_uint8
+from vdd.evaluation.inference import Functions, functions_of
 from vdd.evaluation.report import machine
 
-STEPS = {"euler": (1, 2, 4, 8, 16), "heun": (2, 4, 8), "dpmpp_2m": (2, 4, 8, 16)}
+STEPS = {"mean": (0,), "euler": (1, 2, 4, 8, 16), "heun": (2, 4, 8), "dpmpp_2m": (2, 4, 8, 16)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="one step each, for tests")
     options = parser.parse_args(arguments)
     run = runs.load(options.run)
-    settings = run.config.eval.sampler
+    settings = run.config.eval.sharp
     low, high = settings.sigma_min, options.sigma_max or settings.sigma_max
     art_dir = prepared.sheets_dir(run.config.data)
     clips = data.load_arrays(run.config.data.art, "test", art_dir)
@@ -55,20 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
         cells += [_number(found["swap_psnr"]), f"{time.perf_counter() - start:.0f}"]
         print(f"| {name} | {steps} | {nfe} | {' | '.join(cells)} |", flush=True)
 
-    if run.model.coarse is not None:
-        sampler = Sampler(**settings)
-        functions = functions_of(run.model, run.params, sampler)
-        row("mean", 0, 0, functions._replace(sample=partial(_mean, run.model, run.params)))
     for name, counts in STEPS.items():
         for steps in counts[:1] if options.tiny else counts:
             sampler = Sampler(name, steps, low, high, settings.rho)
             row(name, steps, sampler.nfe, functions_of(run.model, run.params, sampler))
-
-
-@partial(jax.jit, static_argnums=0)
-def _mean(model, params, keys, content, motion):
-    del keys
-    return to_uint8(apply.mean_video(model, params, content, motion))
 
 
 def _number(value: float | int | None) -> str:

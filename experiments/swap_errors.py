@@ -2,7 +2,7 @@
 
     python experiments/swap_errors.py RUN [--split test] [--pairings 4] [--step N] [--tiny]
 
-The swaps of the protocol, by the coarse head alone, each clip with `--pairings` others. `--split
+The swaps of the protocol, mean frames, each clip with `--pairings` others. `--split
 train` takes as many characters of the train split as the test split has. Prints the share of each
 factor that is right, what is taken for what, and how often what is seen instead is a character that
 was trained on.
@@ -65,7 +65,8 @@ def of_characters(clips: SpritesArrays, chosen: np.ndarray) -> SpritesArrays:
 
 @partial(jax.jit, static_argnums=0)
 def _draw(model, params, content, motion):
-    return to_uint8(apply.mean_video(model, params, content, motion))
+    mean = Sampler(name="mean", steps=0)
+    return to_uint8(apply.sample(model, params, jax.random.key(0), content, motion, mean))
 
 
 def draw_swaps(

@@ -8,7 +8,7 @@ its sound, window by window. The other rows are its parts, each alone and on the
 - *read*: decode the driving clip, scale and crop;
 - *into latents*: the autoencoder, or the folding of pixels;
 - *into codes*: the transformer and the codebook (encoding, less the row above);
-- *denoise*: the coarse head and the sampler's passes (sampling, less the row below);
+- *denoise*: the mean and the sampler's passes (sampling, less the row below);
 - *into pixels*: the autoencoder's other half;
 - *write*: H.264, and the sound.
 

@@ -8,6 +8,7 @@ from tiny import SIZE, get_model, random_video
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
+from vdd.models.disentangler import Disentangler
 
 SAMPLER = Sampler("heun", 2, 0.05, 2.0)
 VIDEO = random_video(3, 4)
@@ -145,22 +146,49 @@ def test_raw_and_quantised_motion_sample_alike(model_and_params, encoding):
     assert a.shape == latents.shape
 
 
-def test_one_step_from_no_noise_gives_the_denoised_mean(model_and_params, encoding):
-    """At vanishing noise around the mean frame, what is drawn is what the coarse head says."""
-    model, params = model_and_params
+MEAN = Sampler("mean", 0)
+
+
+def test_one_step_from_no_noise_gives_the_mean(model_and_params, encoding):
+    """At vanishing noise around the mean, what is drawn is the mean."""
     still = Sampler("euler", 1, 1e-4, 1e-4)
-    video = sample(model, params, KEY, encoding.content, encoding.motion, still)
-    mean = apply.mean_video(model, params, encoding.content, encoding.motion)
+    video = sample(*model_and_params, KEY, encoding.content, encoding.motion, still)
+    mean = sample(*model_and_params, KEY, encoding.content, encoding.motion, MEAN)
     np.testing.assert_allclose(video, mean, atol=1e-2)
 
 
-def test_a_model_without_coarse_head():
-    model, params = get_model({"model.coarse.width": 0})
-    code = encode(model, params, VIDEO)
-    with pytest.raises(ValueError, match="no coarse head"):
-        apply.mean_video(model, params, code.content, code.motion)
-    video = sample(model, params, KEY, code.content, code.motion, SAMPLER)
-    assert video.shape == VIDEO.shape
+def test_the_mean_is_what_is_left_of_infinite_noise(model_and_params, encoding):
+    model, params = model_and_params
+    latents = model.apply({"params": params}, VIDEO, method=Disentangler.to_latents)
+    endless = jnp.full(VIDEO.shape[:2], jnp.inf)
+    content, motion = encoding.content, encoding.motion
+    denoised = apply.denoise(model, params, latents, endless, content, motion)
+    video = model.apply({"params": params}, denoised, method=Disentangler.to_video)
+    mean = sample(*model_and_params, jax.random.key(7), content, motion, MEAN)
+    np.testing.assert_allclose(video, mean, atol=1e-5)
+
+
+def test_guidance_is_against_withheld_content(model_and_params, encoding):
+    guided = dataclasses.replace(SAMPLER, guidance=3.0)
+    content, motion = encoding.content, encoding.motion
+    plain, strong = (sample(*model_and_params, KEY, content, motion, s) for s in (SAMPLER, guided))
+    assert np.abs(plain - strong).max() > 1e-2
+    # There is nothing to move away from where content is withheld already.
+    nothing = jnp.zeros_like(content)
+    plain, strong = (sample(*model_and_params, KEY, nothing, motion, s) for s in (SAMPLER, guided))
+    np.testing.assert_allclose(plain, strong, atol=1e-4)
+
+
+def test_a_callback_bends_the_estimates(model_and_params, encoding):
+    model, params = model_and_params
+
+    def darker(noisy, sigma, denoised):
+        return denoised - 1.0
+
+    code = (encoding.content, encoding.motion)
+    plain = apply.sample(model, params, KEY, *code, SAMPLER)
+    bent = apply.sample(model, params, KEY, *code, SAMPLER, darker)
+    assert bent.mean() < plain.mean() - 0.1
 
 
 def test_content_bits_are_per_clip(model_and_params):

@@ -253,15 +253,10 @@ def test_compressing_learns_nothing_that_cannot_be_written(tiny_run, tmp_path, c
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("")
-    headless = shutil.copytree(tiny_run, tmp_path / "headless")
-    config = json.loads((headless / "config.json").read_text())
-    config["model"]["coarse"]["width"] = 0
-    (headless / "config.json").write_text(json.dumps(config))
     for run, folder, word in (
         (tiny_run, tmp_path / "file", "already there"),
         (tiny_run, tmp_path / "full", "already there"),
         (tiny_run, tmp_path / "file" / "coded", "cannot be made"),
-        (headless, tmp_path / "new", "coarse head"),
         (tmp_path / "none", tmp_path / "new", "no such run"),
     ):
         status, said, complained = vdd_command(capsys, "compress", run, folder)

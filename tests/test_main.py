@@ -90,6 +90,11 @@ def mistakes(tmp_path_factory, tiny_run):
             [config, workdir, "--config.train.batch_size=0"],
             "batch_size=0 cannot be shared",
         ),
+        "segments": (
+            [config, workdir, "--config.objective.noisy_segments=3"],
+            "objective.noisy_segments=3 does not divide the 16 segments of a step",
+        ),
+        "frames": ([config, workdir, "--config.objective.noisy_frames=3"], "noisy_frames=3 are"),
         "clips": ([config, workdir, "--config.eval.num_clips=1"], "num_clips of 2 or more"),
         "run": ([config, f"--workdir={tiny_run}"], f"{tiny_run} holds a run of another config"),
     }
@@ -109,7 +114,8 @@ def mistakes(tmp_path_factory, tiny_run):
     "name",
     [
         "nothing", "no workdir", "flag", "argument", "file", "syntax", "variant", "key", "value",
-        "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips",
+        "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
+        "frames",
         "group", "workdir", "run",
     ],
 )  # fmt: skip
@@ -124,7 +130,10 @@ def test_mistake_is_told_in_one_line(mistakes, name):
 @pytest.fixture
 def config():
     changes = {"data.source": "in_memory", "train.num_steps": 6, "train.log_every": 2}
-    changes |= {"model.denoiser.channels": (8,), "model.denoiser.attention_levels": ()}
+    changes |= {
+        "model.denoiser.network.channels": (8,),
+        "model.denoiser.network.attention_levels": (),
+    }
     return tiny.get_config(changes).lock()
 
 

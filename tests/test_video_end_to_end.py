@@ -82,7 +82,7 @@ def test_attention_along_time_came_in_the_second_stage(place):
     assert "reconstruction_psnr" in lines[-1]
     import vdd
 
-    denoiser = vdd.load(place / "run").params["denoiser"]
+    denoiser = vdd.load(place / "run").params["denoiser"]["network"]
     assert any(name.endswith("_time") for name in denoiser)
 
 

@@ -84,24 +84,12 @@ def denoise(
     content: Float[Array, "b k d"],
     motion: Float[Array, "b t m"],
 ) -> Float[Array, "b t h w c"]:
-    """Clean latents from latents with noise of level `sigma` on each frame (EDM, eq. 7)."""
-    motion = quantize(model, params, motion).quantized
-    mean_frame = _apply(model, params, "mean_frame", content, motion)
-    return _apply(model, params, "denoise", noisy, sigma, content, motion, mean_frame)
+    """Clean latents from latents with noise of level `sigma` on each frame (EDM, eq. 7).
 
-
-def mean_video(
-    model: Disentangler, params: dict, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
-) -> Float[Array, "b t h w c"]:
-    """The coarse head's video in [-1, 1], without any diffusion.
-
-    Raises ValueError for a model without a coarse head.
+    At an infinite level the noisy latents are not looked at.
     """
     motion = quantize(model, params, motion).quantized
-    frames = _apply(model, params, "mean_frame", content, motion)
-    if frames is None:
-        raise ValueError("this model has no coarse head")
-    return _apply(model, params, "to_video", frames)
+    return _apply(model, params, "denoise", noisy, sigma, content, motion)
 
 
 def sample(
@@ -111,21 +99,35 @@ def sample(
     content: Float[Array, "b k d"],
     motion: Float[Array, "b t m"],
     sampler: samplers.Sampler,
+    callback: samplers.Callback | None = None,
 ) -> Float[Array, "b t h w c"]:
-    """Draw a video in [-1, 1] that shows `content` in `motion`. Each clip has noise of its own:
+    """Draw a video in [-1, 1] that shows `content` in `motion`.
 
-    `rng` is one key, or one key per clip [b], with which a clip does not depend on its batch.
+    Args:
+        model: static.
+        params: its parameters.
+        rng: one key, or one key per clip [b], with which a clip does not depend on its batch.
+        content: tokens of each clip; zeros stand for content that is withheld.
+        motion: quantised or not.
+        sampler: static; `mean` draws no noise. Guidance is against withheld content.
+        callback: bends each estimate of the clean latents: (noisy, sigma, denoised) -> denoised.
     """
     motion = quantize(model, params, motion).quantized
-    mean_frame = _apply(model, params, "mean_frame", content, motion)
 
-    def estimate(noisy: Array, sigma: Array) -> Array:
-        level = jnp.broadcast_to(sigma, motion.shape[:2])
-        return _apply(model, params, "denoise", noisy, level, content, motion, mean_frame)
+    def denoiser(content: Array, mean: Array) -> samplers.Denoise:
+        def estimate(noisy: Array, sigma: Array) -> Array:
+            level = jnp.broadcast_to(sigma, motion.shape[:2])
+            return _apply(model, params, "denoise", noisy, level, content, motion, mean)
 
-    shape = (*motion.shape[:2], *model.latents.shape)
-    center = 0.0 if mean_frame is None else mean_frame
-    latents = samplers.sample(sampler, estimate, rng, shape, center)
+        return estimate
+
+    mean = _apply(model, params, "mean", content, motion)
+    estimate = denoiser(content, mean)
+    if sampler.guidance != 1.0:
+        nothing = jnp.zeros_like(content)
+        without = denoiser(nothing, _apply(model, params, "mean", nothing, motion))
+        estimate = samplers.guide(estimate, without, sampler.guidance)
+    latents = samplers.sample(sampler, estimate, rng, mean, callback)
     return _apply(model, params, "to_video", latents)
 
 
@@ -239,5 +241,5 @@ def _encode(model: Disentangler, params: dict, video: Video):
 
 __all__ = [
     "Encoding", "Generated", "content_bits", "denoise", "draw_piece", "encode", "generate",
-    "generate_codes", "lookup", "mean_video", "quantize", "sample", "to_uint8", "transfer",
+    "generate_codes", "lookup", "quantize", "sample", "to_uint8", "transfer",
 ]  # fmt: skip

@@ -56,7 +56,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     transfer.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
     transfer.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
     transfer.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
-    transfer.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
+    _add_sampler(transfer)
     transfer.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     transfer.add_argument("--fps", type=_rate, metavar="F", help="the motion clip's, else 8")
     relative = "begin at the content's own pose, and move from there as the motion clip does"
@@ -87,7 +87,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     decode.add_argument("clip", metavar="FILE", help="a file that `vdd encode` wrote")
     decode.add_argument("--content", metavar="CLIP", help="who or what is seen instead")
     decode.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
-    decode.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
+    _add_sampler(decode)
     decode.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     decode.add_argument("--fps", type=_rate, metavar="F", help="the file's")
 
@@ -114,7 +114,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     generate.add_argument(
         "--top-p", type=_share, default=1.0, metavar="X", help="leave out what is unlikely (1)"
     )
-    generate.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
+    _add_sampler(generate)
     generate.add_argument("--seed", type=_whole, default=0, metavar="N", help="of all chance (0)")
     generate.add_argument("--fps", type=_rate, metavar="F", help="the start's or content's, else 8")
 
@@ -181,6 +181,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN", nargs="?", help="whose model to use")
     parser.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)
     parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
+
+
+def _add_sampler(parser: argparse.ArgumentParser) -> None:
+    presets = "`sampler`, the config's default, or `sharp`: a sample with its noise"
+    parser.add_argument("--sampler", choices=("sampler", "sharp"), default="sampler", help=presets)
+    steps = "sampler steps, 0 for the mean of all samples (the preset's)"
+    parser.add_argument("--steps", type=_whole, metavar="N", help=steps)
 
 
 def _add_coded_run(parser: argparse.ArgumentParser) -> None:

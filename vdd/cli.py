@@ -67,7 +67,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     out = video_io.check_output(arguments.out)
     with _working("loading the model"):
         from vdd import runs, streaming
-        from vdd.diffusion.samplers import Sampler
+        from vdd.diffusion import samplers
 
         _set_up_jax()
         run = runs.load(_run_named(arguments), arguments.step)
@@ -76,8 +76,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     content = _read_clip(arguments.content, (height, width), min(arguments.frames or size, size))
     _tell_size(arguments.motion, (height, width))
     frames = video_io.iterate_clip(arguments.motion, (height, width))
-    options = dict(run.config.eval.sampler)
-    sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
+    sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     own_fps = video_io.frame_rate(arguments.motion)
     fps = arguments.fps or own_fps or 8.0
     in_time = own_fps is not None and math.isclose(fps, own_fps, rel_tol=1e-3)
@@ -137,15 +136,14 @@ def _decode(arguments: argparse.Namespace) -> None:
     out = video_io.check_output(arguments.out)
     with _working("loading the model"):
         from vdd.codec import files
-        from vdd.diffusion.samplers import Sampler
+        from vdd.diffusion import samplers
 
         _set_up_jax()
         coded = arguments.clip
         data = files.read_bytes(coded)
         coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded, data)
         decoded = files.decode(coded_run, coded, data)
-    options = dict(coded_run.run.config.eval.sampler)
-    sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
+    sampler = samplers.choose(coded_run.run.config.eval, arguments.sampler, arguments.steps)
     pieces = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
     fps, count = arguments.fps or decoded.header.fps, 0
     with (
@@ -166,7 +164,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     out = video_io.check_output(arguments.out)
     with _working("loading the models"):
         from vdd import priors, runs, streaming
-        from vdd.diffusion.samplers import Sampler
+        from vdd.diffusion import samplers
 
         _set_up_jax()
         name = _run_named(arguments)
@@ -182,8 +180,7 @@ def _generate(arguments: argparse.Namespace) -> None:
                 f"{arguments.start} gives {len(start)} frames: --frames, of which they are the"
                 f" first, must be more than that, not {arguments.frames}"
             )
-    options = dict(run.config.eval.sampler)
-    sampler = Sampler(**{**options, "steps": arguments.steps or options["steps"]})
+    sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
     pieces = streaming.generate(
         run.model, run.params, prior.model, prior.params, arguments.seed, content,

@@ -46,7 +46,6 @@ def compress_run(
             the folder is not empty or cannot be written.
     """
     run = runs.load(path_or_name, step)
-    rereading.check(run.model)
     target = runs.new_folder(folder)
     art_dir = art_dir or prepared.sheets_dir(run.config.data)
     video = load_arrays(run.config.data.art, "train", art_dir).video

@@ -73,7 +73,7 @@ def frames_shown(config: Any) -> int:
     frames = config.data.frames
     split = SPLITTERS[config.objective.split]
     count, size = jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape
-    return min(frames, count * size) if config.objective.reread_share else size
+    return min(frames, count * size) if config.objective.reread_clips else size
 
 
 def windows(config: Any) -> tuple[int, int]:

@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ def test_table_1(data):
         edm.c_skip: data**2 / variance,
         edm.c_out: SIGMAS * data / np.sqrt(variance),
         edm.c_in: 1.0 / np.sqrt(variance),
-        edm.loss_weight: variance / (SIGMAS * data) ** 2,
+        edm.loss_weight: variance / SIGMAS**2,
     }
     for function, value in expected.items():
         np.testing.assert_allclose(function(sigma, data), value, rtol=1e-5)
@@ -30,15 +32,19 @@ def test_default_numbers_of_the_published_code():
     assert float(edm.c_out(one, 0.5)[0]) == pytest.approx(0.4472136)
     assert float(edm.c_in(one, 0.5)[0]) == pytest.approx(0.8944272)
     assert float(edm.c_noise(one)[0]) == 0.0
-    assert float(edm.loss_weight(one, 0.5)[0]) == pytest.approx(5.0)
+    assert float(edm.loss_weight(one, 0.5)[0]) == pytest.approx(1.25)
 
 
-@pytest.mark.parametrize("center", [0.0, 3.0])
+def estimate(network, noisy, sigma, data, mean=0.0, kind="edm", **options):
+    return edm.denoise(edm.PREDICTIONS[kind], network, noisy, sigma, data, mean, **options)
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0])
 @pytest.mark.parametrize("sigma", [0.01, 0.3, 5.0])
-def test_network_input_and_target_have_unit_variance(sigma, center):
+def test_network_input_and_target_have_unit_variance(sigma, mean):
     data = 0.3
     rng = np.random.default_rng(0)
-    clean = jnp.asarray(center + data * rng.normal(size=(200, 10, 10, 1)), jnp.float32)
+    clean = jnp.asarray(mean + data * rng.normal(size=(200, 10, 10, 1)), jnp.float32)
     noisy = clean + sigma * jnp.asarray(rng.normal(size=clean.shape), jnp.float32)
     level = jnp.full(200, sigma)
     seen = []
@@ -47,33 +53,107 @@ def test_network_input_and_target_have_unit_variance(sigma, center):
         seen.append((scaled, noise))
         return jnp.zeros_like(scaled)
 
-    floor = edm.precondition(network, noisy, level, data, center)
-    unit = edm.precondition(lambda x, _: jnp.ones_like(x), noisy, level, data, center) - floor
+    floor = estimate(network, noisy, level, data, mean)
+    unit = estimate(lambda x, _: jnp.ones_like(x), noisy, level, data, mean) - floor
     target = (clean - floor) / unit  # the output that would make the estimate the clean data
     (scaled, noise), *_ = seen
     assert float(jnp.std(scaled)) == pytest.approx(1.0, abs=0.03)
     assert float(jnp.std(target)) == pytest.approx(1.0, abs=0.03)
     assert float(jnp.mean(scaled)) == pytest.approx(0.0, abs=0.03)
     np.testing.assert_allclose(noise, np.log(sigma) / 4, rtol=1e-5)
-    # Weighted, the error of the estimate is the error of the network.
+    # Weighted, the error of the estimate is the error of the network, in units of the data.
     weighted = edm.loss_weight(level, data)[:, None, None, None] * jnp.square(clean - floor)
-    np.testing.assert_allclose(weighted, jnp.square(target), rtol=2e-2, atol=1e-3)
+    np.testing.assert_allclose(weighted / data**2, jnp.square(target), rtol=2e-2, atol=1e-3)
 
 
-def test_the_center_moves_with_the_data():
-    keys = jax.random.split(jax.random.key(0), 3)
-    noisy, center = (jax.random.normal(k, (2, 3, 4, 4, 1)) for k in keys[:2])
-    sigma = jnp.exp(jax.random.normal(keys[2], (2, 3)))
+def test_the_signal_to_noise_ratio_in_the_weight_is_bounded():
+    weights = edm.loss_weight(jnp.asarray([1e-3, 0.02, 0.1, jnp.inf]), 0.1, 25.0)
+    np.testing.assert_allclose(weights, [26.0, 26.0, 2.0, 1.0], rtol=1e-5)
 
-    def estimate(noisy, center):
-        return edm.precondition(
-            lambda x, noise: jnp.tanh(x) * noise[..., None, None, None], noisy, sigma, 0.5, center
-        )
 
-    np.testing.assert_allclose(
-        estimate(noisy + center, center), center + estimate(noisy, 0.0), atol=1e-5
-    )
-    assert np.abs(estimate(noisy + center, 0.0) - estimate(noisy + center, center)).max() > 0.1
+SHAPE = (2, 3, 4, 4, 1)
+NOISY, MEAN, OUTPUT, GATE = (jax.random.normal(jax.random.key(i), SHAPE) for i in range(4))
+LEVELS = jnp.exp(jax.random.normal(jax.random.key(9), SHAPE[:2]))
+
+
+def shifted(x, noise):
+    """A network that hears its input and its label, and never becomes infinite."""
+    return jnp.tanh(x + noise[..., None, None, None])
+
+
+@pytest.mark.parametrize("kind", edm.PREDICTIONS)
+def test_the_mean_moves_with_the_data(kind):
+    def network(x, noise):
+        return jnp.concatenate([shifted(x, noise)] * edm.PREDICTIONS[kind].outputs, axis=-1)
+
+    def drawn(noisy, mean):
+        return estimate(network, noisy, LEVELS, 0.5, mean, kind)
+
+    np.testing.assert_allclose(drawn(NOISY + MEAN, MEAN), MEAN + drawn(NOISY, 0.0), atol=1e-5)
+    assert np.abs(drawn(NOISY + MEAN, 0.0) - drawn(NOISY + MEAN, MEAN)).max() > 0.1
+
+
+@pytest.mark.parametrize("horizon", [jnp.inf, 5.0])
+def test_a_gate_at_zero_is_edm_bit_for_bit(horizon):
+    def both(x, noise):
+        return jnp.concatenate([shifted(x, noise), jnp.zeros_like(x)], axis=-1)
+
+    gated = estimate(both, NOISY, LEVELS, 0.5, MEAN, "gated", horizon=horizon)
+    plain = estimate(shifted, NOISY, LEVELS, 0.5, MEAN, "edm", horizon=horizon)
+    np.testing.assert_array_equal(gated, plain)
+
+
+def test_a_closed_gate_lets_no_noise_through():
+    def closed(x, _):
+        return jnp.concatenate([jnp.zeros_like(x), jnp.full_like(x, -100.0)], axis=-1)
+
+    drawn = estimate(closed, NOISY, LEVELS, 0.5, MEAN, "gated")
+    np.testing.assert_array_equal(drawn, MEAN)
+
+
+@pytest.mark.parametrize("kind", edm.PREDICTIONS)
+def test_at_infinite_noise_the_answer_is_the_mean(kind):
+    def loud(x, noise):
+        return jnp.concatenate([100.0 + shifted(x, noise)] * edm.PREDICTIONS[kind].outputs, -1)
+
+    endless = jnp.full(SHAPE[:2], jnp.inf)
+    drawn = estimate(loud, NOISY, endless, 0.5, MEAN, kind, horizon=5.0)
+    np.testing.assert_array_equal(drawn, MEAN)
+    # Without a horizon it is the network that answers, and it sees no data.
+    other = [estimate(loud, x, endless, 0.5, 0.0, kind) for x in (NOISY, MEAN)]
+    np.testing.assert_array_equal(*other)
+    assert np.abs(other[0]).min() > 1.0
+
+
+@pytest.mark.parametrize("kind", edm.PREDICTIONS)
+@pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0, jnp.inf])
+def test_gaussian_data_have_a_network_that_is_ideal(kind, sigma):
+    """For N(mean, s^2) the ideal estimate is known: each prediction can say it exactly."""
+    s, data, horizon = 0.2, 0.4, 4.0
+
+    def ideal(scaled, _):
+        level = jnp.asarray(sigma, jnp.float32)
+        residual = jnp.where(jnp.isinf(level), 0.0, scaled / edm.c_in(level, data))
+        known = jnp.where(jnp.isinf(level), 0.0, s**2 / (s**2 + level**2)) * residual
+        fade = jnp.maximum(edm.fade(level, horizon), 1e-20)
+        passed = edm.c_skip(level, data) * residual
+        if kind == "x":
+            return known / (data * fade)
+        output = (known - passed) / (edm.c_out(level, data) * fade)
+        return output if kind == "edm" else jnp.concatenate([output, 0.0 * output], axis=-1)
+
+    noisy = MEAN + NOISY * (1.0 if sigma == jnp.inf else np.hypot(s, sigma))
+    drawn = estimate(ideal, noisy, jnp.full(SHAPE[:2], sigma), data, MEAN, kind, horizon=horizon)
+    gain = 0.0 if sigma == jnp.inf else s**2 / (s**2 + sigma**2)
+    np.testing.assert_allclose(drawn, MEAN + gain * (noisy - MEAN), atol=1e-5)
+
+
+def test_each_batch_of_noise_levels_is_stratified():
+    """One level in each of as many equal shares of the distribution, in no order."""
+    log = np.log(edm.log_normal_sigma(jax.random.key(0), (4, 5), -1.0, 2.0)).ravel()
+    share = np.array([0.5 * (1.0 + math.erf((x + 1.0) / 2.0 / math.sqrt(2.0))) for x in log])
+    np.testing.assert_array_equal(np.sort(np.floor(share * 20)), np.arange(20))
+    assert np.any(np.diff(log) < 0.0)
 
 
 def test_noise_levels_of_training_are_log_normal():

@@ -26,7 +26,8 @@ def flow(x, start, end):
 
 @pytest.mark.parametrize(("name", "steps"), [("euler", 400), ("heun", 80), ("dpmpp_2m", 80)])
 def test_mean_and_covariance_of_gaussian_data(name, steps):
-    x = samplers.sample(Sampler(name, steps), ideal, jax.random.key(0), (6000, 2))
+    mean = jnp.broadcast_to(MEAN, (6000, 2))
+    x = samplers.sample(Sampler(name, steps), ideal, jax.random.key(0), mean)
     np.testing.assert_allclose(np.mean(x, 0), MEAN, atol=0.05)
     np.testing.assert_allclose(np.cov(x, rowvar=False), COVARIANCE, atol=0.06)
 
@@ -109,7 +110,7 @@ def test_nfe_counts_the_calls(name, steps):
         return x / (1.0 + sigma)
 
     sampler = Sampler(name, steps)
-    jax.block_until_ready(samplers.sample(sampler, counting, jax.random.key(0), (2, 1)))
+    jax.block_until_ready(samplers.sample(sampler, counting, jax.random.key(0), jnp.zeros((2, 1))))
     jax.effects_barrier()
     assert len(calls) == sampler.nfe
     assert max(calls) == pytest.approx(80.0)
@@ -120,7 +121,10 @@ def test_nfe_counts_the_calls(name, steps):
 def test_gradients_are_finite(name):
     gradient = jax.grad(
         lambda scale: samplers.sample(
-            Sampler(name, 3), lambda x, s: scale * x / (1.0 + s), jax.random.key(0), (2, 1)
+            Sampler(name, 3),
+            lambda x, s: scale * x / (1.0 + s),
+            jax.random.key(0),
+            jnp.zeros((2, 1)),
         ).sum()
     )(0.5)
     assert np.isfinite(gradient)
@@ -129,22 +133,22 @@ def test_gradients_are_finite(name):
 
 def test_keys_by_example_make_them_independent_of_the_batch():
     keys = jax.random.split(jax.random.key(0), 4)
-    batch = samplers.sample(Sampler("heun", 2), ideal, keys, (4, 2))
-    alone = samplers.sample(Sampler("heun", 2), ideal, keys[2:3], (1, 2))
+    batch = samplers.sample(Sampler("heun", 2), ideal, keys, jnp.zeros((4, 2)))
+    alone = samplers.sample(Sampler("heun", 2), ideal, keys[2:3], jnp.zeros((1, 2)))
     np.testing.assert_allclose(batch[2], alone[0], atol=1e-6)
     assert len(np.unique(np.round(np.asarray(batch[:, 0]), 4))) == 4
 
 
-def test_what_is_drawn_moves_with_its_center():
-    """Around a centre, the noise too: data moved by c are drawn as the data, moved by c."""
+def test_what_is_drawn_moves_with_its_mean():
+    """Around a mean, the noise too: data moved by c are drawn as the data, moved by c."""
     center = jnp.array([[30.0, -20.0]])
 
     def moved(x, sigma):
         return center + ideal(x - center, sigma)
 
     sampler = Sampler("heun", 4, 0.01, 2.0)
-    plain = samplers.sample(sampler, ideal, jax.random.key(0), (8, 2))
-    around = samplers.sample(sampler, moved, jax.random.key(0), (8, 2), center)
+    plain = samplers.sample(sampler, ideal, jax.random.key(0), jnp.zeros((8, 2)))
+    around = samplers.sample(sampler, moved, jax.random.key(0), jnp.tile(center, (8, 1)))
     np.testing.assert_allclose(around, plain + center, atol=1e-4)
 
 
@@ -153,4 +157,62 @@ def test_wrong_samplers_are_refused():
         Sampler("ddim")
     with pytest.raises(ValueError, match="at least 1 step"):
         Sampler("heun", 0)
+    with pytest.raises(ValueError, match="'mean' takes no steps"):
+        Sampler("mean", 2)
     assert hash(Sampler("heun", 3)) == hash(Sampler("heun", 3))
+
+
+def test_the_mean_takes_no_steps_and_no_noise():
+    def never(x, sigma):
+        raise AssertionError
+
+    sampler, mean = Sampler("mean", 0), jnp.ones((3, 2))
+    np.testing.assert_array_equal(samplers.sample(sampler, never, jax.random.key(0), mean), mean)
+    assert sampler.nfe == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_callback_bends_every_estimate(name):
+    sampler, zero = Sampler(name, 3), jnp.zeros((4, 2))
+    seen = []
+
+    def callback(noisy, sigma, denoised):
+        seen.append((noisy.shape, sigma.shape))
+        return denoised + 1.0
+
+    def moved(x, sigma):
+        return ideal(x, sigma) + 1.0
+
+    bent = samplers.sample(sampler, ideal, jax.random.key(0), zero, callback)
+    np.testing.assert_allclose(
+        bent, samplers.sample(sampler, moved, jax.random.key(0), zero), atol=1e-5
+    )
+    assert set(seen) == {((4, 2), ())}
+
+
+def test_guidance_moves_away_from_the_unconditional_estimate():
+    x, sigma = jnp.ones((1, 2)), jnp.float32(0.5)
+
+    def without(x, sigma):
+        return 0.5 * x
+
+    guided = samplers.guide(ideal, without, 3.0)(x, sigma)
+    np.testing.assert_allclose(guided, 3.0 * ideal(x, sigma) - 2.0 * 0.5 * x, rtol=1e-6)
+    assert samplers.guide(ideal, without, 1.0) is ideal
+    assert Sampler("heun", 3, guidance=2.0).nfe == 2 * Sampler("heun", 3).nfe
+
+
+def test_presets_and_steps_are_chosen():
+    settings = {
+        "sampler": {"name": "mean", "steps": 0, "sigma_max": 1.0},
+        "sharp": {"name": "heun", "steps": 8, "sigma_max": 3.0},
+    }
+    chosen = [
+        samplers.choose(settings, *choice)
+        for choice in ((), ("sharp",), ("sampler", 4), ("sharp", 4), ("sharp", 0))
+    ]
+    assert chosen == [
+        Sampler("mean", 0, sigma_max=1.0), Sampler("heun", 8, sigma_max=3.0),
+        Sampler("heun", 4, sigma_max=3.0), Sampler("heun", 4, sigma_max=3.0),
+        Sampler("mean", 0, sigma_max=3.0),
+    ]  # fmt: skip

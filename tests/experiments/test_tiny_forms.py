@@ -7,7 +7,7 @@ from tiny import ROOT
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("script", ["throughput", "ablations", "bitrate_sweep", "coarse_head"])
+@pytest.mark.parametrize("script", ["throughput", "ablations", "bitrate_sweep", "readout"])
 def test_experiment_has_a_tiny_form(script, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("VDD_CACHE", str(tmp_path / "cache"))

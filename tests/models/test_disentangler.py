@@ -20,29 +20,30 @@ def run(model, params, video=VIDEO):
 
 
 @pytest.mark.parametrize(
-    ("changes", "missing"),
+    "changes",
     [
-        ({}, set()),
-        ({"model.coarse.width": 0}, {"coarse"}),
-        ({"model.quantizer.kind": "gumbel_softmax"}, set()),
-        ({"model.denoiser.content_map": 0}, set()),
-        ({"model.denoiser.attention_levels": ()}, set()),
-        ({"model.denoiser.temporal": True, "model.dtype": "bfloat16"}, set()),
+        {},
+        {"model.denoiser.readout": None},
+        {"model.quantizer.kind": "gumbel_softmax"},
+        {"model.denoiser.network.content_map": 0},
+        {"model.denoiser.network.attention_levels": ()},
+        {"model.denoiser.network.temporal": True, "model.dtype": "bfloat16"},
     ],
 )
-def test_variants(changes, missing):
+def test_variants(changes):
     model, params = get_model(changes)
-    parts = {"encoder", "content", "motion_head", "quantizer", "coarse", "denoiser", "latents"}
-    assert set(params) == parts - missing
+    parts = {"encoder", "content", "motion_head", "quantizer", "denoiser", "latents"}
+    assert set(params) == parts
+    assert ("readout" in params["denoiser"]) == (model.denoiser.readout is not None)
     video = run(model, params)
     assert video.shape == (2, 3, *SIZE)
     assert video.dtype == jnp.float32
     assert np.isfinite(video).all()
     assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(params))
-    names = {name for name in params["denoiser"] if "content" in name or "time" in name}
-    assert ("content_map" in names) == (model.denoiser.content_map > 0)
-    assert any(n.endswith("_content") for n in names) == bool(model.denoiser.attention_levels)
-    assert any(n.endswith("_time") for n in names) == model.denoiser.temporal
+    names, network = set(params["denoiser"]["network"]), model.denoiser.network
+    assert ("content_map" in names) == (network.content_map > 0)
+    assert any(n.endswith("_content") for n in names) == bool(network.attention_levels)
+    assert any(n.endswith("_time") for n in names) == network.temporal
 
 
 def test_quantiser_of_the_config():
@@ -54,7 +55,15 @@ def test_quantiser_of_the_config():
 
 
 @pytest.mark.parametrize(
-    "key", ["model.width", "model.encoder.widht", "model.quantizer.beta", "model.denoiser.heads"]
+    "key",
+    [
+        "model.width",
+        "model.encoder.widht",
+        "model.quantizer.beta",
+        "model.denoiser.heads",
+        "model.denoiser.network.heads",
+        "model.denoiser.readout.layers",
+    ],
 )
 def test_unknown_keys_are_refused(key):
     with pytest.raises(TypeError, match=key.split(".")[-1]):
@@ -115,12 +124,14 @@ def test_a_window_of_less_than_no_frames_is_refused():
         get_model({"model.motion_window": -1})
 
 
-def test_content_and_motion_both_drive_the_coarse_head():
+def test_content_and_motion_both_drive_the_mean():
     model, params = get_model()
     content, motion = jnp.ones((2, 2, 4)), jnp.ones((2, 3, 8))
 
     def frame(content, motion):
-        return model.apply({"params": params}, content, motion, method="mean_frame")[0, 1].sum()
+        return model.apply({"params": params}, content, motion, method=Disentangler.mean)[
+            0, 1
+        ].sum()
 
     by_content, by_motion = jax.grad(frame, argnums=(0, 1))(content, motion)
     assert np.all([np.any(token) for token in by_content[0]])

@@ -242,15 +242,11 @@ SETTINGS = {
 
 def test_the_config_says_which_denoiser_it_is():
     config = get_config().model
-    assert isinstance(Disentangler.from_config(config).denoiser, UNet)
+    assert isinstance(Disentangler.from_config(config).denoiser.network, UNet)
     with config.unlocked():
-        config.denoiser.kind = "unet"
-        assert isinstance(Disentangler.from_config(config).denoiser, UNet)
-        config.denoiser = SETTINGS
+        config.denoiser.network = SETTINGS
     model = Disentangler.from_config(config)
-    assert model.denoiser == DiT(**{k: v for k, v in SETTINGS.items() if k != "kind"})
+    fields = {k: v for k, v in SETTINGS.items() if k != "kind"}
+    assert model.denoiser.network == DiT(**fields, outputs=2)
     video = np.zeros((1, 2, 16, 16, 3), np.uint8)
     assert jax.eval_shape(model.init_with_output, jax.random.key(0), video)[0].shape == video.shape
-    config.denoiser.kind = "mlp"
-    with pytest.raises(ValueError, match="unknown denoiser 'mlp'; there are: unet, dit"):
-        Disentangler.from_config(config)

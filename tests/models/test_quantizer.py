@@ -202,9 +202,9 @@ def test_dead_codewords_are_revived_at_the_rate():
     assert 0.19 < moved < 0.31
 
 
-def static_share(vectors, mask=(1.0, 1.0, 1.0)):
+def static_share(vectors):
     codes = quantize(MOTION)._replace(vectors=jnp.asarray(vectors))
-    return float(q.static_share(codes, jnp.asarray(mask)))
+    return float(q.static_share(codes))
 
 
 def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():
@@ -222,13 +222,3 @@ def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():
         for x in np.moveaxis(who + moves, 2, 0)
     ]
     assert static_share(who + moves) == pytest.approx(np.mean(share), rel=1e-5)
-
-
-def test_masked_clips_have_no_say_in_the_static_share():
-    rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(3, 5, GROUPS, DIM))
-    garbage = vectors.copy()
-    garbage[2] = 9.0
-    told = [static_share(x, (1.0, 1.0, 0.0)) for x in (vectors, garbage)]
-    assert told[0] == pytest.approx(told[1])
-    assert static_share(garbage) != pytest.approx(told[0], rel=0.1)

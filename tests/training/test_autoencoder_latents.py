@@ -28,8 +28,8 @@ ARCHITECTURE = {
 }  # fmt: skip
 NETWORK = KLAutoencoder(**ARCHITECTURE)
 CHANGES = {
-    "objective.reread_share": 0.0, "model.sigma_data": 0.5, "model.coarse.width": 0,
-    "model.denoiser.channels": (8,), "model.denoiser.attention_levels": (),
+    "objective.reread_clips": 0, "model.denoiser.sigma_data": 0.5, "model.denoiser.readout": None,
+    "model.denoiser.network.channels": (8,), "model.denoiser.network.attention_levels": (),
 }  # fmt: skip
 BATCH = {"video": jnp.asarray(random_video(4, 4)), "mask": jnp.ones(4, bool)}
 
@@ -191,9 +191,9 @@ def test_batches_carry_what_they_have(cached):
 
 def test_a_mirror_is_refused_before_cached_latents(config, start, cached):
     model = Disentangler.from_config(config.model)
-    objective = Objective(**{**config.objective, "mirror_share": 0.25})
+    objective = Objective(**{**config.objective, "mirror_clips": 2})
     arguments = (jax.random.key(0), bitrate.Multipliers.create(1e-4))
-    with pytest.raises(UserError, match="mirror_share needs video, not cached latents"):
+    with pytest.raises(UserError, match="mirror_clips needs video, not cached latents"):
         bitrate_controlled_diffusion(objective, model, start.params, cached, *arguments)
 
 

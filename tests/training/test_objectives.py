@@ -10,7 +10,7 @@ from vdd.errors import UserError
 from vdd.models.bitrate import Multipliers
 from vdd.models.content import Content
 from vdd.models.disentangler import Disentangler
-from vdd.training import objectives
+from vdd.training import driving, objectives
 from vdd.training.cross_driving import SPLITTERS
 from vdd.training.objectives import Objective, bitrate_controlled_diffusion
 
@@ -31,56 +31,47 @@ def loss(model, params, batch, rng=0, prices=PRICES, **changes):
 
 
 def batch_of(video):
-    return {"video": jnp.asarray(video), "mask": jnp.ones(len(video), bool)}
-
-
-def test_masked_clips_change_neither_loss_nor_gradient(model_and_params):
-    model, params = model_and_params
-
-    @jax.jit
-    def gradient(video, mask):
-        def f(params):
-            terms = loss(model, params, {"video": video, "mask": mask})
-            return terms.total, terms.metrics
-
-        return jax.grad(f, has_aux=True)(params)
-
-    video = random_video(3, 4)
-    garbage = video.copy()
-    garbage[1] = 255 * random_video(1, 4, seed=9)[0]
-    mask = np.array([True, False, True])
-    plain, other = gradient(video, mask), gradient(garbage, mask)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), plain, other)
-    seen = gradient(garbage, np.ones(3, bool))
-    gaps = jax.tree.map(lambda a, b: np.abs(a - b).max(), plain, seen)
-    assert max(jax.tree.leaves(gaps)) > 1e-2
+    return {"video": jnp.asarray(video)}
 
 
 def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     model, params = model_and_params
-    weights = {"denoise_weight": 0.3, "coarse_weight": 0.7, "codebook_weight": 0.11}
-    weights |= {"commitment_weight": 0.13, "rate_weight": 0.02}
+    weights = {"codebook_weight": 0.11, "commitment_weight": 0.13, "rate_weight": 0.02}
     weights |= {"target_bits_per_frame": 2.0, "reread_commitment_weight": 0.17}
-    weights |= {"reread_share": 0.5, "static_weight": 0.19}
+    weights |= {"reread_clips": 2, "static_weight": 0.19}
     prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
-    batch = batch_of(random_video(2, 4))
+    batch = batch_of(random_video(8, 8))
     terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
     m = {name: float(value) for name, value in terms.metrics.items()}
     expected = (
-        0.3 * m["denoise"] + 0.7 * m["coarse"] + 0.11 * m["codebook"] + 0.13 * m["commitment"]
+        m["denoise_infinite"] + m["denoise_finite"]
+        + 0.11 * m["codebook"] + 0.13 * m["commitment"]
         + 0.17 * m["reread_commitment"] + 0.19 * m["static_motion"]
         + 0.02 * (m["bits_per_frame"] - 2.0) ** 2 + 0.05 * (m["bits_per_frame"] - 2.0)
         + 0.002 * m["content_bits_per_clip"]
     )  # fmt: skip
     assert float(terms.total) == pytest.approx(expected, rel=1e-5)
     assert m["loss"] == float(terms.total)
-    assert all(value != 0.0 for value in m.values())
+    assert m["denoise"] == pytest.approx(m["denoise_infinite"] + m["denoise_finite"], rel=1e-5)
+    ranges = {"denoise_low", "denoise_middle", "denoise_high"}
+    assert {name for name, value in m.items() if value == 0.0} <= ranges
+
+
+def test_the_finite_loss_is_told_by_ranges_of_noise(model_and_params):
+    """Sixteen levels about sigma_data: in each range there is one, and they add up."""
+    model, params = model_and_params
+    changes = {"noisy_segments": 16, "sigma_mean": float(np.log(0.1)), "sigma_std": 1.0}
+    batch = batch_of(random_video(8, 4))
+    m = jax.jit(lambda params: loss(model, params, batch, **changes).metrics)(params)
+    parts = [float(m[f"denoise_{name}"]) for name in ("low", "middle", "high")]
+    assert min(parts) > 0.0
+    assert min(parts) < float(m["denoise_finite"]) < max(parts)
 
 
 def spied(monkeypatch, model, params, split="halves", **changes):
-    """What drives and what is rebuilt: calls of the coarse head and of the denoiser, by video."""
+    """What drives and what is rebuilt: calls of the mean and of the denoiser, by video."""
     calls = {}
-    for name in ("encode", "compress", "mean_frame", "denoise"):
+    for name in ("encode", "compress", "mean", "denoise"):
         method = getattr(Disentangler, name)
 
         def spy(self, *args, name=name, method=method):
@@ -91,8 +82,9 @@ def spied(monkeypatch, model, params, split="halves", **changes):
         monkeypatch.setattr(Disentangler, name, spy)
 
     def run(video, rng=0):
-        whole = {"null_content": 0.0, "coarse_frames": 99, "denoised_frames": 99}
-        whole |= {"denoised_share": 1.0, "reread_share": 0.0, "mirror_share": 0.0}
+        size = SPLITTERS[split](jax.random.key(0), video.shape[1]).shape[1]
+        whole = {"null_content": 0.0, "mean_frames": size, "noisy_frames": size}
+        whole |= {"noisy_segments": 2 * len(video), "reread_clips": 0, "mirror_clips": 0}
         calls.clear()
         loss(model, params, batch_of(video), rng, split=split, **{**whole, **changes})
         return dict(calls)
@@ -108,7 +100,7 @@ def test_content_comes_from_the_other_segment(monkeypatch, model_and_params, spl
     @jax.jit
     @jax.jacrev
     def by_video(video):
-        content, motion, _ = run(video)["mean_frame"]
+        content, motion, _ = run(video)["mean"]
         return content.sum((1, 2)), motion.sum((1, 2))
 
     video = jnp.asarray(random_video(2, 4) / 127.5 - 1.0, jnp.float32)
@@ -133,70 +125,95 @@ def test_what_is_rebuilt_is_the_segment_that_moves(monkeypatch, model_and_params
     latents, (features, motion) = calls["encode"]
     squeezed, _, said = calls["compress"]
     np.testing.assert_array_equal(squeezed, features)
-    content, driving, _ = calls["mean_frame"]
-    quantized = model.apply({"params": params}, motion, method="quantize").quantized
+    content, driving, _ = calls["mean"]
+    quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
     np.testing.assert_allclose(driving, quantized, atol=1e-6)
     np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
-    noisy, sigma, content, driving, mean_frame, _ = calls["denoise"]
+    noisy, sigma, content, driving, mean, _ = calls["denoise"]
     assert float(jnp.max(sigma)) < 1e-12
     np.testing.assert_allclose(noisy, latents, atol=1e-6)  # without noise, the target itself
     np.testing.assert_allclose(driving, quantized, atol=1e-6)
     np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
-    np.testing.assert_allclose(mean_frame, calls["mean_frame"][-1], atol=1e-6)
+    np.testing.assert_allclose(mean, calls["mean"][-1], atol=1e-6)
 
 
-def test_denoised_frames_keep_their_motion_and_mean_frame(monkeypatch, model_and_params):
+def test_noisy_frames_keep_their_motion_and_mean(monkeypatch, model_and_params):
     model, params = model_and_params
     run = spied(
-        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, coarse_frames=3,
-        denoised_frames=2,
+        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, mean_frames=3,
+        noisy_frames=2,
     )  # fmt: skip
     picked = []
     for rng in range(6):
         calls = run(random_video(2, 8), rng)
         latents, (_, motion) = calls["encode"]
-        quantized = model.apply({"params": params}, motion, method="quantize").quantized
-        noisy, _, content, driving, mean_frame, _ = calls["denoise"]
+        quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
+        noisy, _, content, driving, mean, _ = calls["denoise"]
         assert noisy.shape[:2] == (4, 2)
         same = jnp.all(jnp.isclose(noisy[:, :, None], latents[:, None], atol=1e-6), (-1, -2, -3))
         place = np.asarray(jnp.argmax(same, axis=-1))
         assert np.all(np.diff(place, axis=1) > 0)  # in order of time
         rows = np.arange(4)[:, None]
         np.testing.assert_allclose(driving, quantized[rows, place], atol=1e-6)
-        expected = model.apply({"params": params}, content, driving, method="mean_frame")
-        np.testing.assert_allclose(mean_frame, expected, atol=1e-5)
+        expected = model.apply({"params": params}, content, driving, method=Disentangler.mean)
+        np.testing.assert_allclose(mean, expected, atol=1e-5)
         picked.append(place)
     assert set(np.ravel(picked)) == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize(("share", "every"), [(0.5, 2), (0.34, 3), (0.01, 8)])
-def test_the_denoiser_sees_segments_from_all_over_the_batch(
-    monkeypatch, model_and_params, share, every
+@pytest.mark.parametrize(("segments", "every"), [(4, 2), (2, 4), (1, 8)])
+def test_the_network_sees_segments_from_all_over_the_batch(
+    monkeypatch, model_and_params, segments, every
 ):
     """Processes hold consecutive rows: the first ones would all be of the first process."""
-    calls = spied(monkeypatch, *model_and_params, denoised_share=share)(random_video(4, 4))
-    content, seen = calls["mean_frame"][0], calls["denoise"][2]
+    run = spied(monkeypatch, *model_and_params, noisy_segments=segments)
+    calls = run(random_video(4, 4))
+    content, seen = calls["mean"][0], calls["denoise"][2]
+    assert len(seen) == segments
     np.testing.assert_array_equal(seen, content[::every])
 
 
+def test_counts_that_do_not_divide_a_step_are_refused():
+    fits = dataclasses.replace(OBJECTIVE, noisy_segments=8, reread_clips=4, mirror_clips=2)
+    sliced = fits.for_batches(8, accumulate=2)
+    assert (sliced.noisy_segments, sliced.reread_clips, sliced.mirror_clips) == (4, 2, 1)
+    for changes, told in (
+        ({"noisy_segments": 3}, "noisy_segments=3 does not divide the 16 segments of a step"),
+        ({"noisy_segments": 0}, "noisy_segments=0"),
+        ({"noisy_segments": 32}, "noisy_segments=32"),
+        ({"reread_clips": 16}, "reread_clips=16 does not divide the 8 clips of a step"),
+        ({"mirror_clips": 3}, "mirror_clips=3"),
+    ):
+        with pytest.raises(UserError, match=told):
+            dataclasses.replace(fits, **changes).for_batches(8)
+    with pytest.raises(UserError, match=r"mirror_clips=1 .* in 2 slices"):
+        dataclasses.replace(fits, mirror_clips=1).for_batches(8, accumulate=2)
+    for frames in (0, 3):
+        with pytest.raises(ValueError, match=f"noisy_frames={frames}"):
+            dataclasses.replace(fits, mean_frames=2, noisy_frames=frames)
+
+
+def test_more_frames_than_segments_have_are_refused(model_and_params):
+    with pytest.raises(UserError, match="mean_frames=3, but segments have 2 frames"):
+        loss(*model_and_params, batch_of(random_video(2, 4)), mean_frames=3)
+
+
 def test_attention_along_time_needs_whole_segments():
-    model, params = get_model({"model.denoiser.temporal": True}, frames=4)
+    model, params = get_model({"model.denoiser.network.temporal": True}, frames=4)
 
     def trace(video, frames):
-        changes = {"coarse_frames": 2, "denoised_frames": frames}
+        changes = {"mean_frames": 2, "noisy_frames": frames}
         jax.eval_shape(lambda: loss(model, params, batch_of(video), **changes).total)
 
     trace(random_video(2, 4), frames=2)
-    with pytest.raises(UserError, match=r"objective\.denoised_frames to 2"):
+    with pytest.raises(UserError, match=r"objective\.noisy_frames to 2"):
         trace(random_video(2, 4), frames=1)
 
 
-@pytest.mark.parametrize("coarse_frames", [2, 99])
-def test_every_frame_gets_its_turn_with_the_denoiser(monkeypatch, model_and_params, coarse_frames):
+def test_every_frame_gets_its_turn_with_the_network(monkeypatch, model_and_params):
     model, params = model_and_params
     run = spied(
-        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, coarse_frames=coarse_frames,
-        denoised_frames=1,
+        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, mean_frames=2, noisy_frames=1,
     )  # fmt: skip
     places = set()
     for rng in range(5):
@@ -207,18 +224,17 @@ def test_every_frame_gets_its_turn_with_the_denoiser(monkeypatch, model_and_para
     assert places == {0, 1}
 
 
-def test_the_denoiser_does_not_bend_the_coarse_head(model_and_params):
+def test_what_is_refined_does_not_bend_the_mean(model_and_params):
     model, params = model_and_params
-    changes = {"coarse_weight": 0.0, "rate_weight": 0.0}
 
     @jax.jit
     @jax.grad
     def gradient_of(params):
-        return loss(model, params, batch_of(random_video(2, 4)), **changes).total
+        return loss(model, params, batch_of(random_video(2, 4))).metrics["denoise_finite"]
 
-    gradient = gradient_of(params)
-    assert not any(x.any() for x in jax.tree.leaves(gradient["coarse"]))
-    assert any(x.any() for x in jax.tree.leaves(gradient["denoiser"]))
+    gradient = gradient_of(params)["denoiser"]
+    assert not any(x.any() for x in jax.tree.leaves(gradient["readout"]))
+    assert any(x.any() for x in jax.tree.leaves(gradient["network"]))
 
 
 def test_prices_are_not_trained(model_and_params):
@@ -235,7 +251,7 @@ def test_null_content(monkeypatch, model_and_params, share, kept):
     video = random_video(16, 2)
     calls = spied(monkeypatch, model, params, null_content=share)(video)
     said = calls["compress"][-1]
-    content = calls["mean_frame"][0]
+    content = calls["mean"][0]
     whole = np.isclose(content, np.roll(said.tokens, 16, axis=0)).all((1, 2))
     nothing = ~np.any(content, axis=(1, 2))
     assert np.all(whole ^ nothing)
@@ -243,26 +259,26 @@ def test_null_content(monkeypatch, model_and_params, share, kept):
     np.testing.assert_array_equal(calls["denoise"][2], content)
 
 
-@pytest.mark.parametrize(("share", "every"), [(0.5, 1), (0.25, 2), (0.01, 4)])
-def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, share, every):
+@pytest.mark.parametrize(("count", "every"), [(4, 1), (2, 2), (1, 4)])
+def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, count, every):
     seen = []
 
-    def spy(apply, rng, content, quantized, codewords, mask, objective):
-        seen.extend(x.shape[:2] for x in (content, quantized, codewords, mask))
+    def spy(apply, rng, content, quantized, codewords, objective):
+        seen.extend(x.shape[:2] for x in (content, quantized, codewords))
         return jnp.zeros_like(content), jnp.float32(7.0)
 
-    monkeypatch.setattr(objectives, "_reread", spy)
-    calls = spied(monkeypatch, *model_and_params, reread_share=share)(random_video(4, 6))
-    count = 4 // every  # one segment of a clip; and all of its frames
-    assert seen == [(count, 2), (count, 6), (count, 6), (count,)]
-    content, said = calls["mean_frame"][0], calls["compress"][-1]
+    monkeypatch.setattr(driving, "_reread", spy)
+    calls = spied(monkeypatch, *model_and_params, reread_clips=count)(random_video(4, 6))
+    # One segment of a clip; and all of its frames.
+    assert seen == [(count, 2), (count, 6), (count, 6)]
+    content, said = calls["mean"][0], calls["compress"][-1]
     expected = np.array(np.roll(said.tokens, 4, axis=0))
     expected[:4:every] = 0.0
     np.testing.assert_allclose(content, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.25])
-def test_content_of_some_clips_is_read_in_a_mirror(monkeypatch, model_and_params, share):
+@pytest.mark.parametrize("count", [4, 2])
+def test_content_of_some_clips_is_read_in_a_mirror(monkeypatch, model_and_params, count):
     model, params = model_and_params
     monkeypatch.setattr(jax.lax, "cond", lambda _, then, other: then())  # spies look inside
     monkeypatch.setattr(
@@ -271,18 +287,18 @@ def test_content_of_some_clips_is_read_in_a_mirror(monkeypatch, model_and_params
     plain = random_video(4, 6)
     drives = {}
     for name, video in (("seen", plain), ("mirrored", plain[:, :, :, ::-1])):
-        for kind, chosen in (("mirror", share), ("none", 0.0)):
-            run = spied(monkeypatch, model, params, mirror_share=chosen)
-            drives[name, kind] = np.asarray(run(video)["mean_frame"][0])
+        for kind, chosen in (("mirror", count), ("none", 0)):
+            run = spied(monkeypatch, model, params, mirror_clips=chosen)
+            drives[name, kind] = np.asarray(run(video)["mean"][0])
     # Rows from 4 on are driven by the first segments of the clips.
     rows = np.arange(8) >= 4
-    rows[4:] &= np.arange(4) % round(0.5 / share) == 0
+    rows[4:] &= np.arange(4) % (4 // count) == 0
     for name, other in (("seen", "mirrored"), ("mirrored", "seen")):
         expected = np.where(rows[:, None, None], drives[other, "none"], drives[name, "none"])
         np.testing.assert_allclose(drives[name, "mirror"], expected, atol=1e-5)
     assert np.abs(drives["seen", "none"] - drives["mirrored", "none"]).max() > 1e-2
-    run = spied(monkeypatch, model, params, mirror_share=share, mirror_chance=0.0)
-    np.testing.assert_allclose(run(plain)["mean_frame"][0], drives["seen", "none"], atol=1e-5)
+    run = spied(monkeypatch, model, params, mirror_clips=count, mirror_chance=0.0)
+    np.testing.assert_allclose(run(plain)["mean"][0], drives["seen", "none"], atol=1e-5)
 
 
 @pytest.mark.parametrize("split", list(SPLITTERS))
@@ -293,7 +309,7 @@ def test_segments_join_into_clips_in_order_of_time(split, frames):
         segments = SPLITTERS[split](jax.random.key(rng), frames)
         cut = jnp.concatenate([clips[:, segments[0]], clips[:, segments[1]]])
         kept = np.unique(segments)  # all frames, or all but the odd one
-        joined = objectives.join_segments(cut, segments, frames)
+        joined = driving.join_segments(cut, segments, frames)
         np.testing.assert_array_equal(joined, clips[:, kept])
 
 
@@ -304,7 +320,7 @@ def test_the_commitment_of_swaps_is_learned_by_the_encoder_alone(model_and_param
     @jax.jit
     @jax.grad
     def gradient_of(params):
-        return loss(model, params, batch, reread_share=0.5).metrics["reread_commitment"]
+        return loss(model, params, batch, reread_clips=2).metrics["reread_commitment"]
 
     gradient = gradient_of(params)
     learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
@@ -325,25 +341,29 @@ def test_until_swaps_are_read_nothing_is_changed_by_it(model_and_params):
 
     @jax.jit
     def metrics(chance):
-        return loss(model, params, batch, reread_share=0.25, reread_chance=chance).metrics
+        return loss(model, params, batch, reread_clips=2, reread_chance=chance).metrics
 
-    never = jax.jit(lambda: loss(model, params, batch, reread_share=0.0).metrics)()
+    never = jax.jit(lambda: loss(model, params, batch, reread_clips=0).metrics)()
     before, after = metrics(0.0), metrics(1.0)
     for name, value in never.items():
         np.testing.assert_allclose(before[name], value, rtol=1e-5, err_msg=name)
     assert before["reread_commitment"] == 0.0
     assert after["reread_commitment"] > 0.0
-    assert after["coarse"] != before["coarse"]
+    assert after["denoise_infinite"] != before["denoise_infinite"]
 
 
-def test_a_model_without_coarse_head():
-    model, params = get_model({"model.coarse.width": 0})
-    batch = batch_of(random_video(2, 3))
-    with pytest.raises(UserError, match="reread_share"):
-        loss(model, params, batch, reread_share=0.5)
-    metrics = jax.jit(lambda params: loss(model, params, batch, reread_share=0.0).metrics)(params)
-    assert float(metrics["coarse"]) == 0.0
-    assert float(metrics["denoise"]) > 0.0
+def test_without_a_read_out_the_network_is_trained_at_infinite_noise_too():
+    model, params = get_model({"model.denoiser.readout": None})
+    batch = batch_of(random_video(2, 4))
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return loss(model, params, batch).metrics["denoise_infinite"]
+
+    gradient = gradient_of(params)
+    learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
+    assert {"denoiser", "encoder", "content", "motion_head"} <= learners
 
 
 def test_gumbel_draws_codes_anew_at_each_step():

@@ -22,7 +22,7 @@ SETTINGS = {
     "train.checkpoint_every": 3,
     "train.keep": 9,
     "optimizer.learning_rate": 3e-4,
-    "model.coarse.tile_width": 32,  # large enough to be split over `fsdp`
+    "model.denoiser.readout.tile_width": 32,  # large enough to be split over `fsdp`
     "steering.reread_course": ((0.0, 1.0),),
     "steering.revive_rate": 1.0,
     "steering.revive_below": 0.2,

@@ -1,4 +1,4 @@
-"""Readings of swaps are what encoding the coarse head's swaps by hand gives."""
+"""Readings of swaps are what encoding mean frames by hand gives."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ import tiny
 
 from vdd import apply
 from vdd.errors import UserError
+from vdd.models.disentangler import Disentangler
 from vdd.training import rereading
 
 CLIPS = 70  # more than go into a batch
@@ -37,8 +38,10 @@ def test_swaps_are_read_that_were_drawn_from_the_codes_of_others(world):
         def part(method, *args):
             return model.apply({"params": params}, *args, method=method)
 
-        features = part("read", part("mean_frame", content, part("lookup", codes)))
-        return part("compress", features.content).tokens, part("quantize", features.motion).codes
+        drawn = part(Disentangler.mean, content, part(Disentangler.lookup, codes))
+        content, motion = part(Disentangler.read, drawn)
+        tokens = part(Disentangler.compress, content).tokens
+        return tokens, part(Disentangler.quantize, motion).codes
 
     rows = jnp.arange(CLIPS)
     for swap in range(2):
@@ -60,10 +63,7 @@ def test_another_seed_draws_other_swaps(world):
     assert np.any(other.drawn != readings.drawn)
 
 
-def test_reading_swaps_needs_a_coarse_head_and_two_clips():
+def test_reading_swaps_takes_two_clips():
     model, params = tiny.get_model()
     with pytest.raises(UserError, match="takes two clips"):
         rereading.read(model, params, tiny.random_video(1, 4))
-    model, params = tiny.get_model({"model.coarse.width": 0})
-    with pytest.raises(UserError, match="coarse head"):
-        rereading.read(model, params, tiny.random_video(4, 4))

@@ -23,14 +23,15 @@ from vdd.models.bitrate import Multipliers
 from vdd.training import sharding, step
 
 config = tiny.get_config({
-    "objective.reread_share": 0.0, "model.coarse": {"width": 0}, "train.batch_size": 8,
-    "model.denoiser": {
+    "objective.reread_clips": 0, "model.denoiser.readout": None, "train.batch_size": 8,
+    "objective.noisy_segments": 16, "objective.mean_frames": 1,
+    "model.denoiser.network": {
         "kind": "dit", "patch": 2, "width": 64, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
         "content_tokens": True, "content_map": 0, "temporal": True, "remat": True,
     },
 })
 training = step.build(config)
-batch = {"video": tiny.random_video(8, 2), "mask": np.arange(8) != 3}
+batch = {"video": tiny.random_video(8, 2)}
 shapes = jax.eval_shape(training.init, jax.random.key(0), batch)
 params = tiny.perturbed(shapes.params)
 state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes).replace(
@@ -51,7 +52,7 @@ def run(mesh):
 def moments(state):
     return jax.tree.leaves_with_path(jax.device_get(optax.tree.get(state.opt_state, "mu")))
 
-split = many.params["denoiser"]["blocks"]["qkv"]["kernel"]
+split = many.params["denoiser"]["network"]["blocks"]["qkv"]["kernel"]
 off = {
     jax.tree_util.keystr(path): float(np.linalg.norm(x - y) / np.linalg.norm(x))
     for (path, x), (_, y) in zip(moments(one), moments(many), strict=True) if np.any(x)

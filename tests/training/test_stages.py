@@ -127,11 +127,14 @@ def test_settings_of_a_stage_hold_from_its_first_step_on():
 
 
 def test_a_frozen_config_stays_frozen_and_of_the_same_model():
-    changes = (("model.denoiser.temporal", True), ("model.denoiser.channels", (8, 8, 8)))
+    changes = (
+        ("model.denoiser.network.temporal", True),
+        ("model.denoiser.network.channels", (8, 8, 8)),
+    )
     config = tiny.get_config({"train.stages": ((7, changes),)})
     saved = ml_collections.FrozenConfigDict(json.loads(config.to_json_best_effort()))
     models = [Disentangler.from_config(stages.config_at(c, 8).model) for c in (config, saved)]
-    assert models[0].denoiser.channels == (8, 8, 8)
+    assert models[0].denoiser.network.channels == (8, 8, 8)
     assert stages.config_at(saved, 7) is saved
     assert hash(models[0]) == hash(models[1])
 
@@ -157,13 +160,14 @@ def test_mistakes_are_told(given, told):
 
 
 SPATIAL_THEN_TEMPORAL = {
-    "train.stages": ((2, (("model.denoiser.temporal", True),)),),
+    "train.stages": ((2, (("model.denoiser.network.temporal", True),)),),
     "train.num_steps": 3,
     "train.log_every": 1,
     "train.keep": 9,
-    "objective.reread_share": 0.0,
-    "model.coarse": {"width": 0},
-    "model.denoiser": {
+    "objective.reread_clips": 0,
+    "objective.mean_frames": 1,
+    "model.denoiser.readout": None,
+    "model.denoiser.network": {
         "kind": "dit", "patch": 2, "width": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
         "content_tokens": True, "content_map": 0, "temporal": False,
     },
@@ -177,13 +181,12 @@ def test_attention_along_time_comes_in_the_second_stage(tmp_path, monkeypatch):
     with config.unlocked():
         config.data.size = tiny.SIZE[0]
         for key, value in SPATIAL_THEN_TEMPORAL.items():
-            group, name = key.split(".")
-            config[group][name] = value
+            config.update_from_flattened_dict({key: value})
     config.lock()
     seen = []
 
     def hooks(config, workdir):
-        temporal = config.model.denoiser.temporal
+        temporal = config.model.denoiser.network.temporal
         return [(1, lambda step, state: seen.append((step, temporal)))]
 
     monkeypatch.setattr(pipeline, "load_source", lambda *args: toy.Clips(config))

@@ -3,18 +3,22 @@
 Every equation of the framework stands here and only here. Nothing knows a network: a denoiser is
 built from a function `network(scaled, noise_label)`.
 
-A centre may be given: a guess of the clean data that is known before any noise is removed. What is
-diffused is then the residual around the centre, `sigma_data` is the residual's standard deviation,
-and all equations hold for it unchanged.
+What is diffused is the residual around a mean: the best guess of the clean data before any noise is
+removed. `sigma_data` is the residual's standard deviation, and all equations hold for it unchanged.
+Every level is allowed, infinity too: there the noisy data say nothing and are not looked at.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Network = Callable[[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]]
+
+_HIGHEST_LABEL = 1e4  # noise level beyond which the label stays: no data are seen through it
 
 
 def c_skip(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
@@ -24,7 +28,7 @@ def c_skip(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
 
 def c_out(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
     """Scale of the network's output (table 1)."""
-    return sigma * sigma_data * jax.lax.rsqrt(sigma**2 + sigma_data**2)
+    return sigma_data * jax.lax.rsqrt(1.0 + jnp.square(sigma_data / sigma))
 
 
 def c_in(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
@@ -34,30 +38,107 @@ def c_in(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
 
 def c_noise(sigma: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Noise label that the network sees (table 1)."""
-    return jnp.log(sigma) / 4.0
+    return jnp.log(jnp.minimum(sigma, _HIGHEST_LABEL)) / 4.0
 
 
-def loss_weight(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
-    """Weight lambda(sigma) = 1 / c_out^2, under which the network's target has unit variance."""
-    return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
+def loss_weight(
+    sigma: Float[Array, "*b"], sigma_data: float, highest_snr: float = jnp.inf
+) -> Float[Array, "*b"]:
+    """Weight of the squared error, in units of the data: 1 at infinite noise.
+
+    It is sigma_data^2 lambda(sigma) = 1 + sigma_data^2 / sigma^2 (table 1), under which the target
+    of EDM's network has the same variance at all levels. Other predictions have no c_out that
+    forgives errors where there is hardly any noise: for them the signal-to-noise ratio in it is
+    bounded (Hang et al. 2023, min-SNR).
+    """
+    return 1.0 + jnp.minimum(jnp.square(sigma_data / sigma), highest_snr)
 
 
 def log_normal_sigma(
     rng: PRNGKeyArray, shape: tuple[int, ...], mean: float, std: float
 ) -> Float[Array, "*b"]:
-    """Noise levels for training: ln sigma ~ N(mean, std^2)."""
-    return jnp.exp(mean + std * jax.random.normal(rng, shape))
+    """Noise levels for training: ln sigma ~ N(mean, std^2).
+
+    They are stratified: one in each of as many equal shares of the distribution, in an order of
+    their own (Kingma et al. 2021, section I.1), so that every batch sees all levels.
+    """
+    rng_offset, rng_order = jax.random.split(rng)
+    count = 1
+    for length in shape:
+        count *= length
+    offset = jax.random.uniform(rng_offset, (count,))
+    share = (jax.random.permutation(rng_order, count) + offset) / count
+    share = jnp.clip(share, 1e-6, 1.0 - 1e-6)
+    return jnp.exp(mean + std * norm.ppf(share)).reshape(shape)
 
 
-def precondition(
+def fade(sigma: Float[Array, "*b"], horizon: float) -> Float[Array, "*b"]:
+    """Factor of the network's output that vanishes at infinite noise, 1 under `horizon`.
+
+    What noisy data tell beyond the mean falls as 1 / sigma once the noise is above all that they
+    differ by: a Gaussian of variance v is known to within v / sqrt(v + sigma^2). At an infinite
+    horizon it is 1 everywhere.
+    """
+    if horizon == jnp.inf:
+        return jnp.ones_like(sigma)
+    return jax.lax.rsqrt(1.0 + jnp.square(sigma / horizon))
+
+
+class Prediction(NamedTuple):
+    """What the network's output means.
+
+    Attributes:
+      outputs: numbers that the network gives for each of the data's.
+      combine: (output, residual, sigma, sigma_data) -> the denoised residual.
+    """
+
+    outputs: int
+    combine: Callable[..., Float[Array, "*b h w c"]]
+
+
+def edm(output, residual, sigma, sigma_data) -> Float[Array, "*b h w c"]:
+    """EDM's own (eq. 7): a share of the residual passes by, whatever noise is in it."""
+    return c_skip(sigma, sigma_data) * residual + c_out(sigma, sigma_data) * output
+
+
+def x_prediction(output, residual, sigma, sigma_data) -> Float[Array, "*b h w c"]:
+    """The clean residual itself (Li & He 2025): nothing passes by, and no noise either."""
+    del residual, sigma
+    return sigma_data * output
+
+
+def gated(output, residual, sigma, sigma_data) -> Float[Array, "*b h w c"]:
+    """EDM's, but the network says how much passes by. Ours.
+
+    A patch has more numbers than a narrow network has channels. What passes by EDM's skip brings
+    the noise of all of them, which the network would have to carry to its end to take it away. A
+    gate closes the skip where nothing is behind the noise. At 0 it is EDM.
+    """
+    output, gate = jnp.split(output, 2, axis=-1)
+    return edm(output, 2.0 * jax.nn.sigmoid(gate) * residual, sigma, sigma_data)
+
+
+PREDICTIONS = {
+    "edm": Prediction(1, edm),
+    "x": Prediction(1, x_prediction),
+    "gated": Prediction(2, gated),
+}
+
+
+def denoise(
+    prediction: Prediction,
     network: Network,
     noisy: Float[Array, "*b h w c"],
     sigma: Float[Array, "*b"],
     sigma_data: float,
-    center: Float[Array, "*b h w c"] | float = 0.0,
+    mean: Float[Array, "*b h w c"] | float = 0.0,
+    horizon: float = jnp.inf,
 ) -> Float[Array, "*b h w c"]:
-    """Denoised estimate D(x; sigma) (eq. 7) of `noisy` = clean + sigma * eps, around `center`."""
+    """Denoised estimate D(x; sigma) (eq. 7) of `noisy` = clean + sigma * eps, around `mean`.
+
+    With a finite `horizon` the estimate at infinite noise is `mean` exactly.
+    """
     wide = sigma[..., None, None, None].astype(jnp.float32)
-    residual = noisy - center
-    output = network(c_in(wide, sigma_data) * residual, c_noise(sigma))
-    return center + c_skip(wide, sigma_data) * residual + c_out(wide, sigma_data) * output
+    residual = noisy - mean
+    output = fade(wide, horizon) * network(c_in(wide, sigma_data) * residual, c_noise(sigma))
+    return mean + prediction.combine(output, residual, wide, sigma_data)

@@ -5,21 +5,27 @@ dx/dsigma = (x - D(x; sigma)) / sigma from `sigma_max` to 0 (Karras et al. 2022,
 A new sampler is a new function and a line in `SAMPLERS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
+# (noisy, sigma, denoised) -> what to follow in the place of the denoised estimate.
+Callback = Callable[[Array, Float[Array, ""], Array], Array]
 
 
 @dataclass(frozen=True)
 class Sampler:
     """Which sampler, how many steps, and the noise levels they pass through.
 
-    Raises ValueError for an unknown name or fewer than one step.
+    `mean` takes no steps: it is the answer at infinite noise. `guidance` is the weight of
+    classifier-free guidance (`guide`); 1 is without.
+
+    Raises ValueError for an unknown name, steps of `mean`, or fewer than one step of the rest.
     """
 
     name: str = "heun"
@@ -27,39 +33,81 @@ class Sampler:
     sigma_min: float = 0.002
     sigma_max: float = 80.0
     rho: float = 7.0
+    guidance: float = 1.0
 
     def __post_init__(self):
-        if self.name not in SAMPLERS:
-            raise ValueError(f"unknown sampler {self.name!r}; there are: {', '.join(SAMPLERS)}")
-        if self.steps < 1:
-            raise ValueError(f"a sampler needs at least 1 step, not {self.steps}")
+        known = ("mean", *SAMPLERS)
+        if self.name not in known:
+            raise ValueError(f"unknown sampler {self.name!r}; there are: {', '.join(known)}")
+        if self.name == "mean" and self.steps:
+            raise ValueError(f"the sampler 'mean' takes no steps, not {self.steps}: name another")
+        if self.name != "mean" and self.steps < 1:
+            raise ValueError(f"a sampler needs at least 1 step, not {self.steps}; or name 'mean'")
 
     @property
     def nfe(self) -> int:
-        """Number of function evaluations: calls of the denoiser for one sample."""
-        return 2 * self.steps - 1 if self.name == "heun" else self.steps
+        """Number of function evaluations: calls of the denoiser at finite noise for one sample."""
+        calls = 2 * self.steps - 1 if self.name == "heun" else self.steps
+        return calls if self.guidance == 1.0 else 2 * calls
+
+
+def choose(
+    settings: Mapping[str, Any], preset: str = "sampler", steps: int | None = None
+) -> Sampler:
+    """The sampler of a config's `eval`: its preset `sampler` (the default) or `sharp`.
+
+    With `steps` so many of them, 0 for the mean; where the preset takes none, of `sharp`.
+    """
+    fields = dict(settings[preset])
+    if steps is None or steps == fields["steps"]:
+        return Sampler(**fields)
+    if steps == 0:
+        return Sampler(**{**fields, "name": "mean", "steps": 0})
+    fields = fields if fields["steps"] else dict(settings["sharp"])
+    return Sampler(**{**fields, "steps": steps})
 
 
 def sample(
     sampler: Sampler,
     denoise: Denoise,
     rng: Key[Array, "*b"],
-    shape: tuple[int, ...],
-    center: Float[Array, "..."] | float = 0.0,
+    mean: Float[Array, "..."],
+    callback: Callback | None = None,
 ) -> Float[Array, "..."]:
-    """Draw data of the given shape, beginning at noise of standard deviation `sigma_max`.
+    """Draw data, beginning at `mean` + noise of standard deviation `sigma_max`.
 
-    The noise lies around `center`, the mean of the data as far as it is known; where `sigma_max` is
-    far above the data's deviation from it, that hardly matters. `rng` is one key, or a key for each
-    example [b], with which an example does not depend on its batch.
+    Args:
+        sampler: which steps.
+        denoise: the estimate of the clean data from noisy ones.
+        rng: one key, or a key for each example [b], with which an example does not depend on its
+            batch.
+        mean: the denoiser's answer at infinite noise.
+        callback: bends every estimate, as guidance does.
     """
-    sigmas = noise_levels(sampler)
+    if not sampler.steps:
+        return mean
+
+    def estimate(noisy: Array, sigma: Array) -> Array:
+        denoised = denoise(noisy, sigma)
+        return denoised if callback is None else callback(noisy, sigma, denoised)
+
+    sigmas, shape = noise_levels(sampler), mean.shape
     noise = (
         jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(rng)
         if rng.ndim
         else jax.random.normal(rng, shape)
     )
-    return SAMPLERS[sampler.name](denoise, center + sigmas[0] * noise, sigmas)
+    return SAMPLERS[sampler.name](estimate, mean + sigmas[0] * noise, sigmas)
+
+
+def guide(denoise: Denoise, unconditional: Denoise, weight: float) -> Denoise:
+    """Classifier-free guidance (Ho & Salimans 2022): D_without + weight (D_with - D_without)."""
+
+    def guided(noisy: Array, sigma: Array) -> Array:
+        without = unconditional(noisy, sigma)
+        return without + weight * (denoise(noisy, sigma) - without)
+
+    return denoise if weight == 1.0 else guided
 
 
 def noise_levels(sampler: Sampler) -> Float[Array, "s"]:

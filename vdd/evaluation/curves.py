@@ -12,9 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 Records = Sequence[Mapping[str, Any]]
 
-_LOSSES = (
-    "loss", "denoise", "coarse", "codebook", "commitment", "reread_commitment", "l1", "gradient",
-)  # fmt: skip
+_LOSSES = ("loss", "codebook", "commitment", "reread_commitment", "l1", "gradient")
 
 # Panel title, unit, and which metrics it shows.
 _PANELS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
@@ -23,6 +21,7 @@ _PANELS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
         "log scale",
         lambda key: key in _LOSSES,
     ),
+    ("denoising, by noise level", "log scale", lambda key: key.startswith("denoise")),
     ("motion rate", "bits per frame", lambda key: "bits_per_frame" in key),
     ("content rate", "bits per clip", lambda key: "bits_per_clip" in key),
     ("prices of a bit (Lagrange multipliers)", "loss per bit", lambda key: key.endswith("_price")),
@@ -32,7 +31,7 @@ _PANELS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("codewords in use", "codewords", lambda key: key == "codes_in_use"),
     ("speed", "steps per second", lambda key: key == "steps_per_second"),
 )
-_LOG_PANELS = ("losses",)
+_LOG_PANELS = ("losses", "denoising, by noise level")
 _COLUMNS = 2
 
 

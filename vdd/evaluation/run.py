@@ -94,10 +94,11 @@ def check(config: Any, split: str | None = None) -> None:
     if settings.batch_size < 1:
         raise UserError(f"eval.batch_size={settings.batch_size} is not above 0")
     protocol.check(settings)
-    try:
-        Sampler(**settings.sampler)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"eval.sampler: {error}") from error
+    for preset in ("sampler", "sharp"):
+        try:
+            Sampler(**settings[preset])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"eval.{preset}: {error}") from error
 
 
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:

@@ -15,20 +15,14 @@ from jaxtyping import Array, Float, Int
 NATS_TO_BITS = 1.0 / math.log(2.0)
 
 
-def entropy_bits_per_frame(
-    assignment: Float[Array, "b t n k"], mask: Float[Array, "b"] | None = None
-) -> Float[Array, "n"]:
-    """Entropy of the average assignment of each group, in bits (paper, bitrate loss).
-
-    `mask` [b] leaves clips out.
-    """
-    return _entropy_bits(average_assignment(assignment, mask))
+def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:
+    """Entropy of the average assignment of each group, in bits (paper, bitrate loss)."""
+    return _entropy_bits(average_assignment(assignment))
 
 
 def bits_per_frame(
     codes: Int[Array, "b t n"],
     assignment: Float[Array, "b t n k"],
-    mask: Float[Array, "b"] | None = None,
 ) -> Float[Array, ""]:
     """What a frame of these codes costs: the entropy of the codes, summed over groups, in bits.
 
@@ -38,24 +32,17 @@ def bits_per_frame(
     codewords lie close, a vector is assigned to many and sent as one. With 160 codewords it said
     6.35 bits of codes that took 5.2.
     """
-    soft = jnp.sum(entropy_bits_per_frame(assignment, mask))
-    histogram = average_assignment(jax.nn.one_hot(codes, assignment.shape[-1]), mask)
-    clips = len(codes) if mask is None else jnp.maximum(jnp.sum(mask), 1.0)
-    seen = jnp.sum(histogram > 0.0, axis=-1)
-    unseen = jnp.maximum(seen - 1.0, 0.0) / (2.0 * clips * codes.shape[1]) * NATS_TO_BITS
+    soft = jnp.sum(entropy_bits_per_frame(assignment))
+    histogram = average_assignment(jax.nn.one_hot(codes, assignment.shape[-1]))
+    seen, frames = jnp.sum(histogram > 0.0, axis=-1), codes.shape[0] * codes.shape[1]
+    unseen = jnp.maximum(seen - 1.0, 0.0) / (2.0 * frames) * NATS_TO_BITS
     sent = jnp.sum(_entropy_bits(histogram) + unseen)
     return soft + jax.lax.stop_gradient(sent - soft)
 
 
-def average_assignment(
-    assignment: Float[Array, "b t n k"], mask: Float[Array, "b"] | None = None
-) -> Float[Array, "n k"]:
+def average_assignment(assignment: Float[Array, "b t n k"]) -> Float[Array, "n k"]:
     """Mean over clips and frames of the assignment, in float32."""
-    assignment = assignment.astype(jnp.float32)
-    if mask is None:
-        return jnp.mean(assignment, axis=(0, 1))
-    total = jnp.einsum("btnk,b->nk", assignment, mask)
-    return total / jnp.maximum(assignment.shape[1] * jnp.sum(mask), 1.0)
+    return jnp.mean(assignment.astype(jnp.float32), axis=(0, 1))
 
 
 def _entropy_bits(shares: Float[Array, "n k"]) -> Float[Array, "n"]:

@@ -11,26 +11,21 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from vdd.diffusion import edm
 from vdd.models import latents as latent_spaces
-from vdd.models.coarse import CoarseHead
 from vdd.models.content import Content, ContentCode, GaussianContent
-from vdd.models.dit import DiT
+from vdd.models.denoiser import Denoiser
 from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import Latents, to_float
 from vdd.models.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
-from vdd.models.unet import UNet
 
 QUANTIZERS = {"straight_through": StraightThroughQuantizer, "gumbel_softmax": GumbelQuantizer}
-DENOISERS = {"unet": UNet, "dit": DiT}
 
 
 class Disentangler(nn.Module):
     """Bitrate-controlled diffusion (Li et al., ICCV 2025).
 
-    `coarse` is ours and optional: a head that predicts the mean frame, around which the denoiser
-    then diffuses. Without it (None) the model is the paper's. `content_code` is ours and optional
-    too; `vdd compress` learns it after the rest. So is `motion_window`, which no training needs.
+    `content_code` is ours and optional; `vdd compress` learns it after the rest. So is
+    `motion_window`, which no training needs, and the read-out in the denoiser.
 
     Raises ValueError for a window of less than no frames.
     """
@@ -39,9 +34,7 @@ class Disentangler(nn.Module):
     encoder: Encoder
     content: GaussianContent
     quantizer: StraightThroughQuantizer | GumbelQuantizer
-    denoiser: UNet | DiT
-    coarse: CoarseHead | None
-    sigma_data: float  # standard deviation of what is diffused: latents, or their residual
+    denoiser: Denoiser
     content_code: ContentCode | None = None
     motion_window: int = 0  # frames that `read` reads motion in; 0: all of the clip
 
@@ -72,11 +65,7 @@ class Disentangler(nn.Module):
             raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = Codebook(**{f: quantizer.pop(f) for f in sizes if f in quantizer})
-        denoiser = parts.pop("denoiser")
-        network = denoiser.pop("kind", "unet")  # configs older than the second kind name none
-        if network not in DENOISERS:
-            raise ValueError(f"unknown denoiser {network!r}; there are: {', '.join(DENOISERS)}")
-        coarse, code = parts.pop("coarse"), parts.pop("content_code", None)
+        code = parts.pop("content_code", None)
         encoder, content = Encoder(**parts.pop("encoder"), dtype=dtype), parts.pop("content")
         tokens = (encoder.num_content_tokens, content["dim"])
         return cls(
@@ -84,10 +73,7 @@ class Disentangler(nn.Module):
             encoder=encoder,
             content=GaussianContent(**content),
             quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
-            denoiser=DENOISERS[network](**denoiser, dtype=dtype),
-            coarse=CoarseHead(**coarse, shape=latents.shape, dtype=dtype)
-            if coarse["width"]
-            else None,
+            denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
             content_code=ContentCode(**code, shape=tokens) if code else None,
             **parts,
         )
@@ -144,11 +130,11 @@ class Disentangler(nn.Module):
         """Quantised motion from its codes."""
         return self.quantizer.codebook.lookup(codes)
 
-    def mean_frame(
+    def mean(
         self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
-    ) -> Float[Array, "b t h w c"] | None:
-        """The coarse head's frames, or None where the model has no coarse head."""
-        return None if self.coarse is None else self.coarse(content, motion)
+    ) -> Float[Array, "b t h w c"]:
+        """The mean latents of frames with this content and motion, which is quantised."""
+        return self.denoiser.mean(content, motion)
 
     def denoise(
         self,
@@ -156,25 +142,17 @@ class Disentangler(nn.Module):
         sigma: Float[Array, "b t"],
         content: Float[Array, "b k d"],
         motion: Float[Array, "b t m"],
-        mean_frame: Float[Array, "b t h w c"] | None,
+        mean: Float[Array, "b t h w c"] | None = None,
     ) -> Float[Array, "b t h w c"]:
         """Estimate the clean latents from noisy ones at noise level `sigma` of each frame.
 
-        `motion` is quantised; `mean_frame` comes from the method of that name.
+        `motion` is quantised; `mean` is what the method of that name gives, if it is known.
         """
-        return edm.precondition(
-            lambda x, noise: self.denoiser(x, noise, content, motion, mean_frame),
-            noisy,
-            sigma,
-            self.sigma_data,
-            center=0.0 if mean_frame is None else mean_frame,
-        )
+        return self.denoiser(noisy, sigma, content, motion, mean)
 
     def __call__(self, video: Array) -> Float[Array, "b t h w c"]:
         """Touch every part once; used to initialise the parameters."""
         latents = self.to_latents(video)
         content, motion = self.encode(latents)
         content, motion = self.compress(content).tokens, self.quantize(motion).quantized
-        mean_frame = self.mean_frame(content, motion)
-        sigma = jnp.ones(latents.shape[:2])
-        return self.to_video(self.denoise(latents, sigma, content, motion, mean_frame))
+        return self.to_video(self.denoise(latents, jnp.ones(latents.shape[:2]), content, motion))

@@ -84,6 +84,7 @@ class DiT(nn.Module):
     content_map: int  # channels of the content map beside the input; 0: none
     temporal: bool = False
     remat: bool = False
+    outputs: int = 1  # numbers for each of the input's (vdd.diffusion.edm.Prediction)
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
@@ -102,10 +103,10 @@ class DiT(nn.Module):
         content: Float[Array, "b k d"],
         motion: Float[Array, "b t m"],
         hint: Float[Array, "b t h w c"] | None = None,
-    ) -> Float[Array, "b t h w c"]:
-        """Network output F for scaled noisy latents, under noise labels, content and motion.
+    ) -> Float[Array, "b t h w d"]:
+        """Network output for scaled noisy latents, under noise labels, content and motion.
 
-        `hint` is a picture to see beside the noisy one (the coarse head's mean frame).
+        `hint` is a picture to see beside the noisy one (the mean of a read-out).
         """
         b, t, h, w, c = noisy.shape
         if h % self.patch or w % self.patch:
@@ -131,7 +132,7 @@ class DiT(nn.Module):
         film = _dense(2 * self.width, self.dtype, "modulation_out", _zeros)(embedding)
         shift, scale = jnp.split(film[:, :, None], 2, axis=-1)
         x = _norm(x, self.dtype) * (1.0 + scale) + shift
-        x = _dense(self.patch**2 * c, self.dtype, "out", _zeros)(x)
+        x = _dense(self.patch**2 * self.outputs * c, self.dtype, "out", _zeros)(x)
         return depth_to_space(x.reshape(b, t, high, wide, -1), self.patch).astype(jnp.float32)
 
     def _scanned(self, block: DiTBlock, x: jax.Array, embedding: jax.Array) -> jax.Array:

@@ -144,20 +144,18 @@ def commitment_loss(codes: Codes) -> Float[Array, "b t"]:
     )
 
 
-def static_share(codes: Codes, mask: Float[Array, "b"]) -> Float[Array, ""]:
+def static_share(codes: Codes) -> Float[Array, ""]:
     """Share of the vectors' variance that lies between clips and not within them, mean over n.
 
     1 where every frame of a clip has the same vector, so that motion says over and over what
     content could say once; 0 where the mean over time is the same in all clips. A pose that is held
     for the whole clip counts as static too. As a share it cannot be lowered by drawing all vectors
-    together. Ours, not the paper's. `mask` leaves clips out.
+    together. Ours, not the paper's.
     """
-    weight = (mask / jnp.maximum(jnp.sum(mask), 1.0))[:, None, None]
     means = jnp.mean(codes.vectors, axis=1)
-    centre = jnp.sum(means * weight, axis=0)
-    between = jnp.sum(jnp.square(means - centre[None]) * weight, axis=(0, 2))
-    scatter = jnp.mean(jnp.square(codes.vectors - centre[None, None]), axis=1)
-    whole = jnp.sum(scatter * weight, axis=(0, 2))
+    centre = jnp.mean(means, axis=0)
+    between = jnp.mean(jnp.sum(jnp.square(means - centre[None]), axis=2), axis=0)
+    whole = jnp.mean(jnp.sum(jnp.square(codes.vectors - centre[None, None]), axis=3), axis=(0, 1))
     return jnp.mean(between / jnp.maximum(whole, 1e-4))
 
 

@@ -1,15 +1,20 @@
 """The denoising UNet: frames of noisy latents in, the network output of EDM out.
 
-Motion enters through the noise-level embedding of its frame (paper); content as a map beside the
-noisy input (paper: concatenation), by cross-attention to its tokens, or both. RMS norms stand where
-most UNets have group norms: they cost a quarter less of the step and nothing in quality here.
+Motion enters through the noise-level embedding of its frame (paper), and as a picture at the
+coarsest level: modulation alone is the same at all places, and cannot become a pose. Content enters
+as a map beside the noisy input (paper: concatenation), by cross-attention to its tokens, or both.
+Every level knows its places: where there is hardly anything to see, nothing else tells them. RMS
+norms stand where most UNets have group norms: they cost a quarter less of the step and nothing in
+quality here.
 """
 
+import math
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float
 
 from vdd.models.attention import ContentAttention, TemporalAttention
@@ -47,7 +52,8 @@ class UNet(nn.Module):
     `attention_levels` are the levels at which the content tokens are attended to; `content_map`
     is the number of channels of the content map beside the input (0: none); `temporal` adds
     attention along time at every level below the first. `remat` computes the blocks anew in the
-    backward pass instead of keeping what is inside them.
+    backward pass instead of keeping what is inside them. `outputs` is how many numbers it gives for
+    each of the input's (`vdd.diffusion.edm.Prediction`).
     """
 
     channels: tuple[int, ...]
@@ -58,6 +64,7 @@ class UNet(nn.Module):
     content_map: int
     temporal: bool = False
     remat: bool = False
+    outputs: int = 1
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -68,10 +75,10 @@ class UNet(nn.Module):
         content: Float[Array, "b k d"],
         motion: Float[Array, "b t m"],
         hint: Float[Array, "b t h w c"] | None = None,
-    ) -> Float[Array, "b t h w c"]:
-        """Network output F for scaled noisy latents, under noise labels, content and motion.
+    ) -> Float[Array, "b t h w d"]:
+        """Network output for scaled noisy latents, under noise labels, content and motion.
 
-        `hint` is a picture to see beside the noisy one (the coarse head's mean frame).
+        `hint` is a picture to see beside the noisy one (the mean of a read-out).
         """
         b, t, h, w, c = noisy.shape
         embedding = self._embed(noise, motion).reshape(b * t, -1)
@@ -100,10 +107,18 @@ class UNet(nn.Module):
                 x = y.reshape(x.shape)
             return x
 
+        def positions(x: jax.Array, level: int) -> jax.Array:
+            places = self.param(f"positions_{level}", nn.initializers.zeros, x.shape[1:])
+            return x + places[None].astype(self.dtype)
+
         x = Conv3x3(self.channels[0], dtype=self.dtype, name="conv_in")(x)
         skips = []
         last = len(self.channels) - 1
         for level in range(last + 1):
+            x = positions(x, level)
+            if level == last:
+                picture = nn.Dense(math.prod(x.shape[1:]), dtype=self.dtype, name="motion_map")
+                x = x + picture(motion.reshape(b * t, -1)).reshape(x.shape)
             for i in range(self.num_blocks):
                 x = blocks(x, level, f"down_{level}_{i}")
                 skips.append(x)
@@ -116,8 +131,9 @@ class UNet(nn.Module):
                 x = nn.Dense(4 * self.channels[level - 1], dtype=self.dtype, name=f"up_{level}")(x)
                 x = depth_to_space(x, 2)
         x = nn.silu(RMSNorm(name="norm_out")(x))
-        x = Conv3x3(c, dtype=self.dtype, kernel_init=nn.initializers.zeros, name="conv_out")(x)
-        return x.reshape(b, t, h, w, c).astype(jnp.float32)
+        zeros = nn.initializers.zeros
+        out = Conv3x3(self.outputs * c, dtype=self.dtype, kernel_init=zeros, name="conv_out")
+        return rearrange(out(x), "(b t) h w d -> b t h w d", b=b).astype(jnp.float32)
 
     def _embed(
         self, noise: Float[Array, "b t"], motion: Float[Array, "b t m"]
@@ -130,16 +146,12 @@ class UNet(nn.Module):
 
 def space_to_depth(x: Float[Array, "*b h w c"], size: int) -> Float[Array, "*b H W C"]:
     """Fold blocks of `size` x `size` places into channels: h w c -> h/size w/size c*size^2."""
-    *b, h, w, c = x.shape
-    x = x.reshape(*b, h // size, size, w // size, size, c)
-    return jnp.moveaxis(x, -4, -3).reshape(*b, h // size, w // size, size * size * c)
+    return rearrange(x, "... (h i) (w j) c -> ... h w (i j c)", i=size, j=size)
 
 
 def depth_to_space(x: Float[Array, "*b h w c"], size: int) -> Float[Array, "*b H W C"]:
     """Undo `space_to_depth`."""
-    *b, h, w, c = x.shape
-    x = x.reshape(*b, h, w, size, size, c // size**2)
-    return jnp.moveaxis(x, -3, -4).reshape(*b, h * size, w * size, c // size**2)
+    return rearrange(x, "... h w (i j c) -> ... (h i) (w j) c", i=size, j=size)
 
 
 def _downsample(channels: int, dtype, name: str):

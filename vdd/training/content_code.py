@@ -170,14 +170,16 @@ def loss(
     one, other, shown = (clips.content[rows, which] for which in (one, other, shown))
     others = jax.random.randint(next(keys), (size, settings.frames), 0, count)
     times = jax.random.randint(next(keys), (size, settings.frames), 0, clips.codes.shape[1])
-    motion = apply("lookup", clips.codes[others, times])
-    motion = apply("quantize", motion).quantized  # as it is sent, if codewords were merged
+    motion = apply(Disentangler.lookup, clips.codes[others, times])
+    motion = apply(
+        Disentangler.quantize, motion
+    ).quantized  # as it is sent, if codewords were merged
 
-    numbers = coded("to_numbers", one)
+    numbers = coded(ContentCode.to_numbers, one)
     noisy = numbers + jax.random.uniform(next(keys), numbers.shape, minval=-0.5, maxval=0.5)
-    drawn = apply("mean_frame", coded("to_tokens", noisy), motion)
-    distortion = jnp.mean(jnp.square(drawn - apply("mean_frame", shown, motion)))
-    agreement = jnp.square(numbers - coded("to_numbers", other))
+    drawn = apply(Disentangler.mean, coded(ContentCode.to_tokens, noisy), motion)
+    distortion = jnp.mean(jnp.square(drawn - apply(Disentangler.mean, shown, motion)))
+    agreement = jnp.square(numbers - coded(ContentCode.to_numbers, other))
     commitment = jnp.square(numbers - jax.lax.stop_gradient(jnp.round(numbers)))
 
     progress = jnp.asarray(step) / settings.num_steps
@@ -185,7 +187,7 @@ def loss(
     commitment_weight = settings.commitment_weight * course_at(settings.commitment_course, progress)
     return (
         distortion
-        + price * jnp.mean(coded("bits", noisy))
+        + price * jnp.mean(coded(ContentCode.bits, noisy))
         + settings.agreement_weight * jnp.mean(jnp.sum(agreement, axis=-1))
         + commitment_weight * jnp.mean(jnp.sum(commitment, axis=-1))
     )

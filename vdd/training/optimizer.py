@@ -1,10 +1,7 @@
-"""The optimiser: Adam with warm-up, cosine decay, global-norm clipping and weight decay."""
+"""The optimiser: Adam with warm-up, cosine decay and global-norm clipping."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import optax
 
 
@@ -18,14 +15,6 @@ class Optimizer:
     b1: float
     b2: float
     clip_norm: float
-    weight_decay: float = 0.0  # of kernels, times the learning rate (Loshchilov and Hutter 2019)
-    weight_decay_start: float = 0.0  # share of the training before which nothing decays
-
-    def __post_init__(self):
-        if self.weight_decay < 0.0:
-            raise ValueError(f"weight_decay={self.weight_decay} is less than 0")
-        if not 0.0 <= self.weight_decay_start <= 1.0:
-            raise ValueError(f"weight_decay_start={self.weight_decay_start} is not from 0 to 1")
 
     def schedule(self, num_steps: int) -> optax.Schedule:
         """Learning rate by step: linear warm-up, then a cosine to `final_learning_rate`."""
@@ -35,25 +24,6 @@ class Optimizer:
         )
 
     def build(self, num_steps: int) -> optax.GradientTransformation:
-        """Clip the gradient to `clip_norm`, then take a step of Adam, of AdamW if weights decay."""
-        schedule, clip = self.schedule(num_steps), optax.clip_by_global_norm(self.clip_norm)
-        if not self.weight_decay:
-            return optax.chain(clip, optax.adam(schedule, self.b1, self.b2))
-
-        def decay(step: Any) -> jax.Array:
-            return jnp.where(step < self.weight_decay_start * num_steps, 0.0, self.weight_decay)
-
-        adamw = optax.adamw(schedule, self.b1, self.b2, weight_decay=decay, mask=kernels)
-        return optax.chain(clip, adamw)
-
-
-def kernels(params: Any) -> Any:
-    """A mask of parameters: true for kernels.
-
-    Biases, scales of norms, codewords and embeddings have no size that they ought to have.
-    """
-
-    def is_kernel(path: tuple, _) -> bool:
-        return path[-1].key.endswith("kernel")
-
-    return jax.tree_util.tree_map_with_path(is_kernel, params)
+        """Clip the gradient to `clip_norm`, then take a step of Adam."""
+        adam = optax.adam(self.schedule(num_steps), self.b1, self.b2)
+        return optax.chain(optax.clip_by_global_norm(self.clip_norm), adam)

@@ -4,6 +4,7 @@ A swap shows the content of one clip in the motion of another. Read again, it ou
 content tokens and the same codes; where it does not, they hold more than they should.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,12 +30,6 @@ class Readings(NamedTuple):
     read: Int[np.ndarray, "n r t g"]  # codes read from the swap
 
 
-def check(model: Disentangler) -> None:
-    """Raise a UserError for a model that cannot draw swaps in passing."""
-    if model.coarse is None:
-        raise UserError("compressing reads swaps of the coarse head, and this model has none")
-
-
 def read(
     model: Disentangler,
     params: dict,
@@ -46,25 +41,28 @@ def read(
     """Readings of clips and of `num_swaps` swaps with the content of each.
 
     Raises:
-        UserError: the model has no coarse head to draw swaps with, or there are too few clips.
+        UserError: there are too few clips.
     """
-    check(model)
     if len(video) < 2:
         raise UserError(f"a swap takes two clips, and there are {len(video)}")
 
     @jax.jit
     def encode(params, video):
         apply = partial(apply_method, model, params)
-        return compressed(apply, apply("to_latents", video))
+        return compressed(apply, apply(Disentangler.to_latents, video))
 
     @jax.jit
     def reread(params, content, codes):
         apply = partial(apply_method, model, params)
-        return compressed(apply, apply("mean_frame", content, apply("lookup", codes)))
+        return compressed(
+            apply, apply(Disentangler.mean, content, apply(Disentangler.lookup, codes))
+        )
 
     def compressed(apply, latents):
-        content, motion = apply("read", latents)
-        return apply("compress", content).tokens, apply("quantize", motion).codes
+        content, motion = apply(Disentangler.read, latents)
+        return apply(Disentangler.compress, content).tokens, apply(
+            Disentangler.quantize, motion
+        ).codes
 
     count = len(video)
     size = min(_BATCH, count)
@@ -90,6 +88,6 @@ def read(
     return Readings(np.stack(contents, 1), codes, np.stack(drawn, 1), np.stack(read, 1))
 
 
-def apply_method(module: nn.Module, params: dict, method: str, *args) -> Any:
+def apply_method(module: nn.Module, params: dict, method: Callable[..., Any], *args) -> Any:
     """The result of a method of a module."""
     return module.apply({"params": params}, *args, method=method)

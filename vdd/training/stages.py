@@ -2,7 +2,7 @@
 
 `config.train.stages` lists what comes after the first stage, as (step, ((dotted key, value), ...)):
 
-    stages=((30000, (("model.denoiser.temporal", True), ("objective.denoised_frames", 25))),)
+    stages=((30000, (("model.denoiser.network.temporal", True), ("objective.noisy_frames", 25))),)
 
 says that the 30001st step is the first one with attention along time. All stages are one run:
 schedules run over the whole of `train.num_steps`, batches and random numbers go on, and a stage

@@ -91,7 +91,9 @@ class Training(NamedTuple):
 def build(config) -> Training:
     """The training functions of a config (keys model, objective, optimizer, steering, train)."""
     model = Disentangler.from_config(config.model)
-    objective, steering = Objective(**config.objective), Steering(**config.steering)
+    steering = Steering(**config.steering)
+    objective = Objective(**config.objective)
+    objective = objective.for_batches(config.train.batch_size, config.train.accumulate)
     check_target(objective, steering, model.quantizer.codebook)
     optimizer = Optimizer(**config.optimizer)
     transform = optimizer.build(config.train.num_steps)
@@ -121,8 +123,7 @@ def build(config) -> Training:
             params = {**part, FROZEN: state.params[FROZEN]}
             terms = bitrate_controlled_diffusion(now, model, params, batch, rng, state.multipliers)
             hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
-            mask = jnp.tile(batch["mask"].astype(jnp.float32), 2)  # both segments of each clip
-            aux = (bitrate.average_assignment(hard, mask), terms.codes.vectors)
+            aux = (bitrate.average_assignment(hard), terms.codes.vectors)
             return terms.total, (terms.metrics, *aux)
 
         rng = step_key(seed, LOSS_STREAM, state.step)
@@ -217,7 +218,7 @@ def accumulated_gradient(loss, params, batch, rng, parts: int):
     `loss(params, batch, rng)` returns a scalar and (metrics, usage, vectors); vectors are those of
     the last slice. Each slice keeps every `parts`-th clip, so that a sharded batch stays in place.
     What is not a mean over clips is that of the slices: their entropy lies a little under that of
-    the whole batch, and slices weigh alike however many of their clips are masked.
+    the whole batch.
     """
     gradient = jax.grad(loss, has_aux=True)
     if parts == 1:

@@ -1,9 +1,9 @@
-"""How well, and how fast, does the coarse head draw when it is told everything?
+"""How well, and how fast, does the read-out of the mean draw when it is told everything?
 
-    python experiments/coarse_head.py [--art lpc] [--steps 1200] [--heads 512:4:128,...] [--tiny]
+    python experiments/readout.py [--art lpc] [--steps 1200] [--sizes 512:4:128,...] [--tiny]
 
 The true factors of Sprites go in (a random vector for each pose, a sum of one for each attribute),
-frames come out: no encoder, no bottleneck. A head is width:tiles:tile_width; PSNR is that of 2000
+frames come out: no encoder, no bottleneck. A size is width:tiles:tile_width; PSNR is that of 2000
 frames of unseen characters, at four points of the training; milliseconds are those of a step.
 """
 
@@ -18,57 +18,57 @@ import optax
 
 from vdd.data.sprites import SpritesArrays, load_arrays
 from vdd.evaluation.report import machine
-from vdd.models.coarse import CoarseHead
 from vdd.models.latents import PixelLatents, to_float
+from vdd.models.readout import TileReadout
 from vdd.startup import keep_freed_memory
 
 LATENTS = PixelLatents(patch=4, size=(64, 64, 3))
-HEADS = "1024:1:1024,512:1:320,512:2:256,512:4:96,512:4:128,512:8:48,768:4:128"
+SIZES = "512:4:128,512:8:64,512:8:96,512:4:256"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--art", default="builtin", choices=("builtin", "lpc"))
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--heads", default=HEADS, help="width:tiles:tile_width, ...")
-    parser.add_argument("--tiny", action="store_true", help="one small head, 4 steps, for tests")
+    parser.add_argument("--sizes", default=SIZES, help="width:tiles:tile_width, ...")
+    parser.add_argument("--tiny", action="store_true", help="one small size, 4 steps, for tests")
     options = parser.parse_args(arguments)
-    heads, steps = options.heads.split(","), options.steps
+    sizes, steps = options.sizes.split(","), options.steps
     if options.tiny:
-        heads, steps = ["16:4:8"], 4
+        sizes, steps = ["16:4:8"], 4
     keep_freed_memory()
     train_clips, test_clips = (load_arrays(options.art, split) for split in ("train", "test"))
     print(*machine().values(), sep=", ")
     print(f"{steps} steps of 128 frames of {options.art}")
     print("| width | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all | ms a step |")
     print("|---|---|---|---|---|---|")
-    for head in heads:
-        width, tiles, tile_width = map(int, head.split(":"))
-        coarse = CoarseHead(
+    for size in sizes:
+        width, tiles, tile_width = map(int, size.split(":"))
+        readout = TileReadout(
             width=width, num_layers=2, tiles=tiles, tile_width=tile_width, shape=LATENTS.shape
         )
-        size, quality, seconds = train(coarse, train_clips, test_clips, steps)
+        count, quality, seconds = train(readout, train_clips, test_clips, steps)
         shown = ", ".join(f"{x:.1f}" for x in quality)
-        row = f"{width} | {tiles}x{tiles} | {tile_width} | {size / 1e6:.2f} M | {shown}"
+        row = f"{width} | {tiles}x{tiles} | {tile_width} | {count / 1e6:.2f} M | {shown}"
         print(f"| {row} | {1e3 * seconds:.0f} |", flush=True)
 
 
 def train(
-    coarse: CoarseHead, train_clips: SpritesArrays, test_clips: SpritesArrays, steps: int
+    readout: TileReadout, train_clips: SpritesArrays, test_clips: SpritesArrays, steps: int
 ) -> tuple[int, list[float], float]:
-    """Parameters of a head, its PSNR on unseen characters as it learns, and seconds a step."""
+    """Parameters of a read-out, its PSNR on unseen characters as it learns, and seconds a step."""
     batches = frames_of(train_clips, 128, seed=0)
     unseen = next(frames_of(test_clips, 2000, seed=1))
     pixels = LATENTS.measure(jnp.asarray(train_clips.video[::20]))
     content, motion, _ = next(batches)
-    params = jax.jit(coarse.init)(jax.random.key(0), content, motion)
+    params = jax.jit(readout.init)(jax.random.key(0), content, motion)
     schedule = optax.warmup_cosine_decay_schedule(0.0, 1.5e-3, steps // 10, steps, 2e-5)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b2=0.99))
     state = tx.init(params)
 
     def error(params, content, motion, frames):
         latents = LATENTS.apply({"params": pixels}, to_float(frames), method="encode")
-        drawn = coarse.apply(params, content, motion)
+        drawn = readout.apply(params, content, motion)
         return jnp.mean(jnp.square(jnp.asarray(drawn) - jnp.asarray(latents)))
 
     def psnr(error):  # latents are pixels times 0.5 / std, and pixels go from -1 to 1

@@ -1,23 +1,24 @@
-"""The coarse head: the mean frame given content and motion. Ours, not the paper's.
+"""The read-out of the mean: a denoiser's answer where noise leaves nothing to see.
 
 A diffusion network learns its conditioning slowly, because at most noise levels the noisy frame
-tells it more than content and motion do. This head has nothing else to look at, so it makes the
-bottlenecks carry what they should within minutes; the denoiser then models what a mean cannot say.
+tells it more than content and motion do. The read-out has nothing else to look at, so it makes the
+bottlenecks carry what they should within minutes. On CPUs, matrices by tile are the cheapest way to
+draw: a UNet needs twice the time for the same mean (experiments/README.md).
 """
 
 import flax.linen as nn
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float
 
 from vdd.models.layers import RMSNorm, flat_tokens
 
 
-class CoarseHead(nn.Module):
+class TileReadout(nn.Module):
     """An MLP over the content of a clip, each layer modulated by the motion of the frame (FiLM).
 
     The frame is cut into `tiles` x `tiles`, and each tile has features and an output matrix of its
-    own. One output matrix for the whole frame would be most of the model, and its frames would lie
-    in a space of no more than `width` dimensions.
+    own. So a tile lies in a space of `tile_width` dimensions: they bound how well it can be drawn.
 
     Raises ValueError where the frame cannot be cut so.
     """
@@ -39,7 +40,7 @@ class CoarseHead(nn.Module):
     def __call__(
         self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
     ) -> Float[Array, "b t h w c"]:
-        """Predict the mean latents [b t h w c] of every frame."""
+        """The mean latents [b t h w c] of every frame."""
         b, t = motion.shape[:2]
         pose = nn.silu(nn.Dense(self.width // 4, name="motion")(motion.astype(self.dtype)))
         x = nn.Dense(self.width, dtype=self.dtype, name="content")(flat_tokens(content))
@@ -51,7 +52,7 @@ class CoarseHead(nn.Module):
             if i + 1 < self.num_layers:
                 x = nn.Dense(self.width, dtype=self.dtype, name=f"dense_{i}")(x)
         x = nn.Dense(self.tiles**2 * self.tile_width, dtype=self.dtype, name="tiles")(x)
-        x = nn.silu(x.reshape(b, t, self.tiles**2, self.tile_width))
+        x = nn.silu(rearrange(x, "b t (n d) -> b t n d", d=self.tile_width))
         return self._draw(x).astype(jnp.float32)
 
     def _draw(self, features: Float[Array, "b t n d"]) -> Float[Array, "b t h w c"]:
@@ -65,5 +66,5 @@ class CoarseHead(nn.Module):
         )
         bias = self.param("out_bias", nn.initializers.zeros, (self.tiles**2, high * wide * c))
         x = jnp.einsum("btnd,ndo->btno", features, kernel.astype(self.dtype)) + bias[None, None]
-        x = x.reshape(*x.shape[:2], self.tiles, self.tiles, high, wide, c)
-        return x.swapaxes(3, 4).reshape(*x.shape[:2], h, w, c)
+        pattern = "b t (i j) (y x c) -> b t (i y) (j x) c"
+        return rearrange(x, pattern, i=self.tiles, y=high, x=wide)

@@ -3,33 +3,33 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vdd.models.coarse import CoarseHead
+from vdd.models.readout import TileReadout
 
 CONTENT, MOTION = jnp.ones((2, 3, 4)), jnp.ones((2, 5, 6))
 
 
-def head(tiles: int) -> CoarseHead:
-    return CoarseHead(width=8, num_layers=2, tiles=tiles, tile_width=3, shape=(4, 6, 2))
+def readout(tiles: int) -> TileReadout:
+    return TileReadout(width=8, num_layers=2, tiles=tiles, tile_width=3, shape=(4, 6, 2))
 
 
 def test_each_tile_is_drawn_by_a_matrix_of_its_own_in_its_place():
-    coarse = head(2)
-    params = coarse.init(jax.random.key(0), CONTENT, MOTION)["params"]
+    drawer = readout(2)
+    params = drawer.init(jax.random.key(0), CONTENT, MOTION)["params"]
     assert params["out_kernel"].shape == (4, 3, 2 * 3 * 2)
-    plain = coarse.apply({"params": params}, CONTENT, MOTION)
+    plain = drawer.apply({"params": params}, CONTENT, MOTION)
     assert plain.shape == (2, 5, 4, 6, 2)
     for tile in range(4):
         # One number of a tile's bias is one channel of one place of the frame.
         place = (1 * 3 + 2) * 2 + 1  # row 1, column 2, channel 1 of the tile
         moved = {**params, "out_bias": params["out_bias"].at[tile, place].add(1.0)}
-        difference = coarse.apply({"params": moved}, CONTENT, MOTION) - plain
+        difference = drawer.apply({"params": moved}, CONTENT, MOTION) - plain
         expected = np.zeros((4, 6, 2))
         expected[2 * (tile // 2) + 1, 3 * (tile % 2) + 2, 1] = 1.0
         np.testing.assert_allclose(
             difference, np.broadcast_to(expected, difference.shape), atol=1e-6
         )
         bent = {**params, "out_kernel": params["out_kernel"].at[tile].set(0.0)}
-        bent = np.asarray(coarse.apply({"params": bent}, CONTENT, MOTION))
+        bent = np.asarray(drawer.apply({"params": bent}, CONTENT, MOTION))
         changed = np.any(bent != np.asarray(plain), axis=(0, 1, 4))
         rows, columns = np.nonzero(changed)
         assert set(rows // 2) == {tile // 2}
@@ -38,6 +38,6 @@ def test_each_tile_is_drawn_by_a_matrix_of_its_own_in_its_place():
 
 def test_tiles_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="4x6 cannot be cut in 3x3"):
-        head(3)
+        readout(3)
     with pytest.raises(ValueError, match="in 0x0 tiles"):
-        head(0)
+        readout(0)

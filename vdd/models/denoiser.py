@@ -1,0 +1,95 @@
+"""The denoiser D(x; sigma, content, motion): what a clip's frames look like behind their noise.
+
+At infinite noise there is nothing to see, and the answer is the mean frame m(content, motion).
+With a read-out (ours, `vdd.models.readout`) that answer is drawn by it, the network works on the
+residual around it, and its part vanishes as the noise grows, so that D(x; inf) = m exactly. Without
+one (the paper's) the network answers at all levels, and at infinite noise is shown no data.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vdd.diffusion import edm
+from vdd.models.dit import DiT
+from vdd.models.readout import TileReadout
+from vdd.models.unet import UNet
+
+NETWORKS = {"unet": UNet, "dit": DiT}
+_HORIZON = 10.0  # times sigma_data: residuals that move a whole figure are known from afar
+
+
+class Denoiser(nn.Module):
+    """EDM's preconditioning around a network, and around a mean.
+
+    Raises ValueError for an unknown prediction.
+    """
+
+    network: UNet | DiT
+    readout: TileReadout | None
+    prediction: str  # of vdd.diffusion.edm.PREDICTIONS
+    sigma_data: float  # standard deviation of what is diffused: the latents less their mean
+    shape: tuple[int, int, int]  # h w c of the latents
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], shape: tuple[int, int, int], dtype: jnp.dtype
+    ) -> "Denoiser":
+        """Build from `config.model.denoiser`: `network`, with its `kind`, `readout`, and fields.
+
+        Raises TypeError or ValueError for a key or a value that there is not.
+        """
+        fields = dict(config)
+        network, readout = dict(fields.pop("network")), fields.pop("readout")
+        kind, prediction = network.pop("kind"), fields["prediction"]
+        if kind not in NETWORKS:
+            raise ValueError(f"unknown network {kind!r}; there are: {', '.join(NETWORKS)}")
+        if prediction not in edm.PREDICTIONS:
+            known = ", ".join(edm.PREDICTIONS)
+            raise ValueError(f"unknown prediction {prediction!r}; there are: {known}")
+        outputs = edm.PREDICTIONS[prediction].outputs
+        return cls(
+            network=NETWORKS[kind](**network, outputs=outputs, dtype=dtype),
+            readout=TileReadout(**readout, shape=shape, dtype=dtype) if readout else None,
+            shape=shape,
+            **fields,
+        )
+
+    def mean(
+        self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+    ) -> Float[Array, "b t h w c"]:
+        """The answer at infinite noise: the mean of all frames with this content and motion."""
+        if self.readout is not None:
+            return self.readout(content, motion)
+        nothing = jnp.zeros((*motion.shape[:2], *self.shape))
+        return self._denoise(nothing, jnp.full(motion.shape[:2], jnp.inf), content, motion, None)
+
+    def __call__(
+        self,
+        noisy: Float[Array, "b t h w c"],
+        sigma: Float[Array, "b t"],
+        content: Float[Array, "b k d"],
+        motion: Float[Array, "b t m"],
+        mean: Float[Array, "b t h w c"] | None = None,
+    ) -> Float[Array, "b t h w c"]:
+        """Estimate the clean latents from noisy ones at noise level `sigma` of each frame.
+
+        `mean` is what the method of that name gives; a sampler asks for it once.
+        """
+        if self.readout is not None and mean is None:
+            mean = self.readout(content, motion)
+        return self._denoise(noisy, sigma, content, motion, None if self.readout is None else mean)
+
+    def _denoise(self, noisy, sigma, content, motion, mean) -> Float[Array, "b t h w c"]:
+        return edm.denoise(
+            edm.PREDICTIONS[self.prediction],
+            lambda x, noise: self.network(x, noise, content, motion, mean),
+            noisy,
+            sigma,
+            self.sigma_data,
+            mean=0.0 if mean is None else mean,
+            horizon=jnp.inf if mean is None else _HORIZON * self.sigma_data,
+        )
