@@ -9,6 +9,8 @@ the art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_
 and the gate (ARCHITECTURE.md: what else is ours).
 """
 
+from typing import Any
+
 import ml_collections
 from ml_collections import config_dict
 
@@ -21,7 +23,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     size = "_".join(words) or "base"
     if size not in SIZES:
         raise ValueError(f"no variant {variant!r}: [lpc_]SIZE with SIZE one of {', '.join(SIZES)}")
-    config = ml_collections.ConfigDict()
+    config: Any = ml_collections.ConfigDict()
     config.task, config.seed = "disentangler", 0
     config.data = dict(
         source="tfdata", dataset="sprites", art=art, augment="none",
@@ -81,53 +83,69 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         # Two of its bodies differ little; the built-in art does without.
         config.objective.mirror_clips = 16
     if size == "quick":
-        # The denoiser comes late: in this time its share is better spent on what it refines. Nor
-        # are swaps soon right enough to be read, so the codes keep room.
-        config.objective.update(noisy_segments=8, reread_clips=0, mirror_clips=0)
-        config.steering.motion_course = ((0.6, 1.1), (1.0, 1.0))
-        config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
-        config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
+        _quick(config)
         config.train.num_steps = 2800 if art == "lpc" else 1500
-        config.eval.judge_steps = 300
         config.train.eval_every = config.train.sample_every = config.train.num_steps * 2 // 3
     if size in ("paper", "paper_dit"):
-        config.model.denoiser.update(prediction="edm", sigma_data=0.5)
-        config.model.denoiser.readout = None
-        if size == "paper_dit":
-            config.model.denoiser.network = dict(
-                kind="dit", patch=2, width=192, depth=6, num_heads=4, mlp_ratio=4,
-                content_tokens=True, content_map=4, temporal=False,
-            )  # fmt: skip
-        config.objective.update(
-            mean_frames=1, noisy_segments=64, sigma_mean=0.5, highest_snr=float("inf"),
-            reread_clips=0, mirror_clips=0,
+        _paper(config)
+    if size == "paper_dit":
+        config.model.denoiser.network = dict(
+            kind="dit", patch=2, width=192, depth=6, num_heads=4, mlp_ratio=4,
+            content_tokens=True, content_map=4, temporal=False,
         )  # fmt: skip
-        config.eval.sampler.update(name="euler", steps=8, sigma_max=20.0)
-        config.eval.sharp.update(steps=16, sigma_max=20.0)
     if size == "full":
-        config.model.dtype = "bfloat16"
-        config.model.encoder.update(
-            stem=(96, 192), width=512, num_layers=12, num_heads=8, mlp_dim=2048
-        )
-        config.model.denoiser.readout.update(width=1024, tile_width=512)
-        config.model.denoiser.network.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
-        config.objective.update(mean_frames=4, noisy_segments=512, noisy_frames=4)
-        config.objective.update(reread_clips=128, mirror_clips=128 if art == "lpc" else 0)
-        config.optimizer.learning_rate = 3e-4
-        config.train.update(
-            batch_size=256, num_steps=60000, ema_decay=0.9995, checkpoint_every=2000
-        )
-        config.eval.update(batch_size=512)
+        _full(config)
     if size == "smoke":
-        config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
-        config.model.denoiser.readout.update(width=64, tile_width=16)
-        config.model.denoiser.network.update(
-            channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
-        )
-        config.objective.update(noisy_segments=4, reread_clips=4)
-        config.objective.mirror_clips = 4 if art == "lpc" else 0
-        config.train.update(batch_size=8, num_steps=20, log_every=5, checkpoint_every=10)
-        config.train.update(eval_every=20, sample_every=20)
-        config.eval.update(num_clips=32, probe_clips=128, quick_pairs=8, batch_size=16)
-        config.eval.judge_steps = 10
+        _smoke(config)
     return config
+
+
+def _quick(config: Any) -> None:
+    # The network comes late: in this time its share is better spent on the mean that it refines.
+    # Nor are swaps soon right enough to be read, so the codes keep room.
+    config.objective.update(noisy_segments=8, reread_clips=0, mirror_clips=0)
+    config.steering.motion_course = ((0.6, 1.1), (1.0, 1.0))
+    config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
+    config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
+    config.eval.judge_steps = 300
+
+
+def _paper(config: Any) -> None:
+    config.model.denoiser.update(prediction="edm", sigma_data=0.5)
+    config.model.denoiser.readout = None
+    config.objective.update(
+        mean_frames=1, noisy_segments=64, sigma_mean=0.5, highest_snr=1e9, reread_clips=0,
+        mirror_clips=0,
+    )  # fmt: skip
+    config.eval.sampler.update(name="euler", steps=8, sigma_max=20.0)
+    config.eval.sharp.update(steps=16, sigma_max=20.0)
+
+
+def _full(config: Any) -> None:
+    config.model.dtype = "bfloat16"
+    config.model.encoder.update(stem=(96, 192), width=512, num_layers=12, num_heads=8, mlp_dim=2048)
+    config.model.denoiser.readout.update(width=1024, tile_width=512)
+    config.model.denoiser.network.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
+    # Per step eight times the clips of `base`.
+    config.objective.update(
+        mean_frames=4, noisy_segments=512, noisy_frames=4, reread_clips=128,
+        mirror_clips=8 * config.objective.mirror_clips,
+    )  # fmt: skip
+    config.optimizer.learning_rate = 3e-4
+    config.train.update(batch_size=256, num_steps=60000, ema_decay=0.9995, checkpoint_every=2000)
+    config.eval.update(batch_size=512)
+
+
+def _smoke(config: Any) -> None:
+    config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
+    config.model.denoiser.readout.update(width=64, tile_width=16)
+    config.model.denoiser.network.update(
+        channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
+    )
+    config.objective.update(
+        noisy_segments=4, reread_clips=4, mirror_clips=config.objective.mirror_clips // 4
+    )
+    config.train.update(
+        batch_size=8, num_steps=20, log_every=5, checkpoint_every=10, eval_every=20, sample_every=20
+    )
+    config.eval.update(num_clips=32, probe_clips=128, quick_pairs=8, batch_size=16, judge_steps=10)

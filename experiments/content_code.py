@@ -43,7 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="a few clips and updates, for tests")
     options = parser.parse_args(arguments)
     run = runs.load(options.run)
-    rereading.check(run.model)
     sampler = Sampler(name="mean", steps=0)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     train, test = (data.load_arrays(art, split, art_dir) for split in ("train", "test"))

@@ -195,16 +195,19 @@ def test_attention_along_time_comes_in_the_second_stage(tmp_path, monkeypatch):
     assert seen == [(1, False), (2, False), (3, True)]
     spatial, final = vdd.load(tmp_path, step=2), vdd.load(tmp_path)
     assert (spatial.step, final.step) == (2, 3)
-    assert (spatial.model.denoiser.temporal, final.model.denoiser.temporal) == (False, True)
-    assert set(final.params["denoiser"]["blocks"]) - set(spatial.params["denoiser"]["blocks"]) == {
-        "time"
-    }
+    assert (spatial.model.denoiser.network.temporal, final.model.denoiser.network.temporal) == (
+        False,
+        True,
+    )
+    assert set(final.params["denoiser"]["network"]["blocks"]) - set(
+        spatial.params["denoiser"]["network"]["blocks"]
+    ) == {"time"}
 
     inputs = [jnp.ones(shape) for shape in ((1, 2, 4, 4, 48), (1, 2), (1, 2, 4), (1, 2, 8))]
-    denoiser = final.model.denoiser
+    denoiser = final.model.denoiser.network
     fresh = jax.jit(denoiser.init)(jax.random.key(0), *inputs)["params"]["blocks"]["time"]
-    params = spatial.params["denoiser"]
-    before = spatial.model.denoiser.apply({"params": params}, *inputs)
+    params = spatial.params["denoiser"]["network"]
+    before = spatial.model.denoiser.network.apply({"params": params}, *inputs)
     params = {**params, "blocks": {**params["blocks"], "time": fresh}}
     after = denoiser.apply({"params": params}, *inputs)
     assert np.any(before)

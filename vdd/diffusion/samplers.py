@@ -5,7 +5,7 @@ dx/dsigma = (x - D(x; sigma)) / sigma from `sigma_max` to 0 (Karras et al. 2022,
 A new sampler is a new function and a line in `SAMPLERS`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +51,7 @@ class Sampler:
         return calls if self.guidance == 1.0 else 2 * calls
 
 
-def choose(
-    settings: Mapping[str, Any], preset: str = "sampler", steps: int | None = None
-) -> Sampler:
+def choose(settings: Any, preset: str = "sampler", steps: int | None = None) -> Sampler:
     """The sampler of a config's `eval`: its preset `sampler` (the default) or `sharp`.
 
     With `steps` so many of them, 0 for the mean; where the preset takes none, of `sharp`.
