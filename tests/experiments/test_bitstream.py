@@ -36,7 +36,7 @@ def load_prior_of(run, path, prior):
     return priors.PriorRun(None, model, tiny.perturbed(shapes, seed=9), 1, source)
 
 
-def load_arrays(art, split, art_dir):
+def load_arrays(art, split, *_):
     rng = np.random.default_rng(0)
     motion = np.arange(CLIPS, dtype=np.int32) % 9
     clips = tiny.random_video(CLIPS, 8), motion, rng.integers(0, 6, (CLIPS, 4), np.int32)
