@@ -8,6 +8,7 @@ import tiny
 from etils import epath
 from world import World, random_clips
 
+from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import benchmark
 from vdd.evaluation import sprites, sprites_page, sprites_run
@@ -65,6 +66,22 @@ def test_it_says_whether_it_was_trained_on_what_it_looks_at(watched):
     assert watched(before_there_was_a_choice)[0]["seen_in_training"] == 1
 
 
+@pytest.fixture
+def given(monkeypatch):
+    """What the protocols are given for a config and a split: (clips for the probes, clips)."""
+    asked = []
+    monkeypatch.setattr(data, "load_arrays", lambda art, split, *_: clips_of(split))
+    monkeypatch.setattr(sprites_run, "_judge", lambda config: None)
+    monkeypatch.setattr(sprites, "evaluate", lambda *args, **_: asked.append(args) or {})
+    monkeypatch.setattr(sprites_page, "sections", lambda figures: [])
+
+    def evaluate(config, split):
+        sprites_run.evaluate(config, 3, Functions(None, None, None), split)
+        return asked[-1][1:3]
+
+    return evaluate
+
+
 @pytest.mark.parametrize(
     ("trained", "measured", "probed"),
     [
@@ -76,19 +93,18 @@ def test_it_says_whether_it_was_trained_on_what_it_looks_at(watched):
         ("fit", "train", None),
     ],
 )
-def test_probes_learn_from_the_training_and_are_tested_on_others(
-    monkeypatch, trained, measured, probed
-):
-    given = []
-    monkeypatch.setattr(data, "load_arrays", lambda art, split, *_: clips_of(split))
-    monkeypatch.setattr(sprites_run, "_judge", lambda config: None)
-    monkeypatch.setattr(sprites, "evaluate", lambda *args, **_: given.extend(args) or {})
-    monkeypatch.setattr(sprites_page, "sections", lambda figures: [])
-    config = tiny.get_config({"data.split": trained})
-    sprites_run.evaluate(config, 3, Functions(None, None, None), measured)
-    assert characters(given[2]) == characters(clips_of(measured))
+def test_probes_learn_from_the_training_and_are_tested_on_others(given, trained, measured, probed):
+    probes, tested = given(tiny.get_config({"data.split": trained}), measured)
+    assert characters(tested) == characters(clips_of(measured))
     if probed is None:
-        assert given[1] is None
+        assert probes is None
     else:
-        assert characters(given[1]) == characters(clips_of(probed))
-        assert len(given[1].motion) == len(clips_of(probed).motion)
+        assert characters(probes) == characters(clips_of(probed))
+        assert len(probes.motion) == len(clips_of(probed).motion)
+
+
+def test_a_run_whose_config_does_not_say_was_trained_on_all_of_train(given):
+    config = runs.load_config(runs.find("sprites"))
+    probes, tested = given(config, config.eval.split)
+    assert characters(probes) == characters(clips_of("train"))
+    assert characters(tested) == characters(clips_of("test"))
