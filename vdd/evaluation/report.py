@@ -21,7 +21,7 @@ Report = Mapping[str, Any]
 PICTURES = "samples"
 _SEEN = {
     None: "",
-    False: " Nothing here was seen in training.",
+    False: " No clip here was seen in training.",
     True: " **The training saw these clips, or some of them.**",
 }
 
