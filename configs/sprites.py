@@ -27,6 +27,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.task, config.seed = "disentangler", 0
     config.data = dict(
         source="tfdata", dataset="sprites", art=art, augment="none",
+        split="fit",  # "train": with the validation characters too, for a final model
+        permutation_seed=423,  # the published one
         art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),
     )  # fmt: skip
     config.model = dict(
@@ -72,7 +74,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
     config.eval = dict(
-        split="test", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,
+        split="validation", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,
         batch_size=64, seed=0,
         sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=1.0, rho=7.0, guidance=1.0),
         sharp=dict(name="euler", steps=8, sigma_min=0.02, sigma_max=3.0, rho=7.0, guidance=1.0),

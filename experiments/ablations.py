@@ -1,9 +1,10 @@
 """Which part of the recipe does what? Equal numbers of steps, one thing changed at a time.
 
-    python experiments/ablations.py --art lpc --steps 600 [--only NAME,...] [--seeds 0,1] [--tiny]
+    python experiments/ablations.py --art lpc --steps 600 [--only NAME,...] [--seeds 0,1]
+        [--split validation] [--tiny]
 
 Every variant is a training by `vdd.main` in `runs/ablations` (so it resumes), measured on `--clips`
-test clips spread over the split. Prints one row a variant and seed: swap accuracies, the share of
+clips spread over the split. Prints one row a variant and seed: swap accuracies, the share of
 swaps that follow the content clip's motion, joint bits per frame, what probes read, PSNR of
 reconstructions.
 """
@@ -91,7 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.tiny:
         names = names[:1]
     print(*machine().values(), sep=", ")
-    print(f"{options.steps} steps, {options.clips} clips of {options.art}")
+    measured = f"{options.clips} {options.split} clips of {options.art}"
+    print(f"{options.steps} steps, {measured}")
     print(f"| variant | seed | {' | '.join(COLUMNS)} |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for name in names:

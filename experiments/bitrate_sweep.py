@@ -1,9 +1,11 @@
 """What does a bit of motion buy? Where motion starves, where content leaks, over the bit rate.
 
-    python experiments/bitrate_sweep.py --art lpc --steps 800 [--targets 1,2,4] [--tiny]
+    python experiments/bitrate_sweep.py --art lpc --steps 800 [--targets 1,2,4]
+        [--split validation] [--tiny]
 
 One short training of `quick` for each target and seed, with three groups of 32 codewords (15 bits),
-so that no target is out of reach. Prints a row each and draws the means over the seeds.
+so that no target is out of reach; measured on clips of `--split`. Prints a row each and draws the
+means over the seeds.
 """
 
 from pathlib import Path
@@ -38,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.tiny:
         targets = targets[:1]
     print(*machine().values(), sep=", ")
-    print(f"{options.steps} steps, {options.clips} clips of {options.art}")
+    measured = f"{options.clips} {options.split} clips of {options.art}"
+    print(f"{options.steps} steps, {measured}")
     print(f"| target | seed | {' | '.join(COLUMNS)} |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     reports: dict[float, list[dict[str, Any]]] = {target: [] for target in targets}

@@ -1,8 +1,8 @@
 """What does a clip take as a file, and does anything change on the way?
 
-    python experiments/bitstream.py RUN [--prior PRIOR] [--pairs 592] [--tiny]
+    python experiments/bitstream.py RUN [--prior PRIOR] [--split validation] [--pairs 592] [--tiny]
 
-Every clip of the test split becomes a file (`vdd encode`) and is read again: the codes have to be
+Every clip of the split becomes a file (`vdd encode`) and is read again: the codes have to be
 the same. In bits a frame: `file` is what the chunk of a clip holds, in whole bytes; `clip` is the
 code of one clip that ends where it ends; `stream` is all clips in one code, of which the model
 starts anew at each; `ideal` is what the frequencies say; `float` is the cross-entropy of the prior
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", help="a run, with a prior")
     parser.add_argument("--prior", help="the run's own, if not given")
+    parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--pairs", type=int, default=592)
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
     options = parser.parse_args(arguments)
@@ -48,11 +49,12 @@ def main(arguments: list[str] | None = None) -> None:
     prior = load_prior_of(run, options.run, options.prior)
     settings = run.config.eval
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
-    clips = data.load_arrays(art, "test", art_dir)
+    clips = prepared.load_split(run.config.data, options.split)
     if options.tiny:
         options.pairs, clips = 4, data.SpritesArrays(*(part[::200] for part in clips))
     print(*machine().values(), sep=", ")
-    print(f"{options.run} at step {run.step}, {len(clips.video)} clips of the test split")
+    measured = f"{len(clips.video)} clips of the {options.split} split"
+    print(f"{options.run} at step {run.step}, {measured}")
 
     counting, predicting = CodedRun.create(run, None), CodedRun.create(run, prior)
     coded = take_apart(predicting, clips.video, settings.batch_size)

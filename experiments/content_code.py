@@ -1,12 +1,12 @@
 """How short may the code of the content be? Leakage of the action and swaps against its price.
 
-    python experiments/content_code.py RUN [--prices 1e-4,2e-4] [--updates 2000] [--tiny]
+    python experiments/content_code.py RUN [--prices 1e-4,2e-4] [--updates 2000]
+        [--split validation] [--tiny]
 
 One content code is learned for each price (`vdd compress` takes the default); `none` is the content
-without a code. Codewords are merged in all rows, as `vdd compress` does it. Probes learn on the
-train split and are tested on the test split; of a code they read the numbers, each as one-hot.
-Swaps are mean frames, the same pairs for all. Minutes are those of learning; the
-clips are read once, for all codes.
+without a code. Codewords are merged in all rows, as `vdd compress` does it. Probes learn on what
+the run was trained on and are tested on `--split`, whose characters should be others; of a code
+they read the numbers, each as one-hot. Swaps are mean frames, the same pairs for all. Minutes are those of learning; the clips are read once, for all codes.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 from vdd import runs
 from vdd.compress import without_short_codes
 from vdd.data import sprites as data
+from vdd.data.datasets import trained_split
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, sections, sprites
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")
     parser.add_argument("--prices", default="5e-5,1e-4,2e-4,4e-4")
+    parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--updates", type=int, default=content_code.DEFAULT_SETTINGS.num_steps)
     parser.add_argument("--pairs", type=int, default=592)
     parser.add_argument("--seed", type=int, default=0, help="of the code")
@@ -45,14 +47,16 @@ def main(arguments: list[str] | None = None) -> None:
     run = runs.load(options.run)
     sampler = Sampler(name="mean", steps=0)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
-    train, test = (data.load_arrays(art, split, art_dir) for split in ("train", "test"))
+    names = trained_split(run.config.data), options.split
+    train, test = (prepared.load_split(run.config.data, split) for split in names)
     if options.tiny:
         options.pairs, options.updates = 4, 2
         train, test = (data.SpritesArrays(*(x[::40] for x in clips)) for clips in (train, test))
     settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
     referee = judge.load_or_train(art, art_dir, settings=settings)
     print(*machine().values(), sep=", ")
-    print(f"{options.run} at step {run.step}, {options.updates} updates, {options.pairs} swaps")
+    measured = f"{options.pairs} {options.split} swaps"
+    print(f"{options.run} at step {run.step}, {options.updates} updates, {measured}")
     print(f"| {' | '.join(HEAD)} |")
     print("|---" * len(HEAD) + "|")
 

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     curves = {run: curve(run) for run in options.run}
     print(*machine().values(), sep=", ")
-    print("swaps of some test clips during training")
+    print("swaps during training, as the runs logged them")
     print(f"| run | step | PFLOP | hours | {' | '.join(SHOWN)} |")
     print("|---" * (len(SHOWN) + 4) + "|")
     for run, points in curves.items():

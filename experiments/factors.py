@@ -1,8 +1,8 @@
 """How much of the picture does each factor of Sprites change?
 
-    python experiments/factors.py [--arts builtin,lpc] [--tiny]
+    python experiments/factors.py [--arts builtin,lpc] [--split validation] [--tiny]
 
-Analysis of variance of the test split, in means of 4x4 pixels: what is told by the pose (motion and
+Analysis of variance of a split, in means of 4x4 pixels: what is told by the pose (motion and
 frame), by the direction alone, and, the pose given, by each attribute. Units: squared difference,
 summed over a frame, of colours from 0 to 1. The codes of a training that is short of bits take what
 changes the picture most.
@@ -12,19 +12,20 @@ import argparse
 
 import numpy as np
 
-from vdd.data.sprites import ATTRIBUTES, SpritesArrays, load_arrays
+from vdd.data.sprites import ATTRIBUTES, SPLITS, SpritesArrays, load_arrays
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--arts", default="builtin,lpc")
+    parser.add_argument("--split", default="validation", choices=SPLITS)
     parser.add_argument("--tiny", action="store_true", help="the built-in art alone, for tests")
     options = parser.parse_args(arguments)
     columns = ("pose", "direction", *ATTRIBUTES, "hair / direction")
     print(f"| art | {' | '.join(columns)} |")
     print("|---" * (len(columns) + 1) + "|")
     for art in ["builtin"] if options.tiny else options.arts.split(","):
-        told = variances(load_arrays(art, "test"))
+        told = variances(load_arrays(art, options.split))
         told["hair / direction"] = told["hair"] / told["direction"]
         print(f"| {art} | {' | '.join(f'{told[name]:.2f}' for name in columns)} |", flush=True)
 

@@ -1,9 +1,10 @@
 """Is motion that the prior makes up like real motion? Generated Sprites clips, judged.
 
-    python experiments/generation.py sprites [--prior PRIOR] [--picture FILE.gif] [--tiny]
+    python experiments/generation.py sprites [--prior PRIOR] [--split validation]
+        [--picture FILE.gif] [--tiny]
 
-Every test clip lends its content, and the prior makes up 16 frames of motion: two rounds of 8, as
-many as real clips have. Each round is judged for itself.
+Every clip of the split lends its content, and the prior makes up 16 frames of motion: two rounds of
+8, as many as real clips have. Each round is judged for itself.
 
 - *motion*: the judge names one of the nine for every clip, so that alone says nothing. A frame is
   *right* if, of the 72 real frames of that character, none is nearer to it (squared error) than
@@ -12,7 +13,7 @@ many as real clips have. Each round is judged for itself.
   clip is not in the data; the prior was told that the clip begins anew.
 - *diversity*: entropy of the judged motions over all clips; at best ln 9 = 2.197 nats.
 - *content*: attributes that the judge sees, against those of the clip that lent them.
-- *distribution*: Frechet distance of the judge's 33 logits, between halves of the test split that
+- *distribution*: Frechet distance of the judge's 33 logits, between halves of the split that
   share no clip: generated against real, rebuilt (same decoder, real codes) against real, and real
   against real, which is what a perfect model would have.
 - *continuation*: 3 real frames, encoded by themselves, and the prior goes on. From the beginning of
@@ -48,7 +49,7 @@ _NEW, _BEGUN, _ANYWHERE, _LONG, _REBUILT, _CODES = range(10, 16)
 
 
 class Models(NamedTuple):
-    """A run with its prior, the test clips in order, and their judge."""
+    """A run with its prior, the clips of a split in order, and their judge."""
 
     run: runs.Run
     prior: priors.PriorRun
@@ -64,7 +65,7 @@ class Models(NamedTuple):
 
 
 class Clips(NamedTuple):
-    """Test clips: their rows, and what the run encodes them as."""
+    """Clips of the split: their rows, and what the run encodes them as."""
 
     rows: np.ndarray
     content: np.ndarray
@@ -82,13 +83,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run")
     parser.add_argument("--prior", help="as for `vdd generate`")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clips", type=int, default=0, help="of the test split; 0: all")
+    parser.add_argument("--split", default="validation", choices=sprites.SPLITS)
+    parser.add_argument("--clips", type=int, default=0, help="of the split; 0: all")
     parser.add_argument("--long", type=int, default=256, help="clips of 64 frames")
     parser.add_argument("--codes", action="store_true", help="of the codes alone")
     parser.add_argument("--picture", help="where a GIF of 8 characters goes; no figures then")
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
     options = parser.parse_args(arguments)
-    models = load(options.run, options.prior)
+    models = load(options.run, options.prior, options.split)
     if options.picture:
         draw(models, epath.Path(options.picture), options.seed)
         return
@@ -97,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = rows[: 8 if options.tiny else options.clips or count]
     print(*machine().values(), sep=", ")
     name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
-    print(f"{name}, {len(rows)} clips, seed {options.seed}")
+    print(f"{name}, {len(rows)} {options.split} clips, seed {options.seed}")
     print("| | | |\n|---|---|---|")
     clips = Clips(rows, *encoded(models, rows, 0, NUM_FRAMES))
     for table in (rates, by_codes) if options.codes else (rates, by_codes, made_up, continued):
@@ -114,7 +116,7 @@ def show(lines: list[tuple[str, str, str]]) -> None:
         print(f"| {' | '.join(line)} |", flush=True)
 
 
-def load(name: str, prior: str | None) -> Models:
+def load(name: str, prior: str | None, split: str) -> Models:
     """Everything that is measured, and what measures it."""
     run = runs.load(name)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
@@ -122,7 +124,7 @@ def load(name: str, prior: str | None) -> Models:
     return Models(
         run,
         priors.load_prior_of(run, name, prior),
-        sprites.load_arrays(art, "test", art_dir),
+        prepared.load_split(run.config.data, split),
         judge.load_or_train(art, art_dir, settings=settings),
         Sampler(**run.config.eval.sampler),
     )
@@ -252,7 +254,7 @@ def long(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
 def encoded(
     models: Models, rows: np.ndarray, first: int, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Content and codes of test clips, of which only `frames` frames from `first` on are read."""
+    """Content and codes of clips, of which only `frames` frames from `first` on are read."""
     run, parts = models.run, []
     for piece in batches(len(rows), BATCH):
         at = padded(rows[piece], min(BATCH, len(rows)))

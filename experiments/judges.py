@@ -1,8 +1,10 @@
 """How many errors in swaps are the judge's? Judges compared with each other and with pixels.
 
-    python experiments/judges.py RUN [RUN ...] [--steps 300,1000] [--seeds 0,1] [--tiny]
+    python experiments/judges.py RUN [RUN ...] [--split validation] [--steps 300,1000]
+        [--seeds 0,1] [--tiny]
 
-Prints how many clips of the test split have something wrong, by each judge and by each of its
+Judges have learned from real clips of every character but those of the test split. Prints how many
+clips of `--split` have something wrong, by each judge and by each of its
 members alone: real clips, real clips augmented as half of the judge's training batches are (and
 then rounded to pixels), and the swaps of each run (those of the protocol, mean frames
 alone). The last row needs no training: of all characters, in the motion that is asked for, it takes
@@ -38,6 +40,7 @@ _NOISE_SEED = 1234  # not that of a judge
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--steps", default="300,1000", help="training steps of the judges")
     parser.add_argument("--seeds", default="0,1", help="seeds of the judges")
     parser.add_argument("--tiny", action="store_true", help="three characters, for tests")
@@ -46,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     if len({run.config.data.art for run in loaded}) > 1:
         raise UserError("these runs are on different art, which one judge cannot classify")
     art_name, art_dir = loaded[0].config.data.art, prepared.sheets_dir(loaded[0].config.data)
-    clips = data.load_arrays(art_name, "test", art_dir)
+    clips = data.load_arrays(art_name, options.split, art_dir)
     if options.tiny:
         clips = of_characters(clips, characters(clips)[:3])
     partner = pair_clips(clips.motion, clips.attributes, 0)
@@ -55,7 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
         (swaps,) = draw_swaps(run, clips, [partner])
         shown[name] = SpritesArrays(swaps, clips.motion[partner], clips.attributes)
     print(*machine().values(), sep=", ")
-    print(f"wrong of {len(partner)} clips (of these: motion, {', '.join(data.ATTRIBUTES)})")
+    factors = f"motion, {', '.join(data.ATTRIBUTES)}"
+    print(f"wrong of {len(partner)} {options.split} clips (of these: {factors})")
     print("| judge | " + " | ".join(shown) + " |")
     print("|---" * (len(shown) + 1) + "|")
     for steps in map(int, options.steps.split(",")):

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.tiny:
         sizes, steps = ["16:4:8"], 4
     keep_freed_memory()
-    train_clips, test_clips = (load_arrays(options.art, split) for split in ("train", "test"))
+    train_clips, held_out = (load_arrays(options.art, split) for split in ("fit", "validation"))
     print(*machine().values(), sep=", ")
     print(f"{steps} steps of 128 frames of {options.art}")
     print("| width | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all | ms a step |")
@@ -47,18 +47,18 @@ def main(arguments: list[str] | None = None) -> None:
         readout = TileReadout(
             width=width, num_layers=2, tiles=tiles, tile_width=tile_width, shape=LATENTS.shape
         )
-        count, quality, seconds = train(readout, train_clips, test_clips, steps)
+        count, quality, seconds = train(readout, train_clips, held_out, steps)
         shown = ", ".join(f"{x:.1f}" for x in quality)
         row = f"{width} | {tiles}x{tiles} | {tile_width} | {count / 1e6:.2f} M | {shown}"
         print(f"| {row} | {1e3 * seconds:.0f} |", flush=True)
 
 
 def train(
-    readout: TileReadout, train_clips: SpritesArrays, test_clips: SpritesArrays, steps: int
+    readout: TileReadout, train_clips: SpritesArrays, held_out: SpritesArrays, steps: int
 ) -> tuple[int, list[float], float]:
     """Parameters of a read-out, its PSNR on unseen characters as it learns, and seconds a step."""
     batches = frames_of(train_clips, 128, seed=0)
-    unseen = next(frames_of(test_clips, 2000, seed=1))
+    unseen = next(frames_of(held_out, 2000, seed=1))
     pixels = LATENTS.measure(jnp.asarray(train_clips.video[::20]))
     content, motion, _ = next(batches)
     params = jax.jit(readout.init)(jax.random.key(0), content, motion)

@@ -1,6 +1,6 @@
 """What does a sampler step buy? Quality of swaps against number of function evaluations.
 
-    python experiments/samplers.py RUN [--pairs 512] [--tiny]
+    python experiments/samplers.py RUN [--split validation] [--pairs 512] [--tiny]
 
 The same pairs and the same noise for every sampler; PSNR is against the real clip that the swap
 ought to be, of one reconstruction likewise. `mean` is the answer at infinite noise: no steps.
@@ -23,6 +23,7 @@ STEPS = {"mean": (0,), "euler": (1, 2, 4, 8, 16), "heun": (2, 4, 8), "dpmpp_2m":
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")
+    parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--pairs", type=int, default=512)
     parser.add_argument("--sigma_max", type=float, help="the config's, if not given")
     parser.add_argument("--tiny", action="store_true", help="one step each, for tests")
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = run.config.eval.sharp
     low, high = settings.sigma_min, options.sigma_max or settings.sigma_max
     art_dir = prepared.sheets_dir(run.config.data)
-    clips = data.load_arrays(run.config.data.art, "test", art_dir)
+    clips = prepared.load_split(run.config.data, options.split)
     referee = judge.load_or_train(
         run.config.data.art,
         art_dir,
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     pairs = 4 if options.tiny else options.pairs
     print(*machine().values(), sep=", ")
-    print(f"{options.run} at step {run.step}, {pairs} swaps, sigma {high:g} to {low:g}")
+    measured = f"{pairs} {options.split} swaps, sigma {high:g} to {low:g}"
+    print(f"{options.run} at step {run.step}, {measured}")
     print("| sampler | steps | NFE | motion | attributes | joint | swap PSNR | seconds |")
     print("|---|---|---|---|---|---|---|---|")
 

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vdd.data.sprites import SPLITS
+from vdd.evaluation.run import evaluate_run
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -15,6 +18,7 @@ def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--art", default="builtin", choices=("builtin", "lpc"))
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--split", default="validation", choices=SPLITS)
     parser.add_argument("--clips", type=int, default=592)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--out", default=str(ROOT / "runs" / name))
@@ -25,9 +29,9 @@ def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
 def train(
     name: str, seed: int, changes: dict[str, Any], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Train `quick` with `changes` by dotted key, evaluate it, and return its report.
+    """Train `quick` with `changes` by dotted key; its report on `--split`.
 
-    What has its report already is not trained again; what was stopped resumes.
+    What has its report already is neither trained nor measured again; what was stopped resumes.
     """
     size, steps, clips = "quick", options.steps, options.clips
     if options.tiny:
@@ -46,7 +50,11 @@ def train(
     command = [sys.executable, "-m", "vdd.main", f"--config={ROOT}/configs/sprites.py:{variant}"]
     command += [f"--workdir={workdir}", *(f"--config.{k}={v}" for k, v in changes.items())]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return json.loads((workdir / "eval" / f"{steps}.json").read_text())
+    other = "" if options.split == "validation" else f"_{options.split}"
+    report = workdir / "eval" / f"{steps}{other}.json"
+    if not report.exists():
+        evaluate_run(workdir, split=options.split)
+    return json.loads(report.read_text())
 
 
 def cells(report: dict[str, Any], keys: str) -> str:

@@ -1,9 +1,9 @@
 """Which swaps go wrong? Of which characters, read in which motion, drawn in which.
 
-    python experiments/swap_errors.py RUN [--split test] [--pairings 4] [--step N] [--tiny]
+    python experiments/swap_errors.py RUN [--split validation] [--pairings 4] [--step N] [--tiny]
 
-The swaps of the protocol, mean frames, each clip with `--pairings` others. `--split
-train` takes as many characters of the train split as the test split has. Prints the share of each
+The swaps of the protocol, mean frames, each clip with `--pairings` others; of no
+split more characters than the test split has. Prints the share of each
 factor that is right, what is taken for what, and how often what is seen instead is a character that
 was trained on.
 """
@@ -19,7 +19,9 @@ import numpy as np
 
 from vdd import apply, runs
 from vdd.data import sprites as data
+from vdd.data.datasets import trained_split
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, SpritesArrays, prepared
+from vdd.data.sprites.benchmark import split_characters
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded, to_uint8
@@ -30,21 +32,21 @@ from vdd.evaluation.report import machine
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")
-    parser.add_argument("--split", default="test", choices=data.SPLITS)
+    parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--pairings", type=int, default=4)
     parser.add_argument("--step", type=int, help="of the checkpoint (the latest)")
     parser.add_argument("--tiny", action="store_true", help="three characters, for tests")
     options = parser.parse_args(arguments)
     run = runs.load(options.run, options.step)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
-    count = 3 if options.tiny else len(characters(data.load_arrays(art, "test", art_dir)))
-    trained_on = characters(data.load_arrays(art, "train", art_dir))
-    clips = data.load_arrays(art, options.split, art_dir)
-    clips = of_characters(clips, characters(clips)[:count])
+    trained_on = characters(prepared.load_split(run.config.data, trained_split(run.config.data)))
+    clips = prepared.load_split(run.config.data, options.split)
+    chosen = characters(clips)[: 3 if options.tiny else len(split_characters("test"))]
+    clips = of_characters(clips, chosen)
     settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
     referee = judge.load_or_train(art, art_dir, settings=settings)
     print(*machine().values(), sep=", ")
-    print(f"{options.run} at step {run.step}, {count} characters of {options.split}")
+    print(f"{options.run} at step {run.step}, {len(chosen)} characters of {options.split}")
     partners = [pair_clips(clips.motion, clips.attributes, i) for i in range(options.pairings)]
     verdicts = [referee(swaps) for swaps in draw_swaps(run, clips, partners)]
     motion = np.stack([verdict.motion for verdict in verdicts])

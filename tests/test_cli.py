@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import types
 
 import jax
 import numpy as np
@@ -219,7 +218,7 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
 
 def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch):
     shown = tiny.random_video(12, 4)
-    monkeypatch.setattr(compress, "load_arrays", lambda *_: types.SimpleNamespace(video=shown))
+    monkeypatch.setattr(compress, "load_clips", lambda data, split, _: {"fit": shown}[split])
     coded, again = tmp_path / "coded", tmp_path / "again"
     status, said, _ = vdd_command(capsys, "compress", tiny_run, coded, "--step", 3, "--updates", 3)
     assert status == 0

@@ -57,7 +57,8 @@ def place(tmp_path_factory) -> Path:
 @pytest.mark.timeout(1500)
 def test_report_has_every_key_of_the_contract(place):
     report = json.loads((place / "runs/sprites/eval/20.json").read_text())
-    assert {"step", "dataset", "split", "num_clips"} <= set(report)
+    assert {"step", "dataset", "split", "num_clips", "seen_in_training"} <= set(report)
+    assert (report["split"], report["seen_in_training"]) == ("validation", False)
     for section, keys in KEYS.items():
         assert keys <= set(report[section]), section
     assert report["dataset"] == "sprites/builtin"
@@ -86,6 +87,18 @@ def test_an_evaluation_elsewhere_is_the_same_and_leaves_the_run_alone(place):
     assert reports[0] == reports[1]
     assert (there / "report.md").read_text() == (run / "report.md").read_text()
     assert (there / "samples/curves.png").exists()
+
+
+def test_the_test_split_is_measured_when_asked_for(place):
+    run = place / "runs/sprites"
+    page = (run / "report.md").read_text()
+    assert "clips of sprites/builtin (validation)" in page
+    assert cli.main(["evaluate", "runs/sprites", "--split", "test"]) == 0
+    report = json.loads((run / "eval/20_test.json").read_text())
+    assert (report["split"], report["num_clips"]) == ("test", 32)
+    assert report["leakage"]["motion_from_content_acc"] is not None
+    assert report["seen_in_training"] is False
+    assert (run / "report.md").read_text() == page
 
 
 def test_analysis_example_of_the_readme_runs(place, capsys):

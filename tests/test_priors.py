@@ -43,7 +43,7 @@ def get_config(source, **changes):
     return config.lock()
 
 
-def random_clips(art, split, art_dir=None):
+def random_clips(art, split, *_):
     labels = np.zeros(10, np.int32), np.zeros((10, 4), np.int32)
     return sprites.SpritesArrays(tiny.random_video(10, 4, seed=len(split)), *labels)
 
@@ -89,9 +89,14 @@ def test_its_evaluation_is_of_held_out_clips(place):
     )
     assert rate["prior_bits_per_frame"] == pytest.approx(rate["prior_bits_per_clip"] / 4)
     assert rate["prior_bits_per_frame"] == pytest.approx(np.mean(rate["prior_bits_of_frames"]))
-    hooked = [line for line in metrics(place / "tiny_prior") if "test_bits_per_frame" in line]
+    logged = metrics(place / "tiny_prior")
+    hooked = [line for line in logged if "validation_bits_per_frame" in line]
     assert [line["step"] for line in hooked] == [3, 6]
-    assert hooked[-1]["test_bits_per_frame"] == pytest.approx(rate["prior_bits_per_frame"])
+    watched = evaluation.load_coded_clips(run, "validation", **given)
+    expected = evaluation.rates(prior.model, prior.params, watched, 4)["prior_bits_per_frame"]
+    assert hooked[-1]["validation_bits_per_frame"] == pytest.approx(expected)
+    assert {line["seen_in_training"] for line in hooked} == {0}
+    assert not any(key.startswith("test") for line in logged for key in line)
     page = (place / "tiny_prior" / "report.md").read_text()
     assert f"| {rate['prior_bits_per_frame']:.3f} |" in page
 

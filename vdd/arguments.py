@@ -120,8 +120,9 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
 
     evaluate = _command(commands, "evaluate", functions, "measure a run; write eval/ and report.md")
     _add_run(evaluate)
-    splits = ("train", "validation", "test")
-    evaluate.add_argument("--split", choices=splits, help="the config's, if not given")
+    splits = ("train", "fit", "validation", "test")
+    split = "the config's, if not given (fit: of Sprites, train without validation)"
+    evaluate.add_argument("--split", choices=splits, help=split)
     evaluate.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
     evaluate.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
     faces = "of videos: identity and landmarks too (extra face)"

@@ -7,7 +7,8 @@ from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import runs
-from vdd.data.sprites import load_arrays, prepared
+from vdd.data import datasets
+from vdd.data.clips import load_clips
 from vdd.training import content_code, merging, rereading
 from vdd.training.content_code import DEFAULT_SETTINGS, Settings
 
@@ -47,8 +48,8 @@ def compress_run(
     """
     run = runs.load(path_or_name, step)
     target = runs.new_folder(folder)
-    art_dir = art_dir or prepared.sheets_dir(run.config.data)
-    video = load_arrays(run.config.data.art, "train", art_dir).video
+    data = run.config.data
+    video = load_clips(data, datasets.trained_split(data), art_dir)
     model, params = without_short_codes(run)
     readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
     model, params = merging.merge_codewords(model, params, readings, merge_above)

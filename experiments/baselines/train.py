@@ -135,7 +135,8 @@ def evaluate(config: Any, state: TrainState) -> dict[str, Any]:
     settings = judge.JudgeSettings(steps=config.eval.judge_steps)
     model = dsvae.DSVAE(**config.network)
     functions = evaluation.functions_of(model, state.variables)
-    train, test = (_some(sprites.load_arrays(art, s, art_dir), config.eval) for s in sprites.SPLITS)
+    published = (sprites.load_arrays(art, split, art_dir) for split in ("train", "test"))
+    train, test = (_some(clips, config.eval) for clips in published)
     figures = protocol.evaluate(
         functions,
         train,

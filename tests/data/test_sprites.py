@@ -1,6 +1,7 @@
 """The rendered benchmark against an independent, slow chain of Pillow calls."""
 
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,27 @@ def test_split_is_the_benchmarks():
     assert (len(train), len(test)) == (1000, 296)
     numbers = np.concatenate([train, test]) @ [216, 36, 6, 1]
     np.testing.assert_array_equal(numbers, np.random.RandomState(423).permutation(1296))
+
+
+def test_train_is_fit_and_then_validation():
+    """Disjoint, and together the published split in the published order."""
+    parts = [benchmark.split_characters(split) for split in ("fit", "validation")]
+    assert [len(part) for part in parts] == [900, 100]
+    np.testing.assert_array_equal(np.concatenate(parts), benchmark.split_characters("train"))
+    sizes = {split: len(benchmark.split_labels(split)[0]) for split in benchmark.SPLITS}
+    assert sizes == {"train": 9000, "fit": 8100, "validation": 900, "test": 2664}
+    numbers = {split: benchmark.split_characters(split) @ [216, 36, 6, 1] for split in sizes}
+    for one, other in itertools.product(sizes, repeat=2):
+        shared = np.intersect1d(numbers[one], numbers[other]).size > 0
+        assert benchmark.overlap(one, other) == shared, (one, other)
+
+
+def test_another_permutation_has_other_characters_in_each_split():
+    test = benchmark.split_characters("test", permutation_seed=1) @ [216, 36, 6, 1]
+    np.testing.assert_array_equal(test, np.random.RandomState(1).permutation(1296)[1000:])
+    assert not np.array_equal(test, benchmark.split_characters("test") @ [216, 36, 6, 1])
+    with pytest.raises(UserError, match="permutation_seed=-1 is not from 0"):
+        sprites.load_arrays("builtin", "test", permutation_seed=-1)
 
 
 def test_clips_are_ordered_by_motion_then_place(random_arrays):

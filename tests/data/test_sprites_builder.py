@@ -26,8 +26,9 @@ from vdd.errors import UserError
 @pytest.fixture(scope="module", autouse=True)
 def _few_characters() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(benchmark.SPLITS, "train", slice(0, 2))
-        patch.setitem(benchmark.SPLITS, "test", slice(2, 3))
+        patch.setitem(benchmark.SPLITS, "fit", slice(0, 2))
+        patch.setitem(benchmark.SPLITS, "validation", slice(2, 3))
+        patch.setitem(benchmark.SPLITS, "test", slice(3, 4))
         patch.setattr(sprites, "_rendered", functools.cache(sprites._rendered.__wrapped__))
         patch.delenv(sprites.ART_DIR_VARIABLE, raising=False)
         yield
@@ -37,7 +38,7 @@ class TestBuilder(tfds.testing.DatasetBuilderTestCase):
     """TFDS's own checks of a builder; the sheets that it would download are random ones."""
 
     DATASET_CLASS = Builder
-    SPLITS: ClassVar = {"train": 18, "test": 9}
+    SPLITS: ClassVar = {"fit": 18, "validation": 9, "test": 9}
     DL_DOWNLOAD_RESULT: ClassVar[Any] = {name: name for name in lpc.SHEETS}
 
     @pytest.fixture(scope="class", autouse=True)
@@ -89,7 +90,7 @@ def data_dir(pristine, tmp_path) -> Path:
 
 def directory(data_dir: Path, file_format: str) -> Path:
     root = data_dir if file_format == "tfrecord" else data_dir / "array_record"
-    return root / "sprites" / "lpc" / "1.1.0"
+    return root / "sprites" / "lpc" / str(Builder.VERSION)
 
 
 def read_all(data_dir: Path, file_format: str, art_dir: Path | None = None) -> np.ndarray:

@@ -56,6 +56,15 @@ def test_the_page_says_what_was_measured(figures, tmp_path):
     assert (tmp_path / "samples" / "curves.png").stat().st_size > 10_000
 
 
+def test_the_page_says_what_the_training_saw(figures):
+    def page(**known):
+        return report.page({**figures, **known}, [], [], {}, has_curves=False)
+
+    assert "seen in training" in page(seen_in_training=False)
+    assert "The training saw these clips" in page(seen_in_training=True)
+    assert "raining" not in page()  # nothing is known of it
+
+
 def test_without_metrics_there_are_no_curves(figures, tmp_path):
     text = report.write_page(tmp_path, figures, [], [], {}).read_text()
     assert "curves.png" not in text

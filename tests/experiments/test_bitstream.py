@@ -36,7 +36,7 @@ def load_prior_of(run, path, prior):
     return priors.PriorRun(None, model, tiny.perturbed(shapes, seed=9), 1, source)
 
 
-def load_arrays(art, split, art_dir):
+def load_arrays(art, split, *_):
     rng = np.random.default_rng(0)
     motion = np.arange(CLIPS, dtype=np.int32) % 9
     clips = tiny.random_video(CLIPS, 8), motion, rng.integers(0, 6, (CLIPS, 4), np.int32)
@@ -56,7 +56,7 @@ def test_what_files_take_and_hold_is_told(bitstream, capsys, monkeypatch):
     monkeypatch.setattr(bitstream.judge, "load_or_train", lambda *_, **__: judge)
     bitstream.main(["a_run", "--tiny"])
     said = capsys.readouterr().out.splitlines()
-    assert said[1] == f"a_run at step 1, {CLIPS} clips of the test split"
+    assert said[1] == f"a_run at step 1, {CLIPS} clips of the validation split"
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in said if "|" in line}
     for name in ("counting", "prior"):
         file, clip, stream, ideal = (float(cell) for cell in rows[name][:4])

@@ -103,7 +103,7 @@ def test_gradients_are_blind_to_brightness_and_see_edges_at_every_scale():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"eval.split": "all"}, "no split 'all': take one of train, test"),
+        ({"eval.split": "all"}, "no split 'all': take one of train, fit"),
         ({"eval.batch_size": 0}, "batch_size 1 or more"),
         ({"objective.frames": 0}, "at least 1"),
     ],
@@ -132,12 +132,13 @@ def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path):
     main.evaluate(config, path)
     report = json.loads((path / "eval/2.json").read_text())
     assert report.keys() == {
-        "step", "dataset", "split", "num_frames", "psnr", "ssim", "kl_bits",
+        "step", "dataset", "split", "seen_in_training", "num_frames", "psnr", "ssim", "kl_bits",
     }  # fmt: skip
     assert (report["step"], report["dataset"]) == (2, "sprites/builtin")
     assert report["num_frames"] == config.eval.num_clips * 8
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert "rebuilt_psnr" in lines[-1]
+    assert lines[-1]["seen_in_training"] == 1  # this config trains on all that are not of test
     page = (path / "report.md").read_text()
     for name in ("samples/reconstructions.png", "samples/curves.png"):
         assert f"]({name})" in page

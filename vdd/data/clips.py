@@ -6,7 +6,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd.data import sprites, video_folder
+from vdd.data import video_folder
 from vdd.data.sprites import prepared
 from vdd.errors import UserError
 
@@ -18,7 +18,7 @@ def load_clips(
 
     Args:
       config: `config.data` of the run.
-      split: "train", "test", or of videos "validation".
+      split: "train", "validation", "test"; of Sprites also "fit".
       art_dir: folder of LPC sheets; None takes the config's, else the environment's, else those
         that were downloaded with the data set.
 
@@ -26,8 +26,7 @@ def load_clips(
       UserError: the data set is not one of these, or cannot be found.
     """
     if config.dataset == "sprites":
-        folder = art_dir or prepared.sheets_dir(config)
-        return sprites.load_arrays(config.art, split, folder).video
+        return prepared.load_split(config, split, art_dir).video
     if config.dataset == "video_folder":
         video = video_folder.load_windows(config.data_dir, split, with_latents=False).video
         assert video is not None

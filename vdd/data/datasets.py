@@ -42,8 +42,19 @@ class Dataset(Protocol):
         """Random access to ArrayRecord files; examples hold `fields`."""
         ...
 
-    def files(self, config: Any, split: str) -> "tfds.core.DatasetBuilder":
-        """The builder of TFRecord files, with the features `fields` and perhaps others."""
+    def files(self, config: Any, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
+        """The builder of TFRecord files, and the split as TFDS names it there.
+
+        Examples have the features `fields` and perhaps others.
+        """
+        ...
+
+    def watched_split(self, config: Any, otherwise: str) -> str:
+        """What a training is watched on; `otherwise` where the data have no validation split."""
+        ...
+
+    def overlap(self, split: str, other: str) -> bool:
+        """Whether two splits share clips, or who is seen in them."""
         ...
 
     def edit_in_training(self, config: Any) -> Augment | None:
@@ -53,6 +64,16 @@ class Dataset(Protocol):
     def edit_in_evaluation(self, config: Any) -> Augment | None:
         """What is done to each clip in evaluation; the same whatever the seed."""
         ...
+
+
+def trained_split(config: Any) -> str:
+    """The split that a training with this `config.data` sees: its `split`, "train" without one."""
+    return config.split if "split" in config else "train"
+
+
+def seen_in_training(config: Any, split: str) -> bool:
+    """Whether a training with this `config.data` sees clips, or characters, of a split."""
+    return find(config.dataset).overlap(trained_split(config), split)
 
 
 def find(name: str) -> Dataset:

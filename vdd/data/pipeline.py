@@ -34,11 +34,13 @@ def load_source(
     Args:
       config: `config.data` with the keys source ("in_memory", "tfdata", "grain"), dataset, data_dir
         and augment. Of "sprites": art ("lpc", "builtin"), art_dir, data_dir (each None for its
-        default), augment ("none", "shift", "brightness", "phase"). Of "video_folder": data_dir
+        default), augment ("none", "shift", "brightness", "phase"), and where it is there
+        permutation_seed (another than the default's in_memory only). Of "video_folder": data_dir
         (what `vdd.data.prepare` wrote), frames (of each window so many are taken from a random
         place), latents (True: batches hold `latents` in place of `video`), augment ("none",
         "flip").
-      split: "train", "test", or with "video_folder" "validation".
+      split: "train", "validation", "test"; with "sprites" also "fit", which is "train" without
+        "validation".
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       process_index: whose rows of the global batch to give.
@@ -68,7 +70,7 @@ def load_pass(
 ) -> Iterator[Batch]:
     """One pass over a split in order, without augmentation, for evaluation.
 
-    The test split comes in the same order from every source, that of `sprites.load_arrays` or
+    Validation and test come in the same order from every source, that of `sprites.load_arrays` or
     `video_folder.load_windows`. All batches have the same size: the last one is filled up with
     zeros, where the mask is False.
 
@@ -129,10 +131,10 @@ def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
 
     from vdd.data.tfdata import tfdata, tfdata_pass
 
-    builder, fields = dataset.files(config, split), dataset.fields(config)
+    (builder, stored), fields = dataset.files(config, split), dataset.fields(config)
     return _Opened(
-        functools.partial(tfdata, builder, split, fields=fields),
-        functools.partial(tfdata_pass, builder, split, fields=fields),
+        functools.partial(tfdata, builder, stored, fields=fields),
+        functools.partial(tfdata_pass, builder, stored, fields=fields),
     )
 
 

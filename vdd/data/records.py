@@ -18,7 +18,7 @@ class DataSource:
 
     Args:
       builder: of a data set prepared as ArrayRecord files.
-      split: name of the split.
+      split: name of the split, or several joined by "+".
       fields: what to give of each example; None is all.
     """
 

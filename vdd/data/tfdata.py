@@ -40,7 +40,7 @@ def tfdata(
 
     Args:
       builder: a prepared TFDS builder of clips, `video` or `latents`, and whole numbers as labels.
-      split: name of the split.
+      split: name of the split, or several joined by "+".
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       fields: which features batches hold; None is all.
@@ -105,7 +105,7 @@ def tfdata_pass(
 
     Args:
       builder: a prepared TFDS builder of clips, `video` or `latents`, and whole numbers as labels.
-      split: name of the split.
+      split: name of the split, or several joined by "+".
       batch_size: rows of the global batch.
       fields: which features batches hold; None is all.
       process_index: whose rows of the global batch to give.

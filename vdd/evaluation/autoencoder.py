@@ -44,19 +44,21 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     """
     config = runs.load_config(workdir)
     step, params = checkpoints.load_params(workdir)
-    model = build_model(config.model)
+    model, settings = build_model(config.model), config.eval
+    clips = clips_of(config, settings.split, settings.num_clips)
     figures = {
         "step": step,
         "dataset": runs.data_name(config),
-        "split": config.eval.split,
-        **measure(model, params, clips_of(config), config.eval.batch_size),
+        "split": settings.split,
+        "seen_in_training": datasets.seen_in_training(config.data, settings.split),
+        **measure(model, params, clips, settings.batch_size),
     }
     if jax.process_index() == 0:
         report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
         autoencoder.save(model, {"params": params}, workdir / WEIGHTS)
         folder = workdir / report.PICTURES
         folder.mkdir(parents=True, exist_ok=True)
-        write_png(folder / _SHEET, sheet(model, params, config))
+        write_png(folder / _SHEET, sheet(model, params, config, settings.split))
         _write_page(workdir, config, params, figures)
     return figures
 
@@ -71,17 +73,25 @@ def check(config: Any) -> None:
 
 
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
-    """PSNR of the averaged parameters each `eval_every`, a contact sheet each `sample_every`."""
-    model = build_model(config.model)
+    """PSNR of the averaged parameters each `eval_every`, a contact sheet each `sample_every`.
+
+    Both are of the validation split; where the data have none, of the split that is evaluated.
+    `seen_in_training` is 1 where the training sees these clips, or characters.
+    """
+    model, data = build_model(config.model), config.data
+    split = datasets.find(data.dataset).watched_split(data, config.eval.split)
+    seen = int(datasets.seen_in_training(data, split))
 
     def quick(step: int, state: Any) -> dict[str, Any]:
         del step
         params = sharding.local_copy(state.ema_params)
-        figures = measure(model, params, clips_of(config, quick=True), config.eval.batch_size)
-        return {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
+        size = config.eval.batch_size
+        figures = measure(model, params, clips_of(config, split, size), size)
+        rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
+        return {**rebuilt, "seen_in_training": seen}
 
     def picture(step: int, state: Any) -> dict[str, Any]:
-        image = sheet(model, sharding.local_copy(state.ema_params), config)
+        image = sheet(model, sharding.local_copy(state.ema_params), config, split)
         if jax.process_index() == 0:
             folder = workdir / report.PICTURES
             folder.mkdir(parents=True, exist_ok=True)
@@ -91,19 +101,18 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
 
 
-def clips_of(config: Any, quick: bool = False) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
-    """Clips of the split, in batches: all, or `eval.num_clips` spread over it; quickly, one batch.
+def clips_of(config: Any, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
+    """Clips of a split, in batches: `count` spread over it, or all where that is 0.
 
     Each process sees all of them.
     """
     settings, size = config.eval, config.eval.batch_size
     data = ConfigDict({**config.data, "augment": "none"})
-    count = size if quick else settings.num_clips
     if not count:
-        for batch in pipeline.load_pass(data, settings.split, size):
+        for batch in pipeline.load_pass(data, split, size):
             yield batch["video"][batch["mask"]]
         return
-    shuffled = pipeline.load_source(data, settings.split, size, settings.seed)
+    shuffled = pipeline.load_source(data, split, size, settings.seed)
     try:
         for piece in batches(count, size):
             yield next(shuffled)["video"][: piece.stop - piece.start]
@@ -149,10 +158,10 @@ def _rebuild(
     return to_uint8(apply("decode", posterior.mean)[:, None])[:, 0], posterior.nats()
 
 
-def sheet(model: KLAutoencoder, params: dict, config: Any) -> Image.Image:
-    """Frames of a few clips above what became of them; the same clips each time."""
+def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.Image:
+    """Frames of a few clips of a split above what became of them; the same clips each time."""
     settings = config.eval
-    video = next(clips_of(config, quick=True))[:_SHOWN_CLIPS]
+    video = next(clips_of(config, split, settings.batch_size))[:_SHOWN_CLIPS]
     times = np.linspace(0, video.shape[1] - 1, min(_SHOWN_FRAMES, video.shape[1])).astype(int)
     video = video[:, times]
     frames, parts = video.reshape(-1, *video.shape[2:]), []

@@ -9,6 +9,7 @@ from etils import epath
 from jaxtyping import Float
 
 from vdd import priors, runs, streaming
+from vdd.data import datasets
 from vdd.data.clips import load_clips
 from vdd.data.codes import CodedClips
 from vdd.diffusion.samplers import Sampler
@@ -33,7 +34,7 @@ def load_coded_clips(
 
     Args:
         run: the run.
-        split: "train" or "test".
+        split: as for `vdd.data.clips.load_clips`.
         art_dir: folder of LPC sheets; None takes the run's, as `load_clips` says.
         num_clips: so many, spread over the split; 0: all.
         batch_size: clips encoded at once.
@@ -112,6 +113,7 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
         "step": prior.step,
         "dataset": f"{data.dataset}/{data.art}" if data.dataset == "sprites" else data.dataset,
         "split": settings.split,
+        "seen_in_training": datasets.seen_in_training(data, settings.split),
         "num_clips": len(clips.codes),
         "source": {"run": prior.source.run, "step": prior.source.step},
         "bitrate": rates(prior.model, prior.params, clips, settings.batch_size),

@@ -1,7 +1,7 @@
 """Probes: what a small network can read out of codes or content that ought not to be there.
 
 Swaps tell what the decoder *uses*; probes tell what the representation *holds*. A probe is trained
-on clips of the train split and tested on the test split, whose characters it never saw.
+on clips of the training and tested on those of characters that it never saw.
 """
 
 import dataclasses

@@ -19,6 +19,11 @@ from vdd.training.workdir import write_text
 Report = Mapping[str, Any]
 
 PICTURES = "samples"
+_SEEN = {
+    None: "",
+    False: " No clip here was seen in training.",
+    True: " **The training saw these clips, or some of them.**",
+}
 
 
 def json_path(folder: epath.PathLike, report: Report, split: str) -> epath.Path:
@@ -94,7 +99,7 @@ def page(
         "# Run report",
         "A clip is taken apart into *content* (who: sent once) and *motion* (what it does: a few"
         " bits a frame), and put together again, also with the motion of another clip."
-        + (" Nobody here was seen in training." if report["split"] == "test" else ""),
+        + _SEEN[report.get("seen_in_training")],
         table(("", ""), [(name, str(value)) for name, value in head.items()]),
         *sections,
         *_pictures(pictures),

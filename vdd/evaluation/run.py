@@ -14,6 +14,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd import priors, runs
 from vdd.codec.coded_run import motion_model
 from vdd.codec.motion import coded_bits
+from vdd.data import datasets
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import report, sprites_run, videos_run
@@ -52,7 +53,8 @@ def evaluate_run(
 
     Returns:
         The report, as `vdd.evaluation.sprites.evaluate` or `vdd.evaluation.videos.evaluate`
-        describes it.
+        describes it, and `seen_in_training`: whether the run was trained on clips of this split (of
+        Sprites: on characters).
 
     Raises:
         UserError: no run, no checkpoint, an unknown split, no data to measure on, or a part of the
@@ -69,7 +71,8 @@ def evaluate_run(
     functions = functions_of(run.model, run.params, Sampler(**config.eval.sampler))
     functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
-    figures = done.figures
+    seen = datasets.seen_in_training(config.data, split)
+    figures = {**done.figures, "seen_in_training": seen}
     if jax.process_index() == 0:
         report.write_json(report.json_path(out, figures, config.eval.split), figures)
     if jax.process_index() == 0 and split == config.eval.split:
@@ -159,6 +162,6 @@ def _describe(run: runs.Run) -> dict[str, str]:
     return {
         "data": runs.data_name(config),
         "parameters": f"{size / 1e6:.1f} million",
-        "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips, "
-        f"seed {config.seed}",
+        "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips of the "
+        f"{datasets.trained_split(config.data)} split, seed {config.seed}",
     }

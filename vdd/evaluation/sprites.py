@@ -10,7 +10,7 @@ it keeps its content and takes the motion of a clip with another character and a
   elsewhere; does the judge see the action? Content is drawn from the model's prior, as theirs is.
   A model without a prior takes it from the swap's other clip, so that the same samples serve: Acc
   is the swap's motion accuracy, and the entropies are of the judge's distributions over them.
-- Leakage: probes (see `probes`) from codes and content of the train split, tested on this one;
+- Leakage: probes (see `probes`) from codes and content of other characters, tested on these;
   from the motion vectors where there are no codes.
 """
 

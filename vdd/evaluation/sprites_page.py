@@ -40,7 +40,7 @@ def sections(report: Mapping[str, Any]) -> list[str]:
         *rates(rate),
         "## Leakage",
         "What a small network reads out of the representation where it ought not to be, trained on"
-        " train clips and tested on these. At chance nothing leaks.",
+        " clips of other characters and tested on these. At chance nothing leaks.",
         table(
             ("", "probe", "chance"),
             [

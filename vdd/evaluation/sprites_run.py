@@ -1,4 +1,8 @@
-"""Evaluation of a run on Sprites: `sprites.evaluate` over a split, its pictures and its page."""
+"""Evaluation of a run on Sprites: `sprites.evaluate` over a split, its pictures and its page.
+
+A training is watched on the validation split. The judge has seen those characters, as it learns
+from the whole published train split; it never sees those of the test split.
+"""
 
 from typing import Any
 
@@ -7,6 +11,7 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
+from vdd.data import datasets
 from vdd.data import sprites as sprites_data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
@@ -30,22 +35,23 @@ def check(settings: Any) -> None:
 def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
     """All protocols on a split.
 
+    Probes learn from what the run was trained on, less the characters that they are tested on.
+
     Raises:
         UserError: no art to measure on.
     """
-    art, art_dir = config.data.art, prepared.sheets_dir(config.data)
-    train = _some(sprites_data.load_arrays(art, "train", art_dir), config.eval.probe_clips)
-    test = _some(sprites_data.load_arrays(art, "test", art_dir), config.eval.num_clips)
-    clips = {"train": train, "test": test}[split]
-    settings = config.eval
+    data, settings = config.data, config.eval
+    measured = prepared.load_split(data, split)
+    trained = _without(prepared.load_split(data, datasets.trained_split(data)), measured)
+    clips = _some(measured, settings.num_clips)
     figures = sprites.evaluate(
         functions,
-        train if split == "test" else None,  # probes are tested on other characters than they saw
+        _some(trained, settings.probe_clips) if len(trained.motion) else None,
         clips,
         _judge(config),
         Sampler(**settings.sampler),
         step=step,
-        dataset=f"sprites/{art}",
+        dataset=f"sprites/{data.art}",
         split=split,
         target_bits_per_frame=config.objective.target_bits_per_frame,
         seed=settings.seed,
@@ -61,19 +67,22 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: swaps judged each `eval_every`, drawn each `sample_every`.
 
-    Both look at the averaged parameters, on the test split, and return what is to be logged; the
-    picture is also written to `samples/<step>.png`.
+    Both look at the averaged parameters, on the validation split, and return what is to be logged:
+    `seen_in_training` is 1 where the training sees these characters. The picture is also written to
+    `samples/<step>.png`.
     """
     model = Disentangler.from_config(config.model)
     sampler = Sampler(**config.eval.sampler)
-    clips = sprites_data.load_arrays(config.data.art, "test", prepared.sheets_dir(config.data))
+    split = datasets.find("sprites").watched_split(config.data, config.eval.split)
+    clips = prepared.load_split(config.data, split)
+    seen = int(datasets.seen_in_training(config.data, split))
 
     def functions(state: Any) -> Functions:
         return functions_of(model, sharding.local_copy(state.ema_params), sampler)
 
     def quick(step: int, state: Any) -> dict[str, Any]:
         del step
-        return sprites.quick_evaluate(
+        figures = sprites.quick_evaluate(
             functions(state),
             clips,
             _judge(config),
@@ -81,6 +90,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             seed=config.eval.seed,
             batch_size=config.eval.batch_size,
         )
+        return {**figures, "seen_in_training": seen}
 
     def picture(step: int, state: Any) -> dict[str, Any]:
         matrix = gallery.matrix(functions(state), clips, config.eval.seed, config.eval.batch_size)
@@ -99,6 +109,15 @@ def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.Sprite
         return arrays
     rows = np.random.default_rng(0).permutation(len(arrays.motion))[:count]
     return sprites_data.SpritesArrays(*(part[rows] for part in arrays))
+
+
+def _without(
+    arrays: sprites_data.SpritesArrays, others: sprites_data.SpritesArrays
+) -> sprites_data.SpritesArrays:
+    """The clips of characters that are not among `others`; the same arrays where all are."""
+    known = set(map(tuple, np.unique(others.attributes, axis=0).tolist()))
+    kept = np.array([tuple(character) not in known for character in arrays.attributes.tolist()])
+    return arrays if kept.all() else sprites_data.SpritesArrays(*(part[kept] for part in arrays))
 
 
 def _judge(config: Any) -> judge.Judge:

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from vdd import runs
-from vdd.data import decoding, video_folder
+from vdd.data import datasets, decoding, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -71,8 +71,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             " evaluated (--config.eval.split): prepare more clips, or with --split-by=clip"
         )
     model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
-    has_validation = video_folder.has_split(config.data.data_dir, "validation")
-    split = "validation" if has_validation else config.eval.split
+    split = datasets.find("video_folder").watched_split(config.data, config.eval.split)
     windows = load(config, split, config.eval.quick_windows)
 
     def functions(state: Any) -> Functions:

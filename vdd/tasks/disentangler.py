@@ -4,7 +4,7 @@ from typing import Any
 
 from etils import epath
 
-from vdd.data import pipeline
+from vdd.data import datasets, pipeline
 from vdd.data.batches import ClipIterator
 from vdd.evaluation import run
 from vdd.training import step
@@ -25,9 +25,9 @@ def build(config: Any) -> Training:
 
 
 def batches(config: Any, process: int, processes: int) -> ClipIterator:
-    """Clips of the train split."""
-    batch_size = config.train.batch_size
-    return pipeline.load_source(config.data, "train", batch_size, config.seed, process, processes)
+    """Clips of the split that is trained on."""
+    split, batch_size = datasets.trained_split(config.data), config.train.batch_size
+    return pipeline.load_source(config.data, split, batch_size, config.seed, process, processes)
 
 
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:

@@ -7,7 +7,7 @@ import jax
 from etils import epath
 
 from vdd import priors, runs
-from vdd.data import codes
+from vdd.data import codes, datasets
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
 from vdd.evaluation import prior as evaluation
@@ -37,10 +37,10 @@ def build(config: Any) -> Training:
 
 
 def batches(config: Any, process: int, processes: int) -> ClipIterator:
-    """Crops of the train split, encoded by the source now."""
+    """Crops of what the source was trained on, encoded by it now."""
     data = config.data
     return codes.crops(
-        _clips(config, "train", data.num_clips),
+        _clips(config, datasets.trained_split(_source_data(config)), data.num_clips),
         config.train.batch_size,
         config.seed,
         frames=data.frames,
@@ -52,7 +52,10 @@ def batches(config: Any, process: int, processes: int) -> ClipIterator:
 
 
 def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
-    """Bits a frame of held-out clips, each `eval_every`; the source is put on record.
+    """Bits a frame of the validation split, each `eval_every`; the source is put on record.
+
+    Where the data have no validation split, of the one that is evaluated. `seen_in_training` is 1
+    where the training sees these clips, or characters.
 
     Raises:
         UserError: what was trained in `workdir` so far was of the codes of another model.
@@ -67,16 +70,19 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     elif jax.process_index() == 0:
         priors.write_source(workdir, source)
     prior, size = priors.build(config.model, source), config.eval.batch_size
+    data = _source_data(config)
+    split = datasets.find(data.dataset).watched_split(data, config.eval.split)
+    seen = int(datasets.seen_in_training(data, split))
 
     @functools.cache
     def held_out() -> codes.CodedClips:
-        return _clips(config, config.eval.split, config.eval.num_clips)
+        return _clips(config, split, config.eval.num_clips)
 
     def measure(step: int, state: Any) -> dict[str, Any]:
         del step
         params = sharding.local_copy(state.ema_params)
         rate = evaluation.rates(prior, params, held_out(), size)["prior_bits_per_frame"]
-        return {f"{config.eval.split}_bits_per_frame": rate}
+        return {f"{split}_bits_per_frame": rate, "seen_in_training": seen}
 
     return [(config.train.eval_every, measure)]
 
@@ -89,6 +95,11 @@ def evaluate(workdir: epath.Path) -> int:
 def _source(config: Any) -> tuple[runs.Run, priors.Source]:
     run = runs.load(config.source, config.source_step)
     return run, priors.source_of(run, config.source)
+
+
+def _source_data(config: Any) -> Any:
+    """`config.data` of the source."""
+    return runs.load_config(runs.find(config.source)).data
 
 
 def _clips(config: Any, split: str, num_clips: int) -> codes.CodedClips:

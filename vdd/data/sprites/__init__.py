@@ -16,6 +16,7 @@ from vdd.data.sprites.benchmark import (
     MOTIONS,
     NUM_FRAMES,
     NUM_VARIANTS,
+    PERMUTATION_SEED,
     SIZE,
     SPLITS,
     SpritesArrays,
@@ -30,6 +31,7 @@ __all__ = [
     "MOTIONS",
     "NUM_FRAMES",
     "NUM_VARIANTS",
+    "PERMUTATION_SEED",
     "SIZE",
     "SPLITS",
     "SpritesArrays",
@@ -42,7 +44,10 @@ ART_DIR_VARIABLE = "VDD_SPRITES_ART"
 
 
 def load_arrays(
-    art: str = "lpc", split: str = "train", art_dir: epath.PathLike | None = None
+    art: str = "lpc",
+    split: str = "train",
+    art_dir: epath.PathLike | None = None,
+    permutation_seed: int = PERMUTATION_SEED,
 ) -> SpritesArrays:
     """Renders one split: clips ordered by motion label, then by place in the split's permutation.
 
@@ -51,19 +56,22 @@ def load_arrays(
 
     Args:
       art: "lpc" (the benchmark's sheets, read from a folder) or "builtin" (drawn by this package).
-      split: "train" (9000 clips) or "test" (2664 clips of characters that train never shows).
+      split: "train" (9000 clips) or "test" (2664 clips of characters that train never shows), as
+        published; "fit" (8100 clips) or "validation" (900), the two parts of "train".
       art_dir: folder of LPC sheets; None takes the environment variable VDD_SPRITES_ART.
+      permutation_seed: other characters in each split, as `benchmark.split_characters` says.
 
     Raises:
-      UserError: unknown art or split, no folder of sheets, or a sheet that is missing or broken.
+      UserError: unknown art or split, a seed that is none, no folder of sheets, or a sheet that is
+        missing or broken.
     """
     folder = find_art_dir(art_dir) if art == "lpc" else None
-    return _rendered(art, split, folder and str(folder))
+    return _rendered(art, split, folder and str(folder), permutation_seed)
 
 
 @functools.lru_cache(maxsize=2)
-def _rendered(art: str, split: str, folder: str | None) -> SpritesArrays:
-    motion, attributes = split_labels(split)
+def _rendered(art: str, split: str, folder: str | None, permutation_seed: int) -> SpritesArrays:
+    motion, attributes = split_labels(split, permutation_seed)
     arrays = SpritesArrays(render(load_art(art, folder), attributes, motion), motion, attributes)
     for array in arrays:
         array.flags.writeable = False

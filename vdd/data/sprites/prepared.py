@@ -13,7 +13,14 @@ from vdd.errors import UserError
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
-__all__ = ["DataSource", "damaged", "load_builder", "sheets_dir"]
+__all__ = [
+    "DataSource",
+    "damaged",
+    "load_builder",
+    "load_split",
+    "permutation_seed",
+    "sheets_dir",
+]
 
 _FORMATS = {"tfdata": "tfrecord", "grain": "array_record"}
 _WITHOUT_NETWORK = {
@@ -55,6 +62,30 @@ def load_builder(
     if art == "lpc" and folder is not None:
         _check_sheets(builder, folder)
     return builder
+
+
+def load_split(
+    config: Any, split: str, art_dir: epath.PathLike | None = None
+) -> sprites.SpritesArrays:
+    """A split in memory as `config.data` has it: its art, its sheets, its permutation.
+
+    Args:
+      config: `config.data`.
+      split: as for `sprites.load_arrays`.
+      art_dir: folder of LPC sheets; None takes `sheets_dir`.
+
+    Raises:
+      UserError: as `sprites.load_arrays`.
+    """
+    folder = art_dir or sheets_dir(config)
+    return sprites.load_arrays(config.art, split, folder, permutation_seed(config))
+
+
+def permutation_seed(config: Any) -> int:
+    """That of `config.data`; a config without one means the published permutation."""
+    if "permutation_seed" in config:
+        return config.permutation_seed
+    return sprites.PERMUTATION_SEED
 
 
 def sheets_dir(config: Any) -> epath.Path | None:

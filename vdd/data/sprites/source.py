@@ -8,10 +8,24 @@ import numpy as np
 from vdd.data import augment, sprites
 from vdd.data.datasets import choose
 from vdd.data.records import DataSource
-from vdd.data.sprites.prepared import load_builder
+from vdd.data.sprites.benchmark import overlap
+from vdd.data.sprites.prepared import load_builder, load_split, permutation_seed
+from vdd.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
+
+__all__ = [
+    "SPLITS",
+    "arrays",
+    "edit_in_evaluation",
+    "edit_in_training",
+    "fields",
+    "files",
+    "overlap",
+    "records",
+    "watched_split",
+]
 
 SPLITS = tuple(sprites.SPLITS)
 
@@ -30,18 +44,22 @@ def fields(config: Any) -> Sequence[str]:
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
     """All clips of a split and their labels, in memory."""
-    return sprites.load_arrays(config.art, split, config.art_dir)._asdict()
+    return load_split(config, split)._asdict()
 
 
 def records(config: Any, split: str) -> DataSource:
     """Random access to the clips of a split; they are prepared at the first use."""
-    builder = load_builder(config.art, "array_record", config.art_dir, config.data_dir)
-    return DataSource(builder, split)
+    return DataSource(_builder(config, "array_record"), _stored(split))
 
 
-def files(config: Any, split: str) -> "tfds.core.DatasetBuilder":
+def files(config: Any, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
     """The builder of the TFRecord files; they are prepared at the first use."""
-    return load_builder(config.art, "tfrecord", config.art_dir, config.data_dir)
+    return _builder(config, "tfrecord"), _stored(split)
+
+
+def watched_split(config: Any, otherwise: str) -> str:
+    """The validation split."""
+    return "validation"
 
 
 def edit_in_training(config: Any) -> augment.Augment | None:
@@ -52,3 +70,17 @@ def edit_in_training(config: Any) -> augment.Augment | None:
 def edit_in_evaluation(config: Any) -> augment.Augment | None:
     """Nothing is done to a clip in evaluation."""
     return None
+
+
+def _builder(config: Any, file_format: str) -> "tfds.core.DatasetBuilder":
+    if permutation_seed(config) != sprites.PERMUTATION_SEED:
+        raise UserError(
+            f"--config.data.permutation_seed={config.permutation_seed} needs "
+            "--config.data.source=in_memory: record files hold the published permutation."
+        )
+    return load_builder(config.art, file_format, config.art_dir, config.data_dir)
+
+
+def _stored(split: str) -> str:
+    """A split in record files, which hold each clip once."""
+    return "fit+validation" if split == "train" else split

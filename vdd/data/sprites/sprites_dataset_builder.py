@@ -14,6 +14,7 @@ from vdd.data.sprites.renderer import Art, render
 SHEETS_URL = (
     "https://raw.githubusercontent.com/YingzhenLi/Sprites/3ce4048c5227802bd8f1888e293fd3afdba91c0c"
 )
+STORED_SPLITS = ("fit", "validation", "test")
 FINGERPRINT = "sheets_sha256"
 SHEETS = "sheets"  # the folder in the data set's directory that keeps what was downloaded
 
@@ -33,17 +34,19 @@ _FEATURES = tfds.features.FeaturesDict(
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Renders the two splits: test in the order of `load_arrays`, train in one fixed random order.
+    """Renders fit in one fixed random order, validation and test in that of `load_arrays`.
 
-    Train is laid out at random since readers of record files shuffle within a window only. The
-    LPC sheets come from `art_dir`, or without one from their public repository; the fingerprint of
-    those used is kept with the data set.
+    Fit is laid out at random since readers of record files shuffle within a window only. The
+    published train split is not stored: it is "fit+validation". The LPC sheets come from `art_dir`,
+    or without one from their public repository; the fingerprint of those used is kept with the data
+    set.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
         "1.0.0": "First release.",
         "1.1.0": "The built-in art: hair in muted colours, a bun for the pony tail.",
+        "2.0.0": "Train is stored in two parts: fit (900 characters) and validation (100).",
     }
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name="builtin", description="Drawn by this package."),
@@ -66,12 +69,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         art = self._lpc(dl_manager) if self._art_name == "lpc" else sprites.load_art("builtin")
-        return {split: self._generate_examples(art, split) for split in benchmark.SPLITS}
+        return {split: self._generate_examples(art, split) for split in STORED_SPLITS}
 
     def _generate_examples(self, art: Art, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         motion, attributes = benchmark.split_labels(split)
         order = np.arange(len(motion))
-        if split == "train":
+        if split == "fit":
             order = np.random.default_rng(0).permutation(order)
         # One motion's worth at a time bounds the memory.
         for rows in np.array_split(order, len(benchmark.MOTIONS)):

@@ -23,7 +23,9 @@ __all__ = [
     "edit_in_training",
     "fields",
     "files",
+    "overlap",
     "records",
+    "watched_split",
 ]
 
 _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": augment.flip}
@@ -44,9 +46,19 @@ def records(config: Any, split: str) -> DataSource:
     return DataSource(_builder(config, split, "array_record"), split, fields(config))
 
 
-def files(config: Any, split: str) -> "tfds.core.DatasetBuilder":
+def files(config: Any, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
     """The builder of the TFRecord files."""
-    return _builder(config, split, "tfrecord")
+    return _builder(config, split, "tfrecord"), split
+
+
+def watched_split(config: Any, otherwise: str) -> str:
+    """The validation split, where there is one."""
+    return "validation" if prepared.has_split(config.data_dir, "validation") else otherwise
+
+
+def overlap(split: str, other: str) -> bool:
+    """Whether they are the same: a clip is in one split alone."""
+    return split == other
 
 
 def edit_in_training(config: Any) -> augment.Augment | None:
