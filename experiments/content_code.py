@@ -6,7 +6,8 @@
 One content code is learned for each price (`vdd compress` takes the default); `none` is the content
 without a code. Codewords are merged in all rows, as `vdd compress` does it. Probes learn on what
 the run was trained on and are tested on `--split`, whose characters should be others; of a code
-they read the numbers, each as one-hot. Swaps are mean frames, the same pairs for all. Minutes are those of learning; the clips are read once, for all codes.
+they read the numbers, each as one-hot. Swaps are mean frames, the same pairs for all. Minutes are
+those of learning; the clips are read once, for all codes.
 """
 
 import argparse
