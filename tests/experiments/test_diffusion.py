@@ -78,22 +78,31 @@ def row(bits: float, steps: int, value: float | None, error: float = 0.1) -> dic
 
 
 def test_runs_of_one_rate_are_seeds_of_each_other(diffusion):
-    rows = [row(3, 1, 4.0, 0.1), row(2, 1, None), row(3, 1, 6.0, 0.3), row(3, 0, 1.0)]
-    rows[1].update(frechet=1.0, ssim=1.0, sharpness=1.0)
+    rows = [
+        row(3, 1, 4.0, 0.1),
+        row(2, 1, 1.0),
+        row(3, 1, 6.0, 0.3),
+        row(3, 0, 1.0),
+        row(2, 1, 1.0),
+    ]
+    rows[1]["psnr"] = None
     cells = diffusion.means(rows)
     assert [(cell["bits"], cell["steps"], cell["runs"]) for cell in cells] == [
-        (2, 1, 1), (3, 0, 1), (3, 1, 2),
+        (2, 1, 2), (3, 0, 1), (3, 1, 2),
     ]  # fmt: skip
     both = cells[2]
     assert both["frechet"] == both["psnr"] == 5
     assert both["frechet_spread"] == both["psnr_spread"] == pytest.approx(2**0.5)
     assert both["frechet_error"] == pytest.approx(0.2)
     assert cells[1]["psnr_spread"] is None
-    assert cells[0]["psnr"] is None
-    lines = diffusion.page(cells).splitlines()
-    assert lines[0].count("|") == 13
-    assert lines[2] == "| 2 | 1 | 1 | 1.00 | 0.10 | – | – | – | 1.000 | – | 1.000 | – |"
-    assert lines[4].startswith("| 3 | 1 | 2 | 5.00 | 0.20 | 1.41 |")
+    # What was measured of one run of two is the mean, and has no spread.
+    assert cells[0]["psnr"] == 1
+    assert cells[0]["psnr_spread"] is None
+    head, _, *lines = [line.strip("| ").split(" | ") for line in diffusion.page(cells).splitlines()]
+    assert head[:6] == ["bits", "steps", "runs", "Fréchet distance", "error", "spread"]
+    assert head[6:] == ["PSNR, dB", "spread", "SSIM", "spread", "sharpness", "spread"]
+    assert lines[0] == ["2", "1", "2", "1.00", "0.10", "0.00", "1.00", "–", *["1.000", "0.000"] * 2]
+    assert lines[2][:6] == ["3", "1", "2", "5.00", "0.20", "1.41"]
 
 
 @pytest.mark.parametrize("arguments", [["--steps", "-1"], ["--steps", "x"], ["--out", "table.png"]])
