@@ -39,6 +39,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import gallery, judge, pictures
 from vdd.evaluation import prior as prior_evaluation
 from vdd.evaluation.inference import batches, clip_keys, padded, to_uint8
+from vdd.evaluation.metrics import frechet_distance
 from vdd.evaluation.report import machine
 from vdd.models.prior_sampling import sample_codes
 from vdd.progress import progress_bar
@@ -326,14 +327,6 @@ def features(verdict: judge.Verdict) -> np.ndarray:
     """What the judge sees in clips, [n 33]."""
     attributes = verdict.attribute_logits.reshape(len(verdict.attribute_logits), -1)
     return np.concatenate([verdict.motion_logits, attributes], 1).astype(np.float64)
-
-
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Frechet distance of the Gaussians that fit two samples [n f] (Heusel et al. 2017)."""
-    one, other = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    roots = np.sqrt(np.maximum(np.linalg.eigvals(one @ other).real, 0)).sum()
-    gap = np.square(a.mean(0) - b.mean(0)).sum()
-    return float(gap + np.trace(one) + np.trace(other) - 2 * roots)
 
 
 def conditional_entropy(verdict: judge.Verdict) -> float:

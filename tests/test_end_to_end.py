@@ -120,7 +120,7 @@ def test_transfer_between_clips_on_disk(place):
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
-    "script", ["samplers", "content_code", "cost_curve", "swap_errors", "judges"]
+    "script", ["samplers", "content_code", "cost_curve", "swap_errors", "judges", "diffusion"]
 )
 def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
@@ -130,6 +130,7 @@ def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch)
         "cost_curve": ["--picture", "cost.png"],
         "swap_errors": ["--pairings", "2"],
         "judges": ["--steps", "2", "--seeds", "0"],
+        "diffusion": ["--steps", "0,1", "--out", "tables/diffusion.json"],
     }
     importlib.import_module(script).main(["runs/sprites", *arguments[script], "--tiny"])
     output = capsys.readouterr().out
@@ -137,6 +138,14 @@ def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch)
     assert len(output.splitlines()) >= 4
     if script == "content_code":
         assert "\n| 1e-4 |" in output
+    if script == "diffusion":
+        rows = [line.split(" | ") for line in output.splitlines() if line.startswith("| ")][2:]
+        assert [row[1:3] for row in rows] == [["0", "1"], ["1", "1"]]
+        table = json.loads((place / "tables/diffusion.json").read_text())
+        assert [row["steps"] for row in table["rows"]] == [0, 1]
+        assert table["swaps"] == 27
+        for picture in ("diffusion.png", "diffusion_swaps.png"):
+            assert (place / "tables" / picture).stat().st_size > 5_000
     if script == "judges":
         rows = [line.split(" | ") for line in output.splitlines() if line.startswith("| ")][1:]
         assert [row[0].strip("| ") for row in rows] == [

@@ -104,6 +104,20 @@ def test_a_loud_member_has_one_vote():
     assert verdict.motion_probs[0, 1] == pytest.approx((1 + 2 * quiet) / 3, rel=1e-4)
 
 
+def test_the_logits_are_linear_in_the_features(untrained):
+    video, first = coloured_clips(3, 0).video, untrained.members()[0]
+    frames, clips = np.split(untrained.features(video), 2, axis=1)
+    assert frames.shape == clips.shape == (3, 128)
+    heads = (
+        (first(video).attribute_logits, "Dense_3", frames),
+        (first(video).motion_logits, "Dense_5", clips),
+    )
+    for logits, name, features in heads:
+        layer = jax.tree.map(lambda x: np.asarray(x[0]), first.params[name])
+        expected = (features @ layer["kernel"] + layer["bias"]).reshape(logits.shape)
+        np.testing.assert_allclose(logits, jax.nn.log_softmax(expected), atol=1e-4)
+
+
 def load(tmp_path, settings=TINY):
     return judges.load_or_train("lpc", None, tmp_path, settings, show_progress=False)
 
@@ -169,8 +183,9 @@ def test_the_order_of_frames_matters_to_motion_but_not_to_attributes(untrained):
 
 @pytest.mark.parametrize("shape", [(1, 7, 64, 64, 3), (1, 8, 32, 32, 3)])
 def test_clips_of_another_shape_are_refused(untrained, shape):
-    with pytest.raises(ValueError, match="the judge wants"):
-        untrained(np.zeros(shape, np.uint8))
+    for look in (untrained, untrained.features):
+        with pytest.raises(ValueError, match="the judge wants"):
+            look(np.zeros(shape, np.uint8))
 
 
 def test_blur_keeps_flat_frames_and_spreads_a_dot():

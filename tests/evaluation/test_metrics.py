@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 from scipy.linalg import sqrtm
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, gaussian_filter, laplace
 
 from vdd.evaluation import metrics
 
@@ -169,3 +169,90 @@ def test_frechet_distance_of_equal_sets_and_of_a_shift():
     assert metrics.frechet_distance(x, x + 2) == pytest.approx(4 * 64, rel=1e-5)
     with pytest.raises(ValueError, match="2 samples"):
         metrics.frechet_distance(x, x[:1])
+
+
+def frames(seed: int = 0, count: int = 6) -> np.ndarray:
+    """Rectangles of one colour each on a dark ground, in [-1, 1]."""
+    rng, made = np.random.default_rng(seed), np.full((count, 32, 32, 3), -1.0, np.float32)
+    for frame in made:
+        for top, left, height, width in rng.integers(2, 14, (5, 4)):
+            frame[top : top + height, left : left + width] = rng.uniform(-1, 1, 3)
+    return made
+
+
+def blurred(frames: np.ndarray, sigma: float) -> np.ndarray:
+    return gaussian_filter(frames, (0, sigma, sigma, 0), mode="nearest")
+
+
+def noisy(frames: np.ndarray, sigma: float) -> np.ndarray:
+    noise = np.random.default_rng(9).normal(size=frames.shape)
+    return (frames + sigma * noise).astype(np.float32)
+
+
+def test_sharpness_falls_under_blur_and_is_left_alone_by_noise():
+    real = frames()
+    series = [real, *(blurred(real, sigma) for sigma in (0.5, 1, 2))]
+    clean = [metrics.sharpness(real, made) for made in series]
+    np.testing.assert_allclose(clean[0], 1, rtol=1e-5)
+    assert (np.diff(clean, axis=0) < 0).all()
+    assert clean[1].max() < 0.7
+    for made, expected in zip(series, clean):
+        np.testing.assert_allclose(metrics.sharpness(real, noisy(made, 0.1)), expected, atol=0.03)
+
+
+def test_the_power_of_the_laplacian_takes_noise_for_sharpness():
+    """What `sharpness` is there for."""
+
+    def power(frames: np.ndarray) -> float:
+        return float(np.mean(laplace(frames, axes=(1, 2)) ** 2))
+
+    real = frames()
+    assert power(noisy(real, 0.1)) > 1.1 * power(real)
+    assert power(noisy(blurred(real, 2), 0.1)) > 20 * power(blurred(real, 2))
+
+
+def test_sharpness_is_of_the_nearest_frame_that_would_be_right():
+    real = frames(count=6)
+    np.testing.assert_allclose(metrics.sharpness(real, real[::-1]), 1, rtol=1e-5)
+    assert np.abs(metrics.sharpness(real[:1], real[1:])).max() < 0.5
+    np.testing.assert_allclose(metrics.sharpness(real[:1], 0.25 * real + 0.1)[0], 0.25, rtol=1e-5)
+    apart = np.full((2, 32, 32, 3), -1, np.float32)
+    apart[0, 4:12, 4:12], apart[1, 20:28, 20:28] = 1, 1
+    np.testing.assert_allclose(metrics.sharpness(apart, apart.mean(0, keepdims=True)), 0.5)
+
+
+def test_sharpness_of_uint8_is_that_of_floats_and_nan_where_nothing_is_to_be_seen():
+    real = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    expected = metrics.sharpness(real.astype(np.float32), real.astype(np.float32)[::-1] / 2)
+    np.testing.assert_allclose(metrics.sharpness(real, real[::-1] // 2), expected, atol=0.01)
+    assert np.isnan(metrics.sharpness(np.full_like(real, 7), real)).all()
+
+
+def pairs(seed: int, shift: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Features of clips, and of samples of them that lie shifted and a little elsewhere."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(200, 16))
+    return x, 0.8 * x + 0.3 * rng.normal(size=x.shape) + shift
+
+
+def test_bars_of_the_frechet_estimate_cover_the_distance_and_its_bias_is_gone():
+    expected = 16 * (0.1**2 + (1 - math.sqrt(0.8**2 + 0.3**2)) ** 2)
+    sets = [pairs(i) for i in range(60)]
+    found = [metrics.frechet_estimate(*both, resamples=25) for both in sets]
+    values, errors = np.array(found).T
+    plain = np.array([metrics.frechet_distance(*both) for both in sets])
+    assert np.mean(np.abs(values - expected) < 2 * errors) >= 0.85
+    assert np.mean(np.abs(plain - expected) < 2 * errors) < 0.5
+    assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.25)
+    assert abs(values.mean() - expected) < abs(plain.mean() - expected) / 4
+
+
+def test_frechet_estimate_draws_pairs_and_the_same_for_a_seed():
+    x, y = pairs(0)
+    assert metrics.frechet_estimate(x, x) == pytest.approx((0, 0), abs=1e-9)
+    assert metrics.frechet_estimate(x, y, 3) == metrics.frechet_estimate(x, y, 3)
+    assert metrics.frechet_estimate(x, y, 3) != metrics.frechet_estimate(x, y, 4)
+    # Rows of others tell nothing of each other, and the estimate is less certain.
+    assert metrics.frechet_estimate(x, y[::-1]).error > 1.5 * metrics.frechet_estimate(x, y).error
+    with pytest.raises((ValueError, TypeCheckError)):  # the latter is there in tests only
+        metrics.frechet_estimate(x, y[:-1])

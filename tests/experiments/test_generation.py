@@ -106,11 +106,3 @@ def test_a_continuation_is_of_its_motion_at_its_place(generation, models, monkey
     # And those of others are not.
     monkeypatch.setattr(generation, "generated", lambda *given: np.flip(go_on(*given), 0))
     assert {line[1] for line in generation.continued(models, clips, 0)} != {"100.00 %"}
-
-
-def test_frechet_distance_of_gaussians(generation):
-    rng = np.random.default_rng(0)
-    a = rng.normal(size=(20000, 2)) * [1.0, 3.0]
-    b = rng.normal(size=(20000, 2)) * [2.0, 3.0] + [0.0, 1.5]
-    assert generation.frechet_distance(a, b) == pytest.approx(1.0 + 1.5**2, rel=0.05)
-    assert generation.frechet_distance(a, a) == pytest.approx(0.0, abs=1e-6)

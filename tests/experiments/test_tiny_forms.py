@@ -7,13 +7,19 @@ from tiny import ROOT
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("script", ["throughput", "ablations", "bitrate_sweep", "readout"])
+@pytest.mark.parametrize(
+    "script", ["throughput", "ablations", "bitrate_sweep", "readout", "sharpness"]
+)
 def test_experiment_has_a_tiny_form(script, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("VDD_CACHE", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(ROOT / "experiments")
     monkeypatch.chdir(tmp_path)
-    arguments = {"ablations": ["--out", "ablations"], "bitrate_sweep": ["--out", "sweep"]}
+    arguments = {
+        "ablations": ["--out", "ablations"],
+        "bitrate_sweep": ["--out", "sweep"],
+        "sharpness": ["--art", "builtin"],
+    }
     importlib.import_module(script).main([*arguments.get(script, []), "--tiny"])
     output = capsys.readouterr().out
     assert "cpu" in output  # each names its machine

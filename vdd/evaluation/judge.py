@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +78,22 @@ def _judge_batch(net: JudgeNet, params: Params, video):
     return jax.tree.map(log_mean, *logits)
 
 
+# The layers before the attribute head and before the motion head of `JudgeNet`.
+_PENULTIMATE = ("Dense_2", "Dense_4")
+
+
+@partial(jax.jit, static_argnums=0)
+def _features_batch(net: JudgeNet, params: Params, video):
+    first, video = {"params": unstacked(params)[0]}, judge_training.to_float(video)
+
+    def wanted(module, _):
+        return module.name in _PENULTIMATE
+
+    state: Any = net.apply(first, video, capture_intermediates=wanted)[1]["intermediates"]
+    frames, clips = (jax.nn.silu(state[name]["__call__"][0]) for name in _PENULTIMATE)
+    return jnp.concatenate([frames.reshape(*video.shape[:2], -1).mean(1), clips], axis=-1)
+
+
 def unstacked(params: Params) -> list[Params]:
     """The parameters of each member."""
     count = len(jax.tree.leaves(params)[0])
@@ -97,18 +114,33 @@ class Judge:
         Raises:
           ValueError: the video is not uint8 [b 8 64 64 3].
         """
+        motion, attributes = self._in_batches(_judge_batch, video)
+        return Verdict(motion, attributes)
+
+    def features(self, video: UInt8[np.ndarray, "b t h w c"]) -> Float[np.ndarray, "b 256"]:
+        """What the Fréchet distance of clips is taken of: the first member's last activations.
+
+        Those that its attributes are linear in, averaged over the frames (128), then those that its
+        motion is linear in (128). Of one member, since activations of two have nothing in common.
+
+        Raises:
+          ValueError: as for a call.
+        """
+        return self._in_batches(_features_batch, video)
+
+    def _in_batches(self, function: Callable[..., Any], video: np.ndarray) -> Any:
+        """What `function(net, params, video)` gives for all clips, as numpy."""
         video = np.asarray(video)
         shape = (sprites.NUM_FRAMES, sprites.SIZE, sprites.SIZE, 3)
         if video.dtype != np.uint8 or video.shape[1:] != shape:
             raise ValueError(f"the judge wants uint8 [b {shape}], not {video.dtype} {video.shape}")
-        motion, attributes = [np.empty((0, 9), np.float32)], [np.empty((0, 4, 6), np.float32)]
-        for start in range(0, len(video), self.batch_size):
+        parts = []
+        for start in range(0, max(len(video), 1), self.batch_size):  # once even without a clip
             batch = video[start : start + self.batch_size]
             padding = [(0, self.batch_size - len(batch))] + [(0, 0)] * 4
-            logits = _judge_batch(self.net, self.params, np.pad(batch, padding))
-            motion.append(np.asarray(logits[0])[: len(batch)])
-            attributes.append(np.asarray(logits[1])[: len(batch)])
-        return Verdict(np.concatenate(motion), np.concatenate(attributes))
+            found = function(self.net, self.params, np.pad(batch, padding))
+            parts.append(jax.tree.map(np.asarray, found))
+        return jax.tree.map(lambda *pieces: np.concatenate(pieces)[: len(video)], *parts)
 
     def members(self) -> list["Judge"]:
         """Each network of the ensemble, as a judge of its own."""

@@ -12,11 +12,11 @@ The report has the keys of that of Sprites (`sprites.evaluate`); what only Sprit
 motion, attributes, a judge, probes) is None. Pictures are `video_gallery`'s.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Int, Key, UInt8
 
 from vdd.data.sprites import ATTRIBUTES
 from vdd.diffusion.samplers import Sampler
@@ -63,13 +63,6 @@ class Windows(Protocol):
         """Int [n]: who is in it."""
 
 
-class Features(NamedTuple):
-    """What the Fréchet distance is taken of: a network's name, and video [t h w 3] -> [m d]."""
-
-    name: str
-    function: Callable[[UInt8[np.ndarray, "t h w 3"]], Float[np.ndarray, "m d"]]
-
-
 def evaluate(
     functions: Functions,
     windows: Windows,
@@ -81,7 +74,6 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 8,
     faces: Faces | None = None,
-    features: Features | None = None,
     sampler: Sampler | None = None,
     show_progress: bool = True,
 ) -> dict[str, Any]:
@@ -97,7 +89,6 @@ def evaluate(
       seed: of pairs and samples. Results do not depend on the batch size.
       batch_size: windows encoded or sampled at once.
       faces: networks that see faces; None leaves their figures unmeasured.
-      features: of the Fréchet distance between real windows and samples; None leaves it unmeasured.
       sampler: the sampler of `functions`, for the record.
       show_progress: show bars with the time left.
 
@@ -105,14 +96,14 @@ def evaluate(
       The report, ready for JSON. `reconstruction`, `transfer.within_clip` and
       `transfer.across_identities` have the same figures: `psnr` (dB) and `ssim` against the window
       that the sample ought to be, `flicker` (see `metrics.flicker`) against the window that gave
-      the motion, those of `faces.Compared`, and `frechet` against all windows. `transfer` itself
-      repeats `psnr` and `ssim` of the transfers within clips. `real` has what `identity_similarity`
-      is between real windows of one clip, and of two people: the scale to read it by. `networks`
-      names the networks behind the figures. What was not measured, or cannot be, is None.
+      the motion, and those of `faces.Compared`. `transfer` itself repeats `psnr` and `ssim` of the
+      transfers within clips. `real` has what `identity_similarity` is between real windows of one
+      clip, and of two people: the scale to read it by. `networks` names the networks behind the
+      figures. What was not measured, or cannot be, is None.
     """
     count = len(windows.video)
     encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
-    real = _look(windows.video, faces, features, show_progress)
+    real = _look(windows.video, faces, show_progress)
 
     def measured(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Section:
         content = np.flatnonzero(partner >= 0)
@@ -155,7 +146,6 @@ def evaluate(
         "networks": {
             **dict.fromkeys(("detector", "landmarks", "identity")),
             **(faces.networks if faces else {}),
-            "frechet": features and features.name,
         },
     }
 
@@ -214,27 +204,19 @@ def bitrate(
 
 
 class _Real(NamedTuple):
-    """The windows as they are, and what networks see in each; None without these networks."""
+    """The windows as they are, and what networks see in each; nothing without these networks."""
 
     video: UInt8[np.ndarray, "n t h w 3"]
     faces: Faces | None
     observed: list[Observed]
-    features: Features | None
-    seen: list[Float[np.ndarray, "_ d"]]
 
 
-def _look(
-    video: UInt8[np.ndarray, "n t h w 3"],
-    faces: Faces | None,
-    features: Features | None,
-    show_progress: bool,
-) -> _Real:
-    real = _Real(video, faces, [], features, [])
-    if faces or features:
+def _look(video: UInt8[np.ndarray, "n t h w 3"], faces: Faces | None, show_progress: bool) -> _Real:
+    real = _Real(video, faces, [])
+    if faces:
         with progress_bar("looking at the windows", len(video), show_progress) as advance:
             for window in video:
-                real.observed.extend([faces.observe(window)] if faces else [])
-                real.seen.extend([features.function(window)] if features else [])
+                real.observed.append(faces.observe(window))
                 advance(1)
     return real
 
@@ -248,7 +230,6 @@ def _figures(
     """Mean figures over samples."""
     figures: dict[str, list[float]] = {"psnr": [], "ssim": [], "flicker": []}
     compared: list[Compared] = []
-    seen: list[Float[np.ndarray, "_ d"]] = []
     for piece, video in samples:
         for made, content, motion in zip(video, pairs.content[piece], pairs.motion[piece]):
             pair = real.video[motion][None], made[None]  # clip by clip: large ones fill the memory
@@ -259,13 +240,10 @@ def _figures(
             if real.faces:
                 observed = (real.faces.observe(made), real.observed[content], real.observed[motion])
                 compared.append(compare(*observed, same_clip=same_clip))
-            if real.features:
-                seen.append(real.features.function(made))
     of_faces = zip(*compared) if compared else [()] * len(Compared._fields)
     return {
         **{name: _mean(values) for name, values in figures.items()},
         **{name: _mean(values) for name, values in zip(Compared._fields, of_faces)},
-        "frechet": _frechet(real.seen, seen),
     }
 
 
@@ -277,15 +255,6 @@ def _similarity(observed: Sequence[Observed], partner: Int[np.ndarray, "n"]) -> 
         if other >= 0
     ]
     return _mean([identity_similarity(x, y) for x, y in pairs if x is not None and y is not None])
-
-
-def _frechet(
-    real: Sequence[Float[np.ndarray, "_ d"]], made: Sequence[Float[np.ndarray, "_ d"]]
-) -> float | None:
-    sets = [np.concatenate(rows) for rows in (real, made) if rows]
-    if len(sets) < 2 or min(map(len, sets)) < 2:
-        return None
-    return metrics.frechet_distance(*sets)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

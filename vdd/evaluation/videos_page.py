@@ -14,7 +14,6 @@ _ROWS = (
     ("identity: distance to the content clip", "identity_distance", ".3f"),
     ("motion error", "motion_error", ".4f"),
     ("cross error", "cross_error", ".4f"),
-    ("Fréchet distance", "frechet", ".2f"),
 )
 
 
