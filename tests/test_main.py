@@ -64,10 +64,15 @@ def mistakes(tmp_path_factory, tiny_run):
     """Command lines with a mistake in them, what is said of it, and what came of each."""
     tmp = tmp_path_factory.mktemp("mistakes")
     (tmp / "broken.py").write_text("def get_config(:\n")
+    (tmp / "theirs").mkdir()
+    (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
     cases = {
-        "nothing": ([], "--config and --workdir are both needed"),
-        "no workdir": ([config], "--config and --workdir are both needed"),
+        "nothing": ([], "--config is needed"),
+        "foreign": (
+            [config, f"--workdir={tmp / 'theirs'}", "--config.train.batch_size=0"],
+            f"{tmp}/theirs/config.json: already there, and not as vdd wrote it",
+        ),
         "flag": ([config, workdir, "--wrkdir=x"], "Unknown command line flag 'wrkdir'"),
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
@@ -100,6 +105,9 @@ def mistakes(tmp_path_factory, tiny_run):
         check=True,
     )
     results = json.loads(done.stdout)
+    # Of all these mistakes, none was told after something had been written.
+    assert sorted(path.name for path in tmp.rglob("*")) == ["broken.py", "config.json", "theirs"]
+    assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
     return {
         name: (*case, *result) for (name, case), result in zip(cases.items(), results, strict=True)
     }
@@ -108,7 +116,7 @@ def mistakes(tmp_path_factory, tiny_run):
 @pytest.mark.parametrize(
     "name",
     [
-        "nothing", "no workdir", "flag", "argument", "file", "syntax", "variant", "key", "value",
+        "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips",
         "group", "workdir", "run",
     ],

@@ -55,6 +55,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     transfer.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
     transfer.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
     transfer.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    _add_overwrite(transfer)
     transfer.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
     transfer.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
     transfer.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
@@ -76,6 +77,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     _add_coded_run(encode)
     encode.add_argument("clip", metavar="CLIP", help="what to encode")
     encode.add_argument("--out", required=True, metavar="FILE", help="a file that ends in .vdd")
+    _add_overwrite(encode)
     encode.add_argument(
         "--chunk", type=_count, default=256, metavar="N", help="frames that stand alone (256)"
     )
@@ -87,6 +89,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     decode.add_argument("clip", metavar="FILE", help="a file that `vdd encode` wrote")
     decode.add_argument("--content", metavar="CLIP", help="who or what is seen instead")
     decode.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    _add_overwrite(decode)
     decode.add_argument("--steps", type=_count, metavar="N", help="sampler steps (the config's)")
     decode.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     decode.add_argument("--fps", type=_rate, metavar="F", help="the file's")
@@ -104,6 +107,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
         help=f"how many (up to {_MOST_FRAMES:,})",
     )
     generate.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    _add_overwrite(generate)
     generate.add_argument(
         "--start", metavar="CLIP", help="how it begins to move: its last frames (made up too)"
     )
@@ -181,6 +185,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN", nargs="?", help="whose model to use")
     parser.add_argument("--run", metavar="RUN", help=argparse.SUPPRESS)
     parser.add_argument("--step", type=_whole, metavar="N", help="which checkpoint (the latest)")
+
+
+def _add_overwrite(parser: argparse.ArgumentParser) -> None:
+    overwrite = "replace FILE also where vdd did not write it"
+    parser.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
 def _add_coded_run(parser: argparse.ArgumentParser) -> None:
