@@ -40,10 +40,10 @@ def changes(path: Path):
         values = [
             ast.unparse(x).strip("'") for x in (*node.args, *(k.value for k in node.keywords))
         ]
-        # A replacement in a string has two arguments, and one in a data class has names alone.
-        of_text = name == "replace" and len(node.args) != 1 and of != "os"
+        # A replacement in a string has two arguments, and one in a data class has names.
+        other = name == "replace" and of != "os" and (len(node.args) != 1 or node.keywords)
         opens = name == "open" or any(value.endswith(".open") for value in values)
-        if (name in CHANGES and of != "files" and not of_text) or (
+        if (name in CHANGES and of != "files" and not other) or (
             opens and of != "av" and MODES & set(values)
         ):
             yield ast.unparse(node)
