@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -388,3 +389,64 @@ def test_the_installed_program_answers_and_ends_with_its_status():
     done = subprocess.run([*program, "info", "none.gif"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vdd: none.gif: no such file or folder\n"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_input_is_never_the_output(tiny_run, clips, tmp_path, capsys, which):
+    before = Path(clips[which]).read_bytes()
+    arguments = transfer_arguments(tiny_run, clips, clips[which], "--overwrite")
+    status, _, complained = vdd_command(capsys, *arguments)
+    assert (status, complained.count("\n")) == (2, 1)
+    assert "is read, and cannot be written too" in complained
+    assert Path(clips[which]).read_bytes() == before
+
+
+def test_somebody_else_s_file_is_replaced_only_if_that_is_said(tiny_run, clips, tmp_path, capsys):
+    out = tmp_path / "theirs.npy"
+    out.write_bytes(b"theirs")
+    status, _, complained = vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))
+    assert (status, complained.count("\n")) == (2, 1)
+    assert "not as vdd wrote it" in complained
+    assert "--overwrite" in complained
+    assert out.read_bytes() == b"theirs"
+    arguments = transfer_arguments(tiny_run, clips, out, "--overwrite")
+    assert vdd_command(capsys, *arguments)[0] == 0
+    assert len(video_io.read_clip(out)) == 5
+
+
+def test_home_is_spelled_out(tiny_run, clips, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "run").symlink_to(tiny_run)
+    arguments = transfer_arguments("~/run", ("~/content.npy", "~/motion.gif"), "~/new.npy")
+    assert vdd_command(capsys, *arguments)[0] == 0
+    assert (tmp_path / "new.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["report.md", "samples", "samples/swaps.gif", "eval/7.json"])
+def test_an_evaluation_writes_over_nothing_of_somebody_else_s(tiny_run, tmp_path, capsys, name):
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    status, _, complained = vdd_command(
+        capsys, "evaluate", tiny_run, "--clips", 4, "--out", tmp_path / "out"
+    )
+    assert (status, complained.count("\n")) == (2, 1)
+    assert f"{theirs}: " in complained
+    assert theirs.read_text() == "mine"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
+@pytest.mark.parametrize("command", ["export", "compress"])
+@pytest.mark.parametrize("name", [".", "file"])
+def test_a_folder_that_is_not_empty_is_not_written_into(tiny_run, tmp_path, capsys, command, name):
+    (tmp_path / "file").write_text("mine")
+    status, _, complained = vdd_command(capsys, command, tiny_run, tmp_path / name)
+    assert (status, complained.count("\n")) == (2, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_examples_replace_no_clip_of_somebody_else_s(tmp_path, capsys):
+    theirs = tmp_path / "walk_front.gif"
+    theirs.write_text("mine")
+    assert vdd_command(capsys, "examples", tmp_path)[0] == 2
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]

@@ -58,16 +58,30 @@ run.evaluate_run = lambda workdir: print("evaluated") or {{"step": 6}}
 runpy.run_module("vdd.main", run_name="__main__")
 """
 
+# Holds a run directory until its stdin ends.
+HOLDS = """
+import sys
+from vdd import files
+with files.lock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
 
 @pytest.fixture(scope="module")
 def mistakes(tmp_path_factory, tiny_run):
     """Command lines with a mistake in them, what is said of it, and what came of each."""
     tmp = tmp_path_factory.mktemp("mistakes")
     (tmp / "broken.py").write_text("def get_config(:\n")
+    (tmp / "theirs").mkdir()
+    (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
     cases = {
-        "nothing": ([], "--config and --workdir are both needed"),
-        "no workdir": ([config], "--config and --workdir are both needed"),
+        "nothing": ([], "--config is needed"),
+        "foreign": (
+            [config, f"--workdir={tmp / 'theirs'}", "--config.train.batch_size=0"],
+            f"{tmp}/theirs/config.json: already there, and not as vdd wrote it",
+        ),
         "flag": ([config, workdir, "--wrkdir=x"], "Unknown command line flag 'wrkdir'"),
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
@@ -105,6 +119,9 @@ def mistakes(tmp_path_factory, tiny_run):
         check=True,
     )
     results = json.loads(done.stdout)
+    # Of all these mistakes, none was told after something had been written.
+    assert sorted(path.name for path in tmp.rglob("*")) == ["broken.py", "config.json", "theirs"]
+    assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
     return {
         name: (*case, *result) for (name, case), result in zip(cases.items(), results, strict=True)
     }
@@ -113,7 +130,7 @@ def mistakes(tmp_path_factory, tiny_run):
 @pytest.mark.parametrize(
     "name",
     [
-        "nothing", "no workdir", "flag", "argument", "file", "syntax", "variant", "key", "value",
+        "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
         "frames",
         "group", "workdir", "run",
@@ -248,3 +265,62 @@ def test_processes_named_by_hand(monkeypatch):
         main.connect_processes({"VDD_COORDINATOR": "host:1"})
     with pytest.raises(UserError, match="cannot connect"):
         main.connect_processes(named | {"VDD_PROCESS_ID": "one"})
+
+
+@pytest.mark.parametrize(
+    ("named", "run"),
+    [
+        ("configs/sprites.py", "runs/sprites"),
+        ("/a/configs/sprites.py:smoke", "runs/sprites_smoke"),
+        ("sprites.py:../x,y=2", "runs/sprites_.._x_y_2"),
+    ],
+)
+def test_the_run_of_a_config_has_its_name(named, run):
+    assert str(main.default_workdir(named)) == run
+
+
+def test_homes_in_a_config_are_spelled_out(config, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    config.data.art_dir = "~/sheets"
+    main.expand_homes(config)
+    assert config.data.art_dir == "/home/ann/sheets"
+
+
+def test_a_run_that_is_being_trained_is_left_alone(tmp_path, config, monkeypatch):
+    reached = []
+    monkeypatch.setattr(run, "hooks", lambda *args: [])
+    monkeypatch.setattr(pipeline, "load_source", lambda *args: reached.append(args))
+    command = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    env = os.environ | {"PYTHONPATH": str(tiny.ROOT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": env}
+    with subprocess.Popen(command, **pipes) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match=f"{tmp_path} is in use by process {other.pid} on"):
+            main.train(config, epath.Path(tmp_path))
+        other.communicate()
+    assert reached == []
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_nothing_is_written_where_no_home_is(tmp_path):
+    """Without HOME, and with a user that has no entry: neither a folder called ~ nor a cache."""
+    code = (
+        "import pwd, os\n"
+        "def unknown(_): raise KeyError\n"
+        "pwd.getpwuid = unknown\n"
+        "from vdd import startup; startup.keep_compiled_programs({})\n"
+        "from vdd.evaluation import judge\n"
+        "print(judge.default_cache_dir())\n"
+    )
+    env = {key: value for key, value in os.environ.items() if key not in ("HOME", "VDD_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env | {"PYTHONPATH": str(tiny.ROOT), "TMPDIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(tmp_path / "vdd-"))
+    assert not list(tmp_path.glob("*~*"))
+    assert not list(tmp_path.glob("vdd-*"))  # it went with its process

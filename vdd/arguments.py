@@ -55,6 +55,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     transfer.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
     transfer.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
     transfer.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    _add_overwrite(transfer)
     transfer.add_argument("--frames", type=_count, metavar="N", help="read only the first N frames")
     _add_sampler(transfer)
     transfer.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
@@ -76,6 +77,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     _add_coded_run(encode)
     encode.add_argument("clip", metavar="CLIP", help="what to encode")
     encode.add_argument("--out", required=True, metavar="FILE", help="a file that ends in .vdd")
+    _add_overwrite(encode)
     encode.add_argument(
         "--chunk", type=_count, default=256, metavar="N", help="frames that stand alone (256)"
     )
@@ -87,6 +89,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     decode.add_argument("clip", metavar="FILE", help="a file that `vdd encode` wrote")
     decode.add_argument("--content", metavar="CLIP", help="who or what is seen instead")
     decode.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    _add_overwrite(decode)
     _add_sampler(decode)
     decode.add_argument("--seed", type=_whole, default=0, metavar="N", help="of the noise (0)")
     decode.add_argument("--fps", type=_rate, metavar="F", help="the file's")
@@ -104,6 +107,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
         help=f"how many (up to {_MOST_FRAMES:,})",
     )
     generate.add_argument("--out", required=True, metavar="FILE", help=".gif .mp4 .png .npy")
+    _add_overwrite(generate)
     generate.add_argument(
         "--start", metavar="CLIP", help="how it begins to move: its last frames (made up too)"
     )
@@ -189,6 +193,11 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampler", choices=("sampler", "sharp"), default="sampler", help=presets)
     steps = "sampler steps, 0 for the mean of all samples (the preset's)"
     parser.add_argument("--steps", type=_whole, metavar="N", help=steps)
+
+
+def _add_overwrite(parser: argparse.ArgumentParser) -> None:
+    overwrite = "replace FILE also where vdd did not write it"
+    parser.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
 def _add_coded_run(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from etils import epath
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from vdd import files
 from vdd.arguments import parser
 from vdd.errors import UserError
 
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
         try:
             arguments = parser(COMMANDS).parse_args(argv)
+            _expand_homes(arguments)
             arguments.command(arguments)
             sys.stdout.flush()
         except UserError as error:
@@ -47,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _expand_homes(arguments: argparse.Namespace) -> None:
+    """Spells out `~`, which a shell leaves as it is after an equals sign."""
+    for name, value in vars(arguments).items():
+        if isinstance(value, str) and value.startswith("~"):
+            setattr(arguments, name, str(files.expand(value)))
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     """Told by the name of JAX's error, as JAX is not imported here."""
     by_jax = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
@@ -64,7 +73,8 @@ def _complain(message: object) -> int:
 def _transfer(arguments: argparse.Namespace) -> None:
     from vdd.data import video_io, video_writer
 
-    out = video_io.check_output(arguments.out)
+    inputs = (arguments.content, arguments.motion)
+    out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     with _working("loading the model"):
         from vdd import runs, streaming
         from vdd.diffusion import samplers
@@ -82,6 +92,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     in_time = own_fps is not None and math.isclose(fps, own_fps, rel_tol=1e-3)
     if not in_time and video_writer.has_sound(arguments.motion):
         print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
+    sound = arguments.motion if in_time else None
     pieces = streaming.transfer(
         run.model, run.params, arguments.seed, content, islice(frames, arguments.frames), sampler,
         size, overlap, arguments.relative,
@@ -89,7 +100,7 @@ def _transfer(arguments: argparse.Namespace) -> None:
     count = 0
     with (
         _working(f"sampling, {sampler.nfe} passes a window") as tell,
-        video_writer.open_clip(out, fps, arguments.motion if in_time else None) as clip,
+        video_writer.open_clip(out, fps, sound, arguments.overwrite) as clip,
     ):
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)
@@ -113,19 +124,21 @@ def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
 
 def _encode(arguments: argparse.Namespace) -> None:
     with _working("loading the model"):
-        from vdd.codec import description, files
+        from vdd.codec import description
+        from vdd.codec import files as coded_files
 
-        out = files.check_output(arguments.out)
+        out = coded_files.check_output(arguments.out, [arguments.clip], arguments.overwrite)
         _set_up_jax()
-        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step)
+        coded_run = coded_files.open_run(arguments.run, arguments.prior, arguments.step)
     with _working("encoding"):
-        size = files.encode(
+        size = coded_files.encode(
             coded_run,
             arguments.clip,
             out,
             chunk_frames=arguments.chunk,
             max_frames=arguments.frames,
             fps=arguments.fps,
+            overwrite=arguments.overwrite,
         )
     print(f"{out}: {size.frames} frames, {description.summary(size)}")
 
@@ -133,22 +146,25 @@ def _encode(arguments: argparse.Namespace) -> None:
 def _decode(arguments: argparse.Namespace) -> None:
     from vdd.data import video_io, video_writer
 
-    out = video_io.check_output(arguments.out)
+    inputs = (arguments.clip, arguments.content)
+    out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     with _working("loading the model"):
-        from vdd.codec import files
+        from vdd.codec import files as coded_files
         from vdd.diffusion import samplers
 
         _set_up_jax()
         coded = arguments.clip
-        data = files.read_bytes(coded)
-        coded_run = files.open_run(arguments.run, arguments.prior, arguments.step, coded, data)
-        decoded = files.decode(coded_run, coded, data)
+        data = coded_files.read_bytes(coded)
+        coded_run = coded_files.open_run(
+            arguments.run, arguments.prior, arguments.step, coded, data
+        )
+        decoded = coded_files.decode(coded_run, coded, data)
     sampler = samplers.choose(coded_run.run.config.eval, arguments.sampler, arguments.steps)
-    pieces = files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
+    pieces = coded_files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
     fps, count = arguments.fps or decoded.header.fps, 0
     with (
         _working(f"sampling, {sampler.nfe} passes a window") as tell,
-        video_writer.open_clip(out, fps) as clip,
+        video_writer.open_clip(out, fps, overwrite=arguments.overwrite) as clip,
     ):
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)
@@ -161,7 +177,8 @@ def _decode(arguments: argparse.Namespace) -> None:
 def _generate(arguments: argparse.Namespace) -> None:
     from vdd.data import video_io, video_writer
 
-    out = video_io.check_output(arguments.out)
+    inputs = (arguments.content, arguments.start)
+    out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     with _working("loading the models"):
         from vdd import priors, runs, streaming
         from vdd.diffusion import samplers
@@ -187,7 +204,10 @@ def _generate(arguments: argparse.Namespace) -> None:
         arguments.frames, sampler, start, arguments.temperature, arguments.top_p,
     )  # fmt: skip
     count = 0
-    with _working("compiling and sampling") as tell, video_writer.open_clip(out, fps) as clip:
+    with (
+        _working("compiling and sampling") as tell,
+        video_writer.open_clip(out, fps, overwrite=arguments.overwrite) as clip,
+    ):
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)
             count += 1
@@ -249,11 +269,11 @@ def _info(arguments: argparse.Namespace) -> None:
 def _examples(arguments: argparse.Namespace) -> None:
     from vdd.data import sprites, video_io
 
+    folder = files.check_folder(arguments.folder, *(f"{name}.gif" for name in sprites.MOTIONS))
     with _working("drawing"):
         import numpy as np
 
         clips = sprites.load_arrays("builtin", "test")
-    folder = epath.Path(arguments.folder)
     names = []
     for motion, name in enumerate(sprites.MOTIONS):
         # Another character in each motion, none of which a model was trained on.

@@ -1,4 +1,7 @@
-"""Train, evaluate and report: `python -m vdd.main --config=FILE[:variant] --workdir=DIR`.
+"""Train, evaluate and report: `python -m vdd.main --config=FILE[:variant] [--workdir=DIR]`.
+
+Without a workdir the run is `runs/<config>[_<variant>]`. One training at a time holds a workdir; on
+gs:// nothing is locked, and it is up to you that no second one is started there.
 
 The same command resumes a run that was interrupted; when training is finished it evaluates what
 has not been evaluated. On Cloud TPU, Slurm and Open MPI the processes find each other; elsewhere
@@ -18,40 +21,62 @@ from typing import Any, NoReturn
 import jax
 from absl import app, flags, logging
 from etils import epath
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
-from vdd import tasks
+from vdd import files, tasks
 from vdd.errors import UserError
 from vdd.startup import keep_compiled_programs, keep_freed_memory
 from vdd.training import checkpoints, loop, sharding, stages
 from vdd.training.step import Training
-from vdd.training.workdir import claim
+from vdd.training.workdir import check, held
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File of the run's config, a variant after a colon.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run; may be gs://.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the run; may be gs:// (runs/<config>[_<variant>])."
+)
 
 
 def main(argv: Sequence[str]) -> None:
     """Train up to `train.num_steps`, then evaluate; SIGTERM or SIGINT save and end the training."""
     if argv[1:]:
         raise UserError(f"unexpected argument {argv[1]}: flags begin with --")
-    config, workdir = _CONFIG.value, _WORKDIR.value
-    if config is None or workdir is None:
-        raise UserError("--config and --workdir are both needed: see python -m vdd.main --help")
+    config = _CONFIG.value
+    if config is None:
+        raise UserError("--config is needed: see python -m vdd.main --help")
+    expand_homes(config)
+    named = config_flags.get_config_filename(flags.FLAGS["config"])
+    workdir = files.expand(_WORKDIR.value or default_workdir(named))
     connect_processes(os.environ)
     keep_compiled_programs(os.environ)
     keep_freed_memory()
-    if train(config, epath.Path(workdir)):
-        evaluate(config, epath.Path(workdir))
+    if _WORKDIR.value is None:
+        say(f"the run is {workdir}")
+    if train(config, workdir):
+        evaluate(config, workdir)
+
+
+def default_workdir(named: str) -> epath.Path:
+    """Where a run goes if nobody says: runs/sprites_smoke for configs/sprites.py:smoke."""
+    file, _, variant = named.partition(":")
+    words = [Path(file).stem, *re.findall("[A-Za-z0-9.-]+", variant)]
+    return epath.Path("runs") / "_".join(words)
+
+
+def expand_homes(config: Any) -> None:
+    """Spells out `~` in the paths of a config, which a shell leaves as it is."""
+    for key, value in list(config.items()):
+        if isinstance(value, ConfigDict):
+            expand_homes(value)
+        elif isinstance(value, str) and value.startswith("~"):
+            config[key] = str(files.expand(value))
 
 
 def train(config: Any, workdir: epath.Path) -> bool:
     """Train or resume; whether `train.num_steps` has been reached."""
-    process, processes = jax.process_index(), jax.process_count()
     starts = stages.starts(config)
-    claim(workdir, config, write=process == 0)
+    check(workdir, config)
     steps, last = checkpoints.list_steps(workdir), config.train.num_steps
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
     if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
@@ -61,12 +86,13 @@ def train(config: Any, workdir: epath.Path) -> bool:
     settled = task.settle(config, workdir)  # config.json keeps what was asked for
     settings = [stages.config_at(settled, start + 1) for start in starts]
     trainings = [build(setting) for setting in settings]
-    iterator = task.batches(settled, process, processes)
-    first, *later = (
-        loop.Stage(start, *training, task.hooks(setting, workdir))
-        for start, training, setting in zip(starts, trainings, settings, strict=True)
-    )
-    outcome = loop.train(config, workdir, iterator, *first[1:3], hooks=first.hooks, later=later)
+    with held(workdir):
+        iterator = task.batches(settled, jax.process_index(), jax.process_count())
+        first, *later = (
+            loop.Stage(start, *training, task.hooks(setting, workdir))
+            for start, training, setting in zip(starts, trainings, settings, strict=True)
+        )
+        outcome = loop.train(config, workdir, iterator, *first[1:3], hooks=first.hooks, later=later)
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
     return outcome.step >= config.train.num_steps
@@ -95,7 +121,8 @@ def evaluate(config: Any, workdir: epath.Path) -> None:
     if report.exists():
         say(f"{report} is there already")
     else:
-        step = tasks.find(config.task).evaluate(workdir)
+        with held(workdir):
+            step = tasks.find(config.task).evaluate(workdir)
         say(f"wrote {report.with_name(f'{step}.json')} and {workdir / 'report.md'}")
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import runs
+from vdd import files, runs
 from vdd.errors import UserError
 from vdd.models.prior import MotionPrior
-from vdd.training import checkpoints, workdir
+from vdd.training import checkpoints
 
 SOURCE_FILE = "source.json"
 TASK = "prior"
@@ -171,7 +171,7 @@ def write_source(path: epath.Path, source: Source) -> None:
         UserError: the folder cannot be written.
     """
     text = json.dumps(dataclasses.asdict(source), indent=2)
-    workdir.write_text(path / SOURCE_FILE, text + "\n")
+    files.write(files.own(path) / SOURCE_FILE, text + "\n")
 
 
 def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> PriorRun:
@@ -192,5 +192,5 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
     if report.exists():
         figures = json.loads(report.read_text())
         figures["source"]["run"] = source.run
-        workdir.write_text(report, json.dumps(figures, indent=2) + "\n")
+        files.write(report, json.dumps(figures, indent=2) + "\n")
     return prior

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from vdd import files
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
@@ -125,8 +126,7 @@ def copy_report(source: epath.Path, target: epath.Path, step: int) -> None:
     """Copies the evaluation of a step from one run directory to another, if there is one."""
     report = source / "eval" / f"{step}.json"
     if report.exists():
-        (target / "eval").mkdir()
-        report.copy(target / "eval" / report.name)
+        files.write(target / "eval" / report.name, report.read_bytes())
 
 
 def write_small(run: Any, target: epath.Path) -> None:
@@ -136,9 +136,11 @@ def write_small(run: Any, target: epath.Path) -> None:
         for part, tree in run.params.items()
     }
     write(dataclasses.replace(run, params=small), target)
-    for path, _, names in target.walk():
+    checkpoint = checkpoints.checkpoints_dir(target) / str(run.step)
+    for path, _, names in checkpoint.walk():
         if "commit_success.txt" in names:  # in which Orbax tells where on this machine that was
-            (path / "commit_success.txt").write_text("written\n")
+            files.write(path / "commit_success.txt", "written\n", overwrite=True)
+    files.seal(checkpoint)
 
 
 def _half_precision(x: jax.Array, dtype: Any) -> jax.Array:
@@ -149,16 +151,12 @@ def new_folder(folder: epath.PathLike) -> epath.Path:
     """Makes a folder, for a run to be written into.
 
     Raises:
-        UserError: it is there and not empty, or cannot be made.
+        UserError: it is there and not empty, or cannot be made or written.
     """
-    target = epath.Path(folder)
+    target = files.expand(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: already there; name a new or an empty folder")
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target}: cannot be made ({error.strerror or error})") from error
-    return target
+    return files.own(files.check_folder(target))
 
 
 def write(run: Any, folder: epath.Path) -> None:
@@ -171,7 +169,7 @@ def write(run: Any, folder: epath.Path) -> None:
         saving.save(run.step, {"ema_params": run.params}, {})
     # Last, since it is what makes a folder a run.
     text = json.dumps(workdir.to_json(run.config), indent=2)
-    workdir.write_text(folder / "config.json", text + "\n")
+    files.write(folder / "config.json", text + "\n")
 
 
 def find(path_or_name: epath.PathLike) -> epath.Path:
@@ -180,7 +178,7 @@ def find(path_or_name: epath.PathLike) -> epath.Path:
     Raises:
         UserError: it is neither.
     """
-    path, name = epath.Path(path_or_name), str(path_or_name)
+    path, name = files.expand(path_or_name), str(path_or_name)
     # A folder of that name that is no run does not hide the model.
     if name in pretrained() and not (path / "config.json").exists():
         return PRETRAINED / name

@@ -5,14 +5,19 @@ import ctypes
 from collections.abc import Mapping
 
 import jax
-from etils import epath
+
+from vdd import files
 
 
 def keep_compiled_programs(env: Mapping[str, str]) -> None:
-    """Keep compiled programs between runs, unless JAX has been told where to, or not to."""
+    """Keep compiled programs between runs, unless JAX has been told where to, or not to.
+
+    Where there is no home, none are kept.
+    """
     if "JAX_COMPILATION_CACHE_DIR" not in env:
-        cache = epath.Path("~/.cache/vdd/xla").expanduser()
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        cache = files.cache_dir()
+        if cache is not None:
+            jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
 
 
 def keep_freed_memory() -> None:

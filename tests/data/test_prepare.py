@@ -227,7 +227,7 @@ def test_what_is_stored_can_be_found_again_in_the_videos(prepared):
                 assert told == list(range(first, first + 10)), path
     assert rows == sum(clip["windows"] for clip in made["clips"])
     assert made["splits"]["test"]["windows"] == len(video_folder.load_windows(out, "test").clip)
-    assert not (out / "decoded").exists()
+    assert sorted(path.name for path in out.iterdir()) == ["report.json", "video_folder"]
 
 
 def test_no_clip_and_no_identity_is_in_two_splits(prepared):
@@ -451,10 +451,48 @@ def test_what_an_interrupted_writer_left_is_removed(three, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(examples.Windows, "__getitem__", interrupt)
         assert run(three, tmp_path / "cut").status == 130
-    (tmp_path / "cut" / "video_folder" / "video" / "incomplete.X_1.0.0").mkdir(parents=True)
     assert run(three, tmp_path / "cut").status == 0
+    assert [path.name for path in (tmp_path / "cut" / "video_folder").iterdir()] == ["video"]
     run(three, tmp_path / "whole")
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["downloads", "decoded", "video_folder"])
+def test_videos_below_the_output_stay(three, tmp_path, name):
+    source = tmp_path / "data" / name
+    source.parent.mkdir()
+    three.rename(source)
+    (source / "video" / "incomplete.notes").mkdir(parents=True)
+    (source / "video" / "incomplete.notes" / "a.txt").write_text("mine")
+    (tmp_path / "data" / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    assert run(source, tmp_path / "data").status == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("name", ["report.json", ".vdd-decoded/a", "video_folder/video/1.0.0/a"])
+def test_files_of_somebody_else_are_not_written_over(three, tmp_path, name):
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    ran = run(three, tmp_path / "out")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "already there" in ran.err
+    assert theirs.read_text() == "mine"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
+def test_notes_in_what_an_interruption_left_stay(three, tmp_path, monkeypatch):
+    def interrupted(self, clip):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.Store, "_decode", interrupted)
+        assert run(three, tmp_path / "out").status == 130
+    (left,) = (tmp_path / "out").iterdir()
+    (left / "notes.txt").write_text("mine")
+    assert run(three, tmp_path / "out").status == 0
+    assert [path.name for path in left.iterdir()] == ["notes.txt"]
 
 
 def test_another_data_set_has_to_go_elsewhere(three, tmp_path):
@@ -655,7 +693,7 @@ def test_an_interruption_costs_no_latents(three, tmp_path, monkeypatch):
     assert run(three, out, "--latents", f"--weights={tmp_path}").status == 0
     whole = sum(len(video_folder.load_windows(out, split).clip) for split in splits.SPLITS)
     assert 99 - left[0] == whole - 2 > 0
-    assert not (out / "decoded").exists()
+    assert sorted(path.name for path in out.iterdir()) == ["report.json", "video_folder"]
     latents.load_encoder.cache_clear()
 
 

@@ -1,13 +1,16 @@
 import os
 import resource
+import shutil
 import warnings
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 
 from vdd.errors import UserError
+from vdd.training.checkpoint_files import check
 from vdd.training.checkpoints import Checkpoints, list_steps, load_params
 
 # A reader of arrays that failed is torn down late, and complains of its closed event loop.
@@ -162,3 +165,57 @@ def test_unwritable_directory(tmp_path):
 def test_one_checkpoint_at_least_is_kept(tmp_path):
     with pytest.raises(UserError, match="keep=0"):
         Checkpoints(tmp_path, keep=0)
+
+
+def test_only_checkpoints_of_this_run_are_removed(tmp_path):
+    """Folders of one's own among them, named as one likes, a step of another run, and notes."""
+    save(tmp_path, [2, 4])
+    save(tmp_path / "other", [1])
+    own = tmp_path / "checkpoints"
+    shutil.copytree(tmp_path / "other" / "checkpoints" / "1", own / "1")
+    shutil.copytree(own / "4", own / "3")
+    for name in ("notes", "0", "5", "08", "best_6", "4.orbax-checkpoint-tmp.mine"):
+        (own / name).mkdir()
+        (own / name / "notes.txt").write_text("mine")
+    (own / "2" / "notes.txt").write_text("mine")
+    before = {path for path in own.rglob("*") if path.name == "notes.txt" or "1" in path.parts}
+    save(tmp_path, [6, 8], keep=1)
+    assert {path for path in before if path.exists()} == before
+    assert list_steps(tmp_path) == [1, 3, 8]
+    assert [path.name for path in (own / "2").iterdir()] == ["notes.txt"]
+    assert not (own / "4").exists()
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_told(tmp_path):
+    config = ml_collections.ConfigDict({"keep": 1, "checkpoint_every": 4, "num_steps": 10})
+    own = tmp_path / "checkpoints"
+    for name in ("2", "8"):
+        (own / name).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"8: not a checkpoint that this run has saved: move it"):
+        check(tmp_path, config)
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="8: not a check"):
+        checkpoints.save(8, state_at(8), {})
+    assert (own / "8").is_dir()
+    (own / "8").rmdir()
+    check(tmp_path, config)
+
+
+@pytest.mark.parametrize("name", ["state/manifest.ocdbt", "host/process_0.json", "checksums.txt"])
+def test_a_flipped_bit_is_noticed(tmp_path, name):
+    save(tmp_path, [2])
+    path = tmp_path / "checkpoints" / "2" / name
+    broken = bytearray(path.read_bytes())
+    broken[len(broken) // 2] ^= 1
+    path.write_bytes(broken)
+    with pytest.raises(UserError, match=r"damaged"):
+        load_params(tmp_path)
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="damaged"):
+        checkpoints.restore(abstract)
+
+
+def test_an_unfinished_removal_is_finished(tmp_path):
+    save(tmp_path, [2, 4])
+    (tmp_path / "checkpoints" / "2" / "commit_success.txt").unlink()
+    save(tmp_path, [6])
+    assert not (tmp_path / "checkpoints" / "2").exists()
+    assert list_steps(tmp_path) == [4, 6]

@@ -29,11 +29,41 @@ def test_numbers_are_exact_and_valid_json(tmp_path):
 
 def test_lines_are_appended_and_dropped(tmp_path):
     path = epath.Path(tmp_path / "metrics.jsonl")
+    lines = logging.Lines(path)
     for step in (1, 2, 3):
-        logging.append_line(path, json.dumps({"step": step}))
-    logging.append_line(path, '{"step": 4, "half')
+        lines.add(json.dumps({"step": step}))
+    lines.add('{"step": 4, "half')
     logging.drop_lines_after(path, 2)
     assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_lines_of_somebody_else_stay(tmp_path):
+    path = epath.Path(tmp_path / "metrics.jsonl")
+    path.write_text("theirs\n")
+    for change in (
+        lambda: logging.Lines(path).add("{}"),
+        lambda: logging.drop_lines_after(path, 2),
+    ):
+        with pytest.raises(UserError, match="not as vdd wrote it"):
+            change()
+    assert path.read_text() == "theirs\n"
+
+
+def test_in_a_bucket_lines_are_written_once_a_checkpoint(tmp_path, monkeypatch):
+    path, written = epath.Path(tmp_path / "metrics.jsonl"), []
+    path.write_text("0\n")
+    monkeypatch.setattr(logging.files, "is_remote", lambda _: True)
+    monkeypatch.setattr(logging.files, "write", lambda path, text: written.append(text))
+    lines = logging.Lines(path)
+    path.unlink()  # it is read but once
+    for line in "12":
+        lines.add(line)
+    assert written == []
+    lines.flush()
+    lines.add("3")
+    lines.flush()
+    lines.flush()
+    assert written == ["0\n1\n2\n", "0\n1\n2\n3\n"]
 
 
 def test_full_disk(tmp_path):

@@ -4,8 +4,9 @@ import pytest
 import toy
 from etils import epath
 
+from vdd import files
 from vdd.errors import UserError
-from vdd.training.workdir import claim, write_text
+from vdd.training.workdir import check, claim
 
 
 def run_at(tmp_path, config):
@@ -22,9 +23,42 @@ def test_config_is_written(tmp_path):
     assert written["train"]["mesh"] == {"data": -1, "fsdp": 1}
 
 
-def test_only_one_process_writes(tmp_path):
-    claim(epath.Path(tmp_path / "new"), toy.get_config(), write=False)
-    assert not (tmp_path / "new" / "config.json").exists()
+def test_a_check_writes_nothing(tmp_path):
+    assert not check(epath.Path(tmp_path / "new"), toy.get_config())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "metrics.jsonl", "report.md", "source.json", "samples/swaps.gif"]
+)
+def test_files_of_somebody_else_are_not_taken_for_the_run_s(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(UserError, match=f"{name}: already there, and not as vdd wrote it"):
+        claim(epath.Path(tmp_path), toy.get_config())
+    assert (tmp_path / name).read_text() == "{}"
+    (tmp_path / name).unlink()
+    claim(epath.Path(tmp_path), toy.get_config())
+
+
+def test_a_run_that_came_without_its_list_is_gone_on_with(tmp_path):
+    run_at(tmp_path, toy.get_config())
+    (tmp_path / files.LIST).unlink()
+    (tmp_path / "metrics.jsonl").write_text("{}")
+    claim(epath.Path(tmp_path), toy.get_config(**{"train.num_steps": 99}))
+    assert files.is_ours(tmp_path / "metrics.jsonl")
+    assert json.loads((tmp_path / "config.json").read_text())["train"]["num_steps"] == 99
+
+
+def test_what_is_no_config_is_not_compared_with_one(tmp_path):
+    run_at(tmp_path, toy.get_config())
+    (tmp_path / "config.json").write_text('{"train": 3}')
+    with pytest.raises(UserError, match="holds a run of another config"):
+        claim(epath.Path(tmp_path), toy.get_config())
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="not the config of a run"):
+        claim(epath.Path(tmp_path), toy.get_config())
 
 
 @pytest.mark.parametrize(
@@ -90,12 +124,3 @@ def test_workdir_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Not a directory"):
         claim(epath.Path(tmp_path / "file" / "run"), toy.get_config())
-
-
-def test_write_text_leaves_the_old_file_when_it_fails(tmp_path):
-    path = epath.Path(tmp_path / "a")
-    write_text(path, "old")
-    (tmp_path / "a.part").mkdir()  # the new text cannot be put down
-    with pytest.raises(UserError, match="cannot write"):
-        write_text(path, "new")
-    assert path.read_text() == "old"

@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd import apply, priors, runs, streaming
+from vdd import apply, files, priors, runs, streaming
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
@@ -57,16 +57,18 @@ def open_run(
         raise UserError(f"{error}; or encode with --prior {NO_PRIOR}") from error
 
 
-def check_output(path: epath.PathLike) -> epath.Path:
+def check_output(
+    path: epath.PathLike, inputs: Iterable[epath.PathLike | None] = (), overwrite: bool = False
+) -> epath.Path:
     """Tells before any long work whether a coded clip can be written there.
 
     Raises:
-        UserError: another ending, or a folder.
+        UserError: another ending, or as `vdd.files.check`.
     """
-    path = epath.Path(path)
+    path = files.expand(path)
     if path.suffix.lower() != ENDING or path.is_dir():
         raise UserError(f"{path}: a coded clip is a file that ends in {ENDING}")
-    return path
+    return files.check(path, inputs, overwrite)
 
 
 def encode(
@@ -77,6 +79,7 @@ def encode(
     chunk_frames: int = CHUNK_FRAMES,
     max_frames: int | None = None,
     fps: float | None = None,
+    overwrite: bool = False,
 ) -> Size:
     """Code a clip into a file. Of a long one a window is read at a time (`vdd.streaming`).
 
@@ -87,11 +90,12 @@ def encode(
         chunk_frames: frames that are lost when a byte of them is.
         max_frames: only the first so many.
         fps: frames a second; None takes the clip's, else 8.
+        overwrite: replace a file that this tool did not write.
 
     Raises:
         UserError: the clip cannot be read or is too long, or the file cannot be written.
     """
-    out = check_output(out)
+    out = check_output(out, [clip], overwrite)
     if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
         raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
     height, width, _ = coded_run.run.model.latents.size
@@ -102,7 +106,7 @@ def encode(
     coded = coded_run.take_windows_apart(windows)
     fps = min(max(fps or video_io.frame_rate(clip) or 8.0, 0.1), 240.0)
     data = coded_run.to_bytes(coded, fps, chunk_frames)
-    _write(out, data)
+    files.write(out, data, overwrite)
     return size_of(container.read(data), len(data))
 
 
@@ -225,17 +229,3 @@ def _has_prior(path_or_name: epath.PathLike) -> bool:
     except priors.NoPriorError:
         return False
     return True
-
-
-def _write(path: epath.Path, data: bytes) -> None:
-    """A file is either whole or not there."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

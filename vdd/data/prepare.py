@@ -15,7 +15,6 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -23,14 +22,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vdd import files
 from vdd.data.video_folder import report
 from vdd.data.video_folder.clips import Clip, Skipped, find_clips, split_of
 from vdd.data.video_folder.examples import group, number, rows_of_splits
 from vdd.data.video_folder.prepared import NAME, directory
 from vdd.data.video_folder.splits import SPLITS, assign
-from vdd.data.video_folder.store import Outcome, Settings, Store, check_faces
+from vdd.data.video_folder.store import NAMES, Outcome, Settings, Store, check_faces
 from vdd.data.video_folder.workers import import_beam, in_beam, in_processes, in_turn
-from vdd.data.video_folder.writing import write
+from vdd.data.video_folder.writing import PARTS, write
 from vdd.errors import UserError
 
 # JAX and TFDS are imported where they are needed: worker processes import this module too.
@@ -38,7 +38,8 @@ from vdd.errors import UserError
 _EXAMPLE = (
     "python -m vdd.data.prepare --source=videos --out=prepared --size=256 --fps=25 --workers=8"
 )
-_STORE = "decoded"  # the folder in --out that keeps what is decoded, until all is written
+_STORE = ".vdd-decoded"  # the folder in --out that keeps what is decoded, until all is written
+_WORK = rf"{NAMES}|{PARTS}[0-9a-f]+|\.vdd-[0-9a-f]+\.part"  # what lies there
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,6 +91,7 @@ def prepare(options: argparse.Namespace) -> None:
         set.
     """
     start = time.perf_counter()
+    options.source, options.out = (Path(files.expand(x)) for x in (options.source, options.out))
     weights = _check(options)
     stride = options.stride or options.frames
     settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
@@ -100,14 +102,27 @@ def prepare(options: argparse.Namespace) -> None:
             f"{options.source}: no clips in folders {', '.join(SPLITS)}, as --split-by=folder wants"
         )
     chosen = _identify(options, settings, clips)
+    files.check_folder(options.out)
+    if not _is_report_of(options.out, chosen):
+        files.check(options.out / report.FILE)
     if _is_finished(options.out, chosen, weights is not None):
-        _sweep(options.out, _STORE)
+        files.remove_work(options.out / _STORE, _WORK)
         print(f"{options.out} is prepared already")
         return
-    store_folder = options.out / _STORE
-    store_folder.mkdir(parents=True, exist_ok=True)
-    _sweep(options.out, f"{NAME}/*/incomplete.*")  # what an interrupted writer has left
-    store = Store(str(store_folder), str(options.source), settings)
+    store = Store(str(files.own_work(options.out / _STORE)), str(options.source), settings)
+    with files.lock(store.folder):
+        _make(options, store, clips, skipped, chosen, weights, start)
+
+
+def _make(
+    options: argparse.Namespace,
+    store: Store,
+    clips: Sequence[Clip],
+    skipped: list[Skipped],
+    chosen: dict[str, Any],
+    weights: str | None,
+    start: float,
+) -> None:
     _decode(options, store, clips)
     usable, outcomes = {}, {}
     for clip in clips:
@@ -130,10 +145,9 @@ def prepare(options: argparse.Namespace) -> None:
     made["seconds"] = round(time.perf_counter() - start, 1)
     written = (options.out / NAME).rglob("*")
     made["bytes"] = sum(file.stat().st_size for file in written if file.is_file())
-    partial = options.out / "report.json.partial"
-    partial.write_text(json.dumps(made, indent=1))
-    partial.replace(options.out / report.FILE)
-    _sweep(options.out, _STORE, "downloads")
+    overwrite = _is_report_of(options.out, chosen)
+    files.write(options.out / report.FILE, json.dumps(made, indent=1), overwrite)
+    files.remove_work(store.folder, _WORK)
     print(report.table(used, skipped))
     print(report.summary(made, options.out))
 
@@ -171,6 +185,7 @@ def _check(options: argparse.Namespace) -> str | None:
     weights = options.weights or os.environ.get("VDD_WEIGHTS")
     if not weights:
         raise UserError("--latents needs --weights=DIR, the autoencoder's folder, or VDD_WEIGHTS")
+    weights = files.expand(weights)
     from vdd.data.video_folder.latents import load_encoder
     from vdd.startup import keep_freed_memory
 
@@ -183,7 +198,7 @@ def _identify(
     options: argparse.Namespace, settings: Settings, clips: Sequence[Clip]
 ) -> dict[str, Any]:
     """What a data set is made from and how: another one has to go elsewhere."""
-    files = [(clip, (options.source / clip.path).stat().st_size) for clip in clips]
+    found = [(clip, (options.source / clip.path).stat().st_size) for clip in clips]
     return {
         **settings._asdict(),
         "fps": str(settings.fps),
@@ -192,7 +207,7 @@ def _identify(
         "validation": None if options.split_by == "folder" else options.validation,
         "test": None if options.split_by == "folder" else options.test,
         "seed": options.seed,
-        "files_sha256": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
+        "files_sha256": hashlib.sha256(json.dumps(found).encode()).hexdigest(),
     }
 
 
@@ -204,10 +219,15 @@ def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
     """
     kinds = ("video", "latents") if latents else ("video",)
     for kind in ("video", "latents"):
-        metadata = directory(out, kind) / "metadata.json"
-        if not metadata.exists():
+        if not directory(out, kind).exists():
             continue
-        known = json.loads(metadata.read_text()).get("chosen", {})
+        try:
+            metadata = json.loads((directory(out, kind) / "metadata.json").read_text())
+            known: dict[str, Any] = metadata["chosen"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{directory(out, kind)}: already there, and no data set of vdd: give another --out"
+            ) from error
         for key in chosen.keys() | known.keys():
             if chosen.get(key) != known.get(key):
                 what = f"{key}={known.get(key)}, not {chosen.get(key)}"
@@ -219,9 +239,12 @@ def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
     return written and (out / report.FILE).exists()
 
 
-def _sweep(out: Path, *patterns: str) -> None:
-    for folder in (folder for pattern in patterns for folder in out.glob(pattern)):
-        shutil.rmtree(folder, ignore_errors=True)
+def _is_report_of(out: Path, chosen: dict[str, Any]) -> bool:
+    """Whether the report that lies there is of this data set, perhaps copied with it."""
+    try:
+        return json.loads((out / report.FILE).read_text())["settings"] == chosen
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _decode(options: argparse.Namespace, store: Store, clips: Sequence[Clip]) -> None:

@@ -6,7 +6,7 @@ Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths ma
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image, ImageSequence
 
+from vdd import files
 from vdd.data import decoding, encoders
 from vdd.errors import UserError
 
@@ -109,7 +110,9 @@ def frame_rate(path: epath.PathLike) -> float | None:
     return float(rate) if rate else None
 
 
-def write_clip(path: epath.PathLike, video: npt.ArrayLike, fps: float = 8) -> epath.Path:
+def write_clip(
+    path: epath.PathLike, video: npt.ArrayLike, fps: float = 8, overwrite: bool = False
+) -> epath.Path:
     """Writes a clip in the format that the ending names; a file is either whole or not there.
 
     gif: one palette for all frames (exact up to 256 colours), no dithering, endless loop; every
@@ -120,27 +123,17 @@ def write_clip(path: epath.PathLike, video: npt.ArrayLike, fps: float = 8) -> ep
         path: where to; the folder is made if it is missing.
         video: [t h w 3], uint8 or float in [-1, 1], at least one frame.
         fps: frames a second (gif and mp4).
+        overwrite: replace a file that this tool did not write.
 
     Raises:
-        UserError: unknown ending, mp4 without PyAV, full disk, no permission.
+        UserError: as `check_output`, or a full disk.
         ValueError: `video` is of another shape.
     """
-    path = check_output(path)
+    path = check_output(path, overwrite=overwrite)
     pixels = encoders.to_uint8(np.asarray(video))
     if pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise ValueError(f"needs a video [t h w 3], got {list(pixels.shape)}")
-    data = _encode(pixels, path.suffix.lower(), fps)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    return path
+    return files.write(path, _encode(pixels, path.suffix.lower(), fps), overwrite)
 
 
 def _encode(video: np.ndarray, ending: str, fps: float) -> bytes:
@@ -151,20 +144,25 @@ def _encode(video: np.ndarray, ending: str, fps: float) -> bytes:
     return encoders.png(video) if ending == ".png" else encoders.npy(video)
 
 
-def check_output(path: epath.PathLike) -> epath.Path:
+def check_output(
+    path: epath.PathLike, inputs: Iterable[epath.PathLike | None] = (), overwrite: bool = False
+) -> epath.Path:
     """Tells before any long work whether `write_clip` can write this path.
 
+    Args:
+        path: where to.
+        inputs: what is read meanwhile.
+        overwrite: replace a file that this tool did not write.
+
     Raises:
-        UserError: unknown ending, the path is a folder, or mp4 without PyAV.
+        UserError: unknown ending, mp4 without PyAV, or as `vdd.files.check`.
     """
-    path = epath.Path(path)
+    path = files.expand(path)
     if path.suffix.lower() not in OUTPUT_ENDINGS:
         raise UserError(f"{path}: cannot write this ending; use {', '.join(OUTPUT_ENDINGS)}")
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder, not a file to write")
     if path.suffix.lower() == ".mp4":
         decoding.import_av()
-    return path
+    return files.check(path, inputs, overwrite)
 
 
 def _iterate(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:

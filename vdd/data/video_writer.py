@@ -2,8 +2,6 @@
 
 import contextlib
 import importlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
+from vdd import files
 from vdd.data import encoders, video_io
 from vdd.errors import UserError
 
@@ -31,7 +30,10 @@ class ClipWriter:
 
 @contextlib.contextmanager
 def open_clip(
-    path: epath.PathLike, fps: float, sound: epath.PathLike | None = None
+    path: epath.PathLike,
+    fps: float,
+    sound: epath.PathLike | None = None,
+    overwrite: bool = False,
 ) -> Iterator[ClipWriter]:
     """Writes a clip frame by frame in the format that the ending names.
 
@@ -43,37 +45,26 @@ def open_clip(
         fps: frames a second.
         sound: a video whose sound goes into an mp4, as long as the frames last; None, or one
             without sound, leaves it silent.
+        overwrite: replace a file that this tool did not write.
 
     Raises:
         UserError: as `video_io.write_clip`; no frames.
     """
-    path = video_io.check_output(path)
+    path = video_io.check_output(path, overwrite=overwrite)
     if path.suffix.lower() != ".mp4":
         frames = _Frames()
         yield frames
         _check_count(path, frames.count)
-        video_io.write_clip(path, np.stack(frames.kept), fps)
+        video_io.write_clip(path, np.stack(frames.kept), fps, overwrite)
         return
     av = importlib.import_module("av")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with tempfile.TemporaryFile() as file:
-            with contextlib.ExitStack() as stack:
-                packets = _sound_of(stack, av, sound)
-                container = stack.enter_context(av.open(file, "w", format="mp4"))
-                writer = _Mp4(container, fps, packets)
-                yield writer
-                _check_count(path, writer.count)
-                writer.finish()
-            file.seek(0)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as target:
-                shutil.copyfileobj(file, target)
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with files.writing(path, overwrite) as file, contextlib.ExitStack() as stack:
+        packets = _sound_of(stack, av, sound)
+        container = stack.enter_context(av.open(file, "w", format="mp4"))
+        writer = _Mp4(container, fps, packets)
+        yield writer
+        _check_count(path, writer.count)
+        writer.finish()
 
 
 def has_sound(path: epath.PathLike) -> bool:

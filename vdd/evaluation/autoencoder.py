@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
-from vdd import runs
+from vdd import files, runs
 from vdd.data import datasets, pipeline
 from vdd.errors import UserError
 from vdd.evaluation import curves, metrics, pictures, report
@@ -29,7 +29,7 @@ from vdd.models.latents import to_float
 from vdd.training import checkpoints, sharding
 from vdd.training.autoencoder import build_model
 from vdd.training.loop import Hook
-from vdd.training.workdir import write_text
+from vdd.training.workdir import REPORT
 
 WEIGHTS = "autoencoder"
 _SHEET = "reconstructions.png"
@@ -46,6 +46,7 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     step, params = checkpoints.load_params(workdir)
     model, settings = build_model(config.model), config.eval
     clips = clips_of(config, settings.split, settings.num_clips)
+    files.check_folder(workdir, *REPORT, f"eval/{step}.json")
     figures = {
         "step": step,
         "dataset": runs.data_name(config),
@@ -56,9 +57,7 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     if jax.process_index() == 0:
         report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
         autoencoder.save(model, {"params": params}, workdir / WEIGHTS)
-        folder = workdir / report.PICTURES
-        folder.mkdir(parents=True, exist_ok=True)
-        write_png(folder / _SHEET, sheet(model, params, config, settings.split))
+        write_png(workdir / report.PICTURES / _SHEET, sheet(model, params, config, settings.split))
         _write_page(workdir, config, params, figures)
     return figures
 
@@ -93,9 +92,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     def picture(step: int, state: Any) -> dict[str, Any]:
         image = sheet(model, sharding.local_copy(state.ema_params), config, split)
         if jax.process_index() == 0:
-            folder = workdir / report.PICTURES
-            folder.mkdir(parents=True, exist_ok=True)
-            write_png(folder / f"{step}.png", image)
+            write_png(workdir / report.PICTURES / f"{step}.png", image)
         return {"rebuilt": np.asarray(image.convert("RGB"))}
 
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
@@ -197,4 +194,4 @@ def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[st
     ]
     if has_curves:
         lines.append(f"![Training curves]({report.PICTURES}/curves.png)")
-    write_text(workdir / "report.md", "\n\n".join(lines) + "\n")
+    files.write(workdir / "report.md", "\n\n".join(lines) + "\n")

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vdd import files
+
 Records = Sequence[Mapping[str, Any]]
 
 _LOSSES = ("loss", "codebook", "commitment", "reread_commitment", "l1", "gradient")
@@ -100,6 +102,5 @@ def write_curves(records: Records, path: epath.Path) -> bool:
         return False
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
+    files.write(path, buffer.getvalue())
     return True

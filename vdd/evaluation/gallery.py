@@ -9,6 +9,7 @@ from etils import epath
 from jaxtyping import Int, UInt8
 from PIL import Image
 
+from vdd import files
 from vdd.data import encoders
 from vdd.data.sprites import MOTIONS, SpritesArrays
 from vdd.evaluation import pictures
@@ -55,7 +56,6 @@ def draw(
     video = _sample(functions, clips, content, motion, seed, batch_size)
     split = rows * columns
     swaps = video[:split].reshape(rows, columns, *video.shape[1:])
-    folder.mkdir(parents=True, exist_ok=True)
     return [
         *_draw_matrix(clips, cast, swaps, folder),
         *_draw_transfers(clips, cast, swaps, folder),
@@ -178,10 +178,10 @@ def write_png(path: epath.Path, image: Image.Image) -> None:
     """Writes a picture; the path may be gs://."""
     buffer = io.BytesIO()
     image.save(buffer, "png", optimize=True)
-    path.write_bytes(buffer.getvalue())
+    files.write(path, buffer.getvalue())
 
 
 def write_gif(path: epath.Path, images: Sequence[Image.Image]) -> None:
     """Writes an endless GIF of FRAMES_PER_SECOND; the path may be gs://."""
     video = np.stack([np.asarray(image.convert("RGB")) for image in images])
-    path.write_bytes(encoders.gif(video, FRAMES_PER_SECOND))
+    files.write(path, encoders.gif(video, FRAMES_PER_SECOND))

@@ -9,13 +9,16 @@ unseen characters it is 100 % right, or nearly so.
 """
 
 import argparse
+import atexit
 import dataclasses
+import functools
 import hashlib
 import io
 import json
 import math
 import os
 import sys
+import tempfile
 import time
 import warnings
 import zipfile
@@ -31,6 +34,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float, UInt8
 
+from vdd import files
 from vdd.data import sprites
 from vdd.errors import UserError
 from vdd.evaluation import judge_training
@@ -65,7 +69,7 @@ class Verdict(NamedTuple):
         return weights / weights.sum(-1, keepdims=True)
 
 
-@partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def _judge_batch(net: JudgeNet, params: Params, video):
     video = judge_training.to_float(video)
     logits: Any = [net.apply({"params": member}, video) for member in unstacked(params)]
@@ -181,8 +185,19 @@ def load_or_train(
 
 
 def default_cache_dir(cache_dir: epath.PathLike | None = None) -> epath.Path:
-    """The folder given, else the environment variable VDD_CACHE, else ~/.cache/vdd."""
-    return epath.Path(cache_dir or os.environ.get(CACHE_VARIABLE) or "~/.cache/vdd").expanduser()
+    """The folder given, else the environment variable VDD_CACHE, else ~/.cache/vdd.
+
+    Where there is no home: a temporary folder, which goes when this process ends.
+    """
+    named = cache_dir or os.environ.get(CACHE_VARIABLE)
+    return files.expand(named) if named else files.cache_dir() or _temporary_cache()
+
+
+@functools.cache
+def _temporary_cache() -> epath.Path:
+    folder = tempfile.TemporaryDirectory(prefix="vdd-")
+    atexit.register(folder.cleanup)
+    return epath.Path(folder.name)
 
 
 def fingerprint(art: str, art_dir: epath.PathLike | None, settings: JudgeSettings) -> str:
@@ -213,13 +228,10 @@ def _write(path: epath.Path, params: Params) -> None:
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     arrays: dict[str, Any] = {name: np.asarray(array) for name, array in flat.items()}
     np.savez(buffer, **arrays)
-    part = path.parent / f"{path.name}.{os.getpid()}.part"  # renamed: no reader sees half a file
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(buffer.getvalue())
-        part.replace(path)
-    except OSError as error:
-        warnings.warn(f"cannot keep the judge in {path}: {error.strerror or error}", stacklevel=2)
+        files.write(path, buffer.getvalue())
+    except UserError as error:
+        warnings.warn(f"cannot keep the judge: {error}", stacklevel=2)
 
 
 def accuracies(judge: Judge, arrays: sprites.SpritesArrays) -> dict[str, float]:

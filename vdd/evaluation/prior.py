@@ -8,7 +8,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from vdd import priors, runs, streaming
+from vdd import files, priors, runs, streaming
 from vdd.data import datasets
 from vdd.data.clips import load_clips
 from vdd.data.codes import CodedClips
@@ -18,7 +18,6 @@ from vdd.evaluation import metrics, report
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
 from vdd.models.prior import MotionPrior
 from vdd.training.prior_step import code_bits
-from vdd.training.workdir import write_text
 
 
 def load_coded_clips(
@@ -99,6 +98,7 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
     """
     workdir = epath.Path(workdir)
     prior = priors.load_prior(workdir)
+    files.check_folder(workdir, "report.md", f"eval/{prior.step}.json")
     settings, source = prior.config.eval, load_source(prior.source)
     clips = load_coded_clips(
         source,
@@ -120,7 +120,7 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
     }
     if jax.process_index() == 0:
         report.write_json(workdir / "eval" / f"{prior.step}.json", figures)
-        write_text(workdir / "report.md", page(prior, figures))
+        files.write(workdir / "report.md", page(prior, figures))
     return figures
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import jax
 from etils import epath
 
+from vdd import files
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
-from vdd.training.workdir import write_text
 
 Report = Mapping[str, Any]
 
@@ -38,8 +38,7 @@ def write_json(path: epath.Path, report: Report) -> None:
     Raises:
       ValueError: a figure is not finite: what was not measured is None.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    files.write(path, json.dumps(report, indent=2, allow_nan=False) + "\n")
 
 
 def write_page(
@@ -64,7 +63,7 @@ def write_page(
     records = curves.read_records(epath.Path(run_dir) / "metrics.jsonl")
     has_curves = curves.write_curves(records, folder / PICTURES / "curves.png")
     text = page(report, sections, pictures, {**description, **machine()}, has_curves)
-    write_text(folder / "report.md", text)
+    files.write(folder / "report.md", text)
     return folder / "report.md"
 
 

@@ -11,7 +11,7 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import priors, runs
+from vdd import files, priors, runs
 from vdd.codec.coded_run import motion_model
 from vdd.codec.motion import coded_bits
 from vdd.data import datasets
@@ -20,6 +20,7 @@ from vdd.errors import UserError
 from vdd.evaluation import report, sprites_run, videos_run
 from vdd.evaluation.inference import functions_of
 from vdd.training.loop import Hook
+from vdd.training.workdir import REPORT
 
 # Each has SPLITS, check, evaluate and hooks.
 PROTOCOLS: dict[str, ModuleType] = {"sprites": sprites_run, "video_folder": videos_run}
@@ -63,19 +64,23 @@ def evaluate_run(
     run = runs.load(workdir, step)
     workdir = runs.find(workdir)
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
-    out = epath.Path(out or place_of(workdir))
+    out = files.expand(out or place_of(workdir))
     if out == workdir and config.eval.num_clips != run.config.eval.num_clips:
         raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
     split = str(split or config.eval.split)
     check(config, split)
+    name = report.json_path("", {"step": run.step, "split": split}, config.eval.split)
+    page = split == config.eval.split
+    files.check_folder(out, str(name), *(REPORT if page else ()))
     functions = functions_of(run.model, run.params, Sampler(**config.eval.sampler))
     functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
     seen = datasets.seen_in_training(config.data, split)
     figures = {**done.figures, "seen_in_training": seen}
     if jax.process_index() == 0:
-        report.write_json(report.json_path(out, figures, config.eval.split), figures)
-    if jax.process_index() == 0 and split == config.eval.split:
+        files.own(out)
+        report.write_json(out / name, figures)
+    if jax.process_index() == 0 and page:
         pictures = done.draw(out / report.PICTURES)
         report.write_page(workdir, figures, done.sections, pictures, _describe(run), out)
     return figures

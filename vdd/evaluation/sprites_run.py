@@ -95,9 +95,8 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     def picture(step: int, state: Any) -> dict[str, Any]:
         matrix = gallery.matrix(functions(state), clips, config.eval.seed, config.eval.batch_size)
         if jax.process_index() == 0:
-            folder = workdir / report.PICTURES
-            folder.mkdir(parents=True, exist_ok=True)
-            gallery.write_png(folder / f"{step}.png", Image.fromarray(matrix))
+            path = workdir / report.PICTURES / f"{step}.png"
+            gallery.write_png(path, Image.fromarray(matrix))
         return {"swaps": matrix}
 
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]

@@ -42,7 +42,6 @@ def draw(
     pairs = Pairs(shown[partner >= 0], partner[partner >= 0])
     both = Pairs(*(np.concatenate([rows, shown]) for rows in pairs))
     video = _sample(functions, windows, both, seed, batch_size)
-    folder.mkdir(parents=True, exist_ok=True)
     split = len(pairs.content)
     return [
         *_draw_transfers(windows.video, pairs, video[:split], folder, fps),

@@ -17,6 +17,7 @@ import numpy as np
 from etils import epath
 
 from vdd.errors import UserError
+from vdd.files import write
 from vdd.models import published, safetensors
 from vdd.models.kl_autoencoder import KLAutoencoder
 from vdd.models.tiny_autoencoder import TinyAutoencoder
@@ -86,11 +87,7 @@ def save(model: KLAutoencoder, params: Mapping[str, Any], folder: epath.PathLike
         "down_block_types": ["DownEncoderBlock2D"] * blocks,
         "up_block_types": ["UpDecoderBlock2D"] * blocks,
     }  # fmt: skip
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    write(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
     safetensors.write(folder / WEIGHTS_NAME, published.to_tensors(params["params"]))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Num
 
+from vdd import files
 from vdd.errors import UserError
 
 Tensors = dict[str, Num[np.ndarray, "..."]]
@@ -69,10 +70,7 @@ def write(path: epath.PathLike, tensors: Mapping[str, np.ndarray]) -> None:
         parts.append(tensor.tobytes())
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    try:
-        epath.Path(path).write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    files.write(path, len(text).to_bytes(8, "little") + text + b"".join(parts))
 
 
 def _split(path: epath.Path, data: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -5,17 +5,17 @@ a process: the data iterator's place and the open log window). A step's folder a
 when it is complete; one that cannot be read any more is set aside and the one before it is used.
 """
 
+import concurrent.futures
 import contextlib
 import gc
 import json
 import logging
-import os
 import re
 import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -25,11 +25,18 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
+from vdd import files
 from vdd.errors import UserError
+from vdd.training.checkpoint_files import (
+    checkpoints_dir,
+    in_the_way,
+    list_steps,
+    own_steps,
+    verify,
+)
 
 T = TypeVar("T")
 _HOST_FILE = "process_{}.json"
-_policies = ocp.training.preservation_policies
 
 
 class HostState:
@@ -59,12 +66,6 @@ class HostState:
         return read()
 
 
-def checkpoints_dir(workdir: epath.PathLike) -> epath.Path:
-    """The folder of a run's checkpoints, as an absolute path: Orbax writes to no other."""
-    text = os.fspath(workdir)
-    return epath.Path(text if "://" in text else os.path.abspath(text)) / "checkpoints"
-
-
 class Checkpoints:
     """The checkpoints of one run, for the training loop (all processes call it alike).
 
@@ -79,16 +80,15 @@ class Checkpoints:
             raise UserError(f"train.keep={keep}: at least the latest checkpoint must be kept")
         self._directory = checkpoints_dir(workdir)
         self._saving: tuple[int, Any] | None = None
-        kept: list[Any] = [_policies.LatestN(keep)]
-        if keep_every:
-            kept.append(_policies.EveryNSteps(keep_every))
-        policy: Any = _policies.AnyPreservationPolicy(kept)
+        self._finishing = concurrent.futures.ThreadPoolExecutor(1, "vdd-checkpoints")
+        self._keep, self._keep_every = keep, keep_every
+        if jax.process_index() == 0:
+            files.own(self._directory.parent)
+            files.remove_unfinished(self._directory)
+            self._remove(set(own_steps(self._directory)) - set(self.steps()))
         try:
-            self._checkpointer = ocp.training.Checkpointer(
-                self._directory,
-                preservation_policy=policy,
-                cleanup_tmp_directories=True,
-            )
+            # It keeps all: which of them may be removed is not for it to know.
+            self._checkpointer = ocp.training.Checkpointer(self._directory)
         except OSError as error:
             raise UserError(f"cannot use {self._directory}: {_reason(error)}") from error
 
@@ -108,6 +108,7 @@ class Checkpoints:
             failed = True
             raise
         finally:
+            self._finishing.shutdown()
             try:
                 self._checkpointer.close()
             except Exception:  # says again, at length, what has been said
@@ -116,7 +117,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps of all finished checkpoints, ascending."""
-        return [checkpoint.step for checkpoint in self._checkpointer.checkpoints]
+        return list_steps(self._directory.parent)
 
     def save(self, step: int, state: Any, host: dict[str, Any]) -> None:
         """Save in the background; the values are those at the time of the call.
@@ -129,13 +130,15 @@ class Checkpoints:
         self.wait()
         if step in self.steps():
             return
+        if (self._directory / str(step)).exists():
+            raise in_the_way(self._directory / str(step))
         self._saving = (step, None)
         try:
             items = {"state": state, "host": HostState(host)}
             response = self._checkpointer.save_checkpointables_async(step, items, force=True)
         except Exception as error:
             raise self._failed(error) from error
-        self._saving = (step, response)
+        self._saving = (step, self._finishing.submit(self._finish, step, response))
 
     def wait(self) -> None:
         """Block until nothing is being written.
@@ -150,6 +153,19 @@ class Checkpoints:
         except Exception as error:
             raise self._failed(error) from error
         self._saving = None
+
+    def _finish(self, step: int, response: Any) -> None:
+        """Waits for a checkpoint, lists its checksums, and removes those that are not kept."""
+        response.result()
+        if jax.process_index() == 0:
+            files.seal(self._directory / str(step))
+            own = own_steps(self._directory)
+            every = [s for s in own if self._keep_every and s % self._keep_every == 0]
+            self._remove(set(own) - {*own[-self._keep :], *every})
+
+    def _remove(self, steps: Iterable[int]) -> None:
+        for step in steps:
+            files.remove_listed(self._directory / str(step), files.CHECKSUMS)
 
     def restore(self, abstract_at: Callable[[int], Any]) -> tuple[int, Any, dict[str, Any]] | None:
         """Load the latest checkpoint that can be read.
@@ -168,6 +184,7 @@ class Checkpoints:
         def load(step: int) -> tuple[int, Any, dict[str, Any]]:
             host = HostState()
             items = {"state": abstract_at(step), "host": host}
+            verify(self._directory / str(step))
             loaded = self._checkpointer.load_checkpointables(step, items)
             assert host.value is not None
             return step, loaded["state"], host.value
@@ -184,7 +201,9 @@ class Checkpoints:
         if steps and jax.process_index() == 0:
             for step in steps:
                 path = self._directory / str(step)
-                path.rename(self._directory / f"{step}.damaged-{int(time.time())}")
+                if not files.is_ours(path / files.CHECKSUMS):
+                    raise in_the_way(path)
+                files.move(path, self._directory / f"{step}.damaged-{int(time.time())}")
         if steps:
             multihost_utils.sync_global_devices("vdd_set_aside")
             self._checkpointer.reload()
@@ -196,15 +215,6 @@ class Checkpoints:
             f"cannot save the checkpoint of step {step} in {self._directory}: {_reason(error)}; "
             "earlier checkpoints are whole: mend that and run the same command again"
         )
-
-
-def list_steps(workdir: epath.PathLike) -> list[int]:
-    """Steps of the finished checkpoints of a run, ascending; [] where there are none."""
-    directory = checkpoints_dir(workdir)
-    if not directory.exists():
-        return []
-    found = [path for path in directory.iterdir() if path.name.isdigit()]
-    return sorted(int(path.name) for path in found if (path / "commit_success.txt").exists())
 
 
 def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, Any]:
@@ -232,6 +242,7 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
 
     def load(step: int) -> tuple[int, Any]:
         path = directory / str(step)
+        verify(path)
         tree = ocp.metadata(path, "state").metadata
         if tree is None:
             raise ValueError("its files are damaged")

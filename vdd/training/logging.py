@@ -15,11 +15,11 @@ import jax
 import numpy as np
 from etils import epath
 
+from vdd import files
 from vdd.errors import UserError
 from vdd.training import hardware, windows
 from vdd.training.progress import ProgressLine
 from vdd.training.tensorboard import SummaryWriter, tensorboard_writer
-from vdd.training.workdir import write_text
 
 # Keys of metrics.jsonl that tell of the machine: seconds of training (hooks and saves excluded,
 # earlier parts of a resumed run included), rates since the line before, model FLOPs utilisation.
@@ -38,9 +38,11 @@ class Writer:
         self._path = epath.Path(workdir) / "metrics.jsonl"
         self._active = jax.process_index() == 0
         self._tensorboard: SummaryWriter | None = None
+        self._lines: Lines | None = None
         if self._active:
             with _user_error(self._path.parent):
                 drop_lines_after(self._path, resumed_at)
+                self._lines = Lines(self._path)
                 self._tensorboard = tensorboard_writer(workdir)
             if self._tensorboard is None:
                 print("no TensorBoard events: the tensorboard package is not installed")
@@ -53,13 +55,13 @@ class Writer:
         Raises:
             UserError: the directory cannot be written (any more).
         """
-        if not self._active:
+        if self._lines is None:
             return
         images = {k: np.asarray(v)[None] for k, v in values.items() if np.ndim(v) == 3}
         scalars = {k: _number(v) for k, v in values.items() if k not in images}
         with _user_error(self._path.parent):
             if scalars:
-                append_line(self._path, json.dumps({"step": step} | scalars))
+                self._lines.add(json.dumps({"step": step} | scalars))
             if self._tensorboard is not None:
                 known = {k: v for k, v in scalars.items() if v is not None}
                 self._tensorboard.write_scalars(step, known)
@@ -67,10 +69,22 @@ class Writer:
                     self._tensorboard.write_images(step, images)
                 self._tensorboard.flush()
 
+    def flush(self) -> None:
+        """See to it that all lines are in the file, before a checkpoint.
+
+        Raises:
+            UserError: the directory cannot be written (any more).
+        """
+        if self._lines is not None:
+            with _user_error(self._path.parent):
+                self._lines.flush()
+
     def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, *_: Any) -> None:
+        with contextlib.suppress(UserError):
+            self.flush()
         if self._tensorboard is not None:
             with contextlib.suppress(OSError):  # each write was flushed, or its failure was told
                 self._tensorboard.close()
@@ -144,6 +158,11 @@ class MetricsLog:
             step, _ = self._pending
             self.write(step, self.read())
 
+    def sync(self) -> None:
+        """See to it that all lines are in their file."""
+        self.flush()
+        self._writer.flush()
+
     def pause(self) -> None:
         """Count the time up to here as training; what follows, up to `go_on`, as something else."""
         now = time.monotonic()
@@ -155,13 +174,30 @@ class MetricsLog:
         self._mark = time.monotonic()
 
 
-def append_line(path: epath.Path, line: str) -> None:
-    """Add a line to a file; object stores, which cannot append, get the whole file again."""
-    if "://" in str(path):
-        path.write_text((path.read_text() if path.exists() else "") + line + "\n")
-    else:
-        with path.open("a") as file:
-            file.write(line + "\n")
+class Lines:
+    """A file that lines are added to. Object stores cannot append: there it is written on `flush`.
+
+    What was added since is lost in a crash, and so is the training since: a checkpoint flushes.
+    """
+
+    def __init__(self, path: epath.Path):
+        self._path, self._remote = path, files.is_remote(path)
+        self._written = path.read_text() if self._remote and path.exists() else ""
+        self._held: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Add a line."""
+        if self._remote:
+            self._held.append(line + "\n")
+        else:
+            files.append(self._path, line + "\n")
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            self._written += "".join(self._held)
+            self._held.clear()
+            files.write(self._path, self._written)
 
 
 def drop_lines_after(path: epath.Path, step: int) -> None:
@@ -171,7 +207,7 @@ def drop_lines_after(path: epath.Path, step: int) -> None:
     lines = path.read_text().splitlines()
     kept = [line for line in lines if _step_of(line) <= step]
     if kept != lines:
-        write_text(path, "".join(line + "\n" for line in kept))
+        files.write(path, "".join(line + "\n" for line in kept))
 
 
 @contextlib.contextmanager

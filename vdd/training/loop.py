@@ -8,6 +8,7 @@ the log window, and all three are in the checkpoint: a resumed run equals an uni
 """
 
 import collections
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
 from vdd.training.progress import ProgressLine, duration
 from vdd.training.stop import StopRequest
-from vdd.training.workdir import claim
+from vdd.training.workdir import check, claim, held
 
 # A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
 # and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
@@ -114,15 +115,19 @@ def train(
     settings = config.train
     mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
     sharding.check_batch_size(settings.batch_size, mesh, settings.accumulate)
-    claim(epath.Path(workdir), config, write=jax.process_index() == 0)
-    with (
-        StopRequest() as stop,
-        Checkpoints(workdir, settings.keep, settings.keep_every) as checkpoints,
-        ProgressLine(settings.num_steps) as progress,
-    ):
+    check(epath.Path(workdir), config)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
         example = first_batch(iterator, mesh)
         plan = [Stage(0, init_fn, step_fn, hooks), *later]
         parts = prepare(plan, settings.num_steps, mesh, config.seed, example)
+        # Nothing has been written up to here, and no mistake in the config is left to be told.
+        stack.enter_context(held(epath.Path(workdir)))
+        if jax.process_index() == 0:
+            claim(epath.Path(workdir), config)
+        checkpoints = Checkpoints(workdir, settings.keep, settings.keep_every)
+        stack.enter_context(checkpoints)
+        progress = stack.enter_context(ProgressLine(settings.num_steps))
         place = resume(checkpoints, parts, iterator)
         if place is None:
             place = begin(init_fn, config.seed, example, parts[0])
@@ -202,7 +207,7 @@ def run_steps(
             log.go_on()
         stopping = stop.reached(step)
         if last or stopping or is_due(step, settings.checkpoint_every):
-            log.flush()
+            log.sync()
             log.pause()
             place.window, place.seconds = jax.device_get(window), log.seconds
             save(checkpoints, place, batches.state)

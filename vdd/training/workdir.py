@@ -1,13 +1,16 @@
 """The run directory's config.json: written once, compared at every resume."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 from etils import epath
 
+from vdd import files
 from vdd.errors import UserError
-from vdd.training import checkpoints
+from vdd.training import checkpoint_files
 
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
@@ -33,37 +36,84 @@ RESUMABLE = (
 )
 
 
-def claim(workdir: epath.Path, config: Any, write: bool = True) -> None:
-    """Make `workdir` the directory of this config's run, new or resumed.
+# What the evaluation of a run writes beside `eval/<step>.json`, by name or pattern.
+REPORT = (
+    "report.md",
+    "samples/curves.png",
+    "samples/reconstructions.png",
+    "samples/swaps.*",
+    "samples/transfer_[0-9].*",
+    "samples/transfers.png",
+    "autoencoder/*",
+)
+_RECORDS = ("source.json", "metrics.jsonl")
+
+
+def check(workdir: epath.Path, config: Any) -> bool:
+    """Whether `workdir` holds checkpoints that this config goes on from; nothing is written.
 
     Until the first checkpoint there is nothing to resume: the directory then takes any config.
 
     Args:
-        workdir: created if need be.
+        workdir: need not be there.
         config: compared with `workdir/config.json` where that exists.
-        write: write config.json (on one process only).
 
     Raises:
-        UserError: the directory cannot be written, or holds a run of another config.
+        UserError: the directory cannot be written, holds a run of another config, or has files of
+          somebody else that bear the names of a run's.
     """
-    path = workdir / "config.json"
-    new = to_json(config)
+    files.check_folder(workdir)
+    old, steps = _read(workdir / "config.json"), checkpoint_files.list_steps(workdir)
+    if old is not None and steps:
+        check_same_run(workdir, *(begun_by(steps[-1], some) for some in (old, to_json(config))))
+    # What was copied here without its list is known to be this run by config and checkpoints.
+    known = steps and not (workdir / files.LIST).exists()
+    names = () if known else _RECORDS if steps else ("config.json", *_RECORDS)
+    files.check_folder(workdir, *names, *REPORT)
+    checkpoint_files.check(workdir, config.train)
+    return bool(steps)
+
+
+def claim(workdir: epath.Path, config: Any) -> None:
+    """Make `workdir` the directory of this config's run, new or resumed: write its config.json.
+
+    Raises:
+        UserError: as `check`.
+    """
+    resumed = check(workdir, config)
+    files.own(workdir)
+    for path in (workdir / name for name in _RECORDS):
+        if resumed and path.exists() and not files.is_ours(path):
+            files.mark(path, files.GROWS)
+    path, new = workdir / "config.json", to_json(config)
+    if _read(path) != new:
+        files.write(path, json.dumps(new, indent=2) + "\n", overwrite=resumed)
+
+
+@contextlib.contextmanager
+def held(workdir: epath.Path) -> Iterator[None]:
+    """Holds a run directory against other trainings, on the first of this one's processes."""
+    with files.lock(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+        yield
+
+
+def _read(path: epath.Path) -> dict[str, Any] | None:
+    """The config of a run; None where there is no config.json."""
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        text = path.read_text() if path.exists() else None
-        old = None if text is None else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not valid JSON: mend it or choose another --workdir") from error
+        config = json.loads(path.read_text()) if path.exists() else None
     except OSError as error:
-        raise UserError(f"cannot use the workdir {workdir}: {error.strerror or error}") from error
-    if old is not None and (steps := checkpoints.list_steps(workdir)):
-        check_same_run(workdir, *(begun_by(steps[-1], some) for some in (old, new)))
-    if write and old != new:
-        write_text(path, json.dumps(new, indent=2) + "\n")
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: mend it or choose another --workdir") from error
+    if config is not None and not isinstance(config, dict):
+        raise UserError(f"{path} is not the config of a run: choose another --workdir")
+    return config
 
 
 def begun_by(step: int, config: dict[str, Any]) -> dict[str, Any]:
     """The config without the stages that have not begun by a step: those may still change."""
+    if not isinstance(config.get("train"), dict):
+        return config
     stages = [stage for stage in config["train"].get("stages", ()) if stage[0] < step]
     train = {key: value for key, value in config["train"].items() if key != "stages"}
     return {**config, "train": {**train, "stages": stages} if stages else train}
@@ -100,20 +150,6 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def write_text(path: epath.Path, text: str) -> None:
-    """Replace a file in one step, so that a reader or a crash never sees half of it.
-
-    Raises:
-        UserError: the file cannot be written (the old one is then untouched).
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _is_resumable(key: str) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
+from vdd import files
 from vdd.data import sprites
 from vdd.data.records import DataSource, check_whole, damaged
 from vdd.data.sprites import lpc
@@ -112,7 +113,7 @@ def _root(data_dir: epath.PathLike | None, file_format: str) -> epath.Path:
     """Where data sets of one format are kept: TFDS holds only one format at a place."""
     from tensorflow_datasets.core import constants
 
-    root = epath.Path(data_dir or constants.DATA_DIR).expanduser()
+    root = files.expand(data_dir or constants.DATA_DIR)
     return root if file_format == "tfrecord" else root / file_format
 
 

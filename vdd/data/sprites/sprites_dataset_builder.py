@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from vdd import files
 from vdd.data import sprites
 from vdd.data.sprites import benchmark, lpc
 from vdd.data.sprites.renderer import Art, render
@@ -102,6 +103,4 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _keep(self, downloaded: Mapping[str, epath.PathLike]) -> None:
         """Leaves the sheets beside the records: the judge and the probes draw clips themselves."""
         for name, path in downloaded.items():
-            target = self.data_path / SHEETS / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(epath.Path(path).read_bytes())
+            files.write(self.data_path / SHEETS / name, epath.Path(path).read_bytes())

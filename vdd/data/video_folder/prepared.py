@@ -8,6 +8,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float16, Float32, Int32, UInt8
 
+from vdd import files
 from vdd.data.records import DataSource, check_whole, damaged
 from vdd.data.video_folder.splits import SPLITS
 from vdd.errors import UserError
@@ -64,7 +65,7 @@ def load_windows(
 
 def directory(data_dir: epath.PathLike, kind: str) -> epath.Path:
     """Where the windows lie, as "video" or as "latents"."""
-    return epath.Path(data_dir).expanduser() / NAME / kind / "1.0.0"
+    return files.expand(data_dir) / NAME / kind / "1.0.0"
 
 
 def has_split(data_dir: epath.PathLike, split: str) -> bool:

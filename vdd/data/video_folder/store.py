@@ -19,6 +19,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
+from vdd import files
 from vdd.data.decoding import Frame, Video, open_video
 from vdd.data.video_folder.clips import Clip
 from vdd.data.video_folder.resampling import Square, Window, centre, cut, resample, square
@@ -26,6 +27,8 @@ from vdd.errors import UserError
 
 # A header's length may be this much more than what is found in the file, in seconds and as a share.
 _SLACK = (0.5, 0.1)
+# Names of files in a store.
+NAMES = r"[0-9a-f]{32}\.(rgb|json|[0-9]+\.\w+\.npy)"
 _FACE_FPS, _FACE_PIXELS = Fraction(2), 512  # faces are looked for in so many frames, so small
 
 
@@ -84,15 +87,9 @@ class Store:
 
     def keep(self, clip: Clip, outcome: Outcome) -> None:
         """Notes what came of a clip; from now on it counts as decoded."""
-        path = self._file(clip, "json")
-        partial = path.with_suffix(".partial")
         if not outcome.windows:
-            self._file(clip, "rgb").unlink(missing_ok=True)
-        try:
-            partial.write_text(json.dumps(outcome))
-            partial.replace(path)
-        except OSError as error:
-            raise _CannotStoreError(f"{self.folder}: {error.strerror}") from error
+            files.remove(self._file(clip, "rgb"))
+        files.write(self._file(clip, "json"), json.dumps(outcome))
 
     def outcome(self, clip: Clip) -> Outcome | None:
         """What came of a clip; None where it has not been decoded."""
@@ -123,13 +120,8 @@ class Store:
         if path.exists():
             return np.load(path)
         made = make(self.window(clip, window))
-        partial = path.with_suffix(".partial")
-        try:
-            with partial.open("wb") as file:
-                np.save(file, made)
-            partial.replace(path)
-        except OSError as error:
-            raise _CannotStoreError(f"{self.folder}: {error.strerror}") from error
+        with files.writing(path) as file:
+            np.save(file, made)
         return made
 
     def _path(self, clip: Clip) -> epath.Path:

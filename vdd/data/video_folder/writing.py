@@ -2,15 +2,19 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vdd import files
 from vdd.data.video_folder.examples import Row, Windows
 from vdd.data.video_folder.prepared import directory
 from vdd.data.video_folder.store import Store
 from vdd.data.video_folder.workers import beam_options
 from vdd.errors import UserError
+
+PARTS = "parts-"  # how a folder in a store begins in which a data set is made
 
 
 def write(
@@ -44,6 +48,8 @@ def write(
     kind = "latents" if weights else "video"
     if directory(out, kind).exists():
         return
+    # Made in a folder of the store: what an interruption leaves of it goes with that.
+    begun = Path(store.folder) / f"{PARTS}{secrets.token_hex(4)}"
     tfds.disable_progress_bar()
     total = sum(len(own) for own in rows.values())
     settings = tfds.download.DownloadConfig(
@@ -61,9 +67,10 @@ def write(
                 metadata={"fps": float(store.settings.fps), "chosen": dict(chosen)},
                 beam=beam is not None,
                 config=kind,
-                data_dir=out,
+                data_dir=begun,
             )
             builder.download_and_prepare(file_format=file_format, download_config=settings)
+        files.move(directory(begun, kind), directory(out, kind))
     except UserError:
         raise
     except (OSError, RuntimeError) as error:

@@ -1,0 +1,274 @@
+"""Whose a file is, and that nothing of anybody else's is replaced, moved or removed."""
+
+import ast
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vdd
+from vdd import files
+from vdd.errors import UserError
+
+PACKAGE = Path(vdd.__file__).parent
+
+# Calls that replace, move or remove files, by the name of the function or method.
+CHANGES = {"rmtree", "unlink", "rename", "renames", "replace", "rmdir", "remove", "removedirs",
+           "move", "write_text", "write_bytes", "copyfile", "copytree", "truncate"}  # fmt: skip
+MODES = {f"{mode}{more}" for mode in "wxa" for more in ("", "b", "+", "+b", "b+")}
+# The modules that make them, and why they may.
+MAY = {
+    "files/changes.py": "the owner of the rule",
+    "files/marks.py": "the lists themselves",
+    "files/locks.py": "the lock itself",
+    "data/video_folder/store.py": "frames as they come, under a hash, in a folder of work",
+    "data/video_folder/writing.py": "os.devnull",
+    "training/checkpoints.py": "in a folder that Orbax has just made",
+    "training/tensorboard.py": "a name of time, host and process",
+}
+
+
+def changes(path: Path):
+    """The calls in a module that change files."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        of, _, name = ast.unparse(node.func).rpartition(".")
+        values = [
+            ast.unparse(x).strip("'") for x in (*node.args, *(k.value for k in node.keywords))
+        ]
+        # A replacement in a string has two arguments, and one in a data class has names.
+        other = name == "replace" and of != "os" and (len(node.args) != 1 or node.keywords)
+        opens = name == "open" or any(value.endswith(".open") for value in values)
+        if (name in CHANGES and of != "files" and not other) or (
+            opens and of != "av" and MODES & set(values)
+        ):
+            yield ast.unparse(node)
+
+
+def test_nothing_else_in_the_package_changes_files():
+    found = {
+        path.relative_to(PACKAGE).as_posix(): calls
+        for path in PACKAGE.rglob("*.py")
+        if (calls := list(changes(path)))
+    }
+    assert found.keys() == MAY.keys(), found
+    assert all(len(found[name]) == 1 for name in MAY if not name.startswith("files/")), found
+
+
+@pytest.fixture(params=["attribute", "list"])
+def place(request, tmp_path):
+    """A folder whose files bear their marks, or have them in a list."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    if request.param == "list":
+        files.own(folder)
+    else:
+        with pytest.MonkeyPatch.context():
+            os.setxattr(folder, "user.vdd", b"")  # else this file system has none
+    return folder
+
+
+def test_what_is_ours_is_replaced_and_what_is_not_stays(place):
+    ours, theirs = place / "ours", place / "theirs"
+    theirs.write_text("theirs")
+    files.write(ours, "1")
+    files.write(ours, "2")
+    assert ours.read_text() == "2"
+    for refuse in (lambda: files.write(theirs, "3"), lambda: files.check(theirs)):
+        with pytest.raises(UserError, match="theirs: already there, and not as vdd wrote it"):
+            refuse()
+    files.remove(theirs)
+    assert theirs.read_text() == "theirs"
+    files.check(theirs, overwrite=True)
+    files.write(theirs, "3", overwrite=True)
+    files.write(theirs, "4")
+    files.remove(theirs)
+    assert not theirs.exists()
+
+
+def test_what_was_changed_since_is_no_longer_ours(place):
+    path = place / "a"
+    files.write(path, "ours")
+    path.write_text("ours, and a note")
+    with pytest.raises(UserError, match="not as vdd wrote it"):
+        files.write(path, "new")
+    (place / "b").write_bytes(path.read_bytes())
+    assert not files.is_ours(place / "b")
+
+
+def test_a_link_is_never_ours(place):
+    (place / "theirs").write_text("theirs")
+    (place / "link").symlink_to("theirs")
+    (place / "nowhere").symlink_to("gone")
+    for name in ("link", "nowhere"):
+        with pytest.raises(UserError, match="already there"):
+            files.write(place / name, "new")
+    assert (place / "link").is_symlink()
+    files.write(place / "link", "new", overwrite=True)
+    assert ((place / "link").is_symlink(), (place / "theirs").read_text()) == (True, "new")
+
+
+def test_without_attributes_a_file_can_be_written_once(tmp_path, monkeypatch):
+    def lacks(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(os, "setxattr", lacks)
+    files.write(tmp_path / "a", "1")
+    with pytest.raises(UserError, match="already there"):
+        files.write(tmp_path / "a", "2")
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(place):
+    files.write(place / "a", "old")
+    before = {path: path.read_bytes() for path in place.iterdir()}
+
+    def fail():
+        with files.writing(place / "a") as file:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(UserError, match=r"a: cannot be written \(No space left on device\)"):
+        fail()
+    assert {path: path.read_bytes() for path in place.iterdir()} == before
+
+
+def test_a_file_that_grows(place):
+    files.append(place / "a", "1\n")
+    files.append(place / "a", "2\n")
+    files.write(place / "a", "1\n")
+    assert (place / "a").read_text() == "1\n"
+    (place / "b").write_text("theirs\n")
+    with pytest.raises(UserError, match="not as vdd wrote it"):
+        files.append(place / "b", "2\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x" * 300, "File name too long"),
+        (f"{'y' * 300}/a", "File name too long"),
+        ("file/a", "Not a directory"),
+        ("folder", "is a folder, not a file"),
+        ("input", "is read, and cannot be written too"),
+        ("hard", "is read, and cannot be written too"),
+    ],
+)
+def test_an_output_is_checked_before_any_work(tmp_path, name, words):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "input").write_text("clip")
+    (tmp_path / "hard").hardlink_to(tmp_path / "input")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=words):
+        files.check(tmp_path / name, [tmp_path / "input", None], overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(tmp_path, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    for check in (files.check, files.check_folder):
+        with pytest.raises(UserError, match=r"new/a.*Permission denied"):
+            check(tmp_path / "new" / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert str(files.expand("~/x")) == "/home/ann/x"
+    assert str(files.expand("a/~")) == "a/~"
+    assert str(files.expand("gs://bucket/x")) == "gs://bucket/x"
+    assert str(files.cache_dir()) == "/home/ann/.cache/vdd"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _: (_ for _ in ()).throw(KeyError()))
+    assert files.cache_dir() is None
+    with pytest.raises(UserError, match="HOME is not set"):
+        files.expand("~/x")
+
+
+def test_a_folder_of_work_goes_without_what_somebody_else_put_there(tmp_path):
+    work = files.own_work(tmp_path / "work")
+    for name in ("1.json", "2.json"):
+        files.write(work / name, "{}")
+        files.write(work / name, "[]")
+    (tmp_path / "work" / "notes.txt").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "3.json").write_text("mine")
+    (tmp_path / "work" / "4.json").symlink_to(tmp_path / "elsewhere" / "3.json")
+    (tmp_path / "work" / "parts").symlink_to(tmp_path / "elsewhere")
+    files.own_work(work)
+    files.remove_work(work, r"\d\.json|parts")
+    left = sorted(path.name for path in (tmp_path / "work").iterdir())
+    assert left == ["4.json", "notes.txt", "parts"]
+    assert (tmp_path / "elsewhere" / "3.json").exists()
+    with pytest.raises(UserError, match="not made by vdd"):
+        files.own_work(work)  # by now it is the user's
+    files.remove_work(work, ".*")
+    assert (tmp_path / "work" / "notes.txt").exists()
+
+
+def test_only_what_a_list_names_is_removed(tmp_path):
+    files.own(tmp_path)
+    for name in ("a", "below/b", "below/c"):
+        files.write(tmp_path / "step" / name, name)
+    (tmp_path / "outside").write_text("")
+    files.seal(tmp_path / "step")
+    (tmp_path / "step" / "below" / "notes.txt").write_text("mine")
+    names = tmp_path / "step" / files.CHECKSUMS
+    names.write_text(f"{names.read_text()}0  ../outside\n0  {tmp_path}/outside\n0  /\n0  ./\n")
+    files.remove_listed(tmp_path / "step")
+    left = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "step").rglob("*")}
+    assert left == {"step/below", "step/below/notes.txt"}
+    assert (tmp_path / "outside").exists()
+
+
+def test_checksums_tell_a_flipped_bit(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(100))
+    files.seal(tmp_path)
+    files.verify(tmp_path)
+    for name in ("a", files.CHECKSUMS):
+        whole = (tmp_path / name).read_bytes()
+        for place in range(0, len(whole), 7):
+            broken = bytearray(whole)
+            broken[place] ^= 1 << place % 8
+            (tmp_path / name).write_bytes(broken)
+            with pytest.raises(UserError, match=r"damaged|missing"):
+                files.verify(tmp_path)
+        (tmp_path / name).write_bytes(whole)
+    files.verify(tmp_path)
+
+
+HOLDS = """
+import sys
+from vdd import files
+with files.lock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        refused = pytest.raises(UserError, match=f"in use by process {other.pid} on ")
+        with refused, files.lock(tmp_path):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    with files.lock(tmp_path), files.lock(tmp_path):
+        pass
