@@ -1,6 +1,6 @@
 """What does diffusion add to the mean frame? Swaps over the bits of motion and the sampler's steps.
 
-    python experiments/diffusion.py RUN [RUN ...] [--split test] [--steps 0,1,2,4,8,16]
+    python experiments/diffusion.py RUN [RUN ...] [--split validation] [--steps 0,1,2,4,8,16]
         [--sampler NAME] [--sigma_max S] [--out FILE.json] [--tiny]
 
 0 steps are the conditional mean, without noise. Runs of one target rate
@@ -21,18 +21,16 @@ one judge cannot see.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from diffusion_tables import Row, contact_sheet, means, page, plot
 from jaxtyping import Float, Int, UInt8
 from swap_errors import characters, of_characters
 
-from vdd import apply, runs
+from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import SpritesArrays, prepared
 from vdd.diffusion.samplers import SAMPLERS, Sampler
@@ -46,7 +44,6 @@ from vdd.evaluation.inference import (
     encode_clips,
     functions_of,
     padded,
-    to_uint8,
 )
 from vdd.evaluation.judge import Judge
 from vdd.evaluation.pairing import matching_rows, pair_clips
@@ -68,7 +65,7 @@ class Swaps(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        loaded = {name: load(name, options.steps) for name in options.runs}
+        loaded = {name: load(name) for name in options.runs}
         first = next(iter(loaded.values())).config
         if any(run.config.data.art != first.data.art for run in loaded.values()):
             raise UserError("these runs are on different art, which one judge cannot see")
@@ -107,9 +104,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options; a mistake ends the program."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN")
-    parser.add_argument("--split", default="test", choices=data.SPLITS)
+    parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--steps", default="0,1,2,4,8,16", type=counts, help="0: the mean frame")
-    parser.add_argument("--sampler", choices=SAMPLERS, help="each run's, if not given")
+    parser.add_argument("--sampler", choices=SAMPLERS, help="each run's sharp one, if not given")
     parser.add_argument("--sigma_max", type=float, help="each run's, if not given")
     parser.add_argument("--pairs", type=int, default=0, help="swaps; 0: one for every clip")
     parser.add_argument("--judge_steps", type=int, help="the first run's, if not given")
@@ -130,8 +127,8 @@ def counts(text: str) -> list[int]:
     return steps
 
 
-def load(name: str, steps: Sequence[int]) -> runs.Run:
-    """A run on Sprites that can be drawn in these numbers of steps.
+def load(name: str) -> runs.Run:
+    """A run on Sprites.
 
     Raises:
       UserError: it is none.
@@ -139,8 +136,6 @@ def load(name: str, steps: Sequence[int]) -> runs.Run:
     run = runs.load(name)
     if run.config.data.dataset != "sprites":
         raise UserError(f"{name}: on {runs.data_name(run.config)}, where no swap has a truth")
-    if 0 in steps and run.model.coarse is None:
-        raise UserError(f"{name}: has no mean frame; leave 0 out of --steps")
     return run
 
 
@@ -171,17 +166,10 @@ def functions_at(
 ) -> Functions:
     """A run drawn in so many steps, at its own noise levels unless others are given."""
     given = {"name": sampler, "sigma_max": sigma_max}
-    settings = {**run.config.eval.sampler, **{key: x for key, x in given.items() if x}}
-    functions = functions_of(run.model, run.params, Sampler(**{**settings, "steps": steps or 1}))
-    if steps:
-        return functions
-    return functions._replace(sample=partial(_mean, run.model, run.params))
-
-
-@partial(jax.jit, static_argnums=0)
-def _mean(model, params, keys, content, motion):
-    del keys
-    return to_uint8(apply.mean_video(model, params, content, motion))
+    settings = {**run.config.eval.sharp, **{key: x for key, x in given.items() if x}}
+    if not steps:
+        settings["name"] = "mean"
+    return functions_of(run.model, run.params, Sampler(**{**settings, "steps": steps}))
 
 
 def draw(
