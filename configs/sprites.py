@@ -76,8 +76,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.eval = dict(
         split="validation", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,
         batch_size=64, seed=0,
-        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=1.0, rho=7.0, guidance=1.0),
-        sharp=dict(name="euler", steps=8, sigma_min=0.02, sigma_max=3.0, rho=7.0, guidance=1.0),
+        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=3.0, rho=7.0),
+        sharp=dict(name="euler", steps=8),  # what of the sampler is otherwise
     )  # fmt: skip
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
@@ -120,7 +120,7 @@ def _paper(config: Any) -> None:
         mirror_clips=0,
     )  # fmt: skip
     config.eval.sampler.update(name="euler", steps=8, sigma_max=20.0)
-    config.eval.sharp.update(steps=16, sigma_max=20.0)
+    config.eval.sharp.steps = 16
 
 
 def _full(config: Any) -> None:

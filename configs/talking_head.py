@@ -96,8 +96,8 @@ def _base() -> Any:
     )  # fmt: skip
     config.eval = dict(
         split="test", num_clips=512, quick_windows=16, batch_size=8, seed=0, faces=False,
-        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=5.0, rho=7.0, guidance=1.0),
-        sharp=dict(name="heun", steps=8, sigma_min=0.02, sigma_max=5.0, rho=7.0, guidance=1.0),
+        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=5.0, rho=7.0),
+        sharp=dict(name="heun", steps=8),  # what of the sampler is otherwise
     )  # fmt: skip
     return config
 
@@ -141,7 +141,7 @@ def _shrink(config: Any) -> None:
         log_every=20, checkpoint_every=250, eval_every=1000, sample_every=1000,
     )  # fmt: skip
     config.eval.update(quick_windows=8)
-    config.eval.sharp.update(sigma_max=3.0)
+    config.eval.sampler.update(sigma_max=3.0)
 
 
 def _shrink_further(config: Any) -> None:

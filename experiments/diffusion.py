@@ -22,6 +22,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ from swap_errors import characters, of_characters
 from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import SpritesArrays, prepared
-from vdd.diffusion.samplers import SAMPLERS, Sampler
+from vdd.diffusion import samplers
 from vdd.errors import UserError
 from vdd.evaluation import judge, metrics
 from vdd.evaluation.inference import (
@@ -106,7 +107,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--split", default="validation", choices=data.SPLITS)
     parser.add_argument("--steps", default="0,1,2,4,8,16", type=counts, help="0: the mean frame")
-    parser.add_argument("--sampler", choices=SAMPLERS, help="each run's sharp one, if not given")
+    parser.add_argument("--sampler", choices=samplers.SAMPLERS, help="each run's, if not given")
     parser.add_argument("--sigma_max", type=float, help="each run's, if not given")
     parser.add_argument("--pairs", type=int, default=0, help="swaps; 0: one for every clip")
     parser.add_argument("--judge_steps", type=int, help="the first run's, if not given")
@@ -166,10 +167,10 @@ def functions_at(
 ) -> Functions:
     """A run drawn in so many steps, at its own noise levels unless others are given."""
     given = {"name": sampler, "sigma_max": sigma_max}
-    settings = {**run.config.eval.sharp, **{key: x for key, x in given.items() if x}}
-    if not steps:
-        settings["name"] = "mean"
-    return functions_of(run.model, run.params, Sampler(**{**settings, "steps": steps}))
+    chosen = samplers.choose(run.config.eval, "sharp", steps)
+    if steps:
+        chosen = replace(chosen, **{key: x for key, x in given.items() if x})
+    return functions_of(run.model, run.params, chosen)
 
 
 def draw(

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="one step each, for tests")
     options = parser.parse_args(arguments)
     run = runs.load(options.run)
-    settings = run.config.eval.sharp
+    settings = run.config.eval.sampler
     low, high = settings.sigma_min, options.sigma_max or settings.sigma_max
     art_dir = prepared.sheets_dir(run.config.data)
     clips = prepared.load_split(run.config.data, options.split)

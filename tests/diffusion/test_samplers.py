@@ -204,15 +204,16 @@ def test_guidance_moves_away_from_the_unconditional_estimate():
 
 def test_presets_and_steps_are_chosen():
     settings = {
-        "sampler": {"name": "mean", "steps": 0, "sigma_max": 1.0},
-        "sharp": {"name": "heun", "steps": 8, "sigma_max": 3.0},
+        "sampler": {"name": "mean", "steps": 0, "sigma_max": 3.0, "rho": 5.0},
+        "sharp": {"name": "heun", "steps": 8, "rho": 3.0},
     }
     chosen = [
         samplers.choose(settings, *choice)
         for choice in ((), ("sharp",), ("sampler", 4), ("sharp", 4), ("sharp", 0))
     ]
+    common = {"sigma_max": 3.0}
     assert chosen == [
-        Sampler("mean", 0, sigma_max=1.0), Sampler("heun", 8, sigma_max=3.0),
-        Sampler("heun", 4, sigma_max=3.0), Sampler("heun", 4, sigma_max=3.0),
-        Sampler("mean", 0, sigma_max=3.0),
+        Sampler("mean", 0, **common, rho=5.0), Sampler("heun", 8, **common, rho=3.0),
+        Sampler("heun", 4, **common, rho=3.0), Sampler("heun", 4, **common, rho=3.0),
+        Sampler("mean", 0, **common, rho=3.0),
     ]  # fmt: skip

@@ -52,17 +52,20 @@ class Sampler:
 
 
 def choose(settings: Any, preset: str = "sampler", steps: int | None = None) -> Sampler:
-    """The sampler of a config's `eval`: its preset `sampler` (the default) or `sharp`.
+    """The sampler of a config's `eval`: its `sampler`, or what of that `sharp` says otherwise.
 
     With `steps` so many of them, 0 for the mean; where the preset takes none, of `sharp`.
+
+    Raises ValueError or TypeError for a sampler that there is not.
     """
-    fields = dict(settings[preset])
-    if steps is None or steps == fields["steps"]:
-        return Sampler(**fields)
+    if steps and not settings[preset]["steps"]:
+        preset = "sharp"
+    fields = {**settings["sampler"], **settings[preset]}
+    if steps is not None:
+        fields["steps"] = steps
     if steps == 0:
-        return Sampler(**{**fields, "name": "mean", "steps": 0})
-    fields = fields if fields["steps"] else dict(settings["sharp"])
-    return Sampler(**{**fields, "steps": steps})
+        fields["name"] = "mean"
+    return Sampler(**fields)
 
 
 def sample(

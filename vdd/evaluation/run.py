@@ -15,7 +15,7 @@ from vdd import files, priors, runs
 from vdd.codec.coded_run import motion_model
 from vdd.codec.motion import coded_bits
 from vdd.data import datasets
-from vdd.diffusion.samplers import Sampler
+from vdd.diffusion import samplers
 from vdd.errors import UserError
 from vdd.evaluation import report, sprites_run, videos_run
 from vdd.evaluation.inference import functions_of
@@ -72,7 +72,7 @@ def evaluate_run(
     name = report.json_path("", {"step": run.step, "split": split}, config.eval.split)
     page = split == config.eval.split
     files.check_folder(out, str(name), *(REPORT if page else ()))
-    functions = functions_of(run.model, run.params, Sampler(**config.eval.sampler))
+    functions = functions_of(run.model, run.params, samplers.choose(config.eval))
     functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
     seen = datasets.seen_in_training(config.data, split)
@@ -104,7 +104,7 @@ def check(config: Any, split: str | None = None) -> None:
     protocol.check(settings)
     for preset in ("sampler", "sharp"):
         try:
-            Sampler(**settings[preset])
+            samplers.choose(settings, preset)
         except (TypeError, ValueError) as error:
             raise UserError(f"eval.{preset}: {error}") from error
 
