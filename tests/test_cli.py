@@ -257,11 +257,16 @@ def test_compressing_learns_nothing_that_cannot_be_written(tiny_run, tmp_path, c
     config = json.loads((headless / "config.json").read_text())
     config["model"]["coarse"]["width"] = 0
     (headless / "config.json").write_text(json.dumps(config))
+    videos = shutil.copytree(tiny_run, tmp_path / "videos")
+    config = json.loads((videos / "config.json").read_text())
+    config["data"] = {"dataset": "video_folder", "data_dir": "prepared", "frames": 8}
+    (videos / "config.json").write_text(json.dumps(config))
     for run, folder, word in (
         (tiny_run, tmp_path / "file", "already there"),
         (tiny_run, tmp_path / "full", "already there"),
         (tiny_run, tmp_path / "file" / "coded", "cannot be made"),
         (headless, tmp_path / "new", "coarse head"),
+        (videos, tmp_path / "new", "a run on video_folder"),
         (tmp_path / "none", tmp_path / "new", "no such run"),
     ):
         status, said, complained = vdd_command(capsys, "compress", run, folder)

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "arguments": set(),
     "data": {"models", "progress", "startup"},
     "training": {"diffusion", "models", "progress"},
-    "runs": {"models", "training"},
+    "runs": {"data", "models", "training"},
     "priors": {"models", "runs", "training"},
     "compress": {"data", "runs", "training"},
     "codec": {"apply", "data", "diffusion", "models", "priors", "runs", "streaming"},

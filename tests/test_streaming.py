@@ -105,5 +105,10 @@ def test_windows_are_as_long_as_what_training_showed(split, reread, size):
     changes = {"objective.split": split, "objective.reread_share": reread}
     config = tiny.get_config(changes)
     with config.unlocked():
-        config.data.frames = 48
+        config.data.update(dataset="video_folder", frames=48)
     assert runs.windows(config) == (size, size // 8)
+
+
+@pytest.mark.parametrize(("reread", "windows"), [(0.0, (4, 0)), (0.25, (8, 1))])
+def test_windows_of_sprites_are_as_long_as_its_clips(reread, windows):
+    assert runs.windows(tiny.get_config({"objective.reread_share": reread})) == windows

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import runs
 from vdd.data.sprites import load_arrays, prepared
+from vdd.errors import UserError
 from vdd.training import content_code, merging, rereading
 from vdd.training.content_code import DEFAULT_SETTINGS, Settings
 
@@ -42,11 +43,11 @@ def compress_run(
         are there unchanged.
 
     Raises:
-        UserError: as `vdd.runs.load` and `vdd.training.rereading.read`, or no art to learn from, or
-            the folder is not empty or cannot be written.
+        UserError: as `vdd.runs.load` and `vdd.training.rereading.read`, the run is not of Sprites,
+            there is no art to learn from, or the folder is not empty or cannot be written.
     """
     run = runs.load(path_or_name, step)
-    rereading.check(run.model)
+    check(path_or_name, run)
     target = runs.new_folder(folder)
     art_dir = art_dir or prepared.sheets_dir(run.config.data)
     video = load_arrays(run.config.data.art, "train", art_dir).video
@@ -65,6 +66,14 @@ def compress_run(
     run = runs.Run(FrozenConfigDict(config), model, params, run.step)
     runs.write(run, target)
     return run
+
+
+def check(path_or_name: epath.PathLike, run: runs.Run) -> None:
+    """Raise a UserError for a run that cannot be compressed."""
+    dataset = run.config.data.dataset
+    if dataset != "sprites":
+        raise UserError(f"{path_or_name}: a run on {dataset}; compressing learns from Sprites only")
+    rereading.check(run.model)
 
 
 def without_short_codes(run: runs.Run) -> tuple[Any, dict]:

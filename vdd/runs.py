@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from vdd.data import datasets
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
@@ -18,8 +19,6 @@ from vdd.training.cross_driving import SPLITTERS
 
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
-
-_WINDOW = 64
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
@@ -68,9 +67,9 @@ def data_name(config: Any) -> str:
 def frames_shown(config: Any) -> int:
     """Frames of the longest clips that the encoder was shown in training.
 
-    Segments of clips of `config.data.frames`; or both together, where swaps were read again.
+    Segments of the data set's clips; or both together, where swaps were read again.
     """
-    frames = config.data.frames
+    frames = datasets.find(config.data.dataset).frames(config.data)
     split = SPLITTERS[config.objective.split]
     count, size = jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape
     return min(frames, count * size) if config.objective.reread_share else size
@@ -79,9 +78,9 @@ def frames_shown(config: Any) -> int:
 def windows(config: Any) -> tuple[int, int]:
     """Frames of a long clip that are read or drawn together, and how many of them two share.
 
-    As many as training showed, or 64 where the config does not say; an eighth is shared.
+    As many as training showed; an eighth is shared.
     """
-    size = frames_shown(config) if "frames" in config.data else _WINDOW
+    size = frames_shown(config)
     return size, size // 8
 
 

@@ -34,6 +34,10 @@ class Dataset(Protocol):
         """What batches hold beside `mask`: `video` or `latents`, and labels."""
         ...
 
+    def frames(self, config: Any) -> int:
+        """Frames of a clip in a training batch."""
+        ...
+
     def arrays(self, config: Any, split: str) -> Mapping[str, np.ndarray]:
         """All clips of a split and their labels in memory, by `fields`, [n ...] each."""
         ...

@@ -28,6 +28,11 @@ def fields(config: Any) -> Sequence[str]:
     return ("video", "motion", "attributes")
 
 
+def frames(config: Any) -> int:
+    """Frames of every clip."""
+    return sprites.NUM_FRAMES
+
+
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
     """All clips of a split and their labels, in memory."""
     return sprites.load_arrays(config.art, split, config.art_dir)._asdict()

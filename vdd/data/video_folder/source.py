@@ -23,6 +23,7 @@ __all__ = [
     "edit_in_training",
     "fields",
     "files",
+    "frames",
     "records",
 ]
 
@@ -32,6 +33,11 @@ _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": au
 def fields(config: Any) -> Sequence[str]:
     """Clips, and whose they are."""
     return (_kind(config), "clip", "identity")
+
+
+def frames(config: Any) -> int:
+    """Frames that are taken of each window."""
+    return config.frames
 
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
