@@ -326,13 +326,3 @@ def test_a_config_that_cannot_be_built(place):
         main.build(config)
     with pytest.raises(UserError, match="no such run directory"):
         main.build(get_config("nothing"))
-
-
-def test_the_fingerprint_is_of_the_codebook(place):
-    run = vdd.load(place / "tiny")
-    book = run.params["quantizer"]["codebook"]
-    same = priors.fingerprint(run)
-    moved = {"codewords": book["codewords"].at[0, 0, 0].add(0.1)}
-    other = runs.Run(run.config, run.model, {"quantizer": {"codebook": moved}}, run.step)
-    assert len(same) == 16
-    assert priors.fingerprint(other) != same

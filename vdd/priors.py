@@ -1,17 +1,14 @@
 """A trained prior over the motion codes of a run, ready for use, and whose codes they are."""
 
 import dataclasses
-import hashlib
 import json
 import os
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import runs
+from vdd import fingerprint, runs
 from vdd.errors import UserError
 from vdd.models.prior import MotionPrior
 from vdd.training import checkpoints, workdir
@@ -30,10 +27,14 @@ class Source:
 
     run: str  # the name of a shipped model, else an absolute path; exported, its last part
     step: int
-    fingerprint: str
+    fingerprint: str  # of the model, in hex digits
     num_groups: int
     num_codes: int
     content_dim: int  # numbers in the content tokens of a clip
+
+    def is_of(self, run: runs.Run) -> bool:
+        """Whether these are the codes of a run."""
+        return self.fingerprint == fingerprint.of_model(run.params).hex()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ def load_prior_of(
         UserError: as `load_prior`, or it is of the codes of another model.
     """
     loaded = load_prior(prior or path_or_name)
-    if loaded.source.fingerprint != fingerprint(run):
+    if not loaded.source.is_of(run):
         raise UserError(
             f"{prior or find_prior(path_or_name)}: a prior of {loaded.source.run}, step"
             f" {loaded.source.step}, and not of {path_or_name}, step {run.step}: train one for it"
@@ -133,20 +134,7 @@ def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
     sizes = (book.num_groups, book.num_codes, tokens * content.dim)
     path = runs.find(path_or_name)
     name = path.name if runs.is_shipped(path) else os.fspath(runs.absolute(path))
-    return Source(name, run.step, fingerprint(run), *sizes)
-
-
-def fingerprint(run: runs.Run) -> str:
-    """16 hex digits that stand for the meaning of a run's codes.
-
-    They are those of its codebook, which every step of a training moves; in half precision, so that
-    an exported run has those of the run it was exported from.
-    """
-    digest = hashlib.sha256()
-    for name, array in sorted(run.params["quantizer"]["codebook"].items()):
-        small = array if name == "aliases" else array.astype(jnp.bfloat16)
-        digest.update(name.encode() + np.asarray(small).tobytes())
-    return digest.hexdigest()[:16]
+    return Source(name, run.step, fingerprint.of_model(run.params).hex(), *sizes)
 
 
 def read_source(path: epath.Path) -> Source | None:

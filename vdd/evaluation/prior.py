@@ -129,7 +129,7 @@ def load_source(source: priors.Source) -> runs.Run:
         UserError: it is gone, or is another one by now.
     """
     run = runs.load(source.run, source.step)
-    if priors.fingerprint(run) != source.fingerprint:
+    if not source.is_of(run):
         raise UserError(
             f"{source.run}, step {source.step}, has another codebook than the one that this prior"
             " was begun with: train a new prior"

@@ -124,7 +124,7 @@ def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
         prior = priors.load_prior(path)
     except priors.NoPriorError:
         return None
-    if prior.source.fingerprint != priors.fingerprint(run) or prior.model.content_dim:
+    if not prior.source.is_of(run) or prior.model.content_dim:
         return None
     model = motion_model(run, prior)
 
