@@ -146,11 +146,12 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
 
 def test_a_part_is_not_written_over_what_was_measured_of_the_whole(tiny_run, capsys):
     before = sorted(tiny_run.rglob("*"))
-    status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--clips", 4)
-    assert status == 2
-    assert complained == (
-        "vdd: --clips 4 measures another part than the run does: give --out DIR\n"
-    )
+    for there in ([], ["--out", tiny_run / ".." / tiny_run.name]):
+        status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--clips", 4, *there)
+        assert status == 2
+        assert complained == (
+            "vdd: --clips 4 measures another part than the run does: give --out DIR\n"
+        )
     assert sorted(tiny_run.rglob("*")) == before
 
 

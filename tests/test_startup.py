@@ -12,12 +12,13 @@ from vdd import startup
 
 
 @pytest.mark.parametrize(("env", "kept"), [({}, True), ({"JAX_COMPILATION_CACHE_DIR": ""}, False)])
-def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, env, kept):
+def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, tmp_path, env, kept):
     updates = []
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(startup.jax.config, "update", lambda *args: updates.append(args))
     startup.keep_compiled_programs(env)
-    home = str(Path("~/.cache/vdd/xla").expanduser())
-    assert updates == ([("jax_compilation_cache_dir", home)] if kept else [])
+    place = str(tmp_path / ".cache" / "vdd" / "xla")
+    assert updates == ([("jax_compilation_cache_dir", place)] if kept else [])
 
 
 PACKAGE = Path(vdd.__file__).parent

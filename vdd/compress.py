@@ -1,6 +1,7 @@
 """A run with shorter codes, learned on its own swaps: `vdd compress`."""
 
 import dataclasses
+import os
 from typing import Any
 
 from etils import epath
@@ -63,7 +64,7 @@ def compress_run(
         config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
         options = {"num_swaps": num_swaps, "merge_above": merge_above}
         config.compression = {**options, **dataclasses.asdict(settings)}
-    run = runs.Run(FrozenConfigDict(config), model, params, run.step)
+    run = runs.Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
     runs.write(run, target)
     return run
 

@@ -37,7 +37,7 @@ class Source:
         return self.fingerprint == fingerprint.of_model(run.params).hex()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class PriorRun:
     """What the run directory of a prior holds, for inference."""
 
@@ -46,6 +46,12 @@ class PriorRun:
     params: Any  # the Flax params dict (of the exponential moving average)
     step: int
     source: Source
+
+    def __repr__(self) -> str:
+        """In one line; the parameters are counted, not printed."""
+        size = runs.count_parameters(self.params)
+        source = f"{self.source.run!r} at step {self.source.step}"
+        return f"PriorRun(step {self.step}, of the codes of {source}, {size:,} parameters)"
 
 
 def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRun:

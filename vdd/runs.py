@@ -23,7 +23,7 @@ _HALF = {"latents": jnp.float16}
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run:
     """What a run directory holds, for inference; `vdd.apply` takes `model` and `params`."""
 
@@ -32,6 +32,21 @@ class Run:
     model: Disentangler
     params: Any  # the Flax params dict (of the exponential moving average)
     step: int
+    name: str = ""  # the run directory, or the name of a shipped model
+
+    def __repr__(self) -> str:
+        """In one line; the parameters are counted, not printed."""
+        bits = self.config.objective.target_bits_per_frame
+        size = count_parameters(self.params)
+        return (
+            f"Run({self.name!r}, step {self.step}, {data_name(self.config)},"
+            f" {bits:g} bits a frame, {size:,} parameters)"
+        )
+
+
+def count_parameters(params: Any) -> int:
+    """Numbers in all arrays of a tree."""
+    return sum(x.size for x in jax.tree.leaves(params))
 
 
 def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
@@ -55,7 +70,7 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
         model = Disentangler.from_config(config.model)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
-    return Run(config, model, params, step)
+    return Run(config, model, params, step, os.fspath(path_or_name))
 
 
 def data_name(config: Any) -> str:

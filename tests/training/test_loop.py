@@ -5,21 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
+from toy import assert_same, lines
 
 from vdd.errors import UserError
-from vdd.training import checkpoints, logging
+from vdd.training import checkpoints
 from vdd.training.feed import DeviceBatches
 from vdd.training.sharding import make_mesh
-
-
-def lines(workdir):
-    """Lines of metrics.jsonl without what tells of the machine."""
-    found = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in logging.TIMINGS} for line in found]
-
-
-def assert_same(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def with_value_at(step, name, value):

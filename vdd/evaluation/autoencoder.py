@@ -171,7 +171,7 @@ def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[st
     has_curves = curves.write_curves(
         curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
     )
-    size = sum(array.size for array in jax.tree.leaves(params))
+    size = runs.count_parameters(params)
     numbers = {key: f"{figures[key]:.4g}" if figures[key] is not None else "–" for key in
                ("psnr", "ssim", "kl_bits")}  # fmt: skip
     lines = [

@@ -140,7 +140,7 @@ def load_source(source: priors.Source) -> runs.Run:
 def page(prior: priors.PriorRun, figures: dict[str, Any]) -> str:
     """`report.md`."""
     rate, source = figures["bitrate"], figures["source"]
-    size = sum(array.size for array in jax.tree.leaves(prior.params))
+    size = runs.count_parameters(prior.params)
     rows = [
         ("the prior, each frame given those before it", rate["prior_bits_per_frame"]),
         ("entropy of a frame's codes, all groups together", rate["joint_entropy_bits_per_frame"]),

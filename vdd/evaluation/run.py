@@ -62,7 +62,8 @@ def evaluate_run(
     workdir = runs.find(workdir)
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = epath.Path(out or place_of(workdir))
-    if out == workdir and config.eval.num_clips != run.config.eval.num_clips:
+    in_place = runs.absolute(out) == runs.absolute(workdir)
+    if in_place and config.eval.num_clips != run.config.eval.num_clips:
         raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
     split = str(split or config.eval.split)
     check(config, split)
@@ -154,7 +155,7 @@ def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathL
 
 def _describe(run: runs.Run) -> dict[str, str]:
     config = run.config
-    size = sum(array.size for array in jax.tree.leaves(run.params))
+    size = runs.count_parameters(run.params)
     return {
         "data": runs.data_name(config),
         "parameters": f"{size / 1e6:.1f} million",
