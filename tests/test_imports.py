@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "runs": {"data", "models", "training"},
     "priors": {"fingerprint", "models", "runs", "training"},
     "compress": {"data", "runs", "training"},
-    "codec": {"apply", "data", "diffusion", "fingerprint", "models", "priors", "runs", "streaming"},
+    "codec": {"apply", "data", "diffusion", "fingerprint", "priors", "runs", "streaming"},
     "evaluation": {
         "diffusion",
         "models",
@@ -61,7 +61,6 @@ MAY_IMPORT = {
     "cli": {
         "arguments",
         "diffusion",
-        "apply",
         "codec",
         "compress",
         "data",

@@ -30,7 +30,6 @@ class Source:
     fingerprint: str  # of the model, in hex digits
     num_groups: int
     num_codes: int
-    content_dim: int  # numbers in the content tokens of a clip
 
     def is_of(self, run: runs.Run) -> bool:
         """Whether these are the codes of a run."""
@@ -123,24 +122,22 @@ def is_prior(path: epath.Path) -> bool:
 
 
 def build(config: Any, source: Source) -> MotionPrior:
-    """The network of `config.model`, with the sizes that the source's codes and content have.
+    """The network of `config.model`, with the sizes that the source's codes have.
 
     Raises TypeError or ValueError for a key or a value that there is not.
     """
-    fields = dict(config)
-    content_dim = source.content_dim if fields.pop("content") else 0
-    sizes = (source.num_groups, source.num_codes)
-    return MotionPrior(*sizes, **fields, content_dim=content_dim)
+    return MotionPrior(source.num_groups, source.num_codes, **config)
 
 
 def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
     """What is to be known of a run whose codes a prior is trained on."""
-    book, content = run.model.quantizer.codebook, run.model.content
-    tokens = run.model.encoder.num_content_tokens
-    sizes = (book.num_groups, book.num_codes, tokens * content.dim)
+    book = run.model.quantizer.codebook
     path = runs.find(path_or_name)
     name = path.name if runs.is_shipped(path) else os.fspath(runs.absolute(path))
-    return Source(name, run.step, fingerprint.of_model(run.params).hex(), *sizes)
+    mark = fingerprint.of_model(run.params).hex()
+    return Source(
+        name, run.step, fingerprint.of_model(run.params).hex(), book.num_groups, book.num_codes
+    )
 
 
 def read_source(path: epath.Path) -> Source | None:

@@ -125,9 +125,7 @@ def generate(
     content = _encode(model, params, content_video[None]).content
     start = None if start_video is None else _encode(model, params, start_video[None]).codes
     key = jax.random.key(seed)
-    codes = np.asarray(
-        _codes(prior, num_frames, prior_params, key, content, start, temperature, top_p)
-    )
+    codes = np.asarray(_codes(prior, num_frames, prior_params, key, start, temperature, top_p))
     size = min(num_frames, apply.FRAMES_AT_ONCE)
     for number, first in enumerate(range(0, num_frames, size)):
         piece = codes[:, first : first + size]
@@ -143,12 +141,11 @@ def _codes(
     num_frames: int,
     params: Any,
     key: Key[Array, ""],
-    content: Float[Array, "1 k d"],
     start: Int[Array, "1 f n"] | None,
     temperature: Float[Array, ""],
     top_p: Float[Array, ""],
 ) -> Int[Array, "1 t n"]:
-    return apply.generate_codes(prior, params, key, content, num_frames, start, temperature, top_p)
+    return apply.generate_codes(prior, params, key, 1, num_frames, start, temperature, top_p)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

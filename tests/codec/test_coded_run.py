@@ -49,7 +49,7 @@ def prior() -> priors.PriorRun:
     model = MotionPrior(2, 8, 16, 1, 1, 2, 16, window=3)
     codes = jax.ShapeDtypeStruct((1, 2, 2), jnp.int32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), codes)["params"]
-    source = priors.Source("tiny", 1, "", 2, 8, 8)
+    source = priors.Source("tiny", 1, "", 2, 8)
     return priors.PriorRun(None, model, tiny.perturbed(shapes, seed=9), 1, source)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from processes import finish, reserved_port, start
 from tiny import state_of
+from toy import lines
 
 from vdd.training.sharding import array_spec
 

@@ -116,7 +116,7 @@ def _protocol(config: Any) -> Any:
 def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
     """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
 
-    Nor is there one if the prior is of another step, or looks at content (`codec` says why).
+    Nor is there one if the prior is of another step.
 
     Raises:
         UserError: the prior that lies there is broken.
@@ -125,7 +125,7 @@ def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
         prior = priors.load_prior(path)
     except priors.NoPriorError:
         return None
-    if not prior.source.is_of(run) or prior.model.content_dim:
+    if not prior.source.is_of(run):
         return None
     model = motion_model(run, prior)
 

@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 
 from vdd import priors, runs
@@ -40,7 +41,7 @@ def batches(config: Any, process: int, processes: int) -> ClipIterator:
     """Crops of the train split, encoded by the source now."""
     data = config.data
     return codes.crops(
-        _clips(config, "train", data.num_clips),
+        _codes(config, "train", data.num_clips),
         config.train.batch_size,
         config.seed,
         frames=data.frames,
@@ -69,8 +70,8 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     prior, size = priors.build(config.model, source), config.eval.batch_size
 
     @functools.cache
-    def held_out() -> codes.CodedClips:
-        return _clips(config, config.eval.split, config.eval.num_clips)
+    def held_out() -> np.ndarray:
+        return _codes(config, config.eval.split, config.eval.num_clips)
 
     def measure(step: int, state: Any) -> dict[str, Any]:
         del step
@@ -91,12 +92,11 @@ def _source(config: Any) -> tuple[runs.Run, priors.Source]:
     return run, priors.source_of(run, config.source)
 
 
-def _clips(config: Any, split: str, num_clips: int) -> codes.CodedClips:
-    return evaluation.load_coded_clips(
+def _codes(config: Any, split: str, num_clips: int) -> np.ndarray:
+    return evaluation.load_codes(
         _source(config)[0],
         split,
         art_dir=config.data.art_dir,
         num_clips=num_clips,
         batch_size=config.eval.batch_size,
-        content=config.model.content,
     )
