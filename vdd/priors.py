@@ -135,9 +135,7 @@ def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
     path = runs.find(path_or_name)
     name = path.name if runs.is_shipped(path) else os.fspath(runs.absolute(path))
     mark = fingerprint.of_model(run.params).hex()
-    return Source(
-        name, run.step, fingerprint.of_model(run.params).hex(), book.num_groups, book.num_codes
-    )
+    return Source(name, run.step, mark, book.num_groups, book.num_codes)
 
 
 def read_source(path: epath.Path) -> Source | None:
