@@ -54,10 +54,6 @@ class Dataset(Protocol):
         """What is done to each clip in training; with a seed of its own."""
         ...
 
-    def edit_in_evaluation(self, config: Any) -> Augment | None:
-        """What is done to each clip in evaluation; the same whatever the seed."""
-        ...
-
 
 def find(name: str) -> Dataset:
     """The data set of that name.

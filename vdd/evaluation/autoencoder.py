@@ -18,6 +18,7 @@ from PIL import Image
 
 from vdd import runs
 from vdd.data import datasets, pipeline
+from vdd.data.clips import load_clips
 from vdd.errors import UserError
 from vdd.evaluation import curves, metrics, pictures, report
 from vdd.evaluation.gallery import write_png
@@ -100,8 +101,9 @@ def clips_of(config: Any, quick: bool = False) -> Iterator[UInt8[np.ndarray, "b 
     data = ConfigDict({**config.data, "augment": "none"})
     count = size if quick else settings.num_clips
     if not count:
-        for batch in pipeline.load_pass(data, settings.split, size):
-            yield batch["video"][batch["mask"]]
+        frames = datasets.find(config.data.dataset).frames(config.data)
+        video = load_clips(data, settings.split)[:, :frames]
+        yield from (video[piece] for piece in batches(len(video), size))
         return
     shuffled = pipeline.load_source(data, settings.split, size, settings.seed)
     try:

@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 SPLITS = tuple(sprites.SPLITS)
 
-_AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
-    "none": None,
-    "shift": augment.shift,
-    "brightness": augment.brightness,
-    "phase": augment.phase,
-}
+# Nothing that mirrors a clip: to the left and to the right are two motions.
+_AUGMENTATIONS: dict[str, augment.Augment | None] = {"none": None}
 
 
 def fields(config: Any) -> Sequence[str]:
@@ -52,8 +48,3 @@ def files(config: Any, split: str) -> "tfds.core.DatasetBuilder":
 def edit_in_training(config: Any) -> augment.Augment | None:
     """What is done to each clip in training."""
     return choose("augment", config.augment, _AUGMENTATIONS)
-
-
-def edit_in_evaluation(config: Any) -> augment.Augment | None:
-    """Nothing is done to a clip in evaluation."""
-    return None

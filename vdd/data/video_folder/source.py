@@ -1,6 +1,5 @@
 """A folder of videos for `vdd.data.pipeline`."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SPLITS",
     "arrays",
-    "edit_in_evaluation",
     "edit_in_training",
     "fields",
     "files",
@@ -69,15 +67,6 @@ def edit_in_training(config: Any) -> augment.Augment | None:
         return part if change is None else change(part, rng_seed)
 
     return edit
-
-
-def edit_in_evaluation(config: Any) -> augment.Augment | None:
-    """The first `config.frames` frames."""
-    return functools.partial(_first, config.frames)
-
-
-def _first(frames: int, clip: np.ndarray, rng_seed: Sequence[int]) -> np.ndarray:
-    return clip[:frames]
 
 
 def _kind(config: Any) -> str:
