@@ -118,7 +118,7 @@ def find_prior(path_or_name: epath.PathLike) -> epath.Path:
 
 def is_prior(path: epath.Path) -> bool:
     """Whether a folder is the run directory of a prior."""
-    return (path / "config.json").exists() and runs.task_of(runs.load_config(path)) == TASK
+    return (path / "config.json").exists() and runs.load_config(path).get("task") == TASK
 
 
 def build(config: Any, source: Source) -> MotionPrior:

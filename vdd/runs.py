@@ -62,8 +62,9 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     """
     path = find(path_or_name)
     config = load_config(path)
-    if task_of(config) != "disentangler":
-        raise UserError(f"{path}: a run of the task {task_of(config)!r}, not a model of video")
+    task = config.get("task")
+    if task != "disentangler":
+        raise UserError(f"{path}: a run of the task {task!r}, not a model of video")
     step, params = checkpoints.load_params(path, step)
     try:
         config = stages.config_at(config, step)
@@ -221,11 +222,6 @@ def pretrained() -> list[str]:
 def is_shipped(path: epath.Path) -> bool:
     """Whether a run directory is one of those that are installed with the package."""
     return path.resolve().parent == PRETRAINED.resolve()
-
-
-def task_of(config: Any) -> str:
-    """What a run was trained for (`config.task`), also before configs named it."""
-    return config.task if "task" in config else "disentangler"
 
 
 def load_config(path: epath.Path) -> Any:
