@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import apply, fingerprint
+from vdd import fingerprint, streaming
 from vdd.codec import container, content
 from vdd.codec.clip import ClipWriter, read_motion
 from vdd.codec.container import Header
@@ -17,11 +16,8 @@ from vdd.codec.exact_prior import ExactPrior
 from vdd.errors import UserError
 from vdd.priors import PriorRun
 from vdd.runs import Run
-from vdd.streaming import Window
 
 CHUNK_FRAMES = 256
-
-_encode = jax.jit(apply.encode, static_argnums=0)
 
 
 class Coded(NamedTuple):
@@ -69,7 +65,7 @@ class CodedRun(NamedTuple):
         """Codes and content numbers of a clip."""
         return self.take_all_apart(video[None])[0]
 
-    def take_windows_apart(self, windows: Iterable[Window]) -> Coded:
+    def take_windows_apart(self, windows: Iterable[streaming.Window]) -> Coded:
         """The same of a clip that is read window by window; its content is that of the first.
 
         Raises:
@@ -88,7 +84,7 @@ class CodedRun(NamedTuple):
         """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)
-        encoded = _encode(plain, self.run.params, video)
+        encoded = streaming.encode(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
             values = self._content_code(values, "to_numbers")
