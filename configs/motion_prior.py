@@ -27,8 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         art_dir=config_dict.placeholder(str),
     )  # fmt: skip
     config.model = dict(
-        width=128, time_layers=3, group_layers=1, num_heads=4, mlp_dim=768, window=10,
-        content=False,
+        width=128, time_layers=3, group_layers=1, num_heads=4, mlp_dim=768, window=10
     )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1e-3, final_learning_rate=1e-5, warmup_steps=50, b1=0.9, b2=0.99,

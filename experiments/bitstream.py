@@ -25,7 +25,6 @@ from vdd.codec.coded_run import Coded, CodedRun
 from vdd.codec.description import size_of
 from vdd.codec.motion import coded_bits
 from vdd.data import sprites as data
-from vdd.data.codes import CodedClips
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, metrics, sprites
@@ -106,8 +105,7 @@ def take_apart(coded_run: CodedRun, video: np.ndarray, batch_size: int) -> list[
 
 def cross_entropy(prior: PriorRun, codes: np.ndarray, batch_size: int) -> float:
     """Bits a frame of the prior in floats."""
-    clips = CodedClips(codes.astype(np.int32), None)
-    rates = prior_evaluation.rates(prior.model, prior.params, clips, batch_size)
+    rates = prior_evaluation.rates(prior.model, prior.params, codes.astype(np.int32), batch_size)
     return rates["prior_bits_per_frame"]
 
 

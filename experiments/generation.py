@@ -137,8 +137,7 @@ def load(name: str, prior: str | None, split: str) -> Models:
 def rates(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     """Bits a frame of real clips."""
     del seed
-    coded = prior_evaluation.CodedClips(clips.codes, clips.content)
-    rate = prior_evaluation.rates(models.prior.model, models.prior.params, coded, BATCH)
+    rate = prior_evaluation.rates(models.prior.model, models.prior.params, clips.codes, BATCH)
     best = np.log2(len(MOTIONS)) / NUM_FRAMES
     return [
         ("bits a frame, prior", f"{rate['prior_bits_per_frame']:.3f}", f"{best:.3f}"),
@@ -163,8 +162,7 @@ def by_codes(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, st
         )
 
     given = (models.prior.model, models.prior.params, keys)
-    content = clips.content if models.prior.model.content_dim else None
-    new = np.asarray(_draw(*given, LONG, None, content))
+    new = np.asarray(_draw(*given, LONG))
     by_motion = np.stack([right(new, np.full(len(new), m)) for m in range(len(MOTIONS))])
     best = by_motion[:, :, :NUM_FRAMES].sum(2).argmax(0)  # the motion that explains most frames
     rounds = by_motion[best, np.arange(len(new))].reshape(len(new), -1, NUM_FRAMES).all(2)
@@ -172,7 +170,7 @@ def by_codes(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, st
     share = np.bincount(best, minlength=len(MOTIONS)) / len(best)
     entropy = abs(np.sum(share * np.log(np.where(share > 0, share, 1))))
     _, start = encoded(models, clips.rows, 0, GIVEN)
-    on = right(np.asarray(_draw(*given, NUM_FRAMES, start, content)), motion)[:, GIVEN:]
+    on = right(np.asarray(_draw(*given, NUM_FRAMES, start)), motion)[:, GIVEN:]
     return [
         (f"codes: rounds right of {LONG} frames, %", text, "100"),
         ("codes: entropy of motions, nats", f"{entropy:.3f}", "2.197"),

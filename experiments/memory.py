@@ -5,7 +5,7 @@
 
 Counted: parameters, gradients, Adam's moments, averages and the batch, each as it is split over the
 mesh, and activations: what the backward pass keeps of the forward pass of a micro-batch
-(`vdd.training.residuals`), each device its share. Compiled: what XLA plans for the training step on
+(`residual_bytes`), each device its share. Compiled: what XLA plans for the training step on
 as many virtual CPU devices. Shapes alone are used, so that nothing is allocated, however large the
 model. On CPUs a convolution takes more scratch memory than elsewhere, and `remat` outside of a loop
 is undone by the compiler, so what is compiled is no less than what a GPU or TPU would need.
@@ -20,10 +20,12 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Var
 from throughput import load_config
 
 from vdd.evaluation.report import machine
@@ -31,7 +33,6 @@ from vdd.models.bitrate import Multipliers
 from vdd.models.disentangler import Disentangler
 from vdd.training import loop, sharding, stages, step
 from vdd.training.objectives import Objective, bitrate_controlled_diffusion
-from vdd.training.residuals import residual_bytes
 
 COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
 COMPILED = ("state and batch", "scratch", "compiled")
@@ -136,6 +137,28 @@ def activation_bytes(config: Any, state: Any, clips: int, frames: int) -> int:
 
     batch = batch_of(config, clips // config.train.accumulate, frames)
     return residual_bytes(loss, state.params, batch, state.multipliers)
+
+
+def residual_bytes(loss: Callable[..., jax.Array], params: Any, *args: Any) -> int:
+    """Bytes that `loss(params, *args)` leaves for its gradient in `params`; nothing is run.
+
+    What is an argument already is not counted, nor anything twice. A compiler that fuses may keep
+    less; one that cannot see to the end of a loop keeps what is counted here.
+
+    Args:
+        loss: traceable by JAX, gives a scalar.
+        params: arrays or ShapeDtypeStructs, as are args.
+        args: what else the loss needs.
+    """
+
+    def kept(params: Any, *args: Any) -> list[jax.Array]:
+        _, backward = jax.vjp(lambda p: loss(p, *args), params)
+        return jax.tree.leaves(backward)
+
+    traced = jax.make_jaxpr(kept)(params, *args).jaxpr
+    found = {x for x in traced.outvars if isinstance(x, Var)} - set(traced.invars)
+    avals: list[Any] = [x.aval for x in found]
+    return sum(math.prod(aval.shape) * aval.dtype.itemsize for aval in avals)
 
 
 if __name__ == "__main__":

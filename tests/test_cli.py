@@ -146,11 +146,12 @@ def test_evaluate_prints_the_figures_and_where_they_are(tiny_run, capsys, monkey
 
 def test_a_part_is_not_written_over_what_was_measured_of_the_whole(tiny_run, capsys):
     before = sorted(tiny_run.rglob("*"))
-    status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--clips", 4)
-    assert status == 2
-    assert complained == (
-        "vdd: --clips 4 measures another part than the run does: give --out DIR\n"
-    )
+    for there in ([], ["--out", tiny_run / ".." / tiny_run.name]):
+        status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--clips", 4, *there)
+        assert status == 2
+        assert complained == (
+            "vdd: --clips 4 measures another part than the run does: give --out DIR\n"
+        )
     assert sorted(tiny_run.rglob("*")) == before
 
 
@@ -253,10 +254,15 @@ def test_compressing_learns_nothing_that_cannot_be_written(tiny_run, tmp_path, c
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("")
+    videos = shutil.copytree(tiny_run, tmp_path / "videos")
+    config = json.loads((videos / "config.json").read_text())
+    config["data"] = {"dataset": "video_folder", "data_dir": "prepared", "frames": 8}
+    (videos / "config.json").write_text(json.dumps(config))
     for run, folder, word in (
         (tiny_run, tmp_path / "file", "already there"),
         (tiny_run, tmp_path / "full", "already there"),
         (tiny_run, tmp_path / "file" / "coded", "cannot be made"),
+        (videos, tmp_path / "new", "a run on video_folder"),
         (tmp_path / "none", tmp_path / "new", "no such run"),
     ):
         status, said, complained = vdd_command(capsys, "compress", run, folder)

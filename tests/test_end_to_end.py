@@ -12,6 +12,7 @@ import pytest
 from tiny import ROOT
 
 from vdd import cli
+from vdd.data import video_io
 
 # The contract: scripts outside the project read these keys.
 KEYS = {
@@ -104,9 +105,12 @@ def test_the_test_split_is_measured_when_asked_for(place):
 def test_analysis_example_of_the_readme_runs(place, capsys):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert code is not None
-    exec(code[1], {})
-    assert capsys.readouterr().out.count("[") > 8  # codes of two clips were printed
-    assert (place / "swap.gif").stat().st_size > 1000
+    exec(code[1], names := {})
+    assert names["codes"].shape == (2, 8, 1)
+    assert str(names["codes"]) in capsys.readouterr().out
+    wanted = np.asarray(names["video"][0] + 1) * 127.5
+    error = video_io.read_clip(place / "swap.gif") - wanted
+    assert np.abs(error).mean() < 3  # a gif has 256 colours
 
 
 def test_transfer_between_clips_on_disk(place):
@@ -153,9 +157,6 @@ def test_experiment_on_a_run_has_a_tiny_form(place, script, capsys, monkeypatch)
         ]  # fmt: skip
         # Real clips are nearest to themselves, and next to themselves where they are blurred.
         assert rows[-1][1] == "0 (-, 0, 0, 0, 0)"
-        # A judge of two steps and a model of twenty know nothing: nearly all 27 clips are wrong.
-        assert all(int(row[column].split()[0]) > 20 for row in rows[:-1] for column in (1, 2, 3))
-        assert int(rows[-1][3].split()[0]) > 5
 
 
 def test_sweep_over_the_bit_rate_tells_of_every_target(place, capsys, monkeypatch):

@@ -36,6 +36,15 @@ def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
     assert run.config.data.art_dir is run.config.data.data_dir is None
 
 
+def test_what_is_loaded_is_told_in_a_line():
+    assert repr(vdd.load("sprites")) == (
+        "Run('sprites', step 12000, sprites/builtin, 6.35 bits a frame, 6,950,413 parameters)"
+    )
+    assert repr(priors.load_prior("sprites")) == (
+        "PriorRun(step 1200, of the codes of 'sprites' at step 12000, 919,168 parameters)"
+    )
+
+
 def test_swaps_of_unseen_characters_look_like_the_clips_they_ought_to_be():
     run = vdd.load("sprites")
     clips = sprites.load_arrays("builtin", "test")

@@ -54,7 +54,7 @@ def world():
     """A model, a content clip of 4 frames, and 7 driving frames of other motion than its first."""
     model, params = tiny.get_model()
     clips = tiny.random_video(20, 7)
-    motion = np.asarray(streaming._encode(model, params, clips[:, :4]).motion)
+    motion = np.asarray(streaming.encode(model, params, clips[:, :4]).motion)
     other = next(i for i in range(20) if np.abs(motion[i, 0] - motion[0, 0]).max() > 0.1)
     return model, params, clips[0, :4], clips[other]
 
@@ -85,8 +85,8 @@ def test_a_long_clip_has_all_its_frames(world):
 
 def test_relative_motion_begins_at_the_content_s_own_pose(world):
     model, params, content, driving = world
-    source = streaming._encode(model, params, content[None])
-    motion = streaming._encode(model, params, driving[None, :4]).motion
+    source = streaming.encode(model, params, content[None])
+    motion = streaming.encode(model, params, driving[None, :4]).motion
     offset = source.motion[0, 0] - motion[0, 0]
     key = jax.random.fold_in(jax.random.key(0), 0)
     expected = streaming._draw(model, SAMPLER, params, key, source.content, motion, offset)
@@ -105,5 +105,10 @@ def test_windows_are_as_long_as_what_training_showed(split, reread, size):
     changes = {"objective.split": split, "objective.reread_clips": reread}
     config = tiny.get_config(changes)
     with config.unlocked():
-        config.data.frames = 48
+        config.data.update(dataset="video_folder", frames=48)
     assert runs.windows(config) == (size, size // 8)
+
+
+@pytest.mark.parametrize(("reread", "windows"), [(0.0, (4, 0)), (0.25, (8, 1))])
+def test_windows_of_sprites_are_as_long_as_its_clips(reread, windows):
+    assert runs.windows(tiny.get_config({"objective.reread_share": reread})) == windows

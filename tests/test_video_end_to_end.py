@@ -6,8 +6,7 @@ import json
 import numpy as np
 import pytest
 from etils import epath
-from test_imports import load_module
-from tiny import ROOT
+from tiny import ROOT, load_module
 
 from vdd import cli, main
 from vdd.data import prepare, video_io, video_writer

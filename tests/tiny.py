@@ -3,6 +3,7 @@
 import importlib.util
 import zlib
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +17,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SIZE = (16, 16, 3)
 
 
-def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
-    """The Sprites config, shrunken; `changes` are by dotted key, as on the command line."""
-    path = ROOT / "configs" / "sprites.py"
-    spec = importlib.util.spec_from_file_location("configs_sprites", path)
+def load_module(name: str) -> ModuleType:
+    """The module of configs/NAME.py."""
+    spec = importlib.util.spec_from_file_location(f"configs_{name}", ROOT / f"configs/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config()
+    return module
+
+
+def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
+    """The Sprites config, shrunken; `changes` are by dotted key, as on the command line."""
+    config = load_module("sprites").get_config()
     config.model.content.dim, config.model.motion_window = 4, 0
     config.model.latents.size = SIZE
     config.model.encoder.update(stem=(8,), width=16, num_layers=1, num_heads=2, mlp_dim=16)

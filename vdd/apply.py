@@ -178,7 +178,8 @@ def generate(
     memory beyond the result does not grow with their number; a denoiser that looks at neighbours
     does not look from one such piece into the next.
     """
-    codes = generate_codes(prior, prior_params, rng, content, num_frames, start, temperature, top_p)
+    given = (num_frames, start, temperature, top_p)
+    codes = generate_codes(prior, prior_params, rng, len(content), *given)
     size = min(num_frames, FRAMES_AT_ONCE)
     count = -(-num_frames // size)
     whole = jnp.pad(codes, [(0, 0), (0, count * size - num_frames), (0, 0)], mode="edge")
@@ -196,16 +197,15 @@ def generate_codes(
     prior: MotionPrior,
     prior_params: dict,
     rng: Key[Array, "*b"],
-    content: Float[Array, "b k d"],
+    num_clips: int,
     num_frames: int,
     start: Int[Array, "b s n"] | None = None,
     temperature: float | Float[Array, ""] = 1.0,
     top_p: float | Float[Array, ""] = 1.0,
 ) -> Int[Array, "b t n"]:
     """The codes of `generate`, without the video."""
-    keys = _fold_in(_keys(rng, len(content)), 0)
-    seen = content if prior.content_dim else None
-    return sample_codes(prior, prior_params, keys, num_frames, start, seen, temperature, top_p)
+    keys = _fold_in(_keys(rng, num_clips), 0)
+    return sample_codes(prior, prior_params, keys, num_frames, start, temperature, top_p)
 
 
 def draw_piece(

@@ -1,6 +1,7 @@
 """A run with shorter codes, learned on its own swaps: `vdd compress`."""
 
 import dataclasses
+import os
 from typing import Any
 
 from etils import epath
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd import runs
 from vdd.data import datasets
 from vdd.data.clips import load_clips
+from vdd.errors import UserError
 from vdd.training import content_code, merging, rereading
 from vdd.training.content_code import DEFAULT_SETTINGS, Settings
 
@@ -43,10 +45,11 @@ def compress_run(
         are there unchanged.
 
     Raises:
-        UserError: as `vdd.runs.load` and `vdd.training.rereading.read`, or no art to learn from, or
-            the folder is not empty or cannot be written.
+        UserError: as `vdd.runs.load` and `vdd.training.rereading.read`, the run is not of Sprites,
+            there is no art to learn from, or the folder is not empty or cannot be written.
     """
     run = runs.load(path_or_name, step)
+    check(path_or_name, run)
     target = runs.new_folder(folder)
     data = run.config.data
     video = load_clips(data, datasets.trained_split(data), art_dir)
@@ -62,9 +65,17 @@ def compress_run(
         config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
         options = {"num_swaps": num_swaps, "merge_above": merge_above}
         config.compression = {**options, **dataclasses.asdict(settings)}
-    run = runs.Run(FrozenConfigDict(config), model, params, run.step)
+    run = runs.Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
     runs.write(run, target)
     return run
+
+
+def check(path_or_name: epath.PathLike, run: runs.Run) -> None:
+    """Raise a UserError for a run that cannot be compressed."""
+    dataset = run.config.data.dataset
+    if dataset != "sprites":
+        raise UserError(f"{path_or_name}: a run on {dataset}; compressing learns from Sprites only")
+    rereading.check(run.model)
 
 
 def without_short_codes(run: runs.Run) -> tuple[Any, dict]:

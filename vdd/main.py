@@ -6,7 +6,8 @@ gs:// nothing is locked, and it is up to you that no second one is started there
 The same command resumes a run that was interrupted; when training is finished it evaluates what
 has not been evaluated. On Cloud TPU, Slurm and Open MPI the processes find each other; elsewhere
 set VDD_COORDINATOR (host:port), VDD_NUM_PROCESSES and VDD_PROCESS_ID. Compiled programs are kept in
-~/.cache/vdd/xla; JAX_COMPILATION_CACHE_DIR names another place, empty for none.
+~/.cache/vdd/xla; JAX_COMPILATION_CACHE_DIR names another place, empty for none. On CPUs freed
+memory is kept for the next step; VDD_KEEP_FREED_MEMORY=0 gives it back to the system.
 """
 
 import importlib.util

@@ -1,17 +1,14 @@
 """A trained prior over the motion codes of a run, ready for use, and whose codes they are."""
 
 import dataclasses
-import hashlib
 import json
 import os
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import files, runs
+from vdd import files, fingerprint, runs
 from vdd.errors import UserError
 from vdd.models.prior import MotionPrior
 from vdd.training import checkpoints
@@ -30,13 +27,16 @@ class Source:
 
     run: str  # the name of a shipped model, else an absolute path; exported, its last part
     step: int
-    fingerprint: str
+    fingerprint: str  # of the model, in hex digits
     num_groups: int
     num_codes: int
-    content_dim: int  # numbers in the content tokens of a clip
+
+    def is_of(self, run: runs.Run) -> bool:
+        """Whether these are the codes of a run."""
+        return self.fingerprint == fingerprint.of_model(run.params).hex()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class PriorRun:
     """What the run directory of a prior holds, for inference."""
 
@@ -45,6 +45,12 @@ class PriorRun:
     params: Any  # the Flax params dict (of the exponential moving average)
     step: int
     source: Source
+
+    def __repr__(self) -> str:
+        """In one line; the parameters are counted, not printed."""
+        size = runs.count_parameters(self.params)
+        source = f"{self.source.run!r} at step {self.source.step}"
+        return f"PriorRun(step {self.step}, of the codes of {source}, {size:,} parameters)"
 
 
 def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRun:
@@ -84,7 +90,7 @@ def load_prior_of(
         UserError: as `load_prior`, or it is of the codes of another model.
     """
     loaded = load_prior(prior or path_or_name)
-    if loaded.source.fingerprint != fingerprint(run):
+    if not loaded.source.is_of(run):
         raise UserError(
             f"{prior or find_prior(path_or_name)}: a prior of {loaded.source.run}, step"
             f" {loaded.source.step}, and not of {path_or_name}, step {run.step}: train one for it"
@@ -112,41 +118,24 @@ def find_prior(path_or_name: epath.PathLike) -> epath.Path:
 
 def is_prior(path: epath.Path) -> bool:
     """Whether a folder is the run directory of a prior."""
-    return (path / "config.json").exists() and runs.task_of(runs.load_config(path)) == TASK
+    return (path / "config.json").exists() and runs.load_config(path).get("task") == TASK
 
 
 def build(config: Any, source: Source) -> MotionPrior:
-    """The network of `config.model`, with the sizes that the source's codes and content have.
+    """The network of `config.model`, with the sizes that the source's codes have.
 
     Raises TypeError or ValueError for a key or a value that there is not.
     """
-    fields = dict(config)
-    content_dim = source.content_dim if fields.pop("content") else 0
-    sizes = (source.num_groups, source.num_codes)
-    return MotionPrior(*sizes, **fields, content_dim=content_dim)
+    return MotionPrior(source.num_groups, source.num_codes, **config)
 
 
 def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
     """What is to be known of a run whose codes a prior is trained on."""
-    book, content = run.model.quantizer.codebook, run.model.content
-    tokens = run.model.encoder.num_content_tokens
-    sizes = (book.num_groups, book.num_codes, tokens * content.dim)
+    book = run.model.quantizer.codebook
     path = runs.find(path_or_name)
     name = path.name if runs.is_shipped(path) else os.fspath(runs.absolute(path))
-    return Source(name, run.step, fingerprint(run), *sizes)
-
-
-def fingerprint(run: runs.Run) -> str:
-    """16 hex digits that stand for the meaning of a run's codes.
-
-    They are those of its codebook, which every step of a training moves; in half precision, so that
-    an exported run has those of the run it was exported from.
-    """
-    digest = hashlib.sha256()
-    for name, array in sorted(run.params["quantizer"]["codebook"].items()):
-        small = array if name == "aliases" else array.astype(jnp.bfloat16)
-        digest.update(name.encode() + np.asarray(small).tobytes())
-    return digest.hexdigest()[:16]
+    mark = fingerprint.of_model(run.params).hex()
+    return Source(name, run.step, mark, book.num_groups, book.num_codes)
 
 
 def read_source(path: epath.Path) -> Source | None:

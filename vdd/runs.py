@@ -12,6 +12,7 @@ from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import files
+from vdd.data import datasets
 from vdd.errors import UserError
 from vdd.models.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
@@ -20,12 +21,10 @@ from vdd.training.cross_driving import SPLITTERS
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
 
-_WINDOW = 64
-
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run:
     """What a run directory holds, for inference; `vdd.apply` takes `model` and `params`."""
 
@@ -34,6 +33,21 @@ class Run:
     model: Disentangler
     params: Any  # the Flax params dict (of the exponential moving average)
     step: int
+    name: str = ""  # the run directory, or the name of a shipped model
+
+    def __repr__(self) -> str:
+        """In one line; the parameters are counted, not printed."""
+        bits = self.config.objective.target_bits_per_frame
+        size = count_parameters(self.params)
+        return (
+            f"Run({self.name!r}, step {self.step}, {data_name(self.config)},"
+            f" {bits:g} bits a frame, {size:,} parameters)"
+        )
+
+
+def count_parameters(params: Any) -> int:
+    """Numbers in all arrays of a tree."""
+    return sum(x.size for x in jax.tree.leaves(params))
 
 
 def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
@@ -49,15 +63,16 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     """
     path = find(path_or_name)
     config = load_config(path)
-    if task_of(config) != "disentangler":
-        raise UserError(f"{path}: a run of the task {task_of(config)!r}, not a model of video")
+    task = config.get("task")
+    if task != "disentangler":
+        raise UserError(f"{path}: a run of the task {task!r}, not a model of video")
     step, params = checkpoints.load_params(path, step)
     try:
         config = stages.config_at(config, step)
         model = Disentangler.from_config(config.model)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
-    return Run(config, model, params, step)
+    return Run(config, model, params, step, os.fspath(path_or_name))
 
 
 def data_name(config: Any) -> str:
@@ -69,9 +84,9 @@ def data_name(config: Any) -> str:
 def frames_shown(config: Any) -> int:
     """Frames of the longest clips that the encoder was shown in training.
 
-    Segments of clips of `config.data.frames`; or both together, where swaps were read again.
+    Segments of the data set's clips; or both together, where swaps were read again.
     """
-    frames = config.data.frames
+    frames = datasets.find(config.data.dataset).frames(config.data)
     split = SPLITTERS[config.objective.split]
     count, size = jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape
     return min(frames, count * size) if config.objective.reread_clips else size
@@ -80,9 +95,9 @@ def frames_shown(config: Any) -> int:
 def windows(config: Any) -> tuple[int, int]:
     """Frames of a long clip that are read or drawn together, and how many of them two share.
 
-    As many as training showed, or 64 where the config does not say; an eighth is shared.
+    As many as training showed; an eighth is shared.
     """
-    size = frames_shown(config) if "frames" in config.data else _WINDOW
+    size = frames_shown(config)
     return size, size // 8
 
 
@@ -205,11 +220,6 @@ def pretrained() -> list[str]:
 def is_shipped(path: epath.Path) -> bool:
     """Whether a run directory is one of those that are installed with the package."""
     return path.resolve().parent == PRETRAINED.resolve()
-
-
-def task_of(config: Any) -> str:
-    """What a run was trained for (`config.task`), also before configs named it."""
-    return config.task if "task" in config else "disentangler"
 
 
 def load_config(path: epath.Path) -> Any:

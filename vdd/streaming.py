@@ -81,11 +81,11 @@ def transfer(
             the pose of the content's first frame. Motion vectors are displaced by the difference of
             the two first frames and quantised again; the paper transfers absolute motion.
     """
-    source = _encode(model, params, content_video[None])
+    source = encode(model, params, content_video[None])
     offset = jnp.zeros(source.motion.shape[-1:])
     key = jax.random.key(seed)
     for i, window in enumerate(windows(motion_frames, size, overlap)):
-        motion = _encode(model, params, window.frames[None]).motion
+        motion = encode(model, params, window.frames[None]).motion
         if relative and i == 0:
             offset = source.motion[0, 0] - motion[0, 0]
         video = _draw(
@@ -122,12 +122,10 @@ def generate(
         temperature: as for `apply.generate`.
         top_p: as for `apply.generate`.
     """
-    content = _encode(model, params, content_video[None]).content
-    start = None if start_video is None else _encode(model, params, start_video[None]).codes
+    content = encode(model, params, content_video[None]).content
+    start = None if start_video is None else encode(model, params, start_video[None]).codes
     key = jax.random.key(seed)
-    codes = np.asarray(
-        _codes(prior, num_frames, prior_params, key, content, start, temperature, top_p)
-    )
+    codes = np.asarray(_codes(prior, num_frames, prior_params, key, start, temperature, top_p))
     size = min(num_frames, apply.FRAMES_AT_ONCE)
     for number, first in enumerate(range(0, num_frames, size)):
         piece = codes[:, first : first + size]
@@ -143,12 +141,11 @@ def _codes(
     num_frames: int,
     params: Any,
     key: Key[Array, ""],
-    content: Float[Array, "1 k d"],
     start: Int[Array, "1 f n"] | None,
     temperature: Float[Array, ""],
     top_p: Float[Array, ""],
 ) -> Int[Array, "1 t n"]:
-    return apply.generate_codes(prior, params, key, content, num_frames, start, temperature, top_p)
+    return apply.generate_codes(prior, params, key, 1, num_frames, start, temperature, top_p)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -166,7 +163,8 @@ def _draw_piece(
 
 
 @partial(jax.jit, static_argnums=0)
-def _encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> apply.Encoding:
+def encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> apply.Encoding:
+    """`apply.encode`, compiled once for each model and shape."""
     return apply.encode(model, params, video)
 
 

@@ -46,7 +46,7 @@ def _describe_prior(path: epath.Path) -> list[str]:
     return [
         f"prior       {path}",
         f"of codes of {source.run}, step {source.step}: {model.num_groups} groups x"
-        f" {model.num_codes} codes{', given content' if model.content_dim else ''}",
+        f" {model.num_codes} codes",
         f"trained     {prior.step} of {prior.config.train.num_steps} steps"
         f" of {prior.config.train.batch_size} clips; it looks back over {model.window} frames",
         *_parameters(prior.params),

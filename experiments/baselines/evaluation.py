@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from experiments.baselines.dsvae import DSVAE, kl_to_standard, to_uint8, to_unit
-from vdd.evaluation.inference import Encoded, Functions
+from vdd.data.sprites import SpritesArrays
+from vdd.evaluation import sections
+from vdd.evaluation.inference import Encoded, Functions, clip_keys, encode_clips
+from vdd.evaluation.sprites import JudgeFunction, Samples, score_samples
+from vdd.progress import progress_bar
+
+_PRIOR_STREAM = 3  # of random keys; those below are the protocols'
 
 # What Bai et al. 2021 (arXiv 2110.12091) report on Sprites; entropies in nats. Their judge is
 # another network than ours, trained on the same labels.
@@ -36,12 +42,11 @@ _COLUMNS = (
 
 
 def functions_of(model: DSVAE, variables: Any) -> Functions:
-    """A model as the protocols see it: means of both posteriors, no codes, content from N(0, I)."""
+    """A model as the protocols see it: means of both posteriors, and no codes."""
     return Functions(
         encode=partial(_encode, model, variables),
         sample=partial(_sample, model, variables),
         num_codewords=None,
-        draw_content=partial(_draw_content, model.f_dim),
     )
 
 
@@ -60,9 +65,24 @@ def _sample(model: DSVAE, variables, keys, content, motion) -> UInt8[Array, "b t
     return to_uint8(video)
 
 
-@partial(jax.jit, static_argnums=0)
-def _draw_content(f_dim: int, keys):
-    return jax.vmap(lambda key: jax.random.normal(key, (1, f_dim)))(keys)
+def drawn_content(
+    functions: Functions,
+    f_dim: int,
+    test: SpritesArrays,
+    judge: JudgeFunction,
+    seed: int,
+    batch_size: int,
+) -> sections.Section:
+    """The C-DSVAE protocol as its authors have it: motion of each clip, content from N(0, I)."""
+    rows = np.arange(len(test.motion))
+    encoded = encode_clips(functions, test.video, batch_size, "encoding again")
+    keys = clip_keys(seed, _PRIOR_STREAM, rows)
+    content = jax.vmap(lambda key: jax.random.normal(key, (1, f_dim)))(keys)
+    samples = Samples(keys, np.asarray(content), encoded.motion)
+    nobody = np.full(len(rows), -1)  # no real clip to compare with
+    with progress_bar("drawing content", len(rows)) as advance:
+        scored = score_samples(functions, judge, samples, test.video, nobody, batch_size, advance)
+    return sections.cdsvae_protocol(scored, test.motion)
 
 
 def table(name: str, report: Mapping[str, Any]) -> str:

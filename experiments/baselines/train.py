@@ -137,19 +137,24 @@ def evaluate(config: Any, state: TrainState) -> dict[str, Any]:
     functions = evaluation.functions_of(model, state.variables)
     published = (sprites.load_arrays(art, split, art_dir) for split in ("train", "test"))
     train, test = (_some(clips, config.eval) for clips in published)
+    named = judge.load_or_train(art, art_dir, settings=settings)
     figures = protocol.evaluate(
         functions,
         train,
         test,
-        judge.load_or_train(art, art_dir, settings=settings),
+        named,
         sampler=None,
         step=int(state.step),
         dataset=f"sprites/{art}",
         seed=config.eval.seed,
         batch_size=config.eval.batch_size,
     )
+    drawn = evaluation.drawn_content(
+        functions, model.f_dim, test, named, config.eval.seed, config.eval.batch_size
+    )
     return {
         **figures,
+        "cdsvae_protocol": drawn,
         "model": config.model,
         "parameters": evaluation.count_parameters(state.params),
         "published": {"cdsvae_protocol": evaluation.PUBLISHED.get(config.model)},

@@ -16,8 +16,8 @@ import reference
 from vdd.codec import container, content, fixed_point
 from vdd.codec.entropy_model import Adaptive
 from vdd.codec.exact_prior import ExactPrior
-from vdd.codec.fingerprint import fingerprint
 from vdd.codec.motion import decode_chunks, encode_chunks
+from vdd.fingerprint import digest
 from vdd.models.content import ContentCode
 from vdd.models.prior import MotionPrior
 
@@ -96,7 +96,7 @@ def test_fingerprints():
     params = {"b": {"scale": np.array([1.5], np.float32)}, "a": np.array([[1, 2]], np.int32)}
     text = b'{"num_codes": 8, "width": 16}' + b"a int32 [1, 2]" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
     text += b"b/scale float32 [1]" + bytes.fromhex("0000c03f")
-    found = fingerprint({"width": 16, "num_codes": 8}, params)
+    found = digest({"width": 16, "num_codes": 8}, params)
     assert found == hashlib.sha256(text).digest()[:8]
     assert found.hex() == "80ae9716c8ac8908"
 

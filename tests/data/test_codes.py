@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from vdd.data.codes import CodedClips, crops
+from vdd.data.codes import crops
 from vdd.errors import UserError
 
 CLIPS, LENGTH = 5, 6
 # The code tells its clip and its frame.
 CODES = np.arange(CLIPS * LENGTH, dtype=np.int32).reshape(CLIPS, LENGTH, 1) * np.ones(2, np.int32)
-CONTENT = np.arange(CLIPS, dtype=np.float32)[:, None, None] * np.ones((3, 2), np.float32)
 SETTINGS = {"frames": 9, "start_share": 0.5, "loop": True}
 
 
@@ -23,11 +22,10 @@ def assert_same(one, other):
 
 
 def test_a_crop_goes_round_its_clip_and_its_first_frame_is_scored_at_the_beginning_alone():
-    batch = next(crops(CodedClips(CODES, CONTENT), 64, 0, **SETTINGS))
+    batch = next(crops(CODES, 64, 0, **SETTINGS))
     clip, frame = np.divmod(batch["codes"][..., 0], LENGTH)
     np.testing.assert_array_equal(np.diff(frame, axis=1) % LENGTH, 1)
     np.testing.assert_array_equal(clip, clip[:, :1].repeat(9, 1))
-    np.testing.assert_array_equal(batch["content"][:, 0, 0], clip[:, 0])
     np.testing.assert_array_equal(batch["scored"][:, 0], frame[:, 0] == 0)
     assert batch["scored"][:, 1:].all()
     assert batch["mask"].all()
@@ -36,19 +34,17 @@ def test_a_crop_goes_round_its_clip_and_its_first_frame_is_scored_at_the_beginni
 
 
 def test_without_loop_a_crop_ends_with_its_clip():
-    clips = CodedClips(CODES, None)
-    batch = next(crops(clips, 64, 0, frames=4, start_share=0.0, loop=False))
+    batch = next(crops(CODES, 64, 0, frames=4, start_share=0.0, loop=False))
     frame = batch["codes"][..., 0] % LENGTH
     assert set(frame[:, 0]) == {0, 1, 2}
     np.testing.assert_array_equal(np.diff(frame, axis=1), 1)
-    assert "content" not in batch
     with pytest.raises(UserError, match="clips have 6 frames"):
-        crops(clips, 64, 0, frames=7, start_share=0.0, loop=False)
+        crops(CODES, 64, 0, frames=7, start_share=0.0, loop=False)
 
 
 def test_a_resumed_iterator_goes_on_exactly_and_the_seed_decides():
     def new(seed=3):
-        return crops(CodedClips(CODES, CONTENT), 4, seed, **SETTINGS)
+        return crops(CODES, 4, seed, **SETTINGS)
 
     whole, begun = new(), new()
     expected = take(whole, 5)
@@ -60,10 +56,9 @@ def test_a_resumed_iterator_goes_on_exactly_and_the_seed_decides():
 
 
 def test_processes_share_the_global_batch():
-    clips = CodedClips(CODES, CONTENT)
-    whole = take(crops(clips, 8, 0, **SETTINGS), 2)
+    whole = take(crops(CODES, 8, 0, **SETTINGS), 2)
     halves = [
-        take(crops(clips, 8, 0, **SETTINGS, process_index=i, process_count=2), 2) for i in (0, 1)
+        take(crops(CODES, 8, 0, **SETTINGS, process_index=i, process_count=2), 2) for i in (0, 1)
     ]
     joined = [
         {key: np.concatenate([a[key], b[key]]) for key in a} for a, b in zip(*halves, strict=True)

@@ -33,8 +33,9 @@ def test_it_reads_ahead_no_further_than_its_depth():
 
     items = prefetch(start, depth=3)
     next(items)
-    assert wait_until(lambda: len(read) == 5)  # 1 delivered, 3 waiting, 1 in hand
-    time.sleep(0.05)
+    waiting = items._items
+    # The reader can do no more: one is delivered, and one in its hand.
+    assert wait_until(lambda: waiting.full() and len(read) == waiting.qsize() + 2)
     assert len(read) == 5
     items.close()
 

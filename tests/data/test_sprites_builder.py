@@ -15,11 +15,9 @@ import pytest
 import tensorflow_datasets as tfds
 from ml_collections import ConfigDict
 
-from vdd.data import sprites
-from vdd.data.grain_source import grain_pass
+from vdd.data import sprites, video_folder
 from vdd.data.sprites import benchmark, lpc, prepared, sprites_dataset_builder
 from vdd.data.sprites.sprites_dataset_builder import SHEETS_URL, Builder
-from vdd.data.tfdata import tfdata_pass
 from vdd.errors import UserError
 
 
@@ -95,11 +93,7 @@ def directory(data_dir: Path, file_format: str) -> Path:
 
 def read_all(data_dir: Path, file_format: str, art_dir: Path | None = None) -> np.ndarray:
     builder = prepared.load_builder("lpc", file_format, art_dir, data_dir)
-    if file_format == "tfrecord":
-        batches = tfdata_pass(builder, "test", 9)
-    else:
-        batches = grain_pass(prepared.DataSource(builder, "test"), 9)
-    return np.concatenate([batch["video"] for batch in batches])
+    return video_folder.prepared.read(builder, "test", ["video"])["video"]
 
 
 @pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])

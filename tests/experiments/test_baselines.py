@@ -9,8 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.baselines import cdsvae, dsvae, strided, train
+from experiments.baselines import cdsvae, dsvae, evaluation, strided, train
 from experiments.baselines.dsvae import Gaussian
+from vdd.data.sprites import SpritesArrays
+from vdd.evaluation.inference import Encoded, Functions
+from vdd.evaluation.judge import Verdict
 
 TINY = dsvae.DSVAE(width=2, feature_dim=4, hidden_dim=4, f_dim=3, z_dim=2, size=16)
 
@@ -189,3 +192,32 @@ def test_a_mistake_is_told_in_one_line(tmp_path, capsys):
     command = ["--model", "dsvae", "--workdir", str(tmp_path), "--epochs", "0"]
     assert train.main(command) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_drawn_content_is_shown_in_the_motion_of_every_clip():
+    motion = np.arange(9, dtype=np.int32)
+    video = np.broadcast_to(motion[:, None, None, None, None], (9, 8, 16, 16, 3)).astype(np.uint8)
+    clips = SpritesArrays(video, motion, np.zeros((9, 4), np.int32))
+    seen = []
+
+    def encode(video):
+        label = np.asarray(video)[:, :, 0, 0, :1].astype(np.float32)
+        nothing = np.zeros((len(video), 1, 3), np.float32)
+        return Encoded(nothing, label, np.zeros((*label.shape[:2], 0), np.int32), nothing[:, 0, 0])
+
+    def sample(keys, content, motion):
+        seen.append(np.asarray(content))
+        assert content.shape == (4, 1, 3)
+        return np.broadcast_to(motion[..., None, None, :], (4, 8, 16, 16, 3)).astype(np.uint8)
+
+    def judge(video):
+        sure = 50 * np.eye(9, dtype=np.float32)[video[:, 0, 0, 0, 0]]
+        return Verdict(sure, np.zeros((len(video), 4, 6), np.float32))
+
+    functions = Functions(encode, sample, None)
+    figures = evaluation.drawn_content(functions, 3, clips, judge, seed=0, batch_size=4)
+    assert figures["acc"] == 1
+    assert figures["h_y"] == pytest.approx(math.log(9), rel=1e-4)
+    drawn = np.concatenate(seen)[:9, 0]
+    assert len(np.unique(drawn, axis=0)) == 9
+    assert 0.5 < drawn.std() < 1.5

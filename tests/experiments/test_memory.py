@@ -1,15 +1,50 @@
-"""The memory script in its tiny form, as in tests/test_end_to_end.py."""
+"""What is counted of the memory of a training, and the script in its tiny form."""
 
 import importlib
 
+import jax
+import jax.numpy as jnp
 import pytest
 from tiny import ROOT
 
 
-@pytest.mark.timeout(1500)  # it compiles a whole training step
-def test_memory_of_devices_is_told(capsys, monkeypatch):
+@pytest.fixture
+def memory(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
-    importlib.import_module("memory").main(["--tiny"])
+    return importlib.import_module("memory")
+
+
+def array(*shape, dtype=jnp.float32):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def test_what_is_kept_is_counted_once(memory):
+    def loss(w, x):
+        return jnp.sum(jnp.sin(x @ w))
+
+    # The cosine [3 7], and x, which is an argument.
+    assert memory.residual_bytes(loss, array(5, 7), array(3, 5)) == 4 * 3 * 7
+    half = array(5, 7, dtype=jnp.bfloat16), array(3, 5, dtype=jnp.bfloat16)
+    assert memory.residual_bytes(loss, *half) == 2 * 3 * 7
+
+
+def test_a_loop_keeps_something_of_every_turn(memory):
+    def loss(w, x, turn):
+        return jnp.sum(jax.lax.scan(lambda x, _: (turn(x, w), None), x, length=10)[0])
+
+    def turn(x, w):
+        return jnp.sin(jnp.sin(x @ w))
+
+    shapes = array(6, 6), array(3, 6)
+    plain = memory.residual_bytes(lambda *args: loss(*args, turn), *shapes)
+    again = memory.residual_bytes(lambda *args: loss(*args, jax.checkpoint(turn)), *shapes)
+    assert again == 10 * 4 * 3 * 6  # what each turn begins with
+    assert plain == 3 * again  # that, and two cosines
+
+
+@pytest.mark.timeout(1500)  # it compiles a whole training step
+def test_memory_of_devices_is_told(memory, capsys):
+    memory.main(["--tiny"])
     machine, title, *table = capsys.readouterr().out.splitlines()
     assert "cpu" in machine
     assert "sprites.py:smoke" in title

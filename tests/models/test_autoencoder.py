@@ -302,17 +302,18 @@ def test_a_wrong_tensor_is_named(good, spoil, message):
 
 def test_files_cut_short_or_of_another_kind_are_told(good, tmp_path):
     data = good["decoder"].read_bytes()
-    for size, message in ((len(data) - 9, r"tensor .* is not in it whole"), (50, "in its header")):
-        good["decoder"].write_bytes(data[:size])
-        with pytest.raises(UserError, match=message):
+    header = json.dumps({"x": {"dtype": "BOOL", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    for spoilt, message in (
+        (data[:-9], "not a whole safetensors file"),
+        (data[:50], "not a whole safetensors file"),
+        (b"", "not a whole safetensors file"),
+        (b"\x80\x02}q\x00" * 99, "not a whole safetensors file"),  # a pickle, say
+        (len(header).to_bytes(8, "little") + header + b"0", "tensor x has an unknown dtype, BOOL"),
+    ):
+        good["decoder"].write_bytes(spoilt)
+        with pytest.raises(UserError, match=message) as raised:
             autoencoder.load("tiny", **good)
-    good["decoder"].write_bytes(b"\x80\x02}q\x00" * 99)  # a pickle, say
-    with pytest.raises(UserError, match="not a safetensors file"):
-        autoencoder.load("tiny", **good)
-    header = json.dumps({"x": {"dtype": "F8", "shape": [1], "data_offsets": [0, 1]}}).encode()
-    good["decoder"].write_bytes(len(header).to_bytes(8, "little") + header + b"0")
-    with pytest.raises(UserError, match="the entry of tensor x is not understood"):
-        autoencoder.load("tiny", **good)
+        assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, jnp.bfloat16, np.int8])

@@ -20,9 +20,9 @@ def random_codes(seed=0, groups=GROUPS):
     return rng.integers(0, CODES, (BATCH, FRAMES, groups), np.int32)
 
 
-def with_params(prior, content=None):
+def with_params(prior):
     codes = random_codes(groups=prior.num_groups)
-    shapes = jax.eval_shape(prior.init, jax.random.key(0), codes, content)
+    shapes = jax.eval_shape(prior.init, jax.random.key(0), codes)
     return perturbed(shapes["params"])
 
 
@@ -34,7 +34,7 @@ def logits_of(codes):
     return PRIOR.apply({"params": PARAMS}, codes)
 
 
-def cached_logits(prior, params, codes, content=None):
+def cached_logits(prior, params, codes):
     """The logits of known codes, one frame and one group after the other."""
     variables = {"params": params}
 
@@ -46,7 +46,7 @@ def cached_logits(prior, params, codes, content=None):
 
     def frame(cache, at):
         t, before, now = at
-        state, cache = prior.apply(variables, cache, t, before, content, method="advance")
+        state, cache = prior.apply(variables, cache, t, before, method="advance")
         shifted = jnp.roll(now, 1, axis=1).T
         groups = prior.empty_group_cache(len(now))
         _, logits = jax.lax.scan(group, (state, groups), (jnp.arange(len(shifted)), shifted))
@@ -98,14 +98,12 @@ def test_what_lies_before_the_window_changes_nothing():
 
 
 def test_caches_give_the_logits_of_all_at_once_also_past_the_window():
-    prior = PRIOR.clone(content_dim=12)
-    content = jax.random.normal(jax.random.key(1), (BATCH, 3, 4))
-    params, codes = with_params(prior, content), random_codes()
+    codes = random_codes()
     assert WINDOW < FRAMES
-    whole = jax.jit(prior.apply)({"params": params}, codes, content)
+    whole = logits_of(codes)
     assert whole.shape == (BATCH, FRAMES, GROUPS, CODES)
     assert whole.dtype == jnp.float32
-    cached = jax.jit(lambda codes: cached_logits(prior, params, codes, content))(codes)
+    cached = jax.jit(lambda codes: cached_logits(PRIOR, PARAMS, codes))(codes)
     np.testing.assert_allclose(cached, whole, atol=1e-5)
 
 
@@ -117,19 +115,6 @@ def test_one_group():
     whole = jax.jit(prior.apply)({"params": params}, codes)
     cached = jax.jit(lambda codes: cached_logits(prior, params, codes))(codes)
     np.testing.assert_allclose(cached, whole, atol=1e-5)
-
-
-def test_content_is_seen_by_every_frame():
-    prior = PRIOR.clone(content_dim=12)
-    content = jax.random.normal(jax.random.key(1), (BATCH, 3, 4))
-    params = with_params(prior, content)
-    apply = jax.jit(prior.apply)
-    a, b = (apply({"params": params}, random_codes(), c) for c in (content, -content))
-    assert (np.abs(a - b).max(axis=(0, 2, 3)) > 1e-3).all()
-    with pytest.raises(ValueError, match="uses content"):
-        prior.apply({"params": params}, random_codes())
-    with pytest.raises(ValueError, match="does not use content"):
-        PRIOR.apply({"params": PARAMS}, random_codes(), content)
 
 
 def test_sizes_that_do_not_fit():

@@ -24,7 +24,7 @@ logits_of = jax.jit(partial(PRIOR.apply, {"params": PARAMS}))
 
 
 def sample(keys, start, temperature=1.0):
-    return np.asarray(compiled(keys, FRAMES, start, None, temperature, 1.0))
+    return np.asarray(compiled(keys, FRAMES, start, temperature, 1.0))
 
 
 def test_the_likeliest_codes_are_those_that_all_logits_at_once_name():

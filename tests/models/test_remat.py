@@ -1,15 +1,16 @@
 """Rematerialisation: less is kept for the backward pass, and nothing else changes."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import perturbed
+from tiny import ROOT, perturbed
 
 from vdd.models.dit import DiT
 from vdd.models.t5 import T5Encoder
 from vdd.models.unet import UNet
-from vdd.training.residuals import residual_bytes
 
 
 def draw(seed, *shape):
@@ -28,7 +29,9 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_results_stay_and_memory_falls(name):
+def test_results_stay_and_memory_falls(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    residual_bytes = importlib.import_module("memory").residual_bytes
     network, inputs = NETWORKS[name]
     again = network.clone(remat=True)
     shapes, others = (

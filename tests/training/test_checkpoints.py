@@ -1,4 +1,3 @@
-import os
 import resource
 import shutil
 import warnings
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from toy import damage
 
 from vdd.errors import UserError
 from vdd.training.checkpoint_files import check
@@ -34,12 +34,6 @@ def save(workdir, steps, **kwargs):
     with Checkpoints(workdir, **kwargs) as checkpoints:
         for step in steps:
             checkpoints.save(step, state_at(step), {"place": step})
-
-
-def damage(workdir, step):
-    """Cut the data files of a checkpoint in half, as a full disk or a bad copy leaves them."""
-    for path in (workdir / "checkpoints" / str(step) / "state").rglob("d/*"):
-        os.truncate(path, path.stat().st_size // 2)
 
 
 def test_round_trip(tmp_path):

@@ -5,21 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
+from toy import assert_same, lines
 
 from vdd.errors import UserError
-from vdd.training import checkpoints, logging
+from vdd.training import checkpoints
 from vdd.training.feed import DeviceBatches
 from vdd.training.sharding import make_mesh
-
-
-def lines(workdir):
-    """Lines of metrics.jsonl without what tells of the machine."""
-    found = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in logging.TIMINGS} for line in found]
-
-
-def assert_same(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def with_value_at(step, name, value):
@@ -127,6 +118,7 @@ def test_step_is_compiled_once(tmp_path):
             toy.run(tmp_path / str(num_steps), toy.get_config(**{"train.num_steps": num_steps}))
         return len(compiled)
 
+    compilations(1)  # of all that a process compiles but once
     assert compilations(5) == compilations(12)
 
 
@@ -167,6 +159,33 @@ def test_place_is_that_of_the_batch_in_use():
         assert batch.keys() == {"video", "mask"}  # no labels
         assert batches.state == {"index": index}
     assert clips.index > 4  # it reads ahead
+
+
+def test_a_look_at_the_next_batch_neither_loses_it_nor_moves_on():
+    clips = toy.Clips(toy.get_config())
+    first = next(toy.Clips(toy.get_config()))["video"]
+    batches = DeviceBatches(clips, make_mesh())
+    np.testing.assert_array_equal(batches.peek()["video"], first)
+    assert (batches.state, clips.index) == ({"index": 0}, 1)
+    np.testing.assert_array_equal(next(batches)["video"], first)
+    assert np.any(batches.peek()["video"] != first)
+    batches.move_to({"index": 0})  # what was read ahead is of another place
+    assert batches.state == {"index": 0}
+    np.testing.assert_array_equal(next(batches)["video"], first)
+
+
+def test_a_training_reads_each_batch_once(tmp_path, monkeypatch):
+    asked = []
+    usual = toy.Clips.__next__
+
+    def counted(clips):
+        asked.append(clips.index)
+        return usual(clips)
+
+    monkeypatch.setattr(toy.Clips, "__next__", counted)
+    toy.run(tmp_path, toy.get_config(**{"train.num_steps": 2}))
+    assert asked[:2] == [0, 1]
+    assert len(asked) == len(set(asked))
 
 
 def test_batch_size_must_fit(tmp_path):

@@ -1,47 +1,16 @@
 """Runs in processes of their own: killed, on many virtual devices, two at a time; no TensorFlow."""
 
-import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import toy
-from test_loop import assert_same, lines
+from processes import SETTINGS, STEPS, finish, reserved_port, start
 from tiny import state_of
+from toy import assert_same, lines
 
 from vdd.training.checkpoints import list_steps, load_params
-
-TOY = Path(toy.__file__)
-STEPS = 12
-SETTINGS = {"train.checkpoint_every": 2, "train.keep": 9}
-
-
-def start(workdir, changes=None, **options):
-    """A toy run in a new process; compiled programs are kept in one folder of this test run."""
-    settings = json.dumps(SETTINGS | (changes or {}))
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(Path(workdir).parents[1] / "xla"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONPATH": os.pathsep.join(map(str, TOY.parents[1:3])),
-    }
-    return subprocess.Popen(
-        [sys.executable, TOY, workdir, settings, json.dumps(options)],
-        env=os.environ | cache,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(process):
-    said, _ = process.communicate(timeout=240)
-    return process.returncode, said
 
 
 def assert_close(a, b):
@@ -104,17 +73,15 @@ def test_sharded_on_eight_devices_then_resumed_on_one(tmp_path, whole):
 def test_two_processes_equal_one(tmp_path, whole):
     """SIGTERM to one of them stops both after the same step; one alone then finishes the run."""
     workdir = tmp_path / "run"
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
     mesh = {"train.mesh.fsdp": 2}
-    both = [
-        start(workdir, mesh, devices=1, port=port, process=0, stop=3),
-        start(workdir, mesh, devices=1, port=port, process=1),
-    ]
-    for process in both:
-        code, said = finish(process)
-        assert code == 0, said
+    with reserved_port() as port:
+        both = [
+            start(workdir, mesh, devices=1, port=port, process=0, stop=3),
+            start(workdir, mesh, devices=1, port=port, process=1),
+        ]
+        for process in both:
+            code, said = finish(process)
+            assert code == 0, said
     stopped_at = list_steps(workdir)[-1]
     assert 3 <= stopped_at < STEPS
     places = (workdir / "checkpoints" / str(stopped_at) / "host").glob("process_*.json")

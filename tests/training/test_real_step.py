@@ -3,14 +3,12 @@
 That a resumed run equals an uninterrupted one is in `test_main`.
 """
 
-import socket
-
 import jax
 import numpy as np
 import pytest
-from test_loop import lines
-from test_processes import finish, start
+from processes import finish, reserved_port, start
 from tiny import state_of
+from toy import lines
 
 from vdd.training.sharding import array_spec
 
@@ -57,13 +55,12 @@ def assert_equal_but_for_rounding(a, b):
 
 def test_eight_devices_of_two_processes_equal_one(tmp_path, whole):
     workdir = tmp_path / "run"
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
     # Neither of two devices that share the parameters holds all of them.
     settings = SETTINGS | {"train.mesh.fsdp": 2}
-    both = [start(workdir, settings, devices=4, port=port, process=i, real=True) for i in range(2)]
-    ended = [finish(process) for process in both]
+    with reserved_port() as port:
+        options = {"devices": 4, "port": port, "real": True}
+        both = [start(workdir, settings, **options, process=i) for i in range(2)]
+        ended = [finish(process) for process in both]
     assert [code for code, _ in ended] == [0, 0], ended
     assert "8 cpu devices (data 4 x fsdp 2)" in ended[0][1]  # the first speaks for both
     assert_equal_but_for_rounding(workdir, whole)

@@ -10,8 +10,7 @@ import pytest
 import tiny
 import toy
 from etils import epath
-from test_checkpoints import damage
-from test_loop import assert_same, lines
+from toy import assert_same, damage, lines
 
 import vdd
 from vdd import main

@@ -26,7 +26,7 @@ import optax
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.inference import clip_keys, functions_of
 from vdd.models.disentangler import Disentangler
-from vdd.training import checkpoints, loop, sharding, stages
+from vdd.training import checkpoints, logging, loop, sharding, stages
 from vdd.training import step as training_step
 
 
@@ -165,6 +165,22 @@ def die_while_saving(step):
         return write()
 
     usual, checkpoints.HostState.save = checkpoints.HostState.save, save
+
+
+def lines(workdir):
+    """Lines of metrics.jsonl without what tells of the machine."""
+    found = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in logging.TIMINGS} for line in found]
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def damage(workdir, step):
+    """Cut the data files of a checkpoint in half, as a full disk or a bad copy leaves them."""
+    for path in (workdir / "checkpoints" / str(step) / "state").rglob("d/*"):
+        os.truncate(path, path.stat().st_size // 2)
 
 
 def main(workdir, changes, options):

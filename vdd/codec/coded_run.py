@@ -3,26 +3,21 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import apply
+from vdd import fingerprint, streaming
 from vdd.codec import container, content
 from vdd.codec.clip import ClipWriter, read_motion
 from vdd.codec.container import Header
 from vdd.codec.entropy_model import Adaptive, EntropyModel
 from vdd.codec.exact_prior import ExactPrior
-from vdd.codec.fingerprint import fingerprint
 from vdd.errors import UserError
 from vdd.priors import PriorRun
 from vdd.runs import Run
-from vdd.streaming import Window
 
 CHUNK_FRAMES = 256
-
-_encode = jax.jit(apply.encode, static_argnums=0)
 
 
 class Coded(NamedTuple):
@@ -63,13 +58,14 @@ class CodedRun(NamedTuple):
         Raises:
             UserError: as `ExactPrior`.
         """
-        return cls(run, motion_model(run, prior), content_model(run), model_fingerprint(run))
+        model = fingerprint.of_model(run.params)
+        return cls(run, motion_model(run, prior), content_model(run), model)
 
     def take_apart(self, video: UInt8[np.ndarray, "t h w 3"]) -> Coded:
         """Codes and content numbers of a clip."""
         return self.take_all_apart(video[None])[0]
 
-    def take_windows_apart(self, windows: Iterable[Window]) -> Coded:
+    def take_windows_apart(self, windows: Iterable[streaming.Window]) -> Coded:
         """The same of a clip that is read window by window; its content is that of the first.
 
         Raises:
@@ -88,7 +84,7 @@ class CodedRun(NamedTuple):
         """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)
-        encoded = _encode(plain, self.run.params, video)
+        encoded = streaming.encode(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
             values = self._content_code(values, "to_numbers")
@@ -155,7 +151,7 @@ def motion_model(run: Run, prior: PriorRun | None) -> EntropyModel:
         model = prior.model
         names = ("num_groups", "num_codes", "width", "time_layers", "group_layers", "num_heads")
         settings = {name: getattr(model, name) for name in (*names, "mlp_dim", "window")}
-        return ExactPrior(model, prior.params, fingerprint(settings, prior.params))
+        return ExactPrior(model, prior.params, fingerprint.digest(settings, prior.params))
     book = run.model.quantizer.codebook
     sent = np.ones((book.num_groups, book.num_codes), np.int64)
     if book.merged:
@@ -171,18 +167,3 @@ def content_model(run: Run) -> content.ContentModel:
     if code is not None:
         return content.model_of_code(code, run.params["content_code"])
     return content.model_of_tokens(run.model.encoder.num_content_tokens * run.model.content.dim)
-
-
-def model_fingerprint(run: Run) -> bytes:
-    """Tells apart what codes mean: by the codebook, and the prior of the content code.
-
-    The codebook counts in half precision: a run and its export read each other's files.
-    """
-    meaning: dict[str, Any] = {
-        name: array if name == "aliases" else np.asarray(array).astype(jnp.bfloat16).astype("f4")
-        for name, array in run.params["quantizer"]["codebook"].items()
-    }
-    if run.model.content_code is not None:
-        code = run.params["content_code"]
-        meaning |= {name: code[name] for name in code if name.startswith("prior_")}
-    return fingerprint({}, meaning)

@@ -35,7 +35,6 @@ class Sizes(Protocol):
     time_layers: int
     group_layers: int
     num_heads: int
-    content_dim: int
 
     @property
     def span(self) -> int:
@@ -52,10 +51,8 @@ class ExactPrior:
         """Round the parameters of a prior.
 
         Raises:
-            UserError: it reads the content, or its parameters are not finite.
+            UserError: its parameters are not finite.
         """
-        if sizes.content_dim:
-            raise UserError("a prior that reads the content cannot code: its input is not exact")
         self.fingerprint = fingerprint
         self.num_groups, self.num_codes = sizes.num_groups, sizes.num_codes
         self.span, self.heads = sizes.span, sizes.num_heads
@@ -111,13 +108,13 @@ class _State:
         prior, group = self._prior, self._group
         if self._h is None:
             self._h = self._advance()
-        y = self._h + prior.group_position[group][None]  # (5)
+        y = self._h + prior.group_position[group][None]  # (4)
         if group:
             y = y + prior.group_embedding[group - 1, self._codes[:, group - 1]]
         no_bias = np.zeros((group + 1, prior.heads))
         for block, cache in zip(prior.group_blocks, self._groups, strict=True):
-            y = block(y, cache, group, no_bias)  # (6)
-        return prior.head[group](prior.group_norm(y))  # (7)
+            y = block(y, cache, group, no_bias)  # (5)
+        return prior.head[group](prior.group_norm(y))  # (6)
 
     def _advance(self) -> Float[np.ndarray, "b d"]:
         prior, frame = self._prior, self._frame
@@ -129,8 +126,8 @@ class _State:
         places = np.arange(min(frame + 1, prior.span))
         bias = prior.relative_bias[(frame - places) % prior.span]
         for block, cache in zip(prior.time_blocks, self._time, strict=True):
-            x = block(x, cache, frame % prior.span, bias)  # (3)
-        return prior.time_norm(x)  # (4)
+            x = block(x, cache, frame % prior.span, bias)  # (2)
+        return prior.time_norm(x)  # (3)
 
 
 class _Cache:
@@ -141,7 +138,7 @@ class _Cache:
 
 
 class _Block:
-    """One layer, equations (8) to (10)."""
+    """One layer, equations (7) to (9)."""
 
     def __init__(self, params: Mapping[str, Any], heads: int):
         self._heads = heads

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -148,31 +148,3 @@ def augmented(
             yield {**batch, key: np.stack(clips)}
 
     return augmented_from
-
-
-def padded(batches: Iterable[Batch], empty: Batch, size: int, count: int) -> Iterator[Batch]:
-    """Exactly `count` batches of `size` rows: short or lacking ones are filled up with zeros.
-
-    The mask is False where a row is filling. All processes thus take the same number of steps.
-
-    Args:
-      batches: batches of at most `size` rows.
-      empty: a batch of no rows, for the shapes.
-      size: rows of a batch.
-      count: number of batches.
-    """
-    for batch in itertools.islice(itertools.chain(batches, itertools.repeat(empty)), count):
-        filling = size - len(batch["mask"])
-        yield _fill_up(batch, filling) if filling else batch
-
-
-def _fill_up(batch: Batch, filling: int) -> Batch:
-    def pad(rows: np.ndarray) -> np.ndarray:
-        return np.pad(rows, [(0, filling)] + [(0, 0)] * (rows.ndim - 1))
-
-    return {key: pad(rows) for key, rows in batch.items()}
-
-
-def num_batches(num_clips: int, batch_size: int) -> int:
-    """Global batches of one ordered pass, the last one perhaps short."""
-    return -(-num_clips // batch_size)

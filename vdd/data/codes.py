@@ -2,24 +2,17 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32
 
 from vdd.data import batches
 from vdd.errors import UserError
 
 
-class CodedClips(NamedTuple):
-    """Encoded clips; content where it is wanted."""
-
-    codes: Int32[np.ndarray, "c t n"]
-    content: Float32[np.ndarray, "c k d"] | None
-
-
 def crops(
-    clips: CodedClips,
+    codes: Int32[np.ndarray, "c t n"],
     batch_size: int,
     seed: int,
     *,
@@ -31,12 +24,12 @@ def crops(
 ) -> Any:
     """Endless batches of crops, each a function of (seed, step), with exact resume.
 
-    A batch is {codes int32 [b t n], scored bool [b t], mask bool [b]}, and content [b k d] where
-    the clips have it. The first frame of a crop is scored only where it is the first of its clip:
-    how a clip begins is to be learned from beginnings, how it goes on from anywhere.
+    A batch is {codes int32 [b t n], scored bool [b t], mask bool [b]}. The first frame of a crop is
+    scored only where it is the first of its clip: how a clip begins is to be learned from
+    beginnings, how it goes on from anywhere.
 
     Args:
-      clips: the clips.
+      codes: of the clips.
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       frames: length of a crop.
@@ -50,7 +43,7 @@ def crops(
       UserError: a crop is longer than the clips, which do not loop.
       ValueError: the batch does not divide among the processes.
     """
-    count, length = clips.codes.shape[:2]
+    count, length = codes.shape[:2]
     if frames > length and not loop:
         raise UserError(f"data.frames={frames}: the clips have {length} frames (data.loop=False)")
     starts = length if loop else length - frames + 1
@@ -66,9 +59,8 @@ def crops(
         moment = (start[:, None] + np.arange(frames)) % length
         scored = np.ones((size, frames), bool)
         scored[:, 0] = start == 0
-        batch = {"codes": clips.codes[rows[:, None], moment], "scored": scored}
-        batch["mask"] = np.ones(size, bool)
-        return batch if clips.content is None else {**batch, "content": clips.content[rows]}
+        own_codes = codes[rows[:, None], moment]
+        return {"codes": own_codes, "scored": scored, "mask": np.ones(size, bool)}
 
     def batches_from(start: int) -> Iterator[Any]:
         return map(batch_at, itertools.count(start))

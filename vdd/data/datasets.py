@@ -34,6 +34,10 @@ class Dataset(Protocol):
         """What batches hold beside `mask`: `video` or `latents`, and labels."""
         ...
 
+    def frames(self, config: Any) -> int:
+        """Frames of a clip in a training batch."""
+        ...
+
     def arrays(self, config: Any, split: str) -> Mapping[str, np.ndarray]:
         """All clips of a split and their labels in memory, by `fields`, [n ...] each."""
         ...
@@ -59,10 +63,6 @@ class Dataset(Protocol):
 
     def edit_in_training(self, config: Any) -> Augment | None:
         """What is done to each clip in training; with a seed of its own."""
-        ...
-
-    def edit_in_evaluation(self, config: Any) -> Augment | None:
-        """What is done to each clip in evaluation; the same whatever the seed."""
         ...
 
 

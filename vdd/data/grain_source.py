@@ -52,31 +52,6 @@ def grain(
     return batches.Resumable(batches_from)
 
 
-def grain_pass(
-    source: Source, batch_size: int, *, process_index: int = 0, process_count: int = 1
-) -> Iterator[Batch]:
-    """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
-
-    Args:
-      source: the clips and their labels, such as a TFDS data source.
-      batch_size: rows of the global batch.
-      process_index: whose rows of the global batch to give.
-      process_count: number of processes that share the global batch.
-    """
-    size = batches.local_size(batch_size, process_count)
-    count = batches.num_batches(len(source), batch_size)
-    steps = (
-        batches.local_positions(step, batch_size, process_index, process_count)
-        for step in range(count)
-    )
-    places = np.concatenate(list(steps))
-    own = _Chosen(source, places[places < len(source)])
-    dataset = pygrain.MapDataset.source(own).batch(size).to_iter_dataset(_READ_OPTIONS)
-    example = _example(source[0])
-    empty = {key: value[None][:0] for key, value in example.items()}
-    return batches.padded(iter(dataset), empty, size, count)
-
-
 class _Stream:
     """A process's clips, one after another without end, as Grain's random-access source."""
 
@@ -110,20 +85,6 @@ class _Stream:
             rng_seed = (self._seed, step, process_index * size + row)
             example[key] = np.ascontiguousarray(self._augment(example[key], rng_seed))
         return example
-
-
-class _Chosen:
-    """Some of a source's clips, in the order of `clips`."""
-
-    def __init__(self, source: Source, clips: np.ndarray):
-        self._source = source
-        self._clips = clips
-
-    def __len__(self) -> int:
-        return len(self._clips)
-
-    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
-        return _example(self._source[int(self._clips[index])])
 
 
 def _example(example: Mapping[str, Any]) -> dict[str, np.ndarray]:

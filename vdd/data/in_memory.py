@@ -40,32 +40,6 @@ def in_memory(
     return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
 
 
-def in_memory_pass(
-    arrays: Mapping[str, np.ndarray],
-    batch_size: int,
-    *,
-    process_index: int = 0,
-    process_count: int = 1,
-) -> Iterator[Batch]:
-    """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
-
-    Args:
-      arrays: the clips and their labels, [n ...] each, by their names in a batch.
-      batch_size: rows of the global batch.
-      process_index: whose rows of the global batch to give.
-      process_count: number of processes that share the global batch.
-    """
-    num_clips = _count(arrays)
-    count = batches.num_batches(num_clips, batch_size)
-    steps = (
-        batches.local_positions(step, batch_size, process_index, process_count)
-        for step in range(count)
-    )
-    rows = (_take(arrays, positions[positions < num_clips]) for positions in steps)
-    size = batches.local_size(batch_size, process_count)
-    return batches.padded(rows, _take(arrays, np.arange(0)), size, count)
-
-
 def _take(arrays: Mapping[str, np.ndarray], clips: np.ndarray) -> Batch:
     return {
         **{key: value[clips] for key, value in arrays.items()},

@@ -1,4 +1,4 @@
-"""Training and evaluation batches from any source, chosen by `config.data`.
+"""Training batches from any source, chosen by `config.data`.
 
 Three sources give the same kind of batches: `in_memory` (no TensorFlow, all clips in memory),
 `tfdata` (TFRecord files streamed by tf.data) and `grain` (ArrayRecord files read at random). In
@@ -7,18 +7,15 @@ state of an iterator, and a resumed run sees what an uninterrupted one would.
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-
-from vdd.data import batches, datasets
-from vdd.data.augment import Augment
+from vdd.data import datasets
 from vdd.data.batches import Batch, ClipIterator
-from vdd.data.in_memory import in_memory, in_memory_pass
+from vdd.data.in_memory import in_memory
 from vdd.errors import UserError
 
-__all__ = ["Batch", "ClipIterator", "load_pass", "load_source"]
+__all__ = ["Batch", "ClipIterator", "load_source"]
 
 
 def load_source(
@@ -34,8 +31,8 @@ def load_source(
     Args:
       config: `config.data` with the keys source ("in_memory", "tfdata", "grain"), dataset, data_dir
         and augment. Of "sprites": art ("lpc", "builtin"), art_dir, data_dir (each None for its
-        default), augment ("none", "shift", "brightness", "phase"), and where it is there
-        permutation_seed (another than the default's in_memory only). Of "video_folder": data_dir
+        default), augment ("none"), and where it is there permutation_seed (another than the
+        default's in_memory only). Of "video_folder": data_dir
         (what `vdd.data.prepare` wrote), frames (of each window so many are taken from a random
         place), latents (True: batches hold `latents` in place of `video`), augment ("none",
         "flip").
@@ -52,7 +49,7 @@ def load_source(
       ValueError: the batch does not divide among the processes.
     """
     dataset = datasets.find(config.dataset)
-    return _open(dataset, config, split).batches(
+    return _open(dataset, config, split)(
         batch_size,
         seed,
         augment=dataset.edit_in_training(config),
@@ -61,53 +58,8 @@ def load_source(
     )
 
 
-def load_pass(
-    config: Any,
-    split: str,
-    batch_size: int,
-    process_index: int = 0,
-    process_count: int = 1,
-) -> Iterator[Batch]:
-    """One pass over a split in order, without augmentation, for evaluation.
-
-    Validation and test come in the same order from every source, that of `sprites.load_arrays` or
-    `video_folder.load_windows`. All batches have the same size: the last one is filled up with
-    zeros, where the mask is False.
-
-    Args:
-      config: as for `load_source`.
-      split: as for `load_source`.
-      batch_size: rows of the global batch.
-      process_index: whose rows of the global batch to give.
-      process_count: number of processes that share the global batch.
-
-    Raises:
-      UserError: an unknown name in the configuration, a missing library, or data that are missing
-        or damaged.
-      ValueError: the batch does not divide among the processes.
-    """
-    dataset = datasets.find(config.dataset)
-    opened = _open(dataset, config, split)
-    whole = opened.ordered_pass(
-        batch_size, process_index=process_index, process_count=process_count
-    )
-    edit = dataset.edit_in_evaluation(config)
-    return whole if edit is None else (_edited(batch, edit) for batch in whole)
-
-
-def _edited(batch: Batch, edit: Augment) -> Batch:
-    key = batches.clips_key(batch)
-    return {**batch, key: np.stack([edit(clip, ()) for clip in batch[key]])}
-
-
-class _Opened(NamedTuple):
-    """A split of a source, ready to give batches."""
-
-    batches: Callable[..., ClipIterator]
-    ordered_pass: Callable[..., Iterator[Batch]]
-
-
-def _open(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
+def _open(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:
+    """The endless batches of a split; arguments as of `in_memory`, from the size of a batch on."""
     if split not in dataset.SPLITS:
         known = ", ".join(dataset.SPLITS)
         raise UserError(f"{config.dataset} has no split {split!r}: take one of {known}.")
@@ -121,28 +73,25 @@ def _open(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
         ) from error
 
 
-def _open_in_memory(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
-    arrays = dataset.arrays(config, split)
-    return _Opened(functools.partial(in_memory, arrays), functools.partial(in_memory_pass, arrays))
+def _open_in_memory(
+    dataset: datasets.Dataset, config: Any, split: str
+) -> Callable[..., ClipIterator]:
+    return functools.partial(in_memory, dataset.arrays(config, split))
 
 
-def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
+def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:
     import tensorflow  # noqa: F401 - missing, it must be missed before anything is prepared
 
-    from vdd.data.tfdata import tfdata, tfdata_pass
+    from vdd.data.tfdata import tfdata
 
     (builder, stored), fields = dataset.files(config, split), dataset.fields(config)
-    return _Opened(
-        functools.partial(tfdata, builder, stored, fields=fields),
-        functools.partial(tfdata_pass, builder, stored, fields=fields),
-    )
+    return functools.partial(tfdata, builder, stored, fields=fields)
 
 
-def _open_grain(dataset: datasets.Dataset, config: Any, split: str) -> _Opened:
-    from vdd.data.grain_source import grain, grain_pass
+def _open_grain(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:
+    from vdd.data.grain_source import grain
 
-    source = dataset.records(config, split)
-    return _Opened(functools.partial(grain, source), functools.partial(grain_pass, source))
+    return functools.partial(grain, dataset.records(config, split))
 
 
 _SOURCES = {"in_memory": _open_in_memory, "tfdata": _open_tfdata, "grain": _open_grain}

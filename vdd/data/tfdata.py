@@ -92,44 +92,6 @@ def _shuffled_clips(builder: "tfds.core.DatasetBuilder") -> int:
     return max(1, min(_SHUFFLED_CLIPS, _SHUFFLED_BYTES // size))
 
 
-def tfdata_pass(
-    builder: "tfds.core.DatasetBuilder",
-    split: str,
-    batch_size: int,
-    *,
-    fields: Sequence[str] | None = None,
-    process_index: int = 0,
-    process_count: int = 1,
-) -> Iterator[Batch]:
-    """One ordered pass over all clips; the last batch is filled up with zeros (mask False).
-
-    Args:
-      builder: a prepared TFDS builder of clips, `video` or `latents`, and whole numbers as labels.
-      split: name of the split, or several joined by "+".
-      batch_size: rows of the global batch.
-      fields: which features batches hold; None is all.
-      process_index: whose rows of the global batch to give.
-      process_count: number of processes that share the global batch.
-    """
-    size = batches.local_size(batch_size, process_count)
-    first = process_index * size
-
-    @_as_written
-    def is_own(position: Any, record: Any) -> Any:
-        row = position % batch_size
-        return (first <= row) & (row < first + size)
-
-    records: Any = _records(_files(builder, split), cycle_length=1)
-    own = records.enumerate().filter(is_own).map(_as_written(lambda position, record: record))
-    rows = _decoded(builder, fields, own.batch(size))
-    empty = {"mask": np.zeros(0, bool)}
-    for key, feature in _features(builder, fields).items():
-        dtype = feature.np_dtype if key in ("video", "latents") else np.int32
-        empty[key] = np.zeros((0, *feature.shape), dtype)
-    count = batches.num_batches(builder.info.splits[split].num_examples, batch_size)
-    return batches.padded(rows, empty, size, count)
-
-
 def _as_written(function: Callable[..., Any]) -> Callable[..., Any]:
     """Keeps TensorFlow from rewriting a function that has no Python control flow."""
     import tensorflow as tf

@@ -18,6 +18,7 @@ from PIL import Image
 
 from vdd import files, runs
 from vdd.data import datasets, pipeline
+from vdd.data.clips import load_clips
 from vdd.errors import UserError
 from vdd.evaluation import curves, metrics, pictures, report
 from vdd.evaluation.gallery import write_png
@@ -106,8 +107,9 @@ def clips_of(config: Any, split: str, count: int) -> Iterator[UInt8[np.ndarray, 
     settings, size = config.eval, config.eval.batch_size
     data = ConfigDict({**config.data, "augment": "none"})
     if not count:
-        for batch in pipeline.load_pass(data, split, size):
-            yield batch["video"][batch["mask"]]
+        frames = datasets.find(config.data.dataset).frames(config.data)
+        video = load_clips(data, split)[:, :frames]
+        yield from (video[piece] for piece in batches(len(video), size))
         return
     shuffled = pipeline.load_source(data, split, size, settings.seed)
     try:
@@ -177,7 +179,7 @@ def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[st
     has_curves = curves.write_curves(
         curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
     )
-    size = sum(array.size for array in jax.tree.leaves(params))
+    size = runs.count_parameters(params)
     numbers = {key: f"{figures[key]:.4g}" if figures[key] is not None else "–" for key in
                ("psnr", "ssim", "kl_bits")}  # fmt: skip
     lines = [

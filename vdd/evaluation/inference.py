@@ -43,8 +43,6 @@ class Functions(NamedTuple):
       encode: uint8 video [b t h w c] -> Encoded.
       sample: (one random key per clip [b], content [b k d], motion [b t m]) -> uint8 video.
       num_codewords: codewords of each group of the motion codes; None where there are no codes.
-      draw_content: one random key per clip [b] -> content [b k d] from the model's prior; None
-        where it has none.
       coded_bits: motion codes [b t n] of clips -> bits a frame that they take in a file, the clips
         coded one by one; None where there is no prior to code them by.
     """
@@ -52,7 +50,6 @@ class Functions(NamedTuple):
     encode: Callable[[Any], Encoded]
     sample: Callable[[Any, Any, Any], Any]
     num_codewords: int | None
-    draw_content: Callable[[Any], Any] | None = None
     coded_bits: Callable[[Any], float] | None = None
 
 

@@ -6,12 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 
 from vdd import files, priors, runs, streaming
 from vdd.data import datasets
 from vdd.data.clips import load_clips
-from vdd.data.codes import CodedClips
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import metrics, report
@@ -20,16 +19,15 @@ from vdd.models.prior import MotionPrior
 from vdd.training.prior_step import code_bits
 
 
-def load_coded_clips(
+def load_codes(
     run: runs.Run,
     split: str,
     *,
     art_dir: epath.PathLike | None = None,
     num_clips: int = 0,
     batch_size: int = 64,
-    content: bool = False,
-) -> CodedClips:
-    """The clips of a run's data set, encoded by the run: in windows, as `vdd encode` reads them.
+) -> Int32[np.ndarray, "c t n"]:
+    """The codes of a run's clips, encoded by the run: in windows, as `vdd encode` reads them.
 
     Args:
         run: the run.
@@ -37,7 +35,6 @@ def load_coded_clips(
         art_dir: folder of LPC sheets; None takes the run's, as `load_clips` says.
         num_clips: so many, spread over the split; 0: all.
         batch_size: clips encoded at once.
-        content: keep their content as well.
 
     Raises:
         UserError: as `vdd.data.clips.load_clips`.
@@ -46,38 +43,37 @@ def load_coded_clips(
     if num_clips:
         video = video[np.random.default_rng(0).permutation(len(video))[:num_clips]]
     functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))
-    codes, contents = [], []
+    codes = []
     for window in streaming.windows(np.arange(video.shape[1]), *runs.windows(run.config)):
         part = video[:, window.frames]
         encoded = encode_clips(functions, part, batch_size, f"encoding {split}")
         codes.append(np.asarray(encoded.codes, np.int32)[:, window.kept])
-        contents.append(np.asarray(encoded.content))
-    return CodedClips(np.concatenate(codes, axis=1), contents[0] if content else None)
+    return np.concatenate(codes, axis=1)
 
 
 def bits_by_frame(
-    prior: MotionPrior, params: Any, clips: CodedClips, batch_size: int
+    prior: MotionPrior, params: Any, codes: Int32[np.ndarray, "c t n"], batch_size: int
 ) -> Float[np.ndarray, "t"]:
     """Mean bits of each frame of whole clips under the prior, the frames before it being known."""
-    total = np.zeros(clips.codes.shape[1])
-    content = clips.content if prior.content_dim else None
-    for piece in batches(len(clips.codes), batch_size):
+    total = np.zeros(codes.shape[1])
+    for piece in batches(len(codes), batch_size):
         rows = padded(np.arange(piece.start, piece.stop), batch_size)
-        given = None if content is None else content[rows]
-        bits = _bits(prior, params, clips.codes[rows], given)
+        bits = _bits(prior, params, codes[rows])
         total += np.asarray(bits, np.float64)[: piece.stop - piece.start].sum((0, 2))
-    return total / len(clips.codes)
+    return total / len(codes)
 
 
 @partial(jax.jit, static_argnums=0)
-def _bits(prior, params, codes, content):
-    return code_bits(prior.apply({"params": params}, codes, content), codes)
+def _bits(prior, params, codes):
+    return code_bits(prior.apply({"params": params}, codes), codes)
 
 
-def rates(prior: MotionPrior, params: Any, clips: CodedClips, batch_size: int) -> dict[str, Any]:
+def rates(
+    prior: MotionPrior, params: Any, codes: Int32[np.ndarray, "c t n"], batch_size: int
+) -> dict[str, Any]:
     """The section `bitrate` of the report: all in bits."""
-    bits = bits_by_frame(prior, params, clips, batch_size)
-    frames = clips.codes.reshape(-1, clips.codes.shape[-1])
+    bits = bits_by_frame(prior, params, codes, batch_size)
+    frames = codes.reshape(-1, codes.shape[-1])
     return {
         "prior_bits_per_frame": float(bits.mean()),
         "prior_bits_per_clip": float(bits.sum()),
@@ -100,13 +96,12 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
     prior = priors.load_prior(workdir)
     files.check_folder(workdir, "report.md", f"eval/{prior.step}.json")
     settings, source = prior.config.eval, load_source(prior.source)
-    clips = load_coded_clips(
+    codes = load_codes(
         source,
         settings.split,
         art_dir=prior.config.data.art_dir,
         num_clips=settings.num_clips,
         batch_size=settings.batch_size,
-        content=prior.model.content_dim > 0,
     )
     data = source.config.data
     figures = {
@@ -114,9 +109,9 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
         "dataset": f"{data.dataset}/{data.art}" if data.dataset == "sprites" else data.dataset,
         "split": settings.split,
         "seen_in_training": datasets.seen_in_training(data, settings.split),
-        "num_clips": len(clips.codes),
+        "num_clips": len(codes),
         "source": {"run": prior.source.run, "step": prior.source.step},
-        "bitrate": rates(prior.model, prior.params, clips, settings.batch_size),
+        "bitrate": rates(prior.model, prior.params, codes, settings.batch_size),
     }
     if jax.process_index() == 0:
         report.write_json(workdir / "eval" / f"{prior.step}.json", figures)
@@ -131,7 +126,7 @@ def load_source(source: priors.Source) -> runs.Run:
         UserError: it is gone, or is another one by now.
     """
     run = runs.load(source.run, source.step)
-    if priors.fingerprint(run) != source.fingerprint:
+    if not source.is_of(run):
         raise UserError(
             f"{source.run}, step {source.step}, has another codebook than the one that this prior"
             " was begun with: train a new prior"
@@ -142,7 +137,7 @@ def load_source(source: priors.Source) -> runs.Run:
 def page(prior: priors.PriorRun, figures: dict[str, Any]) -> str:
     """`report.md`."""
     rate, source = figures["bitrate"], figures["source"]
-    size = sum(array.size for array in jax.tree.leaves(prior.params))
+    size = runs.count_parameters(prior.params)
     rows = [
         ("the prior, each frame given those before it", rate["prior_bits_per_frame"]),
         ("entropy of a frame's codes, all groups together", rate["joint_entropy_bits_per_frame"]),

@@ -65,7 +65,8 @@ def evaluate_run(
     workdir = runs.find(workdir)
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = files.expand(out or place_of(workdir))
-    if out == workdir and config.eval.num_clips != run.config.eval.num_clips:
+    in_place = runs.absolute(out) == runs.absolute(workdir)
+    if in_place and config.eval.num_clips != run.config.eval.num_clips:
         raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
     split = str(split or config.eval.split)
     check(config, split)
@@ -124,7 +125,7 @@ def _protocol(config: Any) -> Any:
 def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
     """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
 
-    Nor is there one if the prior is of another step, or looks at content (`codec` says why).
+    Nor is there one if the prior is of another step.
 
     Raises:
         UserError: the prior that lies there is broken.
@@ -133,7 +134,7 @@ def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
         prior = priors.load_prior(path)
     except priors.NoPriorError:
         return None
-    if prior.source.fingerprint != priors.fingerprint(run) or prior.model.content_dim:
+    if not prior.source.is_of(run):
         return None
     model = motion_model(run, prior)
 
@@ -163,7 +164,7 @@ def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathL
 
 def _describe(run: runs.Run) -> dict[str, str]:
     config = run.config
-    size = sum(array.size for array in jax.tree.leaves(run.params))
+    size = runs.count_parameters(run.params)
     return {
         "data": runs.data_name(config),
         "parameters": f"{size / 1e6:.1f} million",

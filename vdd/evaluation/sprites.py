@@ -7,9 +7,9 @@ it keeps its content and takes the motion of a clip with another character and a
 - Swap protocol: the attributes ought to be the content clip's, the motion the motion clip's;
   *joint* asks for all five, *leak* is the share that shows the content clip's motion.
 - C-DSVAE protocol (Bai et al. 2021, Li and Mandt 2018): the motion of a real clip, content from
-  elsewhere; does the judge see the action? Content is drawn from the model's prior, as theirs is.
-  A model without a prior takes it from the swap's other clip, so that the same samples serve: Acc
-  is the swap's motion accuracy, and the entropies are of the judge's distributions over them.
+  elsewhere; does the judge see the action? Theirs is drawn from the model's prior; ours, which has
+  none, is that of the swap's other clip, so that the same samples serve: Acc is the swap's motion
+  accuracy, and the entropies are of the judge's distributions over them.
 - Leakage: probes (see `probes`) from codes and content of other characters, tested on these;
   from the motion vectors where there are no codes.
 """
@@ -39,7 +39,7 @@ from vdd.progress import Advance, progress_bar
 JudgeFunction = Callable[[UInt8[np.ndarray, "b t h w c"]], Verdict]
 
 # Streams of random keys.
-_RECONSTRUCTION, _SWAP, _PRIOR = 0, 1, 3  # 2: the gallery's
+_RECONSTRUCTION, _SWAP = 0, 1  # 2: the gallery's
 
 
 def evaluate(
@@ -81,26 +81,14 @@ def evaluate(
     encoded = encode_clips(functions, test.video, batch_size, f"encoding {split}", show_progress)
     rows, partner = np.arange(len(test.motion)), pair_clips(test.motion, test.attributes, seed)
 
-    def sampled(
-        content: Any, partner: Int[np.ndarray, "n"], truth: Any, stream: int, title: str
-    ) -> Scored:
-        samples = Samples(clip_keys(seed, stream, rows), content, encoded.motion[partner])
+    def recombined(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Scored:
+        samples = Samples(clip_keys(seed, stream, rows), encoded.content, encoded.motion[partner])
+        truth = matching_rows(test.motion, test.attributes, rows, partner)
         with progress_bar(title, len(rows), show_progress) as advance:
             return score_samples(functions, judge, samples, test.video, truth, batch_size, advance)
 
-    def recombined(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Scored:
-        truth = matching_rows(test.motion, test.attributes, rows, partner)
-        return sampled(encoded.content, partner, truth, stream, title)
-
     reconstructed = recombined(rows, _RECONSTRUCTION, "reconstructing")
     swapped = recombined(partner, _SWAP, "swapping")
-    if functions.draw_content is None:
-        protocol = sections.cdsvae_protocol(swapped, test.motion[partner])
-    else:
-        content = np.asarray(functions.draw_content(clip_keys(seed, _PRIOR, rows)))
-        nobody = np.full(len(rows), -1)  # no real clip to compare with
-        drawn = sampled(content, rows, nobody, _PRIOR, "drawing content")
-        protocol = sections.cdsvae_protocol(drawn, test.motion)
     return {
         "step": step,
         "dataset": dataset,
@@ -109,7 +97,7 @@ def evaluate(
         "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
         "reconstruction": sections.reconstruction(reconstructed, test),
         "transfer": sections.transfer(swapped, test, rows, partner),
-        "cdsvae_protocol": protocol,
+        "cdsvae_protocol": sections.cdsvae_protocol(swapped, test.motion[partner]),
         "judge": sections.judge_on_real(judge(test.video), test),
         "bitrate": sections.bitrate(encoded, functions, target_bits_per_frame),
         "leakage": _leakage(functions, train, (encoded, test), batch_size, show_progress),

@@ -14,21 +14,20 @@ embedding [n k d], G the group embedding [n-1 k d], P the group position [n d], 
 
     x[0]    = bos                                 (1)  input of the first frame
     x[t]    = sum over j of E[j, c[t-1, j]]       (1)  input of every other
-    x[t]    = x[t] + flat(content) @ A            (2)  with content_dim only; A [content_dim d]
-    x       = block(x)  for each time layer       (3)  t sees the frames s = t - span + 1 .. t
-    h       = norm(x)                             (4)  time_norm
-    y[t, 0] = h[t] + P[0]                         (5)
-    y[t, j] = h[t] + P[j] + G[j-1, c[t, j-1]]     (5)  j > 0
-    y       = block(y)  for each group layer      (6)  j sees the groups 0 .. j of its frame; R = 0
-    logits[t, j] = norm(y[t, j]) @ W[j]           (7)  group_norm
+    x       = block(x)  for each time layer       (2)  t sees the frames s = t - span + 1 .. t
+    h       = norm(x)                             (3)  time_norm
+    y[t, 0] = h[t] + P[0]                         (4)
+    y[t, j] = h[t] + P[j] + G[j-1, c[t, j-1]]     (4)  j > 0
+    y       = block(y)  for each group layer      (5)  j sees the groups 0 .. j of its frame; R = 0
+    logits[t, j] = norm(y[t, j]) @ W[j]           (6)  group_norm
 
-    block(x): u = norm(x)                         (8)  attention_norm
-              q, k, v = u @ q, u @ k, u @ v       (8)  each cut into heads of e, head by head
+    block(x): u = norm(x)                         (7)  attention_norm
+              q, k, v = u @ q, u @ k, u @ v       (7)  each cut into heads of e, head by head
               a[t, s] = softmax over s of (q[t] . k[s] + R[t - s])
-                                                  (9)  by head; not divided by sqrt(e), as in T5
+                                                  (8)  by head; not divided by sqrt(e), as in T5
               x = x + (a @ v, heads side by side) @ o
-              x = x + relu(norm(x) @ mlp_in) @ mlp_out            (10)  mlp_norm
-    norm(x) = x / sqrt(mean(x^2) + 1e-6) * scale  (11)
+              x = x + relu(norm(x) @ mlp_in) @ mlp_out            (9)  mlp_norm
+    norm(x) = x / sqrt(mean(x^2) + 1e-6) * scale  (10)
 
 Each time layer looks back over `span` frames, of which as many are stacked as make `window`:
 span = (window - 1) // time_layers + 1. Hence frame t depends on the codes of frames t - window ..
@@ -43,7 +42,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from vdd.models.layers import RMSNorm, flat_tokens
+from vdd.models.layers import RMSNorm
 
 MASKED = -1e9  # logit of what must not be seen: its weight is exactly 0 in float32
 
@@ -59,7 +58,7 @@ Cache = tuple[KeyValue, ...]  # one of each layer
 
 
 class Block(nn.Module):
-    """One layer, equations (8) to (10)."""
+    """One layer, equations (7) to (9)."""
 
     width: int
     num_heads: int
@@ -121,7 +120,7 @@ class Block(nn.Module):
 
 
 class MotionPrior(nn.Module):
-    """p(codes), or p(codes | content) with a `content_dim`; the equations are the module's.
+    """p(codes); the equations are the module's.
 
     `__call__` gives all logits of known codes; `advance` and `group_step` give those of one frame
     and of one group, from caches.
@@ -135,7 +134,6 @@ class MotionPrior(nn.Module):
     num_heads: int
     mlp_dim: int
     window: int  # frames that a frame depends on, at most
-    content_dim: int = 0  # numbers in the content tokens of a clip, k * d; 0: content is not used
 
     def __post_init__(self):
         """Raises ValueError for sizes that do not fit each other."""
@@ -167,20 +165,13 @@ class MotionPrior(nn.Module):
         self.time_blocks = [Block(*sizes) for _ in range(self.time_layers)]
         self.group_blocks = [Block(*sizes) for _ in range(self.group_layers)]
         self.time_norm, self.group_norm = RMSNorm(), RMSNorm()
-        if self.content_dim:
-            self.content_in = _dense(d, self.content_dim**-0.5)
 
-    def __call__(
-        self, codes: Int[Array, "b t n"], content: Float[Array, "b k d"] | None = None
-    ) -> Float[Array, "b t n k"]:
-        """Logits of every code, given all before it; those of frame t, group j see no later one.
-
-        Raises ValueError where content is given and not used, or the other way round.
-        """
+    def __call__(self, codes: Int[Array, "b t n"]) -> Float[Array, "b t n k"]:
+        """Logits of every code, given all before it; those of frame t, group j see no later one."""
         b, t, n = codes.shape
         embedded = jnp.sum(_look_up(self.frame_embedding, codes[:, :-1]), axis=2)
         first = jnp.broadcast_to(self.bos[None, None], (b, 1, self.width))
-        x = jnp.concatenate([first, embedded], axis=1) + self._content(content, b)[:, None]
+        x = jnp.concatenate([first, embedded], axis=1)
         offset = jnp.arange(t)[:, None] - jnp.arange(t)[None, :]
         bias = self._time_bias(offset, (offset >= 0) & (offset < self.span))
         for block in self.time_blocks:
@@ -209,7 +200,6 @@ class MotionPrior(nn.Module):
         cache: Cache,
         frame: Int[Array, ""],
         previous: Int[Array, "b n"],
-        content: Float[Array, "b k d"] | None = None,
     ) -> tuple[Float[Array, "b d"], Cache]:
         """State h of a frame from the codes of the frame before, which frame 0 does not look at.
 
@@ -217,7 +207,6 @@ class MotionPrior(nn.Module):
         """
         embedded = jnp.sum(_look_up(self.frame_embedding, previous[:, None])[:, 0], axis=1)
         x = jnp.where(frame == 0, self.bos[None], embedded)
-        x = x + self._content(content, len(previous))
         offset = (frame - jnp.arange(self.span)) % self.span
         bias = self._time_bias(offset, offset <= frame)
         caches = []
@@ -249,14 +238,6 @@ class MotionPrior(nn.Module):
     def _empty(self, batch: int, places: int, layers: int) -> Cache:
         shape = (batch, places, self.num_heads, self.width // self.num_heads)
         return tuple(KeyValue(jnp.zeros(shape), jnp.zeros(shape)) for _ in range(layers))
-
-    def _content(self, content: Float[Array, "b k d"] | None, b: int) -> Float[Array, "b d"]:
-        if (content is None) != (self.content_dim == 0):
-            used = "uses" if self.content_dim else "does not use"
-            raise ValueError(f"this prior {used} content")
-        if content is None:
-            return jnp.zeros((b, self.width))
-        return self.content_in(flat_tokens(content))
 
     def _time_bias(self, offset: Int[Array, "*q"], seen: Array) -> Float[Array, "h *q"]:
         """R by offset, heads first; what is not seen is masked."""

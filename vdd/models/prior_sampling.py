@@ -17,7 +17,6 @@ def sample_codes(
     keys: Key[Array, "b"],
     num_frames: int,
     start: Int[Array, "b s n"] | None = None,
-    content: Float[Array, "b k d"] | None = None,
     temperature: float | Float[Array, ""] = 1.0,
     top_p: float | Float[Array, ""] = 1.0,
 ) -> Int[Array, "b t n"]:
@@ -50,7 +49,7 @@ def sample_codes(
     def frame(carry, at):
         t, given_codes = at
         cache, before = carry
-        state, cache = call("advance", cache, t, before, content)
+        state, cache = call("advance", cache, t, before)
         frame_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, t)
         first = (state, prior.empty_group_cache(b), jnp.zeros(b, jnp.int32), frame_keys)
         _, drawn = jax.lax.scan(group, first, jnp.arange(n))

@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 
 from vdd import priors, runs
@@ -40,7 +41,7 @@ def batches(config: Any, process: int, processes: int) -> ClipIterator:
     """Crops of what the source was trained on, encoded by it now."""
     data = config.data
     return codes.crops(
-        _clips(config, datasets.trained_split(_source_data(config)), data.num_clips),
+        _codes(config, datasets.trained_split(_source_data(config)), data.num_clips),
         config.train.batch_size,
         config.seed,
         frames=data.frames,
@@ -75,8 +76,8 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     seen = int(datasets.seen_in_training(data, split))
 
     @functools.cache
-    def held_out() -> codes.CodedClips:
-        return _clips(config, split, config.eval.num_clips)
+    def held_out() -> np.ndarray:
+        return _codes(config, split, config.eval.num_clips)
 
     def measure(step: int, state: Any) -> dict[str, Any]:
         del step
@@ -102,12 +103,11 @@ def _source_data(config: Any) -> Any:
     return runs.load_config(runs.find(config.source)).data
 
 
-def _clips(config: Any, split: str, num_clips: int) -> codes.CodedClips:
-    return evaluation.load_coded_clips(
+def _codes(config: Any, split: str, num_clips: int) -> np.ndarray:
+    return evaluation.load_codes(
         _source(config)[0],
         split,
         art_dir=config.data.art_dir,
         num_clips=num_clips,
         batch_size=config.eval.batch_size,
-        content=config.model.content,
     )

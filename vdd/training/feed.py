@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from vdd.training import sharding
 
 # Of these a task's batches hold some; labels stay on the host: no loss may read them.
-BATCH_KEYS = ("video", "latents", "mask", "codes", "scored", "content")
+BATCH_KEYS = ("video", "latents", "mask", "codes", "scored")
 BATCHES_AHEAD = 2
 
 
@@ -42,19 +42,25 @@ class DeviceBatches:
         self.state = iterator.get_state()
 
     def __next__(self) -> dict[str, jax.Array]:
-        while len(self._queue) < BATCHES_AHEAD:
-            batch = device_batch(next(self._iterator), self._sharding)
-            self._queue.append((batch, self._iterator.get_state()))
+        self._read(BATCHES_AHEAD)
         batch, self.state = self._queue.popleft()
         return batch
 
+    def peek(self) -> dict[str, jax.Array]:
+        """The batch that comes next, and still does."""
+        self._read(1)
+        return self._queue[0][0]
 
-def first_batch(iterator: ClipIterator, mesh: Mesh) -> dict[str, jax.Array]:
-    """The batch that the iterator gives next, without moving it on."""
-    place = iterator.get_state()
-    batch = device_batch(next(iterator), sharding.batch_sharding(mesh))
-    iterator.set_state(place)
-    return batch
+    def move_to(self, state: dict[str, Any]) -> None:
+        """Go on from a place of the iterator's."""
+        self._queue.clear()
+        self._iterator.set_state(state)
+        self.state = state
+
+    def _read(self, count: int) -> None:
+        while len(self._queue) < count:
+            batch = device_batch(next(self._iterator), self._sharding)
+            self._queue.append((batch, self._iterator.get_state()))
 
 
 def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:

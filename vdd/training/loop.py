@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 
 from vdd.training import sharding, stages, windows
 from vdd.training.checkpoints import Checkpoints
-from vdd.training.feed import ClipIterator, DeviceBatches, first_batch
+from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
 from vdd.training.progress import ProgressLine, duration
@@ -118,7 +118,8 @@ def train(
     check(epath.Path(workdir), config)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        example = first_batch(iterator, mesh)
+        batches = DeviceBatches(iterator, mesh)
+        example = batches.peek()
         plan = [Stage(0, init_fn, step_fn, hooks), *later]
         parts = prepare(plan, settings.num_steps, mesh, config.seed, example)
         # Nothing has been written up to here, and no mistake in the config is left to be told.
@@ -128,10 +129,9 @@ def train(
         checkpoints = Checkpoints(workdir, settings.keep, settings.keep_every)
         stack.enter_context(checkpoints)
         progress = stack.enter_context(ProgressLine(settings.num_steps))
-        place = resume(checkpoints, parts, iterator)
+        place = resume(checkpoints, parts, batches)
         if place is None:
             place = begin(init_fn, config.seed, example, parts[0])
-        batches = DeviceBatches(iterator, mesh)
         for part in parts:
             if place.step >= part.end or stop.name:
                 continue
@@ -234,9 +234,9 @@ def go_over(place: Place, part: Prepared, seed: int, example: Any) -> None:
 
 
 def resume(
-    checkpoints: Checkpoints, parts: Sequence[Prepared], iterator: ClipIterator
+    checkpoints: Checkpoints, parts: Sequence[Prepared], batches: DeviceBatches
 ) -> Place | None:
-    """The place of the latest checkpoint, the iterator moved to it; None if there is none."""
+    """The place of the latest checkpoint, the batches moved to it; None if there is none."""
 
     def part_at(step: int) -> Prepared:
         return next((part for part in parts if step <= part.end), parts[-1])
@@ -245,7 +245,7 @@ def resume(
     if restored is None:
         return None
     step, state, host = restored
-    iterator.set_state(host["iterator"])
+    batches.move_to(host["iterator"])
     window = windows.from_json(host["window"], part_at(step).names)
     return Place(step, state, window, host["seconds"])
 

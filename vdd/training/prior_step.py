@@ -36,14 +36,12 @@ def build(prior: MotionPrior, config: Any) -> Training:
     schedule = optimizer.schedule(config.train.num_steps)
 
     def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> Any:
-        content = batch["content"][:1] if prior.content_dim else None
-        params: Any = prior.init(rng, batch["codes"][:1], content)["params"]
+        params: Any = prior.init(rng, batch["codes"][:1])["params"]
         average = jax.tree.map(jnp.copy, params)
         return PriorState(jnp.zeros((), jnp.int32), params, average, transform.init(params))
 
     def loss(params: Any, batch: dict[str, Array]) -> Float[Array, ""]:
-        content = batch["content"] if prior.content_dim else None
-        logits: Any = prior.apply({"params": params}, batch["codes"], content)
+        logits: Any = prior.apply({"params": params}, batch["codes"])
         weight = batch["scored"] * batch["mask"][:, None]
         bits = jnp.sum(code_bits(logits, batch["codes"]), axis=-1)
         return jnp.sum(bits * weight) / jnp.maximum(jnp.sum(weight), 1)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = [
     "SPLITS",
     "arrays",
-    "edit_in_evaluation",
     "edit_in_training",
     "fields",
     "files",
+    "frames",
     "overlap",
     "records",
     "watched_split",
@@ -29,17 +29,18 @@ __all__ = [
 
 SPLITS = tuple(sprites.SPLITS)
 
-_AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
-    "none": None,
-    "shift": augment.shift,
-    "brightness": augment.brightness,
-    "phase": augment.phase,
-}
+# Nothing that mirrors a clip: to the left and to the right are two motions.
+_AUGMENTATIONS: dict[str, augment.Augment | None] = {"none": None}
 
 
 def fields(config: Any) -> Sequence[str]:
     """Clips, and both labels."""
     return ("video", "motion", "attributes")
+
+
+def frames(config: Any) -> int:
+    """Frames of every clip."""
+    return sprites.NUM_FRAMES
 
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
@@ -65,11 +66,6 @@ def watched_split(config: Any, otherwise: str) -> str:
 def edit_in_training(config: Any) -> augment.Augment | None:
     """What is done to each clip in training."""
     return choose("augment", config.augment, _AUGMENTATIONS)
-
-
-def edit_in_evaluation(config: Any) -> augment.Augment | None:
-    """Nothing is done to a clip in evaluation."""
-    return None
 
 
 def _builder(config: Any, file_format: str) -> "tfds.core.DatasetBuilder":

@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jaxtyping import Float16, UInt8
@@ -47,6 +46,7 @@ def load_encoder(weights: str) -> Callable[[np.ndarray], jax.Array]:
       UserError: a file is missing or broken.
     """
     from vdd.models import autoencoder
+    from vdd.models.latents import to_float
 
     files = {part: str(epath.Path(weights) / name) for part, name in _FILES.items()}
     for path in files.values():
@@ -56,7 +56,6 @@ def load_encoder(weights: str) -> Callable[[np.ndarray], jax.Array]:
 
     @jax.jit
     def encoder(frames: jax.Array) -> jax.Array:
-        images = frames.astype(jnp.float32) / 127.5 - 1
-        return model.apply(params, images, method="encode")
+        return model.apply(params, to_float(frames), method="encode")
 
     return encoder

@@ -34,7 +34,7 @@ class VideoWindows(NamedTuple):
 def load_windows(
     data_dir: epath.PathLike, split: str, limit: int | None = None, with_latents: bool = True
 ) -> VideoWindows:
-    """Reads the windows of a split, in the order of `pipeline.load_pass`.
+    """Reads the windows of a split, as they were written.
 
     Args:
       data_dir: what `vdd.data.prepare` wrote.

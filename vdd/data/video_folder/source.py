@@ -1,6 +1,5 @@
 """A folder of videos for `vdd.data.pipeline`."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = [
     "SPLITS",
     "arrays",
-    "edit_in_evaluation",
     "edit_in_training",
     "fields",
     "files",
+    "frames",
     "overlap",
     "records",
     "watched_split",
@@ -34,6 +33,11 @@ _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": au
 def fields(config: Any) -> Sequence[str]:
     """Clips, and whose they are."""
     return (_kind(config), "clip", "identity")
+
+
+def frames(config: Any) -> int:
+    """Frames that are taken of each window."""
+    return config.frames
 
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
@@ -75,15 +79,6 @@ def edit_in_training(config: Any) -> augment.Augment | None:
         return part if change is None else change(part, rng_seed)
 
     return edit
-
-
-def edit_in_evaluation(config: Any) -> augment.Augment | None:
-    """The first `config.frames` frames."""
-    return functools.partial(_first, config.frames)
-
-
-def _first(frames: int, clip: np.ndarray, rng_seed: Sequence[int]) -> np.ndarray:
-    return clip[:frames]
 
 
 def _kind(config: Any) -> str:

@@ -1,0 +1,38 @@
+"""What tells models apart: eight bytes of a digest over settings and parameters."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def of_model(params: Mapping[str, Any]) -> bytes:
+    """Of what the codes of a model mean: its codebook, and the prior of its content code if any.
+
+    Codewords count in half precision, so that a run and its export are one.
+    """
+    book = params["quantizer"]["codebook"]
+    codewords = np.asarray(book["codewords"]).astype(jnp.bfloat16).astype("f4")
+    code = params.get("content_code", {})
+    prior = {name: code[name] for name in code if name.startswith("prior_")}
+    return digest({}, {**book, "codewords": codewords, **prior})
+
+
+def digest(settings: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
+    """The first 8 bytes of SHA-256 of `settings` as JSON and of all arrays of `params`, by name."""
+    hashed = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, array in _leaves(params, ""):
+        hashed.update(f"{name} {array.dtype.name} {list(array.shape)}".encode())
+        hashed.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return hashed.digest()[:8]
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, np.ndarray]]:
+    for name in sorted(tree):
+        if isinstance(tree[name], Mapping):
+            yield from _leaves(tree[name], f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", np.asarray(tree[name])
