@@ -67,7 +67,7 @@ def clip_ids(batch) -> list[int]:
 def assert_same(actual: Sequence, expected: Sequence):
     assert len(actual) == len(expected)
     for one, other in zip(actual, expected):
-        assert one.keys() == other.keys() == {"video", "mask", "motion", "attributes"}
+        assert one.keys() == other.keys() == {"video", "motion", "attributes"}
         for key in one:
             np.testing.assert_array_equal(one[key], other[key])
 
@@ -81,11 +81,9 @@ def test_a_batch_is_as_agreed(of_source, config):
     batch: dict = {**next(pipeline.load_source(of_source, "train", 8, seed=0))}
     assert {key: (value.shape, str(value.dtype)) for key, value in batch.items()} == {
         "video": ((8, 8, 64, 64, 3), "uint8"),
-        "mask": ((8,), "bool"),
         "motion": ((8,), "int32"),
         "attributes": ((8, 4), "int32"),
     }
-    assert batch["mask"].all()
     arrays = sprites.load_arrays("lpc", "train", config.art_dir)
     video_of = dict(zip(clip_ids(arrays._asdict()), arrays.video))
     for clip, video in zip(clip_ids(batch), batch["video"]):

@@ -31,7 +31,7 @@ CHANGES = {
     "objective.reread_clips": 0, "model.denoiser.sigma_data": 0.5, "model.denoiser.readout": None,
     "model.denoiser.network.channels": (8,), "model.denoiser.network.attention_levels": (),
 }  # fmt: skip
-BATCH = {"video": jnp.asarray(random_video(4, 4)), "mask": jnp.ones(4, bool)}
+BATCH = {"video": jnp.asarray(random_video(4, 4))}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def cached(weights):
     network, params = autoencoder.load("kl", weights=weights)
     video = BATCH["video"].astype(jnp.float32) / 127.5 - 1.0
     raw = jax.jit(lambda x: raw_latents(network, params["params"], x))(video)
-    return {"latents": raw.astype(jnp.float16), "mask": BATCH["mask"]}
+    return {"latents": raw.astype(jnp.float16)}
 
 
 def to_latents(model, params, batch):
@@ -186,7 +186,7 @@ def test_a_run_on_cached_latents_carries_its_weights(tmp_path, config, cached, w
 
 def test_batches_carry_what_they_have(cached):
     batches = DeviceBatches(Cached({**cached, "motion": np.zeros(4)}), make_mesh())
-    assert next(batches).keys() == {"latents", "mask"}
+    assert next(batches).keys() == {"latents"}
 
 
 def test_a_mirror_is_refused_before_cached_latents(config, start, cached):

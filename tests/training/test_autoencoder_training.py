@@ -16,7 +16,7 @@ from vdd.evaluation import autoencoder as evaluation
 from vdd.models import autoencoder
 from vdd.models.kl_autoencoder import KLAutoencoder
 from vdd.training import checkpoints
-from vdd.training.autoencoder import Objective, build, gradient_size, reconstruction_loss
+from vdd.training.autoencoder import Objective, build, gradient_size
 
 MODEL = KLAutoencoder(
     channels=(4, 4), num_blocks=1, latent_channels=2, groups=2, attention=False, quant_conv=False
@@ -39,7 +39,7 @@ def get_config(**changes):
 
 def batch_of(video=None):
     video = random_video(4, 3) if video is None else video
-    return {"video": jnp.asarray(video), "mask": jnp.ones(len(video), bool)}
+    return {"video": jnp.asarray(video)}
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +75,6 @@ def test_the_average_lags_behind_the_parameters(trained):
         return sum(float(jnp.sum((x - y) ** 2)) for x, y in zip(*map(jax.tree.leaves, (a, b))))
 
     assert 0 < distance(first.params, last.ema_params) < distance(first.params, last.params)
-
-
-def test_masked_clips_do_not_count():
-    objective = Objective(frames=2, gradient_weight=1.0, scales=2, kl_weight=1e-6)
-    batch = {**batch_of(), "mask": jnp.array([True, True, False, True])}
-    other = {**batch, "video": batch["video"].at[2].set(0)}
-    params = jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))["params"]
-    loss = jax.jit(
-        lambda batch: reconstruction_loss(objective, MODEL, params, batch, jax.random.key(1))[0]
-    )
-    assert float(loss(batch)) == pytest.approx(float(loss(other)))
-    assert float(loss(batch)) != pytest.approx(float(loss({**other, "mask": batch_of()["mask"]})))
 
 
 def test_gradients_are_blind_to_brightness_and_see_edges_at_every_scale():

@@ -156,7 +156,7 @@ def test_place_is_that_of_the_batch_in_use():
     assert batches.state == {"index": 0}
     for index in range(1, 5):
         batch = next(batches)
-        assert batch.keys() == {"video", "mask"}  # no labels
+        assert batch.keys() == {"video"}  # no labels
         assert batches.state == {"index": index}
     assert clips.index > 4  # it reads ahead
 

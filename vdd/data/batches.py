@@ -14,7 +14,7 @@ from vdd.data.prefetch import prefetch
 Batch = dict[str, np.ndarray]
 """One process's rows of a global batch, by name.
 
-`video` uint8 [b t h w c] (or `latents` float16 [b t h w c] in its place), `mask` bool [b], and what
+`video` uint8 [b t h w c] (or `latents` float16 [b t h w c] in its place), and what
 labels the data set has, int32 [b ...]. They serve evaluation only: no loss reads them.
 """
 

@@ -24,7 +24,7 @@ def crops(
 ) -> Any:
     """Endless batches of crops, each a function of (seed, step), with exact resume.
 
-    A batch is {codes int32 [b t n], scored bool [b t], mask bool [b]}. The first frame of a crop is
+    A batch is {codes int32 [b t n], scored bool [b t]}. The first frame of a crop is
     scored only where it is the first of its clip: how a clip begins is to be learned from
     beginnings, how it goes on from anywhere.
 
@@ -60,7 +60,7 @@ def crops(
         scored = np.ones((size, frames), bool)
         scored[:, 0] = start == 0
         own_codes = codes[rows[:, None], moment]
-        return {"codes": own_codes, "scored": scored, "mask": np.ones(size, bool)}
+        return {"codes": own_codes, "scored": scored}
 
     def batches_from(start: int) -> Iterator[Any]:
         return map(batch_at, itertools.count(start))

@@ -31,7 +31,7 @@ class Dataset(Protocol):
     SPLITS: Sequence[str]
 
     def fields(self, config: Any) -> Sequence[str]:
-        """What batches hold beside `mask`: `video` or `latents`, and labels."""
+        """What batches hold: `video` or `latents`, and labels."""
         ...
 
     def frames(self, config: Any) -> int:

@@ -90,4 +90,4 @@ class _Stream:
 def _example(example: Mapping[str, Any]) -> dict[str, np.ndarray]:
     key = batches.clips_key(example)
     labels = {name: np.asarray(value, np.int32) for name, value in example.items() if name != key}
-    return {key: np.asarray(example[key]), "mask": np.asarray(True), **labels}
+    return {key: np.asarray(example[key]), **labels}

@@ -41,10 +41,7 @@ def in_memory(
 
 
 def _take(arrays: Mapping[str, np.ndarray], clips: np.ndarray) -> Batch:
-    return {
-        **{key: value[clips] for key, value in arrays.items()},
-        "mask": np.ones(len(clips), bool),
-    }
+    return {key: value[clips] for key, value in arrays.items()}
 
 
 def _count(arrays: Mapping[str, np.ndarray]) -> int:

@@ -156,7 +156,6 @@ def _decoded(
         clips = tf.io.decode_raw(examples.pop(key), features[key].np_dtype)
         return {
             key: tf.reshape(clips, (-1, *features[key].shape)),
-            "mask": tf.ones_like(serialized, tf.bool),
             **{name: tf.cast(label, tf.int32) for name, label in examples.items()},
         }
 

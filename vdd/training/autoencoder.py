@@ -102,7 +102,7 @@ def reconstruction_loss(
     batch: dict[str, Array],
     rng: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """The loss of one batch, video uint8 [b t h w 3] and mask bool [b]; and its parts.
+    """The loss of one batch, video uint8 [b t h w 3]; and its parts.
 
     Raises:
         UserError: the sides of the frames are no multiples of what the network folds together.
@@ -112,7 +112,6 @@ def reconstruction_loss(
     times = jax.random.randint(rng_frames, (len(video), objective.frames), 0, video.shape[1])
     frames = jnp.take_along_axis(video, times[:, :, None, None, None], axis=1)
     frames = to_float(frames.reshape(-1, *video.shape[2:]))
-    mask = jnp.repeat(batch["mask"].astype(jnp.float32), objective.frames)
 
     def apply(method: str, x: Array) -> Any:
         return model.apply({"params": params}, x, method=method)
@@ -120,13 +119,10 @@ def reconstruction_loss(
     posterior = apply("posterior", frames)
     error = apply("decode", posterior.sample(rng_latents)) - frames
 
-    def average(values: Float[Array, "n"]) -> Float[Array, ""]:
-        return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)
-
     parts = {
-        "l1": average(jnp.mean(jnp.abs(error), axis=(1, 2, 3))),
-        "gradient": average(gradient_size(error, objective.scales)),
-        "kl_bits": average(posterior.nats()) / jnp.log(2.0),
+        "l1": jnp.mean(jnp.abs(error)),
+        "gradient": jnp.mean(gradient_size(error, objective.scales)),
+        "kl_bits": jnp.mean(posterior.nats()) / jnp.log(2.0),
     }
     total = (
         parts["l1"]

@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from vdd.training import sharding
 
 # Of these a task's batches hold some; labels stay on the host: no loss may read them.
-BATCH_KEYS = ("video", "latents", "mask", "codes", "scored")
+BATCH_KEYS = ("video", "latents", "codes", "scored")
 BATCHES_AHEAD = 2
 
 

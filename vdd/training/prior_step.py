@@ -42,9 +42,8 @@ def build(prior: MotionPrior, config: Any) -> Training:
 
     def loss(params: Any, batch: dict[str, Array]) -> Float[Array, ""]:
         logits: Any = prior.apply({"params": params}, batch["codes"])
-        weight = batch["scored"] * batch["mask"][:, None]
         bits = jnp.sum(code_bits(logits, batch["codes"]), axis=-1)
-        return jnp.sum(bits * weight) / jnp.maximum(jnp.sum(weight), 1)
+        return jnp.sum(bits * batch["scored"]) / jnp.maximum(jnp.sum(batch["scored"]), 1)
 
     def step(state: Any, batch: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
         value, grads = jax.value_and_grad(loss)(state.params, batch)
