@@ -66,7 +66,6 @@ def flops_per_step(config: Any) -> float:
     size = (config.train.batch_size, 8, *config.model.latents.size)
     batch = {
         "video": jax.ShapeDtypeStruct(size, jnp.uint8),
-        "mask": jax.ShapeDtypeStruct(size[:1], jnp.bool_),
     }
     state = jax.eval_shape(training.init, jax.random.key(0), batch)
     return count_flops(training.step, state, batch)

@@ -87,7 +87,7 @@ def training_step(config: Any, peak: float, repeats: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     shape = (config.train.batch_size, 8, *config.model.latents.size)
     video = rng.integers(0, 256, shape, np.uint8)
-    batch = {"video": video, "mask": np.ones(len(video), bool)}
+    batch = {"video": video}
     state = jax.jit(functions.init)(jax.random.key(0), batch)
     flops = count_flops(functions.step, state, batch)
     run = jax.jit(functions.step, donate_argnums=0)

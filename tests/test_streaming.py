@@ -109,6 +109,6 @@ def test_windows_are_as_long_as_what_training_showed(split, reread, size):
     assert runs.windows(config) == (size, size // 8)
 
 
-@pytest.mark.parametrize(("reread", "windows"), [(0.0, (4, 0)), (0.25, (8, 1))])
+@pytest.mark.parametrize(("reread", "windows"), [(0, (4, 0)), (2, (8, 1))])
 def test_windows_of_sprites_are_as_long_as_its_clips(reread, windows):
-    assert runs.windows(tiny.get_config({"objective.reread_share": reread})) == windows
+    assert runs.windows(tiny.get_config({"objective.reread_clips": reread})) == windows

@@ -25,7 +25,7 @@ from vdd.errors import UserError
 SOURCES = ("in_memory", "tfdata", "grain")
 FORMATS = {"in_memory": "array_record", "tfdata": "tfrecord", "grain": "array_record"}
 STORED, FRAMES = 10, 6
-LABELS = {"mask", "identity", "clip"}
+LABELS = {"identity", "clip"}
 
 
 class MeanPixels:
@@ -112,11 +112,9 @@ def test_a_batch_is_as_agreed(config, data_dirs):
         shapes = {key: (value.shape, str(value.dtype)) for key, value in batch.items()}
         assert shapes == {
             "video": ((4, FRAMES, 24, 24, 3), "uint8"),
-            "mask": ((4,), "bool"),
             "identity": ((4,), "int32"),
             "clip": ((4,), "int32"),
         }
-        assert batch["mask"].all()
         for video, clip, identity in zip(batch["video"], batch["clip"], batch["identity"]):
             assert identity == clip // 2
             found = [

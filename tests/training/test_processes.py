@@ -15,7 +15,7 @@ from vdd.training.checkpoints import list_steps, load_params
 
 def assert_close(a, b):
     """Equal up to the order of sums, which Adam's first steps magnify."""
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-3, atol=1e-5), a, b)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-3, atol=1e-4), a, b)
 
 
 def assert_lines_close(a, b):
