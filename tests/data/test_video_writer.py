@@ -44,6 +44,11 @@ def write_with_sound(path, seconds=2.0, codec="aac", silence=0.0, first_picture=
     return path
 
 
+def sound_of(path):
+    with video_io.open_clip(path) as clip:
+        return clip.sound
+
+
 def tone_begins(path):
     """Seconds after the first picture at which the tone is heard."""
     with av.open(str(path)) as container:
@@ -80,7 +85,7 @@ def test_sound_lasts_as_long_as_the_frames(tmp_path, codec, ending):
     # H.264 in webm is refused, so the opus track comes in an mp4 that is only named so.
     source = write_with_sound(tmp_path / "source.mp4", codec=codec)
     out = tmp_path / "out.mp4"
-    with video_writer.open_clip(out, 10, sound=source) as clip:
+    with video_writer.open_clip(out, 10, sound=sound_of(source)) as clip:
         for frame in moving_square(10):
             clip.write(frame)
     assert len(video_io.read_clip(out)) == 10
@@ -95,7 +100,7 @@ def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
     source = write_with_sound(
         tmp_path / "source.mp4", codec=codec, silence=1.2, first_picture=first_picture
     )
-    with video_writer.open_clip(tmp_path / "out.mp4", 10, sound=source) as clip:
+    with video_writer.open_clip(tmp_path / "out.mp4", 10, sound=sound_of(source)) as clip:
         for frame in moving_square(15):
             clip.write(frame)
     expected = 1.2 - first_picture / 10
@@ -105,7 +110,9 @@ def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
 
 def test_a_clip_without_sound_stays_silent(tmp_path):
     video_io.write_clip(tmp_path / "silent.mp4", moving_square(4), 8)
-    with video_writer.open_clip(tmp_path / "out.mp4", 8, sound=tmp_path / "silent.mp4") as clip:
+    with video_writer.open_clip(
+        tmp_path / "out.mp4", 8, sound=sound_of(tmp_path / "silent.mp4")
+    ) as clip:
         clip.write(moving_square(1)[0])
     assert not video_writer.has_sound(tmp_path / "out.mp4")
 

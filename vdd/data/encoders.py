@@ -2,7 +2,9 @@
 
 import importlib
 import io
+import math
 import struct
+import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -10,15 +12,22 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import GifImagePlugin, Image
 
+_MAX_GIF_RATE = 50
 _MAX_PALETTE_SAMPLES = 1 << 20
 
 
 def to_uint8(
     video: UInt8[np.ndarray, "*shape"] | Float[np.ndarray, "*shape"],
 ) -> UInt8[np.ndarray, "*shape"]:
-    """Pixels as uint8; floats are in [-1, 1], what lies outside is clipped."""
+    """Pixels as uint8; floats are in [-1, 1], what lies outside is clipped.
+
+    Raises:
+        ValueError: other whole numbers, whose range is not known.
+    """
     if video.dtype == np.uint8:
         return video
+    if video.dtype.kind in "biu":
+        raise ValueError(f"needs uint8, or floats in [-1, 1], not {video.dtype}")
     return np.clip(np.round((np.asarray(video, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
@@ -40,8 +49,17 @@ def gif(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
     """Animated gif: one palette for all frames, no dithering, endless loop.
 
     Exact where the clip has at most 256 colours. A palette per frame, or dithering, would make
-    still areas flicker.
+    still areas flicker. Browsers show no more than 50 frames a second of a gif: of a quicker clip
+    frames are left out, with a warning, so that it lasts as long as it should.
     """
+    if fps > _MAX_GIF_RATE:
+        shown = np.arange(math.ceil(len(video) * _MAX_GIF_RATE / fps)) * fps / _MAX_GIF_RATE
+        warnings.warn(
+            f"a gif shows {_MAX_GIF_RATE} frames a second, not {fps:g}: {len(shown)} of"
+            f" {len(video)} frames are kept; an mp4 keeps all",
+            stacklevel=2,
+        )
+        video, fps = video[np.minimum(shown.astype(int), len(video) - 1)], _MAX_GIF_RATE
     # Pillow's own writer merges equal neighbours into one frame, which changes the clip's length:
     # so the container is laid out here, and Pillow packs the pixels.
     t, h, w, _ = video.shape
