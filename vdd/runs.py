@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd.errors import UserError
+from vdd.errors import UserError, check_address
 from vdd.models.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
 from vdd.training.cross_driving import SPLITTERS
@@ -180,6 +180,7 @@ def find(path_or_name: epath.PathLike) -> epath.Path:
     Raises:
         UserError: it is neither.
     """
+    check_address(path_or_name)
     path, name = epath.Path(path_or_name), str(path_or_name)
     # A folder of that name that is no run does not hide the model.
     if name in pretrained() and not (path / "config.json").exists():

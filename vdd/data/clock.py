@@ -125,6 +125,8 @@ def _even_rates(times: np.ndarray, seconds: float, declared: Fraction | None) ->
     for rate in measured:
         if declared and abs(float(declared) / rate - 1) < 0.01:
             yield declared
+        if abs(round(rate) / rate - 1) < 0.02:
+            yield Fraction(round(rate))
         yield Fraction(rate).limit_denominator(1001)
         yield Fraction(rate)
 

@@ -19,15 +19,9 @@ _MAX_PALETTE_SAMPLES = 1 << 20
 def to_uint8(
     video: UInt8[np.ndarray, "*shape"] | Float[np.ndarray, "*shape"],
 ) -> UInt8[np.ndarray, "*shape"]:
-    """Pixels as uint8; floats are in [-1, 1], what lies outside is clipped.
-
-    Raises:
-        ValueError: other whole numbers, whose range is not known.
-    """
+    """Pixels as uint8; floats are in [-1, 1], what lies outside is clipped."""
     if video.dtype == np.uint8:
         return video
-    if video.dtype.kind in "biu":
-        raise ValueError(f"needs uint8, or floats in [-1, 1], not {video.dtype}")
     return np.clip(np.round((np.asarray(video, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 

@@ -8,6 +8,7 @@ file. They are upright, and what is transparent is laid on black.
 
 import contextlib
 import itertools
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ def open_clip(path: epath.PathLike, size: int | Size | None = None) -> Iterator[
         ending = path.suffix.lower()
         if ending not in INPUT_ENDINGS:
             raise UserError(f"{path}: not a clip; use {_TOLD_ENDINGS}, or a folder of pictures")
-        if "://" not in str(path) and not path.is_file():
+        if "://" not in str(path) and not os.path.isfile(path):
             raise UserError(f"{path}: not a regular file")
         if ending == ".npy":
             frames = stack.enter_context(array_files.open_array(path))
@@ -172,7 +173,10 @@ def write_clip(path: epath.PathLike, video: npt.ArrayLike, fps: float = 8) -> ep
         ValueError: `video` is of another shape, or of whole numbers that are not uint8.
     """
     path = check_output(path)
-    pixels = encoders.to_uint8(np.asarray(video))
+    array = np.asarray(video)
+    if array.dtype.kind in "biu" and array.dtype != np.uint8:
+        raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
+    pixels = encoders.to_uint8(array)
     if pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise ValueError(f"needs a video [t h w 3], got {list(pixels.shape)}")
     data = _encode(pixels, path.suffix.lower(), fps)

@@ -123,10 +123,10 @@ def _replacing(path: epath.Path) -> Iterator[tuple[IO[bytes], str]]:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        if "://" not in str(path):
+        if _is_local(path):
             with _telling(str(path)):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                file = open(partial, "w+b")  # noqa: SIM115 - closed below
+                file = _open(partial)
             with file:
                 yield file, str(path)
         else:
@@ -142,6 +142,14 @@ def _replacing(path: epath.Path) -> Iterator[tuple[IO[bytes], str]]:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_local(path: epath.Path) -> bool:
+    return "://" not in str(path)
+
+
+def _open(path: epath.Path) -> IO[bytes]:
+    return open(path, "w+b")  # an mp4 is sought in: `epath` opens no file so
 
 
 @contextlib.contextmanager
