@@ -88,6 +88,7 @@ def test_every_frame_of_an_even_clip_is_read_once(tmp_path):
         assert clip.fps == pytest.approx(float(fps), rel=0.005)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("first", [-3, 7])
 def test_a_clip_that_begins_at_another_time_is_read_as_well(tmp_path, first):
     stamps = [Fraction(first) + Fraction(i, 10) for i in range(8)]

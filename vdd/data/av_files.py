@@ -188,7 +188,10 @@ def declared_seconds(container: Any, stream: Any) -> float | None:
         return float(stream.duration * stream.time_base)
     # The file's length is that of its longest track, which may be the sound.
     if container.duration is not None and not container.streams.audio:
-        return container.duration / 1e6
+        # Matroska counts from zero, not from the first frame.
+        from_zero = container.format.name.startswith("matroska")
+        late = max(container.start_time or 0, 0) if from_zero else 0
+        return (container.duration - late) / 1e6
     return None
 
 

@@ -1,9 +1,8 @@
 """Clips in and out of files, chosen by the ending.
 
-In: videos, animations (gif, png, webp, avif), a still picture (a clip of one frame), a folder of
-pictures, npy. Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be
-gs://. Frames come at one constant rate, whatever the file's own: each is seen when it is in the
-file. They are upright, and what is transparent is laid on black.
+In: videos, animations (gif, png, webp, avif), a picture (one frame), a folder of pictures, npy.
+Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be gs://. Frames
+come at one constant rate, each at its time, upright, on black where they are transparent.
 """
 
 import contextlib
@@ -128,17 +127,13 @@ def read_clip(
 def iterate_clip(
     path: epath.PathLike, size: int | Size | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The frames of a clip one by one, for clips longer than the memory; else as `read_clip`."""
+    """The frames of a clip one by one; else as `read_clip`."""
     with open_clip(path, size) as clip:
         yield from clip.frames
 
 
 def probe_clip(path: epath.PathLike) -> ClipInfo:
-    """Counts the frames of a clip without keeping them; size is that of the first frame.
-
-    Raises:
-        UserError: as `read_clip`.
-    """
+    """Counts the frames of a clip; raises what `open_clip` raises."""
     with open_clip(path) as clip:
         return ClipInfo(sum(1 for _ in clip.frames), *clip.size, clip.fps)
 
