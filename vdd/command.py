@@ -1,6 +1,7 @@
 """How every command ends: an exit status, and one line on stderr where something went wrong."""
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
       The exit status: 0; 2 for what the user can mend; 130 for ^C; 1 for what nobody foresaw.
     """
     for stream in (sys.stdout, sys.stderr):  # names of files hold what not every terminal shows
-        with contextlib.suppress(AttributeError, ValueError):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
