@@ -419,6 +419,8 @@ def test_addresses_are_refused_with_a_hint(tiny_run, clips, tmp_path, place, cap
         transfer_arguments(tiny_run, (clips[0], place), out),
         transfer_arguments(place, clips, out),
         transfer_arguments(tiny_run, clips, place),
+        ["encode", tiny_run, clips[0], "--out", place],
+        ["examples", place],
         ["info", place],
     ):
         status, _, complained = vdd_command(capsys, *arguments)
