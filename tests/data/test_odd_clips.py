@@ -141,6 +141,9 @@ def test_stamps_say_the_rate_where_no_header_does():
     assert clock.constant_rate([], None, None) is None
     rounded = [Fraction(round(i * 100100 / 3000), 1000) for i in range(300)]
     assert clock.constant_rate(rounded, None, Fraction(30000, 1001)) == Fraction(30000, 1001)
+    film = [Fraction(round(i * 1000 / 24), 1000) for i in range(20)]
+    # The header's own length of the last frame, and its rate, may be those of another clip.
+    assert clock.constant_rate(film, film[-1] + Fraction(33, 1000), Fraction(30)) == 24
     slow = clock.constant_rate([Fraction(0), Fraction(1000)], None, None)
     assert slow == Fraction(1, 10)
 
