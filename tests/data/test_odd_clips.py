@@ -243,6 +243,17 @@ def test_a_cover_picture_is_not_the_video(tmp_path):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    # The cover lies in the user data: where these come first, it is the first track.
+    data = path.read_bytes()
+    start = data.rindex(b"moov") + 4
+    boxes, at = [], start
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        boxes.append(data[at : at + size])
+        at += size
+    path.write_bytes(data[:start] + b"".join(sorted(boxes, key=lambda box: box[4:8] == b"trak")))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].disposition & av.stream.Disposition.attached_pic
     with video_io.open_clip(path) as clip:
         assert read_shades(clip.frames) == list(range(6))
 
