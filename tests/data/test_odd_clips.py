@@ -141,6 +141,9 @@ def test_stamps_say_the_rate_where_no_header_does():
     assert clock.constant_rate([], None, None) is None
     rounded = [Fraction(round(i * 100100 / 3000), 1000) for i in range(300)]
     assert clock.constant_rate(rounded, None, Fraction(30000, 1001)) == Fraction(30000, 1001)
+    film = [Fraction(round(i * 1000 / 24), 1000) for i in range(20)]
+    # The header's own length of the last frame, and its rate, may be those of another clip.
+    assert clock.constant_rate(film, film[-1] + Fraction(33, 1000), Fraction(30)) == 24
     slow = clock.constant_rate([Fraction(0), Fraction(1000)], None, None)
     assert slow == Fraction(1, 10)
 
@@ -240,6 +243,17 @@ def test_a_cover_picture_is_not_the_video(tmp_path):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    # The cover lies in the user data: where these come first, it is the first track.
+    data = path.read_bytes()
+    start = data.rindex(b"moov") + 4
+    boxes, at = [], start
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        boxes.append(data[at : at + size])
+        at += size
+    path.write_bytes(data[:start] + b"".join(sorted(boxes, key=lambda box: box[4:8] == b"trak")))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].disposition & av.stream.Disposition.attached_pic
     with video_io.open_clip(path) as clip:
         assert read_shades(clip.frames) == list(range(6))
 
