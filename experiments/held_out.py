@@ -65,12 +65,14 @@ def cut(path: Path, last: float, least: float) -> list[range]:
 
 def write(path: Path, frames: range, folder: Path) -> None:
     """These frames of a clip as a clip of their own, in `folder`."""
-    part = itertools.islice(video_io.iterate_clip(path), frames.start, frames.stop)
     out = folder / f"{path.stem}.mp4"
     if out.exists():
         raise UserError(f"{path}: another clip of that name and person was written to {out}")
-    with video_writer.open_clip(out, video_io.frame_rate(path) or 25.0) as clip:
-        for frame in part:
+    with (
+        video_io.open_clip(path) as whole,
+        video_writer.open_clip(out, whole.fps or 25.0) as clip,
+    ):
+        for frame in itertools.islice(whole.frames, frames.start, frames.stop):
             clip.write(frame)
     print(f"{out}: frames {frames.start} to {frames.stop - 1}")
 

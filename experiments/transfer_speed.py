@@ -122,7 +122,10 @@ def read_frames(path: str, size: tuple[int, int], count: int) -> Iterator[np.nda
 
 def write_clip(path: str, motion: str, frames: Iterable[np.ndarray]) -> None:
     """An mp4 at the driving clip's rate and with its sound."""
-    with video_writer.open_clip(path, video_io.frame_rate(motion) or 8.0, motion) as clip:
+    with (
+        video_io.open_clip(motion) as driving,
+        video_writer.open_clip(path, driving.fps or 8.0, driving.sound) as clip,
+    ):
         for frame in frames:
             clip.write(frame)
 

@@ -1,10 +1,12 @@
 """The `vdd` command, run in this process through `cli.main`, and once as an installed program."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -14,7 +16,7 @@ import tiny
 from etils import epath
 
 import vdd
-from vdd import apply, cli, compress, runs
+from vdd import apply, cli, compress, runs, startup
 from vdd.data import video_io
 from vdd.training import rereading
 
@@ -363,8 +365,75 @@ def test_too_little_memory_is_told_in_one_line(tiny_run, clips, tmp_path, capsys
         status, _, complained = fail_with(error)
         assert (status, complained.count("\n")) == (2, 1)
         assert "out of memory" in complained
-    with pytest.raises(jax.errors.JaxRuntimeError):
-        fail_with(jax.errors.JaxRuntimeError("INTERNAL: a mistake"))
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(
+    tiny_run, clips, tmp_path, capsys, monkeypatch
+):
+    def fail(*_, **__):
+        raise LookupError("no such\nthing")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(runs, "load", fail)
+    arguments = transfer_arguments(tiny_run, clips, tmp_path / "out.gif")
+    status, _, complained = vdd_command(capsys, *arguments)
+    (file,) = tmp_path.glob("vdd-error-*.txt")
+    assert (status, complained.count("\n")) == (1, 1)
+    assert "while loading the model: LookupError no such thing" in complained
+    assert str(file) in complained
+    assert "Traceback" in file.read_text()
+    assert "in fail" in file.read_text()
+
+    status, _, complained = vdd_command(capsys, *arguments, "--debug")
+    assert status == 1
+    assert "Traceback" in complained
+    assert len(list(tmp_path.glob("vdd-error-*.txt"))) == 1
+
+    # Where no file can be written the traceback is shown after all.
+    monkeypatch.setattr("os.replace", full)
+    assert "Traceback" in vdd_command(capsys, *arguments)[2]
+
+
+def test_names_that_the_terminal_cannot_show_do_not_stop_a_command(tmp_path):
+    name = tmp_path / "wörld.npy"
+    np.save(name, np.zeros((2, 8, 8, 3), np.uint8))
+    program = [sys.executable, "-c", "import sys; from vdd.cli import main; sys.exit(main())"]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*program, "info", name], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "w\\xf6rld.npy: 2 frames of 8x8" in done.stdout
+
+
+def test_a_platform_that_is_not_there_is_told_before_any_work(monkeypatch):
+    def none(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(jax, "devices", none)
+    with pytest.raises(vdd.errors.UserError, match=r"no device .*JAX_PLATFORMS=cuda: unset it"):
+        startup.check_devices({"JAX_PLATFORMS": "cuda"})
+
+
+@pytest.mark.parametrize("place", ["https://host/a.mp4", "s3://bucket/a.mp4", "file:///a.mp4"])
+def test_addresses_are_refused_with_a_hint(tiny_run, clips, tmp_path, place, capsys):
+    out = tmp_path / "out.gif"
+    hint = "by its path, without file://" if place.startswith("file") else "copy it to this machine"
+    for arguments in (
+        transfer_arguments(tiny_run, (place, clips[1]), out),
+        transfer_arguments(tiny_run, (clips[0], place), out),
+        transfer_arguments(place, clips, out),
+        transfer_arguments(tiny_run, clips, place),
+        ["encode", tiny_run, clips[0], "--out", place],
+        ["examples", place],
+        ["info", place],
+    ):
+        status, _, complained = vdd_command(capsys, *arguments)
+        assert status == 2
+        assert complained.startswith(f"vdd: {place}: ")
+        assert hint in complained
+        assert complained.count("\n") == 1
 
 
 @pytest.mark.parametrize(

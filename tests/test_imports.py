@@ -32,6 +32,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "command": set(),
     "progress": set(),
     "startup": set(),
     "fingerprint": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "apply": {"diffusion", "models"},
     "streaming": {"apply", "diffusion", "models"},
     "arguments": set(),
-    "data": {"models", "progress", "startup"},
+    "data": {"command", "models", "progress", "startup"},
     "training": {"diffusion", "models", "progress"},
     "runs": {"data", "models", "training"},
     "priors": {"fingerprint", "models", "runs", "training"},
@@ -61,6 +62,7 @@ MAY_IMPORT = {
     "summary": {"priors", "runs", "training"},
     "cli": {
         "arguments",
+        "command",
         "diffusion",
         "codec",
         "compress",
@@ -73,7 +75,7 @@ MAY_IMPORT = {
         "summary",
     },
     "tasks": {"data", "evaluation", "priors", "runs", "training"},
-    "main": {"startup", "tasks", "training"},
+    "main": {"command", "startup", "tasks", "training"},
     "": {"runs"},
 }
 MAY_IMPORT_TENSORFLOW = ("vdd.data.", "vdd.training.tensorboard")

@@ -31,7 +31,7 @@ for arguments in json.loads(sys.argv[1]):
         os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
         sys.argv = ["vdd.main", *arguments]
         del sys.modules["vdd.main"]
-        vdd.main.flags.FLAGS.remove_flag_values(["config", "workdir"])
+        vdd.main.flags.FLAGS.remove_flag_values(["config", "workdir", "debug"])
         runpy.run_module("vdd.main", run_name="__main__")
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -91,6 +91,7 @@ def mistakes(tmp_path_factory, tiny_run):
         "group": ([config, workdir, "--config.modle.dtype=x"], "unknown config key modle: Did"),
         "value": ([config, workdir, "--config.train.num_steps=x"], "num_steps=x: invalid literal"),
         "workdir": ([config, f"--workdir={CONFIG}/run"], "Not a directory"),
+        "address": ([config, "--workdir=s3://bucket/run"], "s3:// is not read or written here"),
         "quantizer": (
             [config, workdir, "--config.model.quantizer.kind=x"],
             "unknown quantizer 'x'; there are: straight_through, gumbel_softmax",
@@ -132,8 +133,7 @@ def mistakes(tmp_path_factory, tiny_run):
     [
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
-        "frames",
-        "group", "workdir", "run",
+        "frames", "group", "workdir", "run", "address",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):

@@ -24,8 +24,9 @@ _MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn
 _RUN = "RUN is a run directory, or the name of a model that the package ships."
 
 _CLIP = """\
-CLIP is a gif, mp4, webm, mov, npy (uint8 [frames, height, width, 3]), a picture, or a folder of
-pictures."""
+CLIP is a video (mp4, mov, webm, mkv, avi, ...), a gif or another animation (webp, apng), an npy
+(uint8 [frames, height, width, 3]), a picture, or a folder of pictures. What is transparent is laid
+on black."""
 
 _NOUNS = f"{_RUN[:-1]} (--run RUN says the same).\n{_CLIP}"
 
@@ -179,6 +180,8 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=functions[name])
+    debug = "show the traceback of an error that was not foreseen"
+    parser.add_argument("--debug", action="store_true", help=debug)
     return parser
 
 

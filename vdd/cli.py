@@ -7,7 +7,6 @@ import dataclasses
 import math
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -16,37 +15,24 @@ from etils import epath
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from vdd import files
+from vdd import command, files
 from vdd.arguments import parser
-from vdd.errors import UserError
+from vdd.errors import UserError, check_address
 
 # JAX, Orbax and the models are imported by the commands that need them: help comes at once.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 2 for what the user can mend, 130 for ^C."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
-        try:
-            arguments = parser(COMMANDS).parse_args(argv)
-            _expand_homes(arguments)
-            arguments.command(arguments)
-            sys.stdout.flush()
-        except UserError as error:
-            return _complain(error)
-        except KeyboardInterrupt:
-            return 130
-        except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except OSError as error:  # no space, no permission, ...
-            where = f"{error.filename}: " if error.filename else ""
-            return _complain(f"{where}{error.strerror or error}")
-        except Exception as error:
-            if not _is_out_of_memory(error):
-                raise
-            return _complain(f"out of memory, of this machine or its accelerator ({error})")
-    return 0
+    """Runs one command; returns the exit status, as `vdd.command.run` has it."""
+    given = sys.argv[1:] if argv is None else list(argv)
+
+    def parse_and_run() -> None:
+        arguments = parser(COMMANDS).parse_args(given)
+        _expand_homes(arguments)
+        arguments.command(arguments)
+
+    task = f"running {' '.join(['vdd', *given[:1]])}"
+    return command.run(parse_and_run, task, debug="--debug" in given)
 
 
 def _expand_homes(arguments: argparse.Namespace) -> None:
@@ -54,17 +40,6 @@ def _expand_homes(arguments: argparse.Namespace) -> None:
     for name, value in vars(arguments).items():
         if isinstance(value, str) and value.startswith("~"):
             setattr(arguments, name, str(files.expand(value)))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Told by the name of JAX's error, as JAX is not imported here."""
-    by_jax = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
-    return by_jax or isinstance(error, MemoryError)
-
-
-def _complain(message: object) -> int:
-    print(f"vdd: {' '.join(str(message).split())}", file=sys.stderr)
-    return 2
 
 
 # ---- commands
@@ -84,28 +59,27 @@ def _transfer(arguments: argparse.Namespace) -> None:
     size, overlap = _windows(arguments, run.config)
     height, width, _ = run.model.latents.size
     content = _read_clip(arguments.content, (height, width), min(arguments.frames or size, size))
-    _tell_size(arguments.motion, (height, width))
-    frames = video_io.iterate_clip(arguments.motion, (height, width))
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    own_fps = video_io.frame_rate(arguments.motion)
-    fps = arguments.fps or own_fps or 8.0
-    in_time = own_fps is not None and math.isclose(fps, own_fps, rel_tol=1e-3)
-    if not in_time and video_writer.has_sound(arguments.motion):
-        print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
-    sound = arguments.motion if in_time else None
-    pieces = streaming.transfer(
-        run.model, run.params, arguments.seed, content, islice(frames, arguments.frames), sampler,
-        size, overlap, arguments.relative,
-    )  # fmt: skip
     count = 0
-    with (
-        _working(f"sampling, {sampler.nfe} passes a window") as tell,
-        video_writer.open_clip(out, fps, sound, arguments.overwrite) as clip,
-    ):
-        for frame in (frame for piece in pieces for frame in piece):
-            clip.write(frame)
-            count += 1
-            tell(f"{count} frames, {count / fps:.1f} seconds")
+    with _open_clip(arguments.motion, (height, width)) as motion:
+        fps = arguments.fps or motion.fps or 8.0
+        in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
+        if not in_time and motion.sound:
+            print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
+        sound = motion.sound if in_time else None
+        frames = islice(motion.frames, arguments.frames)
+        pieces = streaming.transfer(
+            run.model, run.params, arguments.seed, content, frames, sampler, size, overlap,
+            arguments.relative,
+        )  # fmt: skip
+        with (
+            _working(f"sampling, {sampler.nfe} passes a window") as tell,
+            video_writer.open_clip(out, fps, sound, arguments.overwrite) as clip,
+        ):
+            for frame in (frame for piece in pieces for frame in piece):
+                clip.write(frame)
+                count += 1
+                tell(f"{count} frames, {count / fps:.1f} seconds")
     how = f"at {fps:g} frames a second, {sampler.nfe} passes"
     print(f"{out}: {count} frames of {width}x{height} {how}")
 
@@ -243,6 +217,7 @@ def _info(arguments: argparse.Namespace) -> None:
     from vdd.codec import description
     from vdd.data import video_io
 
+    check_address(arguments.path)
     path = epath.Path(arguments.path)
     if description.is_coded_clip(path):
         print("\n".join(description.describe(path)))
@@ -311,10 +286,11 @@ def _compress(arguments: argparse.Namespace) -> None:
 
 
 def _set_up_jax() -> None:
-    from vdd.startup import keep_compiled_programs, keep_freed_memory
+    from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
 
     keep_compiled_programs(os.environ)
     keep_freed_memory()
+    check_devices(os.environ)
 
 
 def _run_named(arguments: argparse.Namespace) -> str:
@@ -325,36 +301,37 @@ def _run_named(arguments: argparse.Namespace) -> str:
 
 
 def _read_clip(path: str, size: tuple[int, int], frames: int | None):
-    from vdd.data import video_io
+    """The first frames of a clip."""
+    import numpy as np
 
-    _tell_size(path, size)
-    return video_io.read_clip(path, size, max_frames=frames)
+    with _open_clip(path, size) as clip:
+        return np.stack(list(islice(clip.frames, frames)))
 
 
 def _read_end(path: str, size: tuple[int, int], frames: int):
     """The last frames of a clip of any length."""
     import numpy as np
 
-    from vdd.data import video_io
-
-    _tell_size(path, size)
     count, kept = 0, collections.deque(maxlen=frames)
-    for frame in video_io.iterate_clip(path, size):
-        kept.append(frame)
-        count += 1
+    with _open_clip(path, size) as clip:
+        for frame in clip.frames:
+            kept.append(frame)
+            count += 1
     if count > frames:
         print(f"{path}: its last {frames} frames of {count}, as the prior looks back no further")
     return np.stack(kept)
 
 
-def _tell_size(path: str, size: tuple[int, int]) -> None:
-    """Say so where a clip is not of the model's size."""
+@contextlib.contextmanager
+def _open_clip(path: str, size: tuple[int, int]) -> Iterator[Any]:
+    """A clip at the model's size; says so where it is not of that size."""
     from vdd.data import video_io
 
-    height, width, _ = video_io.read_clip(path, max_frames=1)[0].shape
-    if (height, width) != size:
-        note = f"{width}x{height} scaled and cropped to the model's {size[1]}x{size[0]}"
-        print(f"{path}: {note}")
+    with video_io.open_clip(path, size) as clip:
+        if clip.size != size:
+            note = f"scaled and cropped to the model's {size[1]}x{size[0]}"
+            print(f"{path}: {clip.size[1]}x{clip.size[0]} {note}")
+        yield clip
 
 
 @contextlib.contextmanager
@@ -365,10 +342,11 @@ def _working(task: str) -> Iterator[Callable[[str], None]]:
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda progress: None
+        with command.doing(task):
+            yield lambda progress: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with command.doing(task), Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(task, total=None)
         yield lambda text: progress.update(bar, description=f"{task}: {text}")
 

@@ -14,7 +14,6 @@ import importlib.util
 import os
 import re
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,9 +23,9 @@ from absl import app, flags, logging
 from etils import epath
 from ml_collections import ConfigDict, config_flags
 
-from vdd import files, tasks
+from vdd import command, files, tasks
 from vdd.errors import UserError
-from vdd.startup import keep_compiled_programs, keep_freed_memory
+from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
 from vdd.training import checkpoints, loop, sharding, stages
 from vdd.training.step import Training
 from vdd.training.workdir import check, held
@@ -34,6 +33,7 @@ from vdd.training.workdir import check, held
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File of the run's config, a variant after a colon.", lock_config=True
 )
+_DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error not foreseen.")
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the run; may be gs:// (runs/<config>[_<variant>])."
 )
@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> None:
     connect_processes(os.environ)
     keep_compiled_programs(os.environ)
     keep_freed_memory()
+    check_devices(os.environ)
     if _WORKDIR.value is None:
         say(f"the run is {workdir}")
     if train(config, workdir):
@@ -163,16 +164,10 @@ def say(text: str) -> None:
 
 
 def cli(argv: Sequence[str]) -> None:
-    """`main`, with a user's mistake told in one line."""
-    try:
-        main(argv)
-    except UserError as error:
-        fail(str(error))
-    except OSError as error:  # no space, no permission, ...
-        where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """`main`, with errors told in one line."""
+    status = command.run(lambda: main(argv), "training or evaluating", _DEBUG.value)
+    if status:
+        sys.exit(status)
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
@@ -195,12 +190,10 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
 
 def fail(text: str) -> NoReturn:
     """One line on stderr, exit status 2."""
-    sys.stderr.write(f"vdd: {' '.join(text.split())}\n")
-    sys.exit(2)
+    sys.exit(command.complain(text))
 
 
 if __name__ == "__main__":
-    warnings.formatwarning = lambda message, *_, **__: f"vdd: {message}\n"
     # Libraries log tracebacks of what becomes one line here; --verbosity=0 shows them again.
     logging.set_verbosity(logging.FATAL)
     app.run(cli, flags_parser=parse_flags)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import jax
 
 from vdd import files
+from vdd.errors import UserError
 
 
 def keep_compiled_programs(env: Mapping[str, str]) -> None:
@@ -20,6 +21,21 @@ def keep_compiled_programs(env: Mapping[str, str]) -> None:
         cache = files.cache_dir()
         if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
+
+
+def check_devices(env: Mapping[str, str]) -> None:
+    """Tells before any work whether JAX has what it is to compute on.
+
+    Raises:
+      UserError: JAX_PLATFORMS names a platform that is not there, or a device cannot be used.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        wanted = env.get("JAX_PLATFORMS") or ""
+        why = " ".join(str(error).split())[:200] or "no device is visible"
+        hint = f"; JAX_PLATFORMS={wanted}: unset it, or set it to cpu" if wanted else ""
+        raise UserError(f"JAX finds no device to compute on ({why}){hint}") from error
 
 
 def keep_freed_memory(env: Mapping[str, str] = os.environ) -> None:

@@ -20,8 +20,10 @@ import videos
 from etils import epath
 from PIL import Image
 
-from vdd.data import prepare, video_folder
-from vdd.data.decoding import MAX_PIXELS, open_video, running_clock
+from vdd.data import clock, prepare, video_folder
+from vdd.data.clock import running_clock
+from vdd.data.decoding import open_video
+from vdd.data.picture_files import MAX_PIXELS
 from vdd.data.video_folder import examples, resampling, splits, workers
 from vdd.data.video_folder import store as stores
 from vdd.errors import UserError
@@ -301,7 +303,7 @@ def test_splits_are_those_of_the_seed_and_leave_something_to_train_on():
     ids=["30", "12", "25", "29.97", "variable", "jitter"],
 )
 def test_each_tick_shows_the_frame_nearest_in_time(stamps, fps: int):
-    ticks = list(resampling.resample(zip(stamps, stamps), Fraction(fps)))
+    ticks = list(clock.nearest(zip(stamps, stamps), Fraction(fps)))
     assert [tick for tick, _ in ticks] == list(range(len(ticks)))
     assert abs(len(ticks) / fps - float(stamps[-1] + stamps[-1] - stamps[-2])) <= 0.06
     for tick, stamp in ticks:
@@ -333,7 +335,7 @@ def test_a_file_of_any_rate_is_resampled_by_its_time_stamps(tmp_path, kind: str)
 
 def test_time_stamps_cannot_ask_for_endless_frames():
     far = [Fraction(0), Fraction(1, 25), Fraction(10**9), Fraction(10**9 + 1)]
-    ticks = [tick for tick, _ in resampling.resample(zip(far, far), Fraction(25))]
+    ticks = [tick for tick, _ in clock.nearest(zip(far, far), Fraction(25))]
     assert len(ticks) < 60
     assert ticks == sorted(set(ticks))
     windows = resampling.cut(ticks, 2, 1)

@@ -172,7 +172,7 @@ def broken_files(folder):
         "cut.gif": "cannot be read",
         "cut.npy": "cannot be read",
         "words.npy": "cannot be read",
-        "object.npy": "cannot be read",
+        "object.npy": "needs uint8",
         "notes.txt": "not a clip",
         "nothing": "without pictures",
         "unlike": "unlike sizes",

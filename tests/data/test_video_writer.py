@@ -1,12 +1,16 @@
 """Clips that are written frame by frame."""
 
+import io
+import tempfile
 from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from vdd.data import video_io, video_writer
 from vdd.errors import UserError
+from vdd.files import changes
 
 av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
 
@@ -42,6 +46,11 @@ def write_with_sound(path, seconds=2.0, codec="aac", silence=0.0, first_picture=
             container.mux(sound.encode(frame))
         container.mux(sound.encode())
     return path
+
+
+def sound_of(path):
+    with video_io.open_clip(path) as clip:
+        return clip.sound
 
 
 def tone_begins(path):
@@ -80,7 +89,7 @@ def test_sound_lasts_as_long_as_the_frames(tmp_path, codec, ending):
     # H.264 in webm is refused, so the opus track comes in an mp4 that is only named so.
     source = write_with_sound(tmp_path / "source.mp4", codec=codec)
     out = tmp_path / "out.mp4"
-    with video_writer.open_clip(out, 10, sound=source) as clip:
+    with video_writer.open_clip(out, 10, sound=sound_of(source)) as clip:
         for frame in moving_square(10):
             clip.write(frame)
     assert len(video_io.read_clip(out)) == 10
@@ -95,7 +104,7 @@ def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
     source = write_with_sound(
         tmp_path / "source.mp4", codec=codec, silence=1.2, first_picture=first_picture
     )
-    with video_writer.open_clip(tmp_path / "out.mp4", 10, sound=source) as clip:
+    with video_writer.open_clip(tmp_path / "out.mp4", 10, sound=sound_of(source)) as clip:
         for frame in moving_square(15):
             clip.write(frame)
     expected = 1.2 - first_picture / 10
@@ -105,9 +114,146 @@ def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
 
 def test_a_clip_without_sound_stays_silent(tmp_path):
     video_io.write_clip(tmp_path / "silent.mp4", moving_square(4), 8)
-    with video_writer.open_clip(tmp_path / "out.mp4", 8, sound=tmp_path / "silent.mp4") as clip:
+    with video_writer.open_clip(
+        tmp_path / "out.mp4", 8, sound=sound_of(tmp_path / "silent.mp4")
+    ) as clip:
         clip.write(moving_square(1)[0])
     assert not video_writer.has_sound(tmp_path / "out.mp4")
+
+
+def write_tone(path, rate, codec, samples, channels=1, pictures=10, form="s16"):
+    """Pictures for a second, and a tone of so many samples in any codec."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+        sound = container.add_stream(codec, rate=rate, layout=layout)
+        for pixels in moving_square(pictures):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        wave = 10000 * np.sin(2 * np.pi * 440 * np.arange(samples) / rate)
+        packed = np.repeat(wave.astype(np.int16), channels)[None]
+        frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    return path
+
+
+def copy_with_sound(source, out, frames=None):
+    """Writes a clip as `vdd transfer` does, at its own rate."""
+    with (
+        video_io.open_clip(source) as clip,
+        video_writer.open_clip(out, clip.fps or 0.0, clip.sound) as written,
+    ):
+        for frame in islice(clip.frames, frames):
+            written.write(frame)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "rate", "channels"),
+    [
+        ("mov", "pcm_mulaw", 8000, 1),
+        ("mov", "pcm_s16le", 11025, 1),
+        ("mov", "pcm_s16le", 48000, 2),
+        ("mkv", "pcm_s16le", 192000, 1),
+        ("mkv", "pcm_s16le", 4000, 1),
+        ("mkv", "flac", 37800, 2),
+        ("mkv", "pcm_s16le", 48000, 6),
+        ("mkv", "libopus", 48000, 2),
+        ("mp4", "aac", 44100, 2),
+    ],
+)
+@pytest.mark.parametrize("seconds", [1.0, 0.02])
+def test_all_of_the_sound_is_written(tmp_path, ending, codec, rate, channels, seconds):
+    source = tmp_path / f"source.{ending}"
+    write_tone(source, rate, codec, int(rate * seconds), channels)
+    out = copy_with_sound(source, tmp_path / "out.mp4")
+    assert sound_seconds(out) == pytest.approx(min(seconds, 1.0), abs=0.15)
+    assert sound_seconds(out) > 0.95 * seconds
+
+
+def test_sound_that_is_longer_than_the_pictures_ends_with_them(tmp_path):
+    source = write_tone(tmp_path / "source.mov", 16000, "pcm_s16le", 48000)
+    out = copy_with_sound(source, tmp_path / "out.mp4", frames=5)
+    assert sound_seconds(out) == pytest.approx(0.5, abs=0.08)
+    assert len(video_io.read_clip(out)) == 5
+
+
+def test_sound_lasts_as_long_as_an_uneven_clip(tmp_path):
+    source = tmp_path / "phone.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 30)
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for i, pixels in enumerate(moving_square(30)):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = i + 3 * max(i - 15, 0), Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 19200), np.int16), "s16", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    out = copy_with_sound(source, tmp_path / "out.mp4")
+    info = video_io.probe_clip(out)
+    assert info.frames / info.fps == pytest.approx(72 / 30, abs=0.15)
+    assert sound_seconds(out) == pytest.approx(72 / 30, abs=0.15)
+
+
+def test_a_sound_track_that_cannot_be_decoded_is_left_out_with_a_line(tmp_path):
+    source = write_tone(tmp_path / "source.mov", 8000, "pcm_mulaw", 8000)
+    source.write_bytes(source.read_bytes().replace(b"ulaw", b"zzzz"))
+    with pytest.warns(UserWarning, match=r"source.mov: its sound is left out"):
+        out = copy_with_sound(source, tmp_path / "out.mp4")
+    assert not video_writer.has_sound(out)
+    assert len(video_io.read_clip(out)) == 10
+
+
+def test_a_damaged_packet_of_sound_does_not_end_the_clip(tmp_path):
+    source = write_tone(tmp_path / "source.mkv", 16000, "flac", 16000)
+    data = bytearray(source.read_bytes())
+    at = data.rindex(b"\xff\xf8")  # the last frame of flac begins so
+    data[at : at + 60] = bytes(60)
+    source.write_bytes(data)
+    with pytest.warns(UserWarning, match=r"source.mkv: its sound is damaged"):
+        out = copy_with_sound(source, tmp_path / "out.mp4")
+    assert len(video_io.read_clip(out)) == 10
+    assert sound_seconds(out) > 0.6
+
+
+def test_a_full_folder_for_temporary_files_is_not_in_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    out = tmp_path / "new" / "out.mp4"
+    with video_writer.open_clip(out, 8) as clip:
+        clip.write(moving_square(1)[0])
+    assert len(video_io.read_clip(out)) == 1
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as bucket:
+        bucket.setattr(changes, "is_remote", lambda path: True)
+        bucket.setattr(tempfile, "TemporaryFile", lambda **_: Full())
+        bucket.setattr(tempfile, "tempdir", "/scratch")
+        with pytest.raises(UserError, match=r"^/scratch, .*TMPDIR.*: cannot be written \(No space"):
+            write_many(tmp_path / "out.mp4")
+    monkeypatch.setattr(changes, "open", lambda *_: Full(), raising=False)
+    with pytest.raises(UserError, match=r"out.mp4: cannot be written \(No space left"):
+        write_many(tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def write_many(path):
+    with video_writer.open_clip(path, 8) as clip:
+        for frame in moving_square(40):
+            clip.write(frame)
 
 
 def write_one_and_fail(path):

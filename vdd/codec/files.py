@@ -99,27 +99,26 @@ def encode(
     if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
         raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
     height, width, _ = coded_run.run.model.latents.size
-    frames = _limited(islice(video_io.iterate_clip(clip, (height, width)), max_frames), clip)
-    windows = streaming.windows(frames, *runs.windows(coded_run.run.config))
-    # The codes of all frames are few bytes: coded together, their number is told in the header, and
-    # chunks are coded side by side.
-    coded = coded_run.take_windows_apart(windows)
-    fps = min(max(fps or video_io.frame_rate(clip) or 8.0, 0.1), 240.0)
+    with video_io.open_clip(clip, (height, width)) as opened:
+        frames = _limited(islice(opened.frames, max_frames), clip)
+        windows = streaming.windows(frames, *runs.windows(coded_run.run.config))
+        # The codes of all frames are few bytes: coded together, their number is told in the header,
+        # and chunks are coded side by side.
+        coded = coded_run.take_windows_apart(windows)
+        fps = min(max(fps or opened.fps or 8.0, 0.1), 240.0)
     data = coded_run.to_bytes(coded, fps, chunk_frames)
     files.write(out, data, overwrite)
     return size_of(container.read(data), len(data))
 
 
 def _limited(frames: Iterable[np.ndarray], clip: epath.PathLike) -> Iterator[np.ndarray]:
-    """The frames of a clip, if these are neither none nor more than a file holds."""
-    limit, count = container.MAX_FRAMES, 0
+    """The frames of a clip, if these are not more than a file holds."""
+    limit = container.MAX_FRAMES
     for count, frame in enumerate(frames, start=1):
         if count > limit:
             hint = f"take the first with --frames {limit}"
             raise UserError(f"{clip}: more than {limit} frames; {hint}")
         yield frame
-    if not count:
-        raise UserError(f"{clip}: 0 frames, needs at least 1")
 
 
 def decode(coded_run: CodedRun, path: epath.PathLike, data: bytes | None = None) -> Decoded:

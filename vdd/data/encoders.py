@@ -2,7 +2,9 @@
 
 import importlib
 import io
+import math
 import struct
+import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import GifImagePlugin, Image
 
+_MAX_GIF_RATE = 50
 _MAX_PALETTE_SAMPLES = 1 << 20
 
 
@@ -40,8 +43,17 @@ def gif(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
     """Animated gif: one palette for all frames, no dithering, endless loop.
 
     Exact where the clip has at most 256 colours. A palette per frame, or dithering, would make
-    still areas flicker.
+    still areas flicker. Browsers show no more than 50 frames a second of a gif: of a quicker clip
+    frames are left out, with a warning, so that it lasts as long as it should.
     """
+    if fps > _MAX_GIF_RATE:
+        shown = np.arange(math.ceil(len(video) * _MAX_GIF_RATE / fps)) * fps / _MAX_GIF_RATE
+        warnings.warn(
+            f"a gif shows {_MAX_GIF_RATE} frames a second, not {fps:g}: {len(shown)} of"
+            f" {len(video)} frames are kept; an mp4 keeps all",
+            stacklevel=2,
+        )
+        video, fps = video[np.minimum(shown.astype(int), len(video) - 1)], _MAX_GIF_RATE
     # Pillow's own writer merges equal neighbours into one frame, which changes the clip's length:
     # so the container is laid out here, and Pillow packs the pixels.
     t, h, w, _ = video.shape

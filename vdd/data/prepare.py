@@ -22,7 +22,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vdd import files
+from etils import epath
+
+from vdd import command, files
 from vdd.data.video_folder import report
 from vdd.data.video_folder.clips import Clip, Skipped, find_clips, split_of
 from vdd.data.video_folder.examples import group, number, rows_of_splits
@@ -43,18 +45,9 @@ _WORK = rf"{NAMES}|{PARTS}[0-9a-f]+|\.vdd-[0-9a-f]+\.part"  # what lies there
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prepares a data set; the exit status: 0, 2 for what the user can mend, 130 for ^C."""
+    """Prepares a data set; the exit status, as `vdd.command.run` has it."""
     options = parser().parse_args(argv)
-    try:
-        prepare(options)
-    except UserError as error:
-        return _complain(str(error))
-    except OSError as error:  # no space, no permission, ...
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return command.run(functools.partial(prepare, options), "preparing", options.debug)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add("--validation", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--test", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--seed", type=int, default=0, help="of the split and of train's order (0)")
+    add("--debug", action="store_true", help="show the traceback of an error that is unforeseen")
     return options
 
 
@@ -249,11 +243,11 @@ def _is_report_of(out: Path, chosen: dict[str, Any]) -> bool:
 
 def _decode(options: argparse.Namespace, store: Store, clips: Sequence[Clip]) -> None:
     """Sees to it that the store knows what came of every clip."""
-    from vdd.data.decoding import import_av
+    from vdd.data import decoding
     from vdd.progress import progress_bar
 
-    if any(not clip.path.lower().endswith(".gif") for clip in clips):
-        import_av()
+    if any(decoding.is_video(epath.Path(clip.path)) for clip in clips):
+        decoding.import_av()
     waiting = [clip for clip in clips if store.outcome(clip) is None]
     with progress_bar("decoding", len(clips)) as advance:
         advance(len(clips) - len(waiting))
@@ -282,11 +276,6 @@ def _rate(text: str) -> Fraction:
     if not 0 < value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1000")
     return value
-
-
-def _complain(message: str) -> int:
-    print(f"vdd: {' '.join(message.split())}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -1,28 +1,37 @@
 """Clips in and out of files, chosen by the ending.
 
-In: gif, mp4, webm, mov, a still picture (a clip of one frame), a folder of pictures, npy.
-Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be gs://.
+In: videos, animations (gif, png, webp, avif), a picture (one frame), a folder of pictures, npy.
+Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be gs://. Frames
+come at one constant rate, each at its time, upright, on black where they are transparent.
 """
 
+import contextlib
 import itertools
+import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from etils import epath
 from jaxtyping import UInt8
-from PIL import Image, ImageSequence
 
 from vdd import files
-from vdd.data import decoding, encoders
-from vdd.errors import UserError
+from vdd.data import array_files, clock, decoding, encoders
+from vdd.data.av_files import DEFAULT_RATE
+from vdd.data.sound import Sound
+from vdd.errors import UserError, check_address
 
-VIDEO_ENDINGS = (".mp4", ".webm", ".mov")
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-INPUT_ENDINGS = (".gif", *VIDEO_ENDINGS, *PICTURE_ENDINGS, ".npy")
+VIDEO_ENDINGS = decoding.VIDEO_ENDINGS
+PICTURE_ENDINGS = decoding.PICTURE_ENDINGS
+INPUT_ENDINGS = (*decoding.ANIMATED_ENDINGS, *VIDEO_ENDINGS, *PICTURE_ENDINGS, ".npy")
 OUTPUT_ENDINGS = (".gif", ".mp4", ".png", ".npy")
+_TOLD_ENDINGS = ".gif, .mp4, .mov, .webm, .mkv, .avi, .png, .jpg, .webp, .avif, .npy and the like"
+
+# Seconds, and share, by which a file may be shorter than its header says before that is told.
+_SLACK = (0.5, 0.1)
 
 Size = tuple[int, int]  # height, width
 
@@ -36,6 +45,61 @@ class ClipInfo(NamedTuple):
     fps: float | None
 
 
+class Clip(NamedTuple):
+    """An open clip.
+
+    Attributes:
+        frames: uint8 [h w 3], one by one.
+        size: height and width of the first frame before it is scaled.
+        fps: frames a second; None for pictures, folders and arrays, which have no clock.
+        sound: what is heard, for `video_writer.open_clip`; None where there is nothing.
+    """
+
+    frames: Iterator[UInt8[np.ndarray, "h w 3"]]
+    size: Size
+    fps: float | None
+    sound: Sound | None
+
+
+@contextlib.contextmanager
+def open_clip(path: epath.PathLike, size: int | Size | None = None) -> Iterator[Clip]:
+    """Opens a clip once, for all that is to be known of it; memory holds a few frames.
+
+    A file that is shorter than its header says, damaged in places, or without time stamps is read
+    as far as it goes, with a warning.
+
+    Args:
+        path: a file with one of `INPUT_ENDINGS`, or a folder of pictures in natural order (frame2
+            before frame10).
+        size: if given, (height, width) or one number for a square: each frame is scaled until it
+            covers that size, and the middle is kept. Otherwise frames keep their pixels.
+
+    Raises:
+        UserError: missing, unreadable or empty file, wrong array; perhaps only while frames are
+            read.
+    """
+    check_address(path)
+    path = epath.Path(path)
+    size = (size, size) if isinstance(size, int) else size
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    with contextlib.ExitStack() as stack:
+        if path.is_dir():
+            yield _still_clip(path, _folder(path), size)
+            return
+        ending = path.suffix.lower()
+        if ending not in INPUT_ENDINGS:
+            raise UserError(f"{path}: not a clip; use {_TOLD_ENDINGS}, or a folder of pictures")
+        if not files.is_remote(path) and not os.path.isfile(path):
+            raise UserError(f"{path}: not a regular file")
+        if ending == ".npy":
+            frames = stack.enter_context(array_files.open_array(path))
+            yield _still_clip(path, frames, size)
+            return
+        video = stack.enter_context(decoding.open_video(path, lenient=True))
+        yield _timed_clip(path, video, size)
+
+
 def read_clip(
     path: epath.PathLike,
     size: int | Size | None = None,
@@ -45,20 +109,15 @@ def read_clip(
     """Reads a clip as uint8 [t h w 3].
 
     Args:
-        path: a gif, mp4, webm, mov, npy, a picture, or a folder of pictures in natural order
-            (frame2 before frame10). Transparent pixels are laid on black.
-        size: if given, (height, width) or one number for a square: each frame is scaled until it
-            covers that size, and the middle is kept. Otherwise frames keep their pixels and must
-            all be of one size.
+        path: as for `open_clip`.
+        size: as for `open_clip`; without it frames must all be of one size.
         max_frames: stop reading after so many frames.
 
     Raises:
-        UserError: missing, unreadable or empty file, wrong array, unlike sizes.
+        UserError: as `open_clip`; unlike sizes.
     """
-    path = epath.Path(path)
-    frames = list(itertools.islice(iterate_clip(path, size), max_frames))
-    if not frames:
-        raise UserError(f"{path}: 0 frames, needs at least 1")
+    with open_clip(path, size) as clip:
+        frames = list(itertools.islice(clip.frames, max_frames))
     shapes = {frame.shape for frame in frames}
     if len(shapes) > 1:
         sizes = ", ".join(sorted(f"{w}x{h}" for h, w, _ in shapes))
@@ -69,23 +128,21 @@ def read_clip(
 def iterate_clip(
     path: epath.PathLike, size: int | Size | None = None
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The frames of a clip one by one, for clips longer than the memory; else as `read_clip`."""
-    return _iterate(epath.Path(path), (size, size) if isinstance(size, int) else size)
+    """The frames of a clip one by one; else as `read_clip`."""
+    with open_clip(path, size) as clip:
+        yield from clip.frames
 
 
 def probe_clip(path: epath.PathLike) -> ClipInfo:
-    """Counts the frames of a clip without keeping them; size is that of the first frame.
+    """Counts the frames of a clip; raises what `open_clip` raises."""
+    with open_clip(path) as clip:
+        return ClipInfo(sum(1 for _ in clip.frames), *clip.size, clip.fps)
 
-    Raises:
-        UserError: as `read_clip`.
-    """
-    path = epath.Path(path)
-    count, shape = 0, (0, 0, 3)
-    for count, frame in enumerate(_iterate(path, None), start=1):
-        shape = frame.shape if count == 1 else shape
-    if count == 0:
-        raise UserError(f"{path}: 0 frames, needs at least 1")
-    return ClipInfo(count, shape[0], shape[1], frame_rate(path))
+
+def frame_rate(path: epath.PathLike) -> float | None:
+    """Frames a second of a clip; None for pictures, folders and arrays."""
+    with open_clip(path) as clip:
+        return clip.fps
 
 
 def list_pictures(folder: epath.Path) -> list[epath.Path]:
@@ -93,21 +150,6 @@ def list_pictures(folder: epath.Path) -> list[epath.Path]:
     visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
     pictures = [path for path in visible if path.suffix.lower() in PICTURE_ENDINGS]
     return sorted(pictures, key=_natural_order)
-
-
-def frame_rate(path: epath.PathLike) -> float | None:
-    """Frames a second of a gif or video; None for pictures, folders, arrays and unknown clocks."""
-    path = epath.Path(path)
-    if path.is_dir() or path.suffix.lower() not in (".gif", *VIDEO_ENDINGS):
-        return None
-    if path.suffix.lower() == ".gif":
-        with _readable(path) as file, Image.open(file) as image:
-            millis = [frame.info.get("duration", 0) for frame in ImageSequence.Iterator(image)]
-        return 1000 * len(millis) / sum(millis) if sum(millis) else None
-    av = decoding.import_av()
-    with _readable(path) as file, av.open(file, options=decoding.CONTAINERS) as container:
-        rate = container.streams.video[0].average_rate if container.streams.video else None
-    return float(rate) if rate else None
 
 
 def write_clip(
@@ -127,10 +169,13 @@ def write_clip(
 
     Raises:
         UserError: as `check_output`, or a full disk.
-        ValueError: `video` is of another shape.
+        ValueError: `video` is of another shape, or of whole numbers that are not uint8.
     """
     path = check_output(path, overwrite=overwrite)
-    pixels = encoders.to_uint8(np.asarray(video))
+    array = np.asarray(video)
+    if array.dtype.kind in "biu" and array.dtype != np.uint8:
+        raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
+    pixels = encoders.to_uint8(array)
     if pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise ValueError(f"needs a video [t h w 3], got {list(pixels.shape)}")
     return files.write(path, _encode(pixels, path.suffix.lower(), fps), overwrite)
@@ -165,33 +210,61 @@ def check_output(
     return files.check(path, inputs, overwrite)
 
 
-def _iterate(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
-    ending = path.suffix.lower()
-    if path.is_dir():
-        frames = _iterate_folder(path, size)
-    elif ending in VIDEO_ENDINGS:
-        frames = _iterate_video(path, size)
-    elif ending in (".gif", *PICTURE_ENDINGS):
-        frames = _iterate_pictures(path, size)
-    elif ending == ".npy":
-        frames = _iterate_npy(path, size)
+def _timed_clip(path: epath.Path, video: decoding.Video, size: Size | None) -> Clip:
+    """A clip with a clock, or a still picture."""
+    first, frames = _begun(path, video.frames)
+    times = decoding.read_times(path)
+    rate = clock.constant_rate(times.stamps, times.end, video.fps)
+    if not decoding.is_video(path) and times.end is None:
+        return _still_clip(path, frames, size)
+    _tell_losses(path, video, times)
+    if rate is None:
+        rate = DEFAULT_RATE
+        warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
+    step = 1 / rate
+    timed = ((frame.time, frame.seconds or step, frame) for frame in frames)
+    pixels = _scaled(clock.hold(timed, rate), size)
+    sound = Sound(path, first.time) if video.has_sound else None
+    return Clip(pixels, (first.height, first.width), float(rate), sound)
+
+
+def _still_clip(path: epath.Path, frames: Iterator[decoding.Frame], size: Size | None) -> Clip:
+    """A clip without a clock."""
+    first, frames = _begun(path, frames)
+    return Clip(_scaled(frames, size), (first.height, first.width), None, None)
+
+
+def _begun(
+    path: epath.Path, frames: Iterator[decoding.Frame]
+) -> tuple[decoding.Frame, Iterator[decoding.Frame]]:
+    """The first frame, and all."""
+    first = next(frames, None)
+    if first is None:
+        raise UserError(f"{path}: 0 frames, needs at least 1")
+    return first, itertools.chain([first], frames)
+
+
+def _tell_losses(path: epath.Path, video: decoding.Video, times: decoding.Times) -> None:
+    """Say so where there is less in a file than its header tells."""
+    if times.frames < times.declared:
+        held = f"{times.frames} of {times.declared} frames"
+    elif video.seconds and times.end is not None:
+        seconds = float(times.end - times.stamps[0])
+        if video.seconds - seconds <= max(_SLACK[0], _SLACK[1] * video.seconds):
+            return
+        held = f"{seconds:.1f} of {video.seconds:.1f} seconds"
     else:
-        known = ", ".join(INPUT_ENDINGS)
-        raise UserError(f"{path}: not a clip; use {known}, or a folder of pictures")
-    try:
-        yield from frames
-    except decoding.BROKEN_FILE as error:
-        raise _unreadable(path, error) from error
+        return
+    warnings.warn(f"{path}: is cut off: it holds {held}", stacklevel=2)
 
 
-def _iterate_folder(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
+def _folder(path: epath.Path) -> Iterator[decoding.Frame]:
     pictures = list_pictures(path)
     if not pictures:
         raise UserError(f"{path}: a folder without pictures ({', '.join(PICTURE_ENDINGS)})")
     for picture in pictures:
-        yield from _iterate(picture, size)
+        with decoding.open_video(picture) as video:
+            yield _begun(picture, video.frames)[0]
 
 
 def _natural_order(path: epath.Path) -> list[str | int]:
@@ -199,29 +272,14 @@ def _natural_order(path: epath.Path) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _iterate_pictures(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
-    with path.open("rb") as file, Image.open(file) as image:
-        for frame in ImageSequence.Iterator(image):
-            yield np.asarray(_fit(decoding.on_black(frame), size))
-
-
-def _iterate_npy(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
-    with path.open("rb") as file:
-        array = np.load(file, allow_pickle=False)
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
-        found = f"{array.dtype} {list(array.shape)}"
-        raise UserError(f"{path}: needs uint8 [frames, height, width, 3], holds {found}")
-    if not array[:1].size and len(array):
-        raise UserError(f"{path}: frames without pixels, {list(array.shape)}")
-    for frame in array:
-        yield frame if size is None else np.asarray(_fit(Image.fromarray(frame), size))
-
-
-def _iterate_video(path: epath.Path, size: Size | None) -> Iterator[np.ndarray]:
-    with decoding.open_video(path) as video:
-        for frame in video.frames:
+def _scaled(frames: Iterator[decoding.Frame], size: Size | None) -> Iterator[np.ndarray]:
+    """Their pixels; those of a frame that is seen more than once are made once."""
+    last, pixels = None, None
+    for frame in frames:
+        if pixels is None or frame is not last:
             covering = _cover(frame.height, frame.width, size)
-            yield np.ascontiguousarray(_crop(frame.scaled(*covering), size))
+            last, pixels = frame, np.ascontiguousarray(_crop(frame.scaled(*covering), size))
+        yield pixels
 
 
 def _cover(height: int, width: int, size: Size | None) -> Size:
@@ -232,26 +290,8 @@ def _cover(height: int, width: int, size: Size | None) -> Size:
     return max(size[0], round(height * scale)), max(size[1], round(width * scale))
 
 
-def _fit(image: Image.Image, size: Size | None) -> Image.Image:
-    height, width = _cover(image.height, image.width, size)
-    resized = decoding.resized(image, height, width)
-    return Image.fromarray(_crop(np.asarray(resized), size))
-
-
 def _crop(frame: np.ndarray, size: Size | None) -> np.ndarray:
     if size is None:
         return frame
     top, left = (frame.shape[0] - size[0]) // 2, (frame.shape[1] - size[1]) // 2
     return frame[top : top + size[0], left : left + size[1]]
-
-
-def _readable(path: epath.Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: epath.Path, error: BaseException) -> UserError:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return UserError(f"{path}: cannot be read ({' '.join(str(reason).split())[:160]})")

@@ -56,18 +56,16 @@ def writing(path: epath.PathLike, overwrite: bool = False) -> Iterator[IO[bytes]
     path = epath.Path(path)
     if not overwrite:
         refuse(path)
+    with (_in_bucket if is_remote(path) else _beside)(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _beside(path: epath.Path) -> Iterator[IO[bytes]]:
+    """A file on the same disk, which takes the place of `path` in the end."""
     part = path.with_name(f".vdd-{secrets.token_hex(8)}.part")
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if is_remote(path):
-            with tempfile.TemporaryFile() as file:
-                yield file
-                file.seek(0)
-                mark(path, digest_of(file))
-                file.seek(0)
-                with path.open("wb") as target:
-                    shutil.copyfileobj(file, target)
-            return
         try:
             with open(part, "x+b") as file:
                 yield file
@@ -79,6 +77,23 @@ def writing(path: epath.PathLike, overwrite: bool = False) -> Iterator[IO[bytes]
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(part)
+
+
+@contextlib.contextmanager
+def _in_bucket(path: epath.Path) -> Iterator[IO[bytes]]:
+    """A temporary file, which is copied to `path` in the end; a full disk is that of such files."""
+    with told("temporary files (TMPDIR)"):
+        place = f"{tempfile.gettempdir()}, for temporary files (TMPDIR)"
+    with told(place), tempfile.TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        value = digest_of(file)
+        file.seek(0)
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mark(path, value)
+            with path.open("wb") as target:
+                shutil.copyfileobj(file, target)
 
 
 def append(path: epath.PathLike, text: str) -> None:

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from etils import epath
 
-from vdd.errors import UserError
+from vdd.errors import UserError, check_address
 
 
 def expand(path: epath.PathLike) -> epath.Path:
     """The path with `~` and `~NAME` spelled out.
 
     Raises:
-        UserError: nobody knows where that home is.
+        UserError: nobody knows where that home is, or it is an address (`check_address`).
     """
+    check_address(path)
     text = os.fspath(path)
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
@@ -61,7 +62,7 @@ def is_same(path: epath.Path, other: epath.PathLike) -> bool:
 
 
 @contextlib.contextmanager
-def told(path: epath.Path, what: str = "be written") -> Iterator[None]:
+def told(path: epath.PathLike, what: str = "be written") -> Iterator[None]:
     """An error of the file system as one of the user's."""
     try:
         yield

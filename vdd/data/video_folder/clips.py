@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from vdd.data import decoding
 from vdd.data.video_folder.splits import SPLITS
 from vdd.errors import UserError
 
-ENDINGS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".gif")
+ENDINGS = (*decoding.VIDEO_ENDINGS, *decoding.ANIMATED_ENDINGS)
 
 
 class Clip(NamedTuple):

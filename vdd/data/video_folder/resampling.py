@@ -1,19 +1,13 @@
-"""A clip at another frame rate and size: which frame is seen when, and what is kept of it."""
+"""What is kept of a clip: windows of its frames, and a square of each."""
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 from vdd.data.decoding import Frame
-
-T = TypeVar("T")
-
-MAX_GAP = Fraction(2)  # seconds; over a longer gap between two frames no window goes
 
 
 class Square(NamedTuple):
@@ -30,36 +24,6 @@ class Window(NamedTuple):
 
     first: int
     tick: int
-
-
-def resample(frames: Iterable[tuple[Fraction, T]], fps: Fraction) -> Iterator[tuple[int, T]]:
-    """The frame nearest in time to each tick of a clock that starts with the first frame.
-
-    Tick i is i / `fps` seconds after the first frame; of two frames equally near the earlier one is
-    taken. A frame may be seen at several ticks or at none. Where a gap is longer than `MAX_GAP`,
-    ticks are left out, so that hostile time stamps cannot ask for endless frames.
-
-    Args:
-      frames: seconds, never less than those before, and the frame.
-      fps: ticks a second.
-    """
-    start = previous = item = None
-    tick, half = 0, 1 / (2 * fps)
-    for time, following in frames:
-        if start is None or previous is None:
-            start = time
-        else:
-            gap = time - previous
-            half = gap / 2 if gap <= MAX_GAP else 1 / (2 * fps)
-            while start + tick / fps <= previous + half:
-                yield tick, item  # pyright: ignore[reportReturnType] - it has been set with `start`
-                tick += 1
-            if gap > MAX_GAP:
-                tick = max(tick, math.ceil((time - half - start) * fps))
-        previous, item = time, following
-    while start is not None and previous is not None and start + tick / fps <= previous + half:
-        yield tick, item  # pyright: ignore[reportReturnType]
-        tick += 1
 
 
 def cut(ticks: Sequence[int], frames: int, stride: int) -> list[Window]:

@@ -20,9 +20,11 @@ from etils import epath
 from jaxtyping import UInt8
 
 from vdd import files
+from vdd.data.av_files import DEFAULT_RATE
+from vdd.data.clock import nearest
 from vdd.data.decoding import Frame, Video, open_video
 from vdd.data.video_folder.clips import Clip
-from vdd.data.video_folder.resampling import Square, Window, centre, cut, resample, square
+from vdd.data.video_folder.resampling import Square, Window, centre, cut, square
 from vdd.errors import UserError
 
 # A header's length may be this much more than what is found in the file, in seconds and as a share.
@@ -142,7 +144,8 @@ class Store:
             first, last, decoded, ticks = self._keep_frames(clip, video, face)
             if first is None or last is None:
                 return Outcome(reason="holds no frames")
-            seconds = float(last.time - first.time) + 1 / video.fps
+            fps = float(video.fps or DEFAULT_RATE)
+            seconds = float(last.time - first.time) + 1 / fps
             if video.seconds and video.seconds - seconds > max(
                 _SLACK[0], _SLACK[1] * video.seconds
             ):
@@ -153,7 +156,7 @@ class Store:
             return Outcome(
                 None if windows else self._too_short(ticks),
                 tuple(windows),
-                video.fps,
+                fps,
                 first.height,
                 first.width,
                 decoded,
@@ -176,7 +179,7 @@ class Store:
 
         drawn, pixels = None, b""
         with _Writer(self._file(clip, "rgb")) as file:
-            for tick, frame in resample(timed(), self.settings.fps):
+            for tick, frame in nearest(timed(), self.settings.fps):
                 if frame is not drawn:
                     kept = face or centre(frame)
                     drawn, pixels = frame, square(frame, kept, self.settings.size).tobytes()
@@ -244,7 +247,7 @@ def _find_face(path: epath.Path) -> Square:
     from vdd.data import faces
 
     with open_video(path) as video:
-        seen = resample(((frame.time, frame) for frame in video.frames), _FACE_FPS)
+        seen = nearest(((frame.time, frame) for frame in video.frames), _FACE_FPS)
         first = next(seen, None)
         if first is None:
             raise UserError(f"{path}: holds no frames")

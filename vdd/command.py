@@ -1,0 +1,98 @@
+"""How every command ends: an exit status, and one line on stderr where something went wrong."""
+
+import contextlib
+import io
+import os
+import secrets
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+
+from vdd import files
+from vdd.errors import UserError
+
+
+def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
+    """Runs a command and tells its errors and warnings, each in one line on stderr.
+
+    Args:
+      command: what to run.
+      task: what it does, "preparing" say; `doing` tells more exactly.
+      debug: print the traceback of an error that nobody foresaw, instead of writing it to a file.
+
+    Returns:
+      The exit status: 0; 2 for what the user can mend; 130 for ^C; 1 for what nobody foresaw.
+    """
+    for stream in (sys.stdout, sys.stderr):  # names of files hold what not every terminal shows
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
+        try:
+            command()
+            sys.stdout.flush()
+        except UserError as error:
+            return complain(error)
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:  # no space, no permission, ...
+            where = f"{error.filename}: " if error.filename else ""
+            return complain(f"{where}{error.strerror or error}")
+        except Exception as error:
+            if _is_out_of_memory(error):
+                return complain(f"out of memory, of this machine or its accelerator ({error})")
+            return _tell_unforeseen(error, task, debug)
+    return 0
+
+
+@contextlib.contextmanager
+def doing(task: str) -> Iterator[None]:
+    """What is done in this block, to be told if an error that nobody foresaw ends it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(task)
+        raise
+
+
+def complain(message: object) -> int:
+    """One line on stderr; the exit status of what the user can mend."""
+    print(f"vdd: {' '.join(str(message).split())}", file=sys.stderr)
+    return 2
+
+
+def _tell_unforeseen(error: Exception, task: str, debug: bool) -> int:
+    what = " ".join([type(error).__name__, *str(error).split()])[:300]
+    task = next(iter(getattr(error, "__notes__", [])), task)
+    text = "".join(traceback.format_exception(error))
+    place = None if debug else _write(text)
+    if place is None:
+        sys.stderr.write(text)
+    where = f"; the traceback is in {place}, --debug prints it" if place else ""
+    complain(f"an error that was not foreseen, while {task}: {what}{where}")
+    return 1
+
+
+def _write(text: str) -> epath.Path | None:
+    """Writes a file where it may lie; None where there is no room."""
+    data = text.encode("utf-8", "backslashreplace")
+    for folder in (tempfile.gettempdir, Path.home, Path.cwd):
+        # Full, or there is no such place.
+        with contextlib.suppress(OSError, RuntimeError, UserError):
+            return files.write(Path(folder(), f"vdd-error-{secrets.token_hex(4)}.txt"), data)
+    return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Told by the name of JAX's error, as JAX is not imported here."""
+    by_jax = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
+    return by_jax or isinstance(error, MemoryError)

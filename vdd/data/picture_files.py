@@ -1,0 +1,157 @@
+"""Pictures, and animations that Pillow reads: upright, in RGB, eight bits a channel."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import IO
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, ImageSequence
+
+from vdd.errors import UserError
+
+RGB = UInt8[np.ndarray, "h w 3"]
+
+ENDINGS = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff"
+)  # fmt: skip
+ANIMATED_ENDINGS = (".gif", ".apng")
+# What Pillow raises on broken files.
+BROKEN = (
+    OSError, ValueError, EOFError, SyntaxError, LookupError, ArithmeticError, NotImplementedError,
+    struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+# A frame of 8192x8192, twice that of 8K video. What claims to be larger is refused undecoded.
+MAX_PIXELS = 1 << 26
+# No format that starts another program, as PostScript does.
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
+_SEQUENCES = ("GIF", "PNG", "WEBP", "AVIF")  # the further pictures of a JPEG or TIFF are no frames
+_STEP = Fraction(1, 10)  # seconds that browsers show a frame whose own time is (next to) none
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+class PictureFrame:
+    """A picture as a frame (`decoding.Frame`)."""
+
+    def __init__(self, image: Image.Image, time: Fraction, seconds: Fraction):
+        self._image = image
+        self.time, self.seconds = time, seconds
+        self.height, self.width = image.height, image.width
+
+    def scaled(self, height: int, width: int) -> RGB:
+        """The whole picture at a size."""
+        return np.asarray(resized(self._image, height, width))
+
+
+def open_image(file: IO[bytes]) -> Image.Image:
+    """Opens a picture, undecoded.
+
+    Raises:
+      UserError: it is none that is read here, or an animation of more than `MAX_PIXELS`; a single
+        photo may have as many as Pillow allows.
+      One of `BROKEN`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(file, formats=_FORMATS)
+        except Image.UnidentifiedImageError as error:
+            raise UserError("cannot be read (not a picture, or a damaged one)") from error
+    if is_animated(image):
+        check_pixels(image.height, image.width)
+    return image
+
+
+def check_pixels(height: int, width: int) -> None:
+    """Refuses what needs more memory than a frame may.
+
+    Raises:
+      UserError: there are more pixels than `MAX_PIXELS`.
+    """
+    if height * width > MAX_PIXELS:
+        raise UserError(f"{width}x{height} pixels, more than {MAX_PIXELS} in a frame")
+
+
+def is_animated(image: Image.Image) -> bool:
+    """Whether a file is a clip, not a still picture."""
+    return image.format in _SEQUENCES and getattr(image, "is_animated", False)
+
+
+def frames(image: Image.Image) -> Iterator[PictureFrame]:
+    """The frames of an open file one by one; of a still picture, or a photo's several, the first.
+
+    Raises:
+      UserError: pixels without a known range.
+      One of `BROKEN`.
+    """
+    if not is_animated(image):
+        yield PictureFrame(to_rgb(image), Fraction(0), _STEP)
+        return
+    time = Fraction(0)
+    for number, frame in enumerate(ImageSequence.Iterator(image)):
+        if number == 0 and image.info.get("default_image"):
+            continue  # what programs show that know no animated PNG
+        # A frame of WebP has its time only when it is decoded.
+        frame.load()
+        seconds = _seconds(frame)
+        yield PictureFrame(to_rgb(frame), time, seconds)
+        time += seconds
+
+
+def times(image: Image.Image) -> tuple[list[Fraction], Fraction | None]:
+    """Seconds of the frames of an open file, and when the last has been seen; None for a still."""
+    if not is_animated(image):
+        return [Fraction(0)], None
+    stamps = [Fraction(0)]
+    for number, frame in enumerate(ImageSequence.Iterator(image)):
+        if number == 0 and image.info.get("default_image"):
+            continue
+        if frame.format != "GIF":
+            frame.load()
+        stamps.append(stamps[-1] + _seconds(frame))
+    return stamps[:-1], stamps[-1]
+
+
+def rate(image: Image.Image) -> Fraction | None:
+    """Frames a second, as the first frame of an animation tells; None for a still picture."""
+    return 1 / _seconds(image) if is_animated(image) else None
+
+
+def _seconds(frame: Image.Image) -> Fraction:
+    """How long an animation shows a frame."""
+    seconds = Fraction(frame.info.get("duration") or 0) / 1000
+    return seconds if seconds > Fraction(1, 100) else _STEP
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A picture upright and in RGB; transparent pixels are laid on black, 16 bits become 8.
+
+    Raises:
+      UserError: pixels without a known range (floats, 32-bit integers).
+    """
+    is_png, image = image.format == "PNG", ImageOps.exif_transpose(image)
+    if image.mode in _DEEP or (image.mode == "I" and is_png):
+        deep = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        kind = "32-bit" if image.mode == "I" else "floating-point"
+        raise UserError(f"{kind} pixels, whose range is not known: save it with 8 or 16 bits")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, layer).convert("RGB")
+
+
+def resized(image: Image.Image, height: int, width: int) -> Image.Image:
+    """A picture at another size.
+
+    BOX averages whole pixels, so pixel art that was enlarged by a whole factor comes back as it was
+    drawn.
+    """
+    method = Image.Resampling.BOX if height < image.height else Image.Resampling.BICUBIC
+    return image.resize((width, height), method)
