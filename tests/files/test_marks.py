@@ -102,9 +102,12 @@ def test_what_was_changed_since_is_no_longer_ours(place):
 
 def test_a_link_is_never_ours(place):
     (place / "theirs").write_text("theirs")
+    files.write(place / "ours", "ours")
     (place / "link").symlink_to("theirs")
     (place / "nowhere").symlink_to("gone")
-    for name in ("link", "nowhere"):
+    (place / "to ours").symlink_to("ours")
+    files.mark(place / "to ours")
+    for name in ("link", "nowhere", "to ours"):
         with pytest.raises(UserError, match="already there"):
             files.write(place / name, "new")
     assert (place / "link").is_symlink()
