@@ -51,18 +51,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
         sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
         codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_clips=16, reread_chance=1.0, reread_commitment_weight=0.0625,
-        mirror_clips=0, mirror_chance=1.0,
+        null_content=0.1, reread_clips=16, reread_commitment_weight=0.0625,
         target_bits_per_frame=6.35, target_bits_per_clip=80.0, rate_weight=0.04,
         static_weight=0.0,
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
-        motion_course=((0.1, 1.1), (0.4, 1.1), (0.6, 0.97)),
-        content_course=((0.06, 0.5), (0.16, 1.0)),
-        null_course=((0.06, 1.0), (0.1, 0.0)), reread_course=((0.28, 0.0), (0.33, 1.0)),
-        mirror_course=((0.5, 0.0), (0.55, 1.0)),
-        motion_speed=5e-5, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
+        reread_start=0.28, motion_speed=5e-5, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
@@ -82,8 +77,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
         config.objective.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
-        # Two of its bodies differ little; the built-in art does without.
-        config.objective.mirror_clips = 16
     if size == "quick":
         _quick(config)
         config.train.num_steps = 2800 if art == "lpc" else 1500
@@ -105,10 +98,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 def _quick(config: Any) -> None:
     # The network comes late: in this time its share is better spent on the mean that it refines.
     # Nor are swaps soon right enough to be read, so the codes keep room.
-    config.objective.update(noisy_segments=8, reread_clips=0, mirror_clips=0)
-    config.steering.motion_course = ((0.6, 1.1), (1.0, 1.0))
-    config.steering.content_course = ((0.25, 0.5), (0.6, 1.0))
-    config.steering.null_course = ((0.3, 1.0), (0.5, 0.0))
+    config.objective.update(noisy_segments=8, reread_clips=0)
     config.eval.judge_steps = 300
 
 
@@ -117,7 +107,6 @@ def _paper(config: Any) -> None:
     config.model.denoiser.readout = None
     config.objective.update(
         mean_frames=1, noisy_segments=64, sigma_mean=0.5, highest_snr=1e9, reread_clips=0,
-        mirror_clips=0,
     )  # fmt: skip
     config.eval.sampler.update(name="euler", steps=8, sigma_max=20.0)
     config.eval.sharp.steps = 16
@@ -131,7 +120,6 @@ def _full(config: Any) -> None:
     # Per step eight times the clips of `base`.
     config.objective.update(
         mean_frames=4, noisy_segments=512, noisy_frames=4, reread_clips=128,
-        mirror_clips=8 * config.objective.mirror_clips,
     )  # fmt: skip
     config.optimizer.learning_rate = 3e-4
     config.train.update(batch_size=256, num_steps=60000, ema_decay=0.9995, checkpoint_every=2000)
@@ -144,9 +132,7 @@ def _smoke(config: Any) -> None:
     config.model.denoiser.network.update(
         channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
     )
-    config.objective.update(
-        noisy_segments=4, reread_clips=4, mirror_clips=config.objective.mirror_clips // 4
-    )
+    config.objective.update(noisy_segments=4, reread_clips=4)
     config.train.update(
         batch_size=8, num_steps=20, log_every=5, checkpoint_every=10, eval_every=20, sample_every=20
     )

@@ -73,16 +73,13 @@ def _base() -> Any:
         split="halves", mean_frames=25, noisy_segments=64, noisy_frames=25,
         sigma_mean=-1.2, sigma_std=1.4, highest_snr=25.0,
         codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_clips=0, reread_chance=1.0, reread_commitment_weight=0.0,
-        mirror_clips=0, mirror_chance=1.0,
+        null_content=0.1, reread_clips=0, reread_commitment_weight=0.0,
         target_bits_per_frame=160.0, target_bits_per_clip=4000.0, rate_weight=0.04,
         static_weight=0.0,
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-8, content_price_range=(1e-8, 1e-4), content_speed=0.01,
-        motion_course=((0.0, 1.0),), content_course=((0.06, 0.5), (0.3, 1.0)),
-        null_course=((0.06, 1.0), (0.1, 0.0)), reread_course=((0.0, 1.0),),
-        mirror_course=((0.0, 1.0),),
+        reread_start=0.0,
         motion_speed=5e-6, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(

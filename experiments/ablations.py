@@ -28,14 +28,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "steering.content_price_range": "(1e-12, 1e-12)",
     },
     "price of content by hand": {"steering.content_price": 3e-5, "steering.content_speed": 0.0},
-    "content target does not move": {"steering.content_course": "((0.0, 1.0),)"},
     "Gumbel-softmax": {"model.quantizer.kind": "gumbel_softmax"},
     "two codebooks of 32": {
         "model.quantizer.num_groups": 2,
         "model.quantizer.num_codes": 32,
         "model.quantizer.code_dim": 8,
         "objective.target_bits_per_frame": 9.0,
-        "steering.motion_course": "((0.0, 1.0),)",
     },
     "two codebooks of 32, at 6.35 bits": {
         "model.quantizer.num_groups": 2,
@@ -47,26 +45,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "content by attention only": {"model.denoiser.network.content_map": 0},
     "one content token": {"model.encoder.num_content_tokens": 1},
     "content never withheld": {"objective.null_content": 0.0},
-    "content withheld early only": {"steering.null_course": "((0.3, 1.0), (0.4, 0.0))"},
-    "content read in a mirror": {
-        "objective.mirror_clips": 16,
-        "steering.mirror_course": "((0.0, 1.0),)",
-    },
     "content read from swaps": {
         "objective.reread_clips": 16,
         "objective.reread_commitment_weight": 0.0,
-        "steering.reread_course": "((0.6, 0.0), (0.7, 1.0))",
+        "steering.reread_start": 0.6,
     },
     "content and motion read from swaps": {
         "objective.reread_clips": 16,
-        "steering.reread_course": "((0.6, 0.0), (0.7, 1.0))",
+        "steering.reread_start": 0.6,
     },
-    "all courses constant": {
-        f"steering.{name}_course": "((0.0, 1.0),)"
-        for name in ("motion", "content", "null", "reread", "mirror")
-    },
-    "nothing read from swaps": {"objective.reread_clips": 0},
-    "nothing read in a mirror": {"objective.mirror_clips": 0},
     "EDM's own prediction": {"model.denoiser.prediction": "edm"},
     "x-prediction": {"model.denoiser.prediction": "x"},
 }

@@ -29,11 +29,15 @@ from vdd.models.content import ContentCode
 from vdd.models.disentangler import Disentangler
 from vdd.progress import progress_bar
 from vdd.training.rereading import Readings, apply_method
-from vdd.training.step import Course, course_at, step_key
+from vdd.training.step import step_key
 
 # Those below are of vdd.training's step and rereading.
 _INIT_STREAM, _STEP_STREAM, _CHOICE_STREAM = 4, 5, 6
 _CHOICE_BATCHES = 30
+
+# ((share of the learning, factor), ...): a setting is multiplied by the factor then, and by what
+# lies on the line between two of them.
+Course = tuple[tuple[float, float], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,3 +195,8 @@ def loss(
         + settings.agreement_weight * jnp.mean(jnp.sum(agreement, axis=-1))
         + commitment_weight * jnp.mean(jnp.sum(commitment, axis=-1))
     )
+
+
+def course_at(course: Course, progress: Any) -> Float[Array, ""]:
+    """The factor of a course after a share `progress` of the learning."""
+    return jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))

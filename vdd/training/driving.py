@@ -1,50 +1,47 @@
-"""What drives each segment: the content of the other one, as it is read there or elsewhere.
+"""What drives each segment: the content of the other one, as it is read there or in a swap.
 
 A decoder that may rely on whatever the other half of its own clip says learns things that hold
-there alone. Here some content is read in a mirror or in a swap before it drives, and some is
-withheld.
+there alone. So some content is read in a swap before it drives, and some is withheld.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.models.disentangler import Disentangler
-from vdd.models.quantizer import commitment_loss
+from vdd.models.quantizer import Codes, commitment_loss
 
 
-def driving_content(
-    objective: Any, apply: Any, rng: Any, batch: dict[str, Array], segments: Array, tokens: Array,
-    codes: Any,
-) -> tuple[Float[Array, "b2 k d"], Float[Array, ""]]:  # fmt: skip
-    """The content that each segment is rebuilt with, and the commitment of swaps.
+class Drive(NamedTuple):
+    """What 2b segments are rebuilt with, first those of all clips, then the second ones."""
 
-    It is the other segment's; of some clips as it is read in a mirror, or in a swap, and of some it
-    is withheld.
+    content: Float[Array, "b2 k d"]
+    motion: Float[Array, "b2 s m"]
+    recommitment: Float[Array, ""]  # of the motion that is read in swaps
+
+
+def driving(
+    objective: Any,
+    apply: Any,
+    rng: PRNGKeyArray,
+    num_frames: int,
+    segments: Int[Array, "2 s"],
+    tokens: Float[Array, "b2 k d"],
+    codes: Codes,
+) -> Drive:
+    """The content of the other segment and the motion of its own; see `objectives.Objective`.
+
+    Content that is withheld teaches the decoder to do without (for guidance), and motion nothing:
+    codes that must draw a clip alone would learn hair and clothes.
     """
-    rng_null, rng_reread, rng_mirror = jax.random.split(rng, 3)
+    rng_null, rng_reread = jax.random.split(rng)
     count = len(tokens) // 2
-    content = jnp.roll(tokens, count, axis=0)
-    if objective.mirror_clips:
-        # The first segments drive the second ones: rows that are not read from swaps below.
-        stride = count // objective.mirror_clips
-        rows = slice(count, None, stride)
-        mirrored = jax.lax.cond(
-            objective.mirror_chance > 0.0,
-            lambda: _read_mirrored(
-                apply, rng_mirror, content[rows], batch["video"][::stride], segments[0],
-                objective.mirror_chance,
-            ),
-            lambda: content[rows],
-        )  # fmt: skip
-        content = content.at[rows].set(mirrored)
-    recommitment = jnp.zeros(())
+    content, recommitment = jnp.roll(tokens, count, axis=0), jnp.zeros(())
     if objective.reread_clips:
         # One segment of a clip at most: two would lend each other the frames they are to rebuild.
         rows = slice(0, count, count // objective.reread_clips)
-        num_frames = batch["latents" if "latents" in batch else "video"].shape[1]
 
         def whole(x: Array) -> Array:
             return join_segments(x, segments, num_frames)[rows]
@@ -59,22 +56,8 @@ def driving_content(
         )  # fmt: skip
         content = content.at[rows].set(again)
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
-    return content * kept, recommitment
-
-
-def _read_mirrored(apply, rng, content, video, frames, chance) -> Float[Array, "b k d"]:
-    """Content of some frames of clips, each read in a mirror with a chance, else as it was.
-
-    A mirror changes which way somebody faces, and not who it is. Nothing else tells the method that
-    what walks to the left is the character that walks to the right: each clip has one action.
-    """
-    rng_content, rng_chance = jax.random.split(rng)
-    latents = jnp.take(apply(Disentangler.to_latents, jnp.flip(video, axis=3)), frames, axis=1)
-    again = apply(
-        Disentangler.compress, apply(Disentangler.encode, latents).content, rng_content
-    ).tokens
-    chosen = jax.random.bernoulli(rng_chance, chance, (len(content), 1, 1))
-    return jnp.where(chosen, again, content)
+    motion = jnp.where(kept, codes.quantized, jax.lax.stop_gradient(codes.quantized))
+    return Drive(content * kept, motion, recommitment)
 
 
 def _reread(

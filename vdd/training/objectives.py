@@ -24,7 +24,7 @@ from vdd.models import bitrate
 from vdd.models.disentangler import Disentangler
 from vdd.models.quantizer import Codes, codebook_loss, commitment_loss, static_share
 from vdd.training.cross_driving import SPLITTERS
-from vdd.training.driving import driving_content
+from vdd.training.driving import driving
 
 Moving = float | Float[Array, ""]  # may change over the training (vdd.training.step)
 Apply = Callable[..., Any]  # (method of Disentangler, *arguments) -> its result
@@ -43,16 +43,14 @@ class Objective:
     highest_snr: float  # in the loss weight (vdd.diffusion.edm.loss_weight)
     codebook_weight: float
     commitment_weight: float
-    null_content: Moving  # share of clips whose content is withheld
+    null_content: float  # share of segments whose content is withheld
     reread_clips: int  # clips of a step of which the content of one segment is read from a swap
-    reread_chance: Moving  # chance that each of these really is
     reread_commitment_weight: float  # the swap's motion, to the codewords that it was drawn from
-    mirror_clips: int  # clips of a step of which the content of one segment is read in a mirror
-    mirror_chance: Moving  # chance that each of these really is
-    target_bits_per_frame: Moving
-    target_bits_per_clip: Moving
+    target_bits_per_frame: float
+    target_bits_per_clip: float
     rate_weight: float  # the paper's 0.04
     static_weight: float = 0.0  # price of the share of motion that stays the same in a segment
+    reread_chance: Moving = 1.0  # chance that each of `reread_clips` really is (vdd.training.step)
 
     def __post_init__(self):
         if self.split not in SPLITTERS:
@@ -76,7 +74,6 @@ class Objective:
         for name, least, whole in (
             ("noisy_segments", 1, 2 * batch_size),
             ("reread_clips", 0, batch_size),
-            ("mirror_clips", 0, batch_size),
         ):
             count = getattr(self, name)
             if count < least or count % accumulate or (count and whole % count):
@@ -108,9 +105,8 @@ def bitrate_controlled_diffusion(
     """The loss of one batch: video uint8 [b t h w c], or latents.
 
     Raises UserError for clips of a single frame, which cannot be cut in two; where motion will be
-    read in windows of another length than segments; where attention along time is to be trained on
-    frames picked out of their order in time; and where a mirror is to be held before cached
-    latents.
+    read in windows of another length than segments; and where attention along time is to be trained
+    on frames picked out of their order in time.
     """
     rng_split, rng_content, rng_codes, rng_drive, rng_denoise = jax.random.split(rng, 5)
 
@@ -119,24 +115,22 @@ def bitrate_controlled_diffusion(
 
     clips = clip_latents(apply, batch)
     segments = SPLITTERS[objective.split](rng_split, clips.shape[1])
-    _check(objective, model, batch, segments)
+    _check(objective, model, segments)
 
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
     latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
     content, motion = apply(Disentangler.encode, latents)
     said = apply(Disentangler.compress, content, rng_content)
     codes = apply(Disentangler.quantize, motion, rng_codes)
-    content, recommitment = driving_content(
-        objective, apply, rng_drive, batch, segments, said.tokens, codes
-    )
+    drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
     denoise = _denoising_loss(
-        objective, model, apply, rng_denoise, latents, content, codes.quantized
+        objective, model, apply, rng_denoise, latents, drive.content, drive.motion
     )
     parts = {
         "denoise": sum(denoise[name] for name in ("denoise_infinite", "denoise_finite")),
         "codebook": jnp.mean(codebook_loss(codes)),
         "commitment": jnp.mean(commitment_loss(codes)),
-        "reread_commitment": recommitment,
+        "reread_commitment": drive.recommitment,
         "static_motion": static_share(codes),
         "content_bits_per_clip": jnp.mean(said.bits),
         "bits_per_frame": bitrate.bits_per_frame(codes.codes, codes.assignment),
@@ -156,13 +150,11 @@ def bitrate_controlled_diffusion(
     return Terms(total, {"loss": total, **parts, **denoise}, codes)
 
 
-def _check(objective: Objective, model: Disentangler, batch: dict, segments: Array) -> None:
+def _check(objective: Objective, model: Disentangler, segments: Array) -> None:
     """Raise a UserError for what cannot be trained on these clips."""
     size = segments.shape[1]
     if size < 1:
         raise UserError("cross-driving needs clips of at least 2 frames")
-    if objective.mirror_clips and "video" not in batch:
-        raise UserError("objective.mirror_clips needs video, not cached latents: set it to 0")
     if model.motion_window not in (0, size):
         raise UserError(
             f"model.motion_window={model.motion_window}, but objective.split={objective.split} "

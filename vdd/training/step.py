@@ -38,27 +38,16 @@ class TrainState:
     usage: Float[Array, "n k"]  # running share of every codeword
 
 
-# ((share of the training, factor), ...): a setting is multiplied by the factor then, and by what
-# lies on the line between two of them.
-Course = tuple[tuple[float, float], ...]
+_REREAD_RAMP = 0.05  # share of the training over which the chance of re-reading rises to 1
 
 
 @dataclass(frozen=True)
 class Steering:
-    """How the two rates are held at their targets; the keys of `config.steering`.
-
-    Targets move in the course of the training (as capacity does in Burgess et al. 2018). While
-    content is kept tight, whatever motion can say moves over to it; what only content can say comes
-    in later, and leaves motion when that in turn is made tight.
-    """
+    """How the two rates are held at their targets; the keys of `config.steering`."""
 
     content_price: float  # at the start, loss per bit
     content_price_range: tuple[float, float]
-    motion_course: Course  # of objective.target_bits_per_frame
-    content_course: Course  # of objective.target_bits_per_clip
-    null_course: Course  # of objective.null_content
-    reread_course: Course  # of objective.reread_chance
-    mirror_course: Course  # of objective.mirror_chance
+    reread_start: float  # share of the training after which content is read again from swaps
     content_speed: float
     motion_speed: float  # at the peak of the learning rate, and slower with it
     usage_decay: float
@@ -67,14 +56,13 @@ class Steering:
     # is moved onto a vector; 0: never
 
 
-def check_target(objective: Objective, steering: Steering, book: Codebook) -> None:
+def check_target(objective: Objective, book: Codebook) -> None:
     """Raises a UserError for a motion rate that codes cannot have: its price would never rest."""
-    highest = objective.target_bits_per_frame * max(factor for _, factor in steering.motion_course)
     capacity = book.num_groups * math.log2(book.num_codes)
-    if highest > capacity:
+    if objective.target_bits_per_frame > capacity:
         raise UserError(
-            f"objective.target_bits_per_frame, at its highest {highest:g} (steering.motion_course),"
-            f" is more than {book.num_groups} x {book.num_codes} codes can hold ({capacity:g} bits)"
+            f"objective.target_bits_per_frame={objective.target_bits_per_frame:g} is more than"
+            f" {book.num_groups} x {book.num_codes} codes can hold ({capacity:g} bits)"
         )
 
 
@@ -94,7 +82,7 @@ def build(config) -> Training:
     steering = Steering(**config.steering)
     objective = Objective(**config.objective)
     objective = objective.for_batches(config.train.batch_size, config.train.accumulate)
-    check_target(objective, steering, model.quantizer.codebook)
+    check_target(objective, model.quantizer.codebook)
     optimizer = Optimizer(**config.optimizer)
     transform = optimizer.build(config.train.num_steps)
     schedule = optimizer.schedule(config.train.num_steps)
@@ -150,8 +138,8 @@ def build(config) -> Training:
             state.multipliers,
             metrics["bits_per_frame"],
             metrics["content_bits_per_clip"],
-            now.target_bits_per_frame,
-            now.target_bits_per_clip,
+            objective.target_bits_per_frame,
+            objective.target_bits_per_clip,
             steering.motion_speed * pace,
             steering.content_speed,
             steering.content_price_range,
@@ -162,8 +150,6 @@ def build(config) -> Training:
             **metrics,
             "motion_price": state.multipliers.motion,
             "content_price": state.multipliers.content,
-            "motion_target": now.target_bits_per_frame,
-            "content_target": now.target_bits_per_clip,
             "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": schedule(state.step),
@@ -187,24 +173,12 @@ def trained(params: dict) -> dict:
 
 
 def objective_at(objective: Objective, steering: Steering, progress: Float[Array, ""]) -> Objective:
-    """The objective after a share `progress` of the training: each setting on its course."""
+    """The objective after a share `progress` of the training.
 
-    def moved(value: Any, course: Course) -> Any:
-        return value * course_at(course, progress)
-
-    return replace(
-        objective,
-        target_bits_per_frame=moved(objective.target_bits_per_frame, steering.motion_course),
-        target_bits_per_clip=moved(objective.target_bits_per_clip, steering.content_course),
-        reread_chance=moved(objective.reread_chance, steering.reread_course),
-        mirror_chance=moved(objective.mirror_chance, steering.mirror_course),
-        null_content=moved(objective.null_content, steering.null_course),
-    )
-
-
-def course_at(course: Course, progress: Any) -> Float[Array, ""]:
-    """The factor of a course after a share `progress` of the training."""
-    return jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))
+    Too early, swaps still show the wrong content, and the encoder would learn those errors.
+    """
+    chance = jnp.clip((progress - steering.reread_start) / _REREAD_RAMP, 0.0, 1.0)
+    return replace(objective, reread_chance=chance)
 
 
 def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
