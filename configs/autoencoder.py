@@ -25,7 +25,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.task, config.seed = "autoencoder", 0
     config.data = dict(
-        source="in_memory", dataset="sprites", art="builtin", augment="none",
+        source="in_memory", dataset="sprites", art="builtin", augment="none", split="fit",
         art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),
     )  # fmt: skip
     config.model = dict(
@@ -42,7 +42,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         log_every=20, checkpoint_every=250, eval_every=250, sample_every=500,
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
-    config.eval = dict(split="test", num_clips=256, batch_size=32, seed=0)
+    config.eval = dict(split="validation", num_clips=256, batch_size=32, seed=0)
     if size == "full":
         config.data = dict(
             source="grain", dataset="video_folder", data_dir=config_dict.placeholder(str),

@@ -37,7 +37,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         batch_size=64, num_steps=1200, accumulate=1, ema_decay=0.99, log_every=20,
         checkpoint_every=300, eval_every=300, keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
     )  # fmt: skip
-    config.eval = dict(split="test", num_clips=0, batch_size=64)
+    config.eval = dict(split="validation", num_clips=0, batch_size=64)
     if size == "large":
         config.data.update(frames=50, loop=False)
         config.model.update(

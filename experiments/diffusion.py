@@ -91,7 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
             found = measure(video, clips, swaps, referee, options.seed)
             rows.append({**about, "run": name, "step": run.step, **found})
             frames.setdefault(tuple(about.values()), middle(video[0]))
-        text = {**machine(), "swaps": len(swaps.truth), "split": options.split, "rows": rows}
+        asked = {key: vars(options)[key] for key in ("split", "sampler", "sigma_max", "seed")}
+        text = {**machine(), **asked, "swaps": len(swaps.truth), "rows": rows}
         options.out.write_text(json.dumps(text, indent=2) + "\n")  # after each run: none is lost
     found = means(rows)
     print(page(found))

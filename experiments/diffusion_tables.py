@@ -96,13 +96,13 @@ def contact_sheet(
     size = (1.4 * (len(steps) + 1), 1.5 * len(rates))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rates), len(steps) + 1, squeeze=False)
-    for line, bits in zip(axes, rates, strict=True):
+    for row, (line, bits) in enumerate(zip(axes, rates, strict=True)):
         line[0].set_ylabel(f"{bits:g} bits", fontsize=9)
         shown = {f"{n} steps": frames[bits, n] for n in steps}
         for axis, (title, frame) in zip(line, (shown | {"truth": truth}).items(), strict=True):
             axis.imshow(frame, interpolation="nearest")
             axis.set_xticks([])
             axis.set_yticks([])
-            if line is axes[0]:
+            if row == 0:
                 axis.set_title(title, fontsize=9)
     return figure

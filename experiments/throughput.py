@@ -108,9 +108,9 @@ def training_step(config: Any, peak: float, repeats: int) -> dict[str, float]:
 
 
 def denoiser_steps(config: Any, repeats: int, report: dict[str, Any]) -> dict[str, Any]:
-    """One step on the denoiser alone, on as many frames as the training step gives it."""
-    settings = config.model.denoiser
-    frames = round(2 * config.train.batch_size * config.objective.denoised_share)
+    """One step on the denoiser's network alone, on as many frames as a training step gives it."""
+    settings = config.model.denoiser.network
+    frames = config.objective.noisy_segments * config.objective.noisy_frames
     model = Disentangler.from_config(config.model)
     book = model.quantizer.codebook
     tokens = (config.model.encoder.num_content_tokens, config.model.content.dim)
@@ -124,7 +124,7 @@ def denoiser_steps(config: Any, repeats: int, report: dict[str, Any]) -> dict[st
             (frames, 1, book.num_groups * book.code_dim),
         )
     ]
-    jax_call, flops = jax_denoiser_step(model.denoiser, inputs)
+    jax_call, flops = jax_denoiser_step(model.denoiser.network.clone(outputs=1), inputs)
     seconds = {"jax": median_seconds(jax_call, repeats)}
     if importlib.util.find_spec("torch"):
         sys.path.insert(0, str(Path(__file__).parent))

@@ -3,6 +3,7 @@
 Same shapes, norms, attention and resampling; float32, eager, as PyTorch users would write it.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,9 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(
             nn.Conv2d(channels[i + 1], 4 * channels[i], 1) for i in levels[:-1]
         )
+        sizes = [(channels[i], h >> i, w >> i) for i in levels]
+        self.positions = nn.ParameterList(nn.Parameter(torch.zeros(1, *size)) for size in sizes)
+        self.motion_map = nn.Linear(m, math.prod(sizes[-1]))
         self.norm_out = Norm(channels[0])
         self.conv_out = nn.Conv2d(channels[0], c, 3, padding=1)
 
@@ -101,6 +105,9 @@ class UNet(nn.Module):
         x = self.conv_in(torch.cat([x, hint, plane], 1))
         skips = []
         for i, blocks in enumerate(self.down):
+            x = x + self.positions[i]
+            if i + 1 == len(self.down):
+                x = x + self.motion_map(motion).reshape(x.shape)
             for block in blocks:
                 x = block(x, embedding, content)
                 skips.append(x)

@@ -41,7 +41,7 @@ def test_what_is_loaded_is_told_in_a_line():
         "Run('sprites', step 12000, sprites/builtin, 6.35 bits a frame, 6,950,413 parameters)"
     )
     assert repr(priors.load_prior("sprites")) == (
-        "PriorRun(step 1200, of the codes of 'sprites' at step 12000, 919,168 parameters)"
+        "PriorRun(step 1200, of the codes of 'sprites' at step 12000, 1,091,088 parameters)"
     )
 
 

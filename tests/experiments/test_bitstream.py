@@ -24,7 +24,7 @@ def bitstream(monkeypatch):
 
 
 def load_run(path):
-    config = tiny.get_config({"eval.batch_size": 6, "eval.sampler.steps": 1})
+    config = tiny.get_config({"eval.batch_size": 6})
     return Run(config, *tiny.get_model(), 1)
 
 

@@ -105,6 +105,17 @@ def test_runs_of_one_rate_are_seeds_of_each_other(diffusion):
     assert lines[2][:6] == ["3", "1", "2", "5.00", "0.20", "1.41"]
 
 
+def test_the_contact_sheet_says_what_it_shows(diffusion):
+    shades = {(bits, steps): 10 * bits + steps for bits in (3.0, 2.0) for steps in (4, 0)}
+    frames = {key: np.full((2, 2, 3), shade, np.uint8) for key, shade in shades.items()}
+    sheet = diffusion.contact_sheet(frames, np.full((2, 2, 3), 99, np.uint8))
+    shown = [int(axis.images[0].get_array()[0, 0, 0]) for axis in sheet.axes]
+    assert shown == [20, 24, 99, 30, 34, 99]
+    titles = [axis.get_title() for axis in sheet.axes]
+    assert titles == ["0 steps", "4 steps", "truth", "", "", ""]
+    assert [axis.get_ylabel() for axis in sheet.axes] == ["2 bits", "", "", "3 bits", "", ""]
+
+
 @pytest.mark.parametrize("arguments", [["--steps", "-1"], ["--steps", "x"], ["--out", "table.png"]])
 def test_wrong_options_are_refused(diffusion, arguments, capsys):
     with pytest.raises(SystemExit, match="2"):

@@ -126,7 +126,7 @@ def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path):
     assert report["num_frames"] == config.eval.num_clips * 8
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert "rebuilt_psnr" in lines[-1]
-    assert lines[-1]["seen_in_training"] == 1  # this config trains on all that are not of test
+    assert lines[-1]["seen_in_training"] == 0
     page = (path / "report.md").read_text()
     for name in ("samples/reconstructions.png", "samples/curves.png"):
         assert f"]({name})" in page
