@@ -57,7 +57,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.steering = dict(
         content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
-        reread_start=0.28, motion_speed=5e-5, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
+        reread_start=0.28, motion_speed=5e-5,
+        usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
     )  # fmt: skip
     config.optimizer = dict(
         learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,

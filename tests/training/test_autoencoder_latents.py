@@ -189,14 +189,6 @@ def test_batches_carry_what_they_have(cached):
     assert next(batches).keys() == {"latents"}
 
 
-def test_a_mirror_is_refused_before_cached_latents(config, start, cached):
-    model = Disentangler.from_config(config.model)
-    objective = Objective(**{**config.objective, "mirror_clips": 2})
-    arguments = (jax.random.key(0), bitrate.Multipliers.create(1e-4))
-    with pytest.raises(UserError, match="mirror_clips needs video, not cached latents"):
-        bitrate_controlled_diffusion(objective, model, start.params, cached, *arguments)
-
-
 def test_cached_latents_without_an_autoencoder_are_told(cached):
     config = get_config(CHANGES)
     with pytest.raises(UserError, match=r"set model\.latents\.kind=autoencoder"):

@@ -21,7 +21,7 @@ SETTINGS = {
     "train.keep": 9,
     "optimizer.learning_rate": 3e-4,
     "model.denoiser.readout.tile_width": 32,  # large enough to be split over `fsdp`
-    "steering.reread_course": ((0.0, 1.0),),
+    "steering.reread_start": -1.0,
     "steering.revive_rate": 1.0,
     "steering.revive_below": 0.2,
 }

@@ -20,11 +20,7 @@ def batch_of(clips=4, seed=0):
 
 CONFIG = get_config(
     {
-        "steering.content_course": ((0.25, 0.06), (0.75, 1.0)),
-        "steering.motion_course": ((0.25, 1.25), (0.75, 1.0)),
-        "steering.null_course": ((0.25, 1.0), (0.5, 3.0), (0.75, 0.0)),
-        "steering.reread_course": ((0.25, 0.0), (0.75, 1.0)),
-        "steering.mirror_course": ((0.5, 0.0), (1.0, 1.0)),
+        "steering.reread_start": 0.5,
         "steering.content_price": 1e-4,
         "steering.content_speed": 0.1,
         "steering.motion_speed": 0.01,
@@ -123,12 +119,14 @@ def test_prices_follow_the_rates(trained):
     """A rate above its target raises its price in the next step, one below lowers it."""
     _, history = trained
     for now, then in itertools.pairwise(history):
-        excess = now["bits_per_frame"] - now["motion_target"]
+        excess = now["bits_per_frame"] - CONFIG.objective.target_bits_per_frame
         pace = now["learning_rate"] / CONFIG.optimizer.learning_rate
         change = then["motion_price"] - now["motion_price"]
         assert change == pytest.approx(0.01 * pace * excess, abs=1e-5)
         change = np.log(then["content_price"] / now["content_price"])
-        excess = np.clip(now["content_bits_per_clip"] / now["content_target"] - 1.0, -1.0, 1.0)
+        excess = np.clip(
+            now["content_bits_per_clip"] / CONFIG.objective.target_bits_per_clip - 1.0, -1.0, 1.0
+        )
         low, high = CONFIG.steering.content_price_range
         assert low * 0.999 <= then["content_price"] <= high * 1.001
         if low * 1.2 < then["content_price"] < high / 1.2:
@@ -138,40 +136,21 @@ def test_prices_follow_the_rates(trained):
     assert len({float(metrics["content_price"]) for metrics in history}) > 3
 
 
-@pytest.mark.parametrize(("rate", "first", "last"), [("content", 3.0, 50.0), ("motion", 5.0, 4.0)])
-def test_targets_move_over_the_training(trained, rate, first, last):
-    targets = [metrics[f"{rate}_target"] for metrics in trained[1]]
-    assert targets[:11] == pytest.approx([first] * 11)
-    assert targets[20] == pytest.approx((first + last) / 2)
-    assert targets[30:] == pytest.approx([last] * 10)
-
-
 def test_a_rate_that_codes_cannot_have_is_refused():
     """Two codebooks of 8 hold 6 bits."""
-    course = {"steering.motion_course": ((0.0, 1.25), (0.5, 1.0))}
-    build(get_config({**course, "objective.target_bits_per_frame": 4.8}))
-    with pytest.raises(UserError, match=r"at its highest 6.25 .* 2 x 8 codes can hold \(6 bits\)"):
-        build(get_config({**course, "objective.target_bits_per_frame": 5.0}))
+    build(get_config({"objective.target_bits_per_frame": 6.0}))
+    with pytest.raises(UserError, match=r"=6.25 is more than 2 x 8 codes can hold \(6 bits\)"):
+        build(get_config({"objective.target_bits_per_frame": 6.25}))
 
 
-def test_every_setting_follows_its_course():
+def test_swaps_are_read_from_their_share_of_the_training_on():
     objective, steering = Objective(**CONFIG.objective), Steering(**CONFIG.steering)
-
-    def at(progress):
+    chances = []
+    for progress in (0.0, 0.5, 0.525, 0.55, 1.0):
         now = objective_at(objective, steering, jnp.float32(progress))
-        moved = (
-            "target_bits_per_clip", "target_bits_per_frame", "null_content", "reread_chance",
-            "mirror_chance",
-        )  # fmt: skip
-        rest = {name: getattr(objective, name) for name in moved}
-        assert dataclasses.replace(now, **rest) == objective
-        return tuple(float(getattr(now, name)) for name in moved)
-
-    assert at(0.0) == at(0.25) == pytest.approx((3.0, 5.0, 0.1, 0.0, 0.0))
-    assert at(0.375)[2:] == pytest.approx((0.2, 0.25, 0.0))
-    assert at(0.5) == pytest.approx((26.5, 4.5, 0.3, 0.5, 0.0))
-    assert at(0.75) == pytest.approx((50.0, 4.0, 0.0, 1.0, 0.5))
-    assert at(1.0) == pytest.approx((50.0, 4.0, 0.0, 1.0, 1.0))
+        assert dataclasses.replace(now, reread_chance=1.0) == objective
+        chances.append(float(now.reread_chance))
+    assert chances == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0], abs=1e-5)
 
 
 def test_dead_codewords_are_revived(start, step):
