@@ -263,7 +263,7 @@ def test_compressing_learns_nothing_that_cannot_be_written(tiny_run, tmp_path, c
     for run, folder, word in (
         (tiny_run, tmp_path / "file", "already there"),
         (tiny_run, tmp_path / "full", "already there"),
-        (tiny_run, tmp_path / "file" / "coded", "cannot be made"),
+        (tiny_run, tmp_path / "file" / "coded", "Not a directory"),
         (videos, tmp_path / "new", "a run on video_folder"),
         (tmp_path / "none", tmp_path / "new", "no such run"),
     ):
@@ -311,7 +311,7 @@ def test_every_user_mistake_is_one_line_and_status_2(tiny_run, clips, tmp_path, 
         "no checkpoint of step 5": transfer_arguments(tiny_run, clips, out, "--step", 5),
         "broken.gif": transfer_arguments(tiny_run, swapped, out),
         "cannot write this ending": transfer_arguments(tiny_run, clips, "out.avi"),
-        "above 0": transfer_arguments(tiny_run, clips, out, "--steps", 0),
+        "above 0": transfer_arguments(tiny_run, clips, out, "--frames", 0),
         "0.1 to 240": transfer_arguments(tiny_run, clips, out, "--fps", "nan"),
         "not a whole number from 0": transfer_arguments(tiny_run, clips, out, "--seed", -1),
         "name one run": ["transfer", "--content", clips[0], "--motion", clips[1], "--out", out],
@@ -342,7 +342,7 @@ def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsy
 
     arguments = transfer_arguments(tiny_run, clips, tmp_path / "out.gif")
     with monkeypatch.context() as patched:
-        patched.setattr(type(epath.Path()), "write_bytes", full)
+        patched.setattr(os, "replace", full)
         status, _, complained = vdd_command(capsys, *arguments)
     assert (status, complained.count("\n")) == (2, 1)
     assert "No space left" in complained

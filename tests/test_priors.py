@@ -91,7 +91,7 @@ def test_its_evaluation_is_of_held_out_clips(place):
     logged = metrics(place / "tiny_prior")
     hooked = [line for line in logged if "validation_bits_per_frame" in line]
     assert [line["step"] for line in hooked] == [3, 6]
-    watched = evaluation.load_coded_clips(run, "validation", **given)
+    watched = evaluation.load_codes(vdd.load(place / "tiny"), "validation", batch_size=4)
     expected = evaluation.rates(prior.model, prior.params, watched, 4)["prior_bits_per_frame"]
     assert hooked[-1]["validation_bits_per_frame"] == pytest.approx(expected)
     assert {line["seen_in_training"] for line in hooked} == {0}

@@ -75,7 +75,6 @@ def check(path_or_name: epath.PathLike, run: runs.Run) -> None:
     dataset = run.config.data.dataset
     if dataset != "sprites":
         raise UserError(f"{path_or_name}: a run on {dataset}; compressing learns from Sprites only")
-    rereading.check(run.model)
 
 
 def without_short_codes(run: runs.Run) -> tuple[Any, dict]:

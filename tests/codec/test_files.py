@@ -19,6 +19,7 @@ import vdd
 from vdd import apply, cli, priors
 from vdd.codec import container, description, files
 from vdd.data import video_io
+from vdd.diffusion import samplers
 from vdd.evaluation import run as evaluation
 from vdd.models.prior import MotionPrior
 from vdd.training import checkpoints, workdir
@@ -30,7 +31,7 @@ def tiny_prior(tiny_run, tmp_path_factory) -> Path:
     path = epath.Path(tmp_path_factory.mktemp("priors") / "prior")
     sizes = {"width": 16, "time_layers": 1, "group_layers": 1, "num_heads": 2, "mlp_dim": 16}
     config = ml_collections.ConfigDict({"task": priors.TASK, "seed": 0})
-    config.model = {**sizes, "window": 3, "content": False}
+    config.model, config.train = {**sizes, "window": 3}, {"keep": 1, "checkpoint_every": 0}
     workdir.claim(path, config)
     priors.write_source(path, priors.source_of(vdd.load(tiny_run), tiny_run))
     codes = jax.ShapeDtypeStruct((1, 2, 2), jnp.int32)
@@ -258,7 +259,7 @@ def test_content_that_is_damaged_can_be_replaced(tiny_run, clip, tmp_path):
     data[49] ^= 1
     coded.write_bytes(data)
     decoded = files.decode(coded_run, coded)
-    sampler = files.Sampler(**{**coded_run.run.config.eval.sampler, "steps": 1})
+    sampler = samplers.choose(coded_run.run.config.eval, steps=1)
     with pytest.raises(vdd.errors.UserError, match="--content"):
         files.draw(coded_run, decoded, None, sampler, 0)
     assert next(files.draw(coded_run, decoded, clip, sampler, 0)).shape == (5, 16, 16, 3)
@@ -272,7 +273,7 @@ def test_a_long_clip_is_drawn_in_pieces_and_other_content_read_from_one(
     data = coded_run.to_bytes(coded_run.take_apart(video), 8.0)
     decoded = coded_run.from_bytes(data)
     monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
-    sampler = files.Sampler(**{**coded_run.run.config.eval.sampler, "steps": 1})
+    sampler = samplers.choose(coded_run.run.config.eval, steps=1)
     pieces = list(files.draw(coded_run, decoded, None, sampler, 0))
     assert [piece.shape for piece in pieces] == [(n, 16, 16, 3) for n in (4, 4, 3)]
     assert {piece.dtype for piece in pieces} == {np.dtype(np.uint8)}

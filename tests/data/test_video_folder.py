@@ -1,5 +1,6 @@
 """The prepared folder of videos in every source: batches as agreed, exact resume, clear errors."""
 
+import importlib
 import itertools
 import json
 import shutil
@@ -50,6 +51,7 @@ def data_dirs(tmp_path_factory) -> Path:
     for name in latents._FILES.values():
         (root / name).write_bytes(b"")
     with pytest.MonkeyPatch.context() as patch:
+        importlib.import_module("vdd.models.latents")  # which needs the real one
         module = types.ModuleType("vdd.models.autoencoder")
         module.__dict__["load"] = lambda kind, **files: (MeanPixels(), None)
         patch.setitem(sys.modules, "vdd.models.autoencoder", module)
@@ -167,8 +169,9 @@ def test_both_formats_load_alike_and_a_limit_is_kept(data_dirs):
         )
         for field, expected in one._asdict().items():
             np.testing.assert_array_equal(getattr(other, field), expected)
-        starts = [0, 0.4, 0.8] * (len(one.start) // 3)
-        np.testing.assert_allclose(one.start, starts, rtol=1e-6)
+        if split != "train":  # which is written in a random order
+            starts = [0, 0.4, 0.8] * (len(one.start) // 3)
+            np.testing.assert_allclose(one.start, starts, rtol=1e-6)
     few = video_folder.load_windows(data_dirs / "array_record", "train", limit=2)
     assert few.video is not None
     assert few.latents is not None
