@@ -51,7 +51,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
         sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
         codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_clips=16, reread_commitment_weight=0.0625,
+        null_content=0.02, reread_clips=16, reread_commitment_weight=0.0625,
         target_bits_per_frame=6.35, target_bits_per_clip=80.0, rate_weight=0.04,
         static_weight=0.0,
     )  # fmt: skip
