@@ -50,7 +50,7 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     status, said, complained = vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))
     assert (status, complained) == (0, "")
     assert "120x90 scaled and cropped to the model's 16x16" in said
-    assert "5 frames of 16x16 at 20 frames a second, 1 passes" in said
+    assert "5 frames of 16x16 at 20 frames a second, 1 pass" in said
     assert "at 20 frames a second" in said
     video = video_io.read_clip(out)
     assert video.shape == (5, 16, 16, 3)

@@ -73,14 +73,14 @@ def _transfer(arguments: argparse.Namespace) -> None:
             arguments.relative,
         )  # fmt: skip
         with (
-            _working(f"sampling, {sampler.nfe} passes a window") as tell,
+            _working(f"drawing, {sampler.told} a window") as tell,
             video_writer.open_clip(out, fps, sound, arguments.overwrite) as clip,
         ):
             for frame in (frame for piece in pieces for frame in piece):
                 clip.write(frame)
                 count += 1
                 tell(f"{count} frames, {count / fps:.1f} seconds")
-    how = f"at {fps:g} frames a second, {sampler.nfe} passes"
+    how = f"at {fps:g} frames a second, {sampler.told}"
     print(f"{out}: {count} frames of {width}x{height} {how}")
 
 
@@ -137,7 +137,7 @@ def _decode(arguments: argparse.Namespace) -> None:
     pieces = coded_files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
     fps, count = arguments.fps or decoded.header.fps, 0
     with (
-        _working(f"sampling, {sampler.nfe} passes a window") as tell,
+        _working(f"drawing, {sampler.told} a window") as tell,
         video_writer.open_clip(out, fps, overwrite=arguments.overwrite) as clip,
     ):
         for frame in (frame for piece in pieces for frame in piece):

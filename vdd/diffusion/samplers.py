@@ -50,6 +50,13 @@ class Sampler:
         calls = 2 * self.steps - 1 if self.name == "heun" else self.steps
         return calls if self.guidance == 1.0 else 2 * calls
 
+    @property
+    def told(self) -> str:
+        """What it does, for a user."""
+        if not self.nfe:
+            return "the mean"
+        return f"{self.nfe} pass{'es' if self.nfe > 1 else ''}"
+
 
 def choose(settings: Any, preset: str = "sampler", steps: int | None = None) -> Sampler:
     """The sampler of a config's `eval`: its `sampler`, or what of that `sharp` says otherwise.
