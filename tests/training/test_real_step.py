@@ -21,6 +21,9 @@ SETTINGS = {
     "train.keep": 9,
     "optimizer.learning_rate": 3e-4,
     "model.denoiser.readout.tile_width": 32,  # large enough to be split over `fsdp`
+    "objective.mean_frames": 1,  # of the two that a clip has
+    "objective.noisy_segments": 16,
+    "objective.reread_clips": 8,
     "steering.reread_start": -1.0,
     "steering.revive_rate": 1.0,
     "steering.revive_below": 0.2,
