@@ -5,8 +5,8 @@
 Sizes, after a colon: none (2 CPU cores, an hour), `quick` (2 CPU cores, 10 minutes), `full` (a GPU
 or TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on
 the art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
-`paper` (a UNet) and `paper_dit` leave out what is ours in the denoiser: the read-out of the mean,
-and the gate (ARCHITECTURE.md: what else is ours).
+`paper` (a UNet) and `paper_dit` leave out the read-out of the mean and the gate, which are ours
+(ARCHITECTURE.md: what else is).
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         quantizer=dict(kind="straight_through", num_groups=1, num_codes=160, code_dim=16,
                        alpha=2.0),
         denoiser=dict(
-            prediction="gated", sigma_data=0.1,
+            prediction="gated", sigma_data=0.1, horizon=1.0,
             readout=dict(width=512, num_layers=2, tiles=4, tile_width=256),
             network=dict(kind="unet", channels=(32, 64, 128), num_blocks=1, embedding=256,
                          num_heads=4, attention_levels=(1, 2), content_map=4, temporal=False),

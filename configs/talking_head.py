@@ -62,7 +62,7 @@ def _base() -> Any:
         quantizer=dict(kind="straight_through", num_groups=64, num_codes=32, code_dim=8,
                        alpha=2.0),
         denoiser=dict(
-            prediction="gated", sigma_data=0.3,
+            prediction="gated", sigma_data=0.3, horizon=3.0,
             readout=dict(width=1024, num_layers=2, tiles=8, tile_width=256),
             network=dict(kind="unet", channels=(256, 384, 512), num_blocks=2, embedding=768,
                          num_heads=8, attention_levels=(1, 2), content_map=16, temporal=False,
@@ -100,7 +100,7 @@ def _base() -> Any:
 
 
 def _for_pod(config: Any) -> None:
-    """The paper's denoiser at its width; parameters are split over four chips, clips over all."""
+    """The paper's network, a DiT, at its width; four chips share parameters, all of them clips."""
     config.model.denoiser.network = dict(
         kind="dit", patch=2, width=768, depth=12, num_heads=12, mlp_ratio=4,
         content_tokens=True, content_map=0, temporal=False, remat=True,

@@ -54,7 +54,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "objective.reread_clips": 16,
         "steering.reread_start": 0.6,
     },
-    "EDM's own prediction": {"model.denoiser.prediction": "edm"},
+    "EDM's own prediction": {
+        "model.denoiser.prediction": "edm",
+        "objective.highest_snr": 1e9,
+    },
     "x-prediction": {"model.denoiser.prediction": "x"},
 }
 

@@ -22,7 +22,7 @@ Video = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t 
 OtherVideo = UInt8[Array | np.ndarray, "b s h w c"] | Float[Array | np.ndarray, "b s h w c"]
 
 
-DEFAULT_SAMPLER = samplers.Sampler()
+DEFAULT_SAMPLER = samplers.Sampler(name="mean", steps=0)
 FRAMES_AT_ONCE = 16  # that `generate` draws
 
 
@@ -109,7 +109,8 @@ def sample(
         rng: one key, or one key per clip [b], with which a clip does not depend on its batch.
         content: tokens of each clip; zeros stand for content that is withheld.
         motion: quantised or not.
-        sampler: static; `mean` draws no noise. Guidance is against withheld content.
+        sampler: static; `mean` draws no noise. Guidance is against withheld content, which a model
+            has seen where `objective.null_content` of its training was above 0.
         callback: bends each estimate of the clean latents: (noisy, sigma, denoised) -> denoised.
     """
     motion = quantize(model, params, motion).quantized
@@ -125,8 +126,10 @@ def sample(
     estimate = denoiser(content, mean)
     if sampler.guidance != 1.0:
         nothing = jnp.zeros_like(content)
-        without = denoiser(nothing, _apply(model, params, "mean", nothing, motion))
+        mean_without = _apply(model, params, "mean", nothing, motion)
+        without = denoiser(nothing, mean_without)
         estimate = samplers.guide(estimate, without, sampler.guidance)
+        mean = mean_without + sampler.guidance * (mean - mean_without)
     latents = samplers.sample(sampler, estimate, rng, mean, callback)
     return _apply(model, params, "to_video", latents)
 

@@ -125,6 +125,26 @@ def test_at_infinite_noise_the_answer_is_the_mean(kind):
     assert np.abs(other[0]).min() > 1.0
 
 
+def test_the_network_s_part_fades_about_the_horizon():
+    levels = jnp.asarray([0.0, 2.0, 2e4, jnp.inf])
+    faded = np.asarray(edm.fade(levels, 2.0))
+    np.testing.assert_allclose(faded[:2], [1.0, 0.5**0.5], rtol=1e-6)
+    assert faded[2] * 2e4 == pytest.approx(2.0, rel=1e-5)  # as 1 / sigma
+    assert faded[3] == 0.0
+    np.testing.assert_array_equal(edm.fade(levels, jnp.inf), 1.0)
+
+
+def test_without_noise_the_data_pass():
+    for kind in ("edm", "gated"):
+        outputs = edm.PREDICTIONS[kind].outputs
+
+        def loud(x, noise, outputs=outputs):
+            return jnp.concatenate([shifted(x, noise), *[jnp.zeros_like(x)] * (outputs - 1)], -1)
+
+        drawn = estimate(loud, NOISY, jnp.zeros(SHAPE[:2]), 0.5, MEAN, kind, horizon=5.0)
+        np.testing.assert_allclose(drawn, NOISY, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", edm.PREDICTIONS)
 @pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0, jnp.inf])
 def test_gaussian_data_have_a_network_that_is_ideal(kind, sigma):

@@ -159,6 +159,9 @@ def test_wrong_samplers_are_refused():
         Sampler("heun", 0)
     with pytest.raises(ValueError, match="'mean' takes no steps"):
         Sampler("mean", 2)
+    for levels in ((0.0, 1.0), (2.0, 1.0), (0.1, np.inf), (0.1, 1.0, 0.0)):
+        with pytest.raises(ValueError, match="they are to fall"):
+            Sampler("heun", 2, *levels)
     assert hash(Sampler("heun", 3)) == hash(Sampler("heun", 3))
 
 

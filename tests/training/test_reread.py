@@ -62,12 +62,6 @@ def test_the_motion_of_a_swap_is_drawn_to_the_codewords_it_was_drawn_from():
     assert reread(content, quantized, 0.0)[1] == 0.0
 
 
-def test_a_clip_on_its_own_lends_itself_nothing():
-    content, miss = reread(jnp.ones((1, 1, 1)), jnp.ones((1, 1, 1)), 1.0)
-    assert (content == 1.0).all()
-    assert miss == 0.0
-
-
 def test_a_swap_is_read_but_not_changed_by_it():
     def total(content, quantized):
         again, miss = reread(content, quantized, 1.0)

@@ -4,8 +4,8 @@ Every equation of the framework stands here and only here. Nothing knows a netwo
 built from a function `network(scaled, noise_label)`.
 
 What is diffused is the residual around a mean: the best guess of the clean data before any noise is
-removed. `sigma_data` is the residual's standard deviation, and all equations hold for it unchanged.
-Every level is allowed, infinity too: there the noisy data say nothing and are not looked at.
+removed. `sigma_data` is the residual's standard deviation; the equations hold for it as they are
+(but for `fade`). Every level is allowed, infinity too: there the noisy data are not looked at.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 Network = Callable[[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]]
 
-_HIGHEST_LABEL = 1e4  # noise level beyond which the label stays: no data are seen through it
+# Noise levels beyond which the label stays: nothing is hidden below, nothing is seen above.
+_LABELS = (1e-5, 1e4)
 
 
 def c_skip(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
@@ -38,7 +39,7 @@ def c_in(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
 
 def c_noise(sigma: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Noise label that the network sees (table 1)."""
-    return jnp.log(jnp.minimum(sigma, _HIGHEST_LABEL)) / 4.0
+    return jnp.log(jnp.clip(sigma, *_LABELS)) / 4.0
 
 
 def loss_weight(
@@ -73,11 +74,12 @@ def log_normal_sigma(
 
 
 def fade(sigma: Float[Array, "*b"], horizon: float) -> Float[Array, "*b"]:
-    """Factor of the network's output that vanishes at infinite noise, 1 under `horizon`.
+    """Factor of the network's output that falls from 1 to 0 about the noise level `horizon`.
 
     What noisy data tell beyond the mean falls as 1 / sigma once the noise is above all that they
-    differ by: a Gaussian of variance v is known to within v / sqrt(v + sigma^2). At an infinite
-    horizon it is 1 everywhere.
+    differ by: the ideal estimate of a Gaussian of variance v lies v / sqrt(v + sigma^2) from its
+    mean. The network is asked for less, and its errors weigh less, there. At an infinite horizon it
+    is 1 everywhere.
     """
     if horizon == jnp.inf:
         return jnp.ones_like(sigma)

@@ -25,7 +25,8 @@ class Sampler:
     `mean` takes no steps: it is the answer at infinite noise. `guidance` is the weight of
     classifier-free guidance (`guide`); 1 is without.
 
-    Raises ValueError for an unknown name, steps of `mean`, or fewer than one step of the rest.
+    Raises ValueError for an unknown name, steps of `mean`, fewer than one step of the rest, or
+    noise levels that do not fall.
     """
 
     name: str = "heun"
@@ -43,6 +44,12 @@ class Sampler:
             raise ValueError(f"the sampler 'mean' takes no steps, not {self.steps}: name another")
         if self.name != "mean" and self.steps < 1:
             raise ValueError(f"a sampler needs at least 1 step, not {self.steps}; or name 'mean'")
+
+        if not 0.0 < self.sigma_min <= self.sigma_max < jnp.inf or self.rho <= 0.0:
+            raise ValueError(
+                f"noise levels from sigma_max={self.sigma_max} to sigma_min={self.sigma_min} with"
+                f" rho={self.rho}: they are to fall, above 0, and to be finite"
+            )
 
     @property
     def nfe(self) -> int:
@@ -89,7 +96,7 @@ def sample(
         denoise: the estimate of the clean data from noisy ones.
         rng: one key, or a key for each example [b], with which an example does not depend on its
             batch.
-        mean: the denoiser's answer at infinite noise.
+        mean: the denoiser's answer at infinite noise, guided if the estimates are.
         callback: bends every estimate, as guidance does.
     """
     if not sampler.steps:

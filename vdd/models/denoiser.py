@@ -19,19 +19,16 @@ from vdd.models.readout import TileReadout
 from vdd.models.unet import UNet
 
 NETWORKS = {"unet": UNet, "dit": DiT}
-_HORIZON = 10.0  # times sigma_data: residuals that move a whole figure are known from afar
 
 
 class Denoiser(nn.Module):
-    """EDM's preconditioning around a network, and around a mean.
-
-    Raises ValueError for an unknown prediction.
-    """
+    """EDM's preconditioning around a network, and around the mean of a read-out."""
 
     network: UNet | DiT
     readout: TileReadout | None
     prediction: str  # of vdd.diffusion.edm.PREDICTIONS
     sigma_data: float  # standard deviation of what is diffused: the latents less their mean
+    horizon: float  # noise level about which the network's part fades; only with a read-out
     shape: tuple[int, int, int]  # h w c of the latents
 
     @classmethod
@@ -40,7 +37,7 @@ class Denoiser(nn.Module):
     ) -> "Denoiser":
         """Build from `config.model.denoiser`: `network`, with its `kind`, `readout`, and fields.
 
-        Raises TypeError or ValueError for a key or a value that there is not.
+        Raises KeyError, TypeError or ValueError for a key or a value that there is not.
         """
         fields = dict(config)
         network, readout = dict(fields.pop("network")), fields.pop("readout")
@@ -91,5 +88,5 @@ class Denoiser(nn.Module):
             sigma,
             self.sigma_data,
             mean=0.0 if mean is None else mean,
-            horizon=jnp.inf if mean is None else _HORIZON * self.sigma_data,
+            horizon=jnp.inf if mean is None else self.horizon,
         )

@@ -42,7 +42,7 @@ class TileReadout(nn.Module):
     ) -> Float[Array, "b t h w c"]:
         """The mean latents [b t h w c] of every frame."""
         b, t = motion.shape[:2]
-        pose = nn.silu(nn.Dense(self.width // 4, name="motion")(motion.astype(self.dtype)))
+        pose = nn.silu(nn.Dense(self.width // 4, dtype=self.dtype, name="motion")(motion))
         x = nn.Dense(self.width, dtype=self.dtype, name="content")(flat_tokens(content))
         x = jnp.broadcast_to(x[:, None], (b, t, self.width))
         for i in range(self.num_layers):

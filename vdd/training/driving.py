@@ -77,8 +77,6 @@ def _reread(
     is shown are halves; their motion is read so too, though `Disentangler.read` reads it otherwise.
     A swap is a picture like any other; no gradient goes into how it was drawn.
     """
-    if len(content) < 2:
-        return content, jnp.zeros(())
     rng_turn, rng_content, rng_chance = jax.random.split(rng, 3)
     turn = jax.random.randint(rng_turn, (), 1, len(content))
     quantized, codewords = (jnp.roll(x, turn, axis=0) for x in (quantized, codewords))

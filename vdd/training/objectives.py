@@ -6,8 +6,9 @@ Every term is a mean over the clips of the batch. The total is
     + static share of motion + price of motion bits + price of content bits
 
 where the prices come from `vdd.models.bitrate.Multipliers`. The denoising loss runs over noise
-levels of which most are infinite: there the denoiser answers with the mean frame, which is cheap,
-and which teaches the bottlenecks what they have to say.
+levels: the sum of its mean at infinite noise, over many frames, and at finite noise, over few. At
+infinite noise the denoiser answers with the mean frame, which is cheap, and which teaches the
+bottlenecks what they have to say.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.diffusion import edm
@@ -76,6 +78,9 @@ class Objective:
             ("reread_clips", 0, batch_size),
         ):
             count = getattr(self, name)
+            alone = name == "reread_clips" and count == accumulate
+            if alone:
+                raise UserError(f"objective.{name}={count}: a swap takes two clips, of each slice")
             if count < least or count % accumulate or (count and whole % count):
                 of = f"the {whole} {name.split('_')[1]} of a step"
                 raise UserError(
@@ -178,6 +183,18 @@ def clip_latents(apply: Apply, batch: dict[str, Array]) -> Float[Array, "b t h w
     return apply(Disentangler.to_latents, batch["video"])
 
 
+def spread_rows(x: Float[Array, "b *r"], count: int) -> Float[Array, "n *r"]:
+    """`count` rows from all over a batch, which it divides: one of each of as many equal pieces.
+
+    Of neighbouring pieces it is not the same one, so that other strides through the batch, that of
+    the clips that are read again for one, meet it in their due share.
+    """
+    pieces = rearrange(x, "(n s) ... -> n s ...", n=count)
+    which = jnp.arange(count) % pieces.shape[1]
+    which = which.reshape(count, *(1,) * x.ndim)
+    return jnp.take_along_axis(pieces, which, axis=1)[:, 0]
+
+
 def pick_frames(rng: PRNGKeyArray, num_clips: int, num_frames: int, count: int) -> Array:
     """Indices [b count] of frames to rebuild, random for each clip, in order; all if few."""
     if count >= num_frames:
@@ -205,16 +222,18 @@ def _denoising_loss(
     mean = apply(Disentangler.mean, content, motion)
     infinite = jnp.mean(jnp.square(mean - target))
 
-    seen = slice(None, None, len(latents) // objective.noisy_segments)
+    def seen(x: Array) -> Array:
+        return spread_rows(x, objective.noisy_segments)
+
     frames = pick_frames(rng_noisy, len(latents), frames.shape[1], objective.noisy_frames)
-    target, motion = (take_frames(x, frames)[seen] for x in (target, motion))
+    target, motion = (seen(take_frames(x, frames)) for x in (target, motion))
     # What is left of the noise is refined around the mean, and does not bend it.
-    mean = jax.lax.stop_gradient(take_frames(mean, frames)[seen])
+    mean = jax.lax.stop_gradient(seen(take_frames(mean, frames)))
     sigma = edm.log_normal_sigma(
         rng_sigma, target.shape[:2], objective.sigma_mean, objective.sigma_std
     )
     noisy = target + sigma[..., None, None, None] * jax.random.normal(rng_eps, target.shape)
-    denoised = apply(Disentangler.denoise, noisy, sigma, content[seen], motion, mean)
+    denoised = apply(Disentangler.denoise, noisy, sigma, seen(content), motion, mean)
     error = jnp.mean(jnp.square(denoised - target), axis=(2, 3, 4))
     sigma_data = model.denoiser.sigma_data
     error = error * edm.loss_weight(sigma, sigma_data, objective.highest_snr)
