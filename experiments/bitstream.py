@@ -27,11 +27,12 @@ from vdd.codec.motion import coded_bits
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import judge, metrics, sprites
-from vdd.evaluation import prior as prior_evaluation
+from vdd.evaluation import judge, metrics
 from vdd.evaluation.inference import Encoded, batches, functions_of, padded
 from vdd.evaluation.report import machine
+from vdd.evaluation.sprites import protocol as sprites
 from vdd.priors import PriorRun, load_prior_of
+from vdd.tasks.prior import evaluation as prior_evaluation
 
 HEAD = ("motion, bits a frame", "file", "clip", "stream", "ideal", "float")
 

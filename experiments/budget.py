@@ -21,8 +21,9 @@ from memory import batch_of
 from throughput import load_config
 
 from vdd.evaluation.report import machine
-from vdd.models.disentangler import Disentangler
-from vdd.training import stages, step
+from vdd.method import step
+from vdd.method.disentangler import Disentangler
+from vdd.training import stages
 from vdd.training.flops import count_flops
 from vdd.training.hardware import ACCELERATOR_PEAKS
 

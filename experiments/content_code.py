@@ -17,17 +17,18 @@ import time
 import numpy as np
 
 from vdd import runs
-from vdd.compress import without_short_codes
+from vdd.compression import content_code, merging, rereading
+from vdd.compression.compress import without_short_codes
 from vdd.data import sprites as data
 from vdd.data.datasets import trained_split
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import judge, sections, sprites
+from vdd.evaluation import judge, sections
 from vdd.evaluation.inference import encode_clips, functions_of
 from vdd.evaluation.probes import one_hot
 from vdd.evaluation.report import machine
-from vdd.models.content import ContentCode
-from vdd.training import content_code, merging, rereading
+from vdd.evaluation.sprites import protocol as sprites
+from vdd.method.content import ContentCode
 
 HEAD = (
     "price", "bits a clip", "codes", "motion from content", "attributes from content",

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from vdd import runs
 from vdd.evaluation.curves import read_records
 from vdd.evaluation.report import machine
-from vdd.training import step
+from vdd.method import step
 from vdd.training.flops import count_flops
 
 SHOWN = ("motion", "leak", "body", "bottomwear", "topwear", "hair", "content", "joint")

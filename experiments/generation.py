@@ -37,12 +37,12 @@ from vdd.data import sprites
 from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import gallery, judge, pictures
-from vdd.evaluation import prior as prior_evaluation
 from vdd.evaluation.inference import batches, clip_keys, padded, to_uint8
 from vdd.evaluation.metrics import frechet_distance
 from vdd.evaluation.report import machine
 from vdd.models.prior_sampling import sample_codes
 from vdd.progress import progress_bar
+from vdd.tasks.prior import evaluation as prior_evaluation
 
 BATCH, GIVEN, LONG = 64, 3, 64
 # Streams of random keys.

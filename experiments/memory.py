@@ -29,10 +29,11 @@ from jax.extend.core import Var
 from throughput import load_config
 
 from vdd.evaluation.report import machine
-from vdd.models.bitrate import Multipliers
-from vdd.models.disentangler import Disentangler
-from vdd.training import loop, sharding, stages, step
-from vdd.training.objectives import Objective, bitrate_controlled_diffusion
+from vdd.method import step
+from vdd.method.disentangler import Disentangler
+from vdd.method.objective import Objective, bitrate_controlled_diffusion
+from vdd.method.rates import Multipliers
+from vdd.training import loop, sharding, stages
 
 COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
 COMPILED = ("state and batch", "scratch", "compiled")

@@ -13,9 +13,10 @@ from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import judge, sprites
+from vdd.evaluation import judge
 from vdd.evaluation.inference import Functions, functions_of
 from vdd.evaluation.report import machine
+from vdd.evaluation.sprites import protocol as sprites
 
 STEPS = {"mean": (0,), "euler": (1, 2, 4, 8, 16), "heun": (2, 4, 8), "dpmpp_2m": (2, 4, 8, 16)}
 

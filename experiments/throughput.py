@@ -24,9 +24,9 @@ import numpy as np
 import optax
 
 from vdd.evaluation.report import machine
-from vdd.models.disentangler import Disentangler
+from vdd.method import step
+from vdd.method.disentangler import Disentangler
 from vdd.startup import keep_freed_memory
-from vdd.training import step
 from vdd.training.flops import count_flops
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +82,7 @@ def matmul_flops_per_second(size: int, repeats: int) -> float:
 
 
 def training_step(config: Any, peak: float, repeats: int) -> dict[str, float]:
-    """The step of `vdd.training.step`, state donated, as the loop runs it."""
+    """The step of `vdd.method.step`, state donated, as the loop runs it."""
     functions = step.build(config)
     rng = np.random.default_rng(0)
     shape = (config.train.batch_size, 8, *config.model.latents.size)

@@ -57,8 +57,8 @@ CHECKED = (
     "vdd.data",
     "vdd.diffusion",
     "vdd.evaluation",
-    "vdd.training.cross_driving",
-    "vdd.training.objectives",
+    "vdd.method.cross_driving",
+    "vdd.method.objective",
 )
 sys.modules["vdd_typechecker"] = ModuleType("vdd_typechecker")
 sys.modules["vdd_typechecker"].__dict__["check_types"] = check_types

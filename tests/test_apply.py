@@ -8,7 +8,7 @@ from tiny import SIZE, get_model, random_video
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 
 SAMPLER = Sampler("heun", 2, 0.05, 2.0)
 VIDEO = random_video(3, 4)

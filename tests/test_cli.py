@@ -16,9 +16,9 @@ import tiny
 from etils import epath
 
 import vdd
-from vdd import apply, cli, compress, runs, startup
+from vdd import apply, cli, runs, startup
+from vdd.compression import compress, rereading
 from vdd.data import video_io
-from vdd.training import rereading
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tiny import ROOT, load_module
 import vdd
 from vdd import tasks
 from vdd.errors import UserError
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 
 PACKAGE = Path(vdd.__file__).parent
 MODULES = sorted(

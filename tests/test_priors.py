@@ -19,8 +19,8 @@ from vdd import apply, cli, main, priors, runs, streaming
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
-from vdd.evaluation import prior as evaluation
 from vdd.tasks import prior as task
+from vdd.tasks.prior import evaluation
 
 SAMPLER = Sampler("euler", 1, 0.05, 2.0)
 STEPS = 6

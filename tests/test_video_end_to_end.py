@@ -11,7 +11,7 @@ from tiny import ROOT, load_module
 from vdd import cli, main
 from vdd.data import prepare, video_io, video_writer
 from vdd.data.video_folder.prepared import VideoWindows
-from vdd.evaluation import videos_run
+from vdd.evaluation.videos import run as videos_run
 
 av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
 

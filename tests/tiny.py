@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (16, 16, 3)

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.diffusion import samplers
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
+from vdd.method.quantizer import Codes
 from vdd.models.prior import MotionPrior
 from vdd.models.prior_sampling import sample_codes
-from vdd.models.quantizer import Codes
 
 Video = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
 # A clip of its own length, beside another.

@@ -272,7 +272,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _compress(arguments: argparse.Namespace) -> None:
-    from vdd.compress import DEFAULT_SETTINGS, compress_run
+    from vdd.compression.compress import DEFAULT_SETTINGS, compress_run
 
     _set_up_jax()
     settings = DEFAULT_SETTINGS

@@ -14,9 +14,9 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd import files
 from vdd.data import datasets
 from vdd.errors import UserError
-from vdd.models.disentangler import Disentangler
+from vdd.method.cross_driving import SPLITTERS
+from vdd.method.disentangler import Disentangler
 from vdd.training import checkpoints, stages, workdir
-from vdd.training.cross_driving import SPLITTERS
 
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 from vdd.models.prior import MotionPrior
 
 

@@ -14,7 +14,7 @@ from experiments.baselines.dsvae import DSVAE, kl_to_standard, to_uint8, to_unit
 from vdd.data.sprites import SpritesArrays
 from vdd.evaluation import sections
 from vdd.evaluation.inference import Encoded, Functions, clip_keys, encode_clips
-from vdd.evaluation.sprites import JudgeFunction, Samples, score_samples
+from vdd.evaluation.sprites.protocol import JudgeFunction, Samples, score_samples
 from vdd.progress import progress_bar
 
 _PRIOR_STREAM = 3  # of random keys; those below are the protocols'

@@ -13,7 +13,7 @@ from vdd import apply, priors
 from vdd.codec import content
 from vdd.codec.coded_run import CodedRun
 from vdd.errors import UserError
-from vdd.models.content import ContentCode
+from vdd.method.content import ContentCode
 from vdd.models.prior import MotionPrior
 from vdd.runs import Run
 

@@ -18,7 +18,7 @@ from vdd.codec.entropy_model import Adaptive
 from vdd.codec.exact_prior import ExactPrior
 from vdd.codec.motion import decode_chunks, encode_chunks
 from vdd.fingerprint import digest
-from vdd.models.content import ContentCode
+from vdd.method.content import ContentCode
 from vdd.models.prior import MotionPrior
 
 PRIOR = MotionPrior(3, 8, 16, 2, 1, 2, 24, window=3)

@@ -9,8 +9,9 @@ import pytest
 from world import World, random_clips
 
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import gallery, inference, sprites
+from vdd.evaluation import gallery, inference
 from vdd.evaluation.inference import Functions
+from vdd.evaluation.sprites import protocol as sprites
 
 KEYS = {
     "sampler": {"name", "steps", "nfe"},

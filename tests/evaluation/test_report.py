@@ -8,8 +8,10 @@ from etils import epath
 from world import World, random_clips
 
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import curves, report, sprites, sprites_page
+from vdd.evaluation import curves, report
 from vdd.evaluation.gallery import Picture, write_gif
+from vdd.evaluation.sprites import page as sprites_page
+from vdd.evaluation.sprites import protocol as sprites
 
 
 @pytest.fixture(scope="module")

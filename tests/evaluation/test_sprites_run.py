@@ -11,8 +11,10 @@ from world import World, random_clips
 from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import benchmark
-from vdd.evaluation import sprites, sprites_page, sprites_run
 from vdd.evaluation.inference import Functions
+from vdd.evaluation.sprites import page as sprites_page
+from vdd.evaluation.sprites import protocol as sprites
+from vdd.evaluation.sprites import run as sprites_run
 
 
 def clips_of(split: str) -> data.SpritesArrays:

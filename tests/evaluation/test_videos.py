@@ -10,9 +10,12 @@ from etils import epath
 
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import report, sprites, video_gallery, videos
+from vdd.evaluation import report
 from vdd.evaluation.faces import Faces, Observed
 from vdd.evaluation.inference import Encoded, Functions
+from vdd.evaluation.sprites import protocol as sprites
+from vdd.evaluation.videos import gallery as video_gallery
+from vdd.evaluation.videos import protocol as videos
 
 FRAMES, SIZE = 5, 16
 OFF = 10  # what the model gets wrong in each pixel

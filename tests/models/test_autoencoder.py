@@ -13,9 +13,10 @@ from tiny import perturbed
 
 from vdd.data.video_io import read_clip
 from vdd.errors import UserError
-from vdd.models import autoencoder, published, safetensors
-from vdd.models.kl_autoencoder import KLAutoencoder, Posterior
-from vdd.models.tiny_autoencoder import TinyAutoencoder
+from vdd.models import autoencoder
+from vdd.models.autoencoder import published, safetensors
+from vdd.models.autoencoder.kl import KLAutoencoder, Posterior
+from vdd.models.autoencoder.tiny import TinyAutoencoder
 
 NEEDS_TORCH = "needs PyTorch: pip install -c requirements.lock -r requirements-bench.lock"
 TINY = {"latent_channels": 3, "width": 8}

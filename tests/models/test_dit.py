@@ -7,7 +7,7 @@ import pytest
 from tiny import get_config, perturbed
 
 from vdd.errors import UserError
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 from vdd.models.dit import DiT, DiTBlock, sine_cosine_positions
 from vdd.models.unet import UNet
 from vdd.training.flops import count_flops

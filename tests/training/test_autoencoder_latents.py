@@ -13,13 +13,15 @@ from tiny import SIZE, get_config, perturbed, random_video, state_of
 import vdd
 from vdd import runs
 from vdd.errors import UserError
-from vdd.models import autoencoder, bitrate
-from vdd.models.disentangler import Disentangler
-from vdd.models.kl_autoencoder import KLAutoencoder
+from vdd.method import rates as bitrate
+from vdd.method import step
+from vdd.method.disentangler import Disentangler
+from vdd.method.objective import Objective, bitrate_controlled_diffusion
+from vdd.models import autoencoder
+from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import AutoencoderLatents, PixelLatents, initial_params, raw_latents
-from vdd.training import checkpoints, loop, step, workdir
+from vdd.training import checkpoints, loop, workdir
 from vdd.training.feed import DeviceBatches
-from vdd.training.objectives import Objective, bitrate_controlled_diffusion
 from vdd.training.sharding import make_mesh
 
 FAST = {"xla_backend_optimization_level": 0}

@@ -12,11 +12,11 @@ from tiny import ROOT, random_video
 
 from vdd import main, tasks
 from vdd.errors import UserError
-from vdd.evaluation import autoencoder as evaluation
 from vdd.models import autoencoder
-from vdd.models.kl_autoencoder import KLAutoencoder
+from vdd.models.autoencoder.kl import KLAutoencoder
+from vdd.tasks.autoencoder import evaluation
+from vdd.tasks.autoencoder.step import Objective, build, gradient_size
 from vdd.training import checkpoints
-from vdd.training.autoencoder import Objective, build, gradient_size
 
 MODEL = KLAutoencoder(
     channels=(4, 4), num_blocks=1, latent_channels=2, groups=2, attention=False, quant_conv=False

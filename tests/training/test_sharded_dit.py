@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tiny
-from vdd.models.bitrate import Multipliers
-from vdd.training import sharding, step
+from vdd.method.rates import Multipliers
+from vdd.method import step
+from vdd.training import sharding
 
 config = tiny.get_config({
     "objective.reread_clips": 0, "model.denoiser.readout": None, "train.batch_size": 8,

@@ -17,7 +17,7 @@ from vdd import main
 from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 from vdd.training import checkpoints, stages
 from vdd.training.workdir import claim
 

@@ -2,7 +2,7 @@
 
 As a script it trains in a process of its own, on 8 virtual devices if told so, without TensorFlow:
 `python toy.py WORKDIR '{"train.num_steps": 4}' '{"devices": 8}'`. With the option `real` it trains
-the tiny model of `tiny.py` by `vdd.training.step`.
+the tiny model of `tiny.py` by `vdd.method.step`.
 """
 
 import functools
@@ -25,9 +25,9 @@ import optax
 
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.inference import clip_keys, functions_of
-from vdd.models.disentangler import Disentangler
+from vdd.method import step as training_step
+from vdd.method.disentangler import Disentangler
 from vdd.training import checkpoints, logging, loop, sharding, stages
-from vdd.training import step as training_step
 
 
 @flax.struct.dataclass

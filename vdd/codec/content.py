@@ -31,7 +31,7 @@ class ContentModel(NamedTuple):
 
 
 class CodeSizes(Protocol):
-    """What is needed of a `vdd.models.content.ContentCode`, beside its parameters."""
+    """What is needed of a `vdd.method.content.ContentCode`, beside its parameters."""
 
     num_numbers: int
     reach: int

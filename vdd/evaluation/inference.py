@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from vdd import apply
 from vdd.apply import to_uint8
 from vdd.diffusion.samplers import Sampler
-from vdd.models.disentangler import Disentangler
+from vdd.method.disentangler import Disentangler
 from vdd.progress import progress_bar
 
 

@@ -17,8 +17,10 @@ from vdd.codec.motion import coded_bits
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.errors import UserError
-from vdd.evaluation import report, sprites_run, videos_run
+from vdd.evaluation import report
 from vdd.evaluation.inference import functions_of
+from vdd.evaluation.sprites import run as sprites_run
+from vdd.evaluation.videos import run as videos_run
 from vdd.training.loop import Hook
 from vdd.training.workdir import REPORT
 
@@ -53,7 +55,7 @@ def evaluate_run(
         out: where it is written; None takes `place_of`.
 
     Returns:
-        The report, as `vdd.evaluation.sprites.evaluate` or `vdd.evaluation.videos.evaluate`
+        The report, as `evaluate` of `vdd.evaluation.sprites.protocol` or of that of videos
         describes it, and `seen_in_training`: whether the run was trained on clips of this split (of
         Sprites: on characters).
 

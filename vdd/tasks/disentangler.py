@@ -7,9 +7,9 @@ from etils import epath
 from vdd.data import datasets, pipeline
 from vdd.data.batches import ClipIterator
 from vdd.evaluation import run
-from vdd.training import step
+from vdd.method import step
+from vdd.method.step import Training
 from vdd.training.loop import Hook
-from vdd.training.step import Training
 
 
 def settle(config: Any, workdir: epath.Path) -> Any:

@@ -1,0 +1,94 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+import scipy.stats
+
+from vdd.method.content import ContentCode, GaussianContent, divergence_bits
+
+BOTTLENECK = GaussianContent(dim=3)
+FEATURES = jax.random.normal(jax.random.key(0), (5, 2, 6))
+VARIABLES = BOTTLENECK.init(jax.random.key(1), FEATURES)
+
+
+def test_content_is_random_with_a_key_only():
+    plain, again = (BOTTLENECK.apply(VARIABLES, FEATURES) for _ in range(2))
+    a, b = (BOTTLENECK.apply(VARIABLES, FEATURES, jax.random.key(i)) for i in (1, 2))
+    assert plain.tokens.shape == (5, 2, 3)
+    np.testing.assert_array_equal(plain.tokens, again.tokens)
+    assert np.all(a.tokens != b.tokens)
+    np.testing.assert_array_equal(plain.bits, a.bits)
+    assert np.all(plain.bits > 0.0)
+
+
+def test_divergence_bits():
+    rng = np.random.default_rng(0)
+    mean, log_std = rng.normal(size=(2, 2, 3)), rng.normal(size=(2, 2, 3)) * 0.5 - 1.0
+    draws = mean + np.exp(log_std) * rng.normal(size=(40_000, 2, 2, 3))
+    posterior = scipy.stats.norm(mean, np.exp(log_std)).logpdf(draws)
+    nats = (posterior - scipy.stats.norm.logpdf(draws)).sum((-1, -2)).mean(0)
+    actual = divergence_bits(jnp.asarray(mean), jnp.asarray(log_std))
+    np.testing.assert_allclose(actual, nats / np.log(2.0), rtol=0.02)
+
+
+def test_content_at_the_prior_is_free():
+    zeros = jnp.zeros((3, 2, 4))
+    np.testing.assert_array_equal(divergence_bits(zeros, zeros), np.zeros(3))
+
+
+def test_a_posterior_starts_narrow_is_bounded_and_is_drawn_from():
+    def draws(bias):
+        kernel = jnp.zeros_like(VARIABLES["params"]["posterior"]["kernel"])
+        bias = jnp.asarray([1.0, -2.0, 0.0, bias, bias, bias])
+        variables = {"params": {"posterior": {"kernel": kernel, "bias": bias}}}
+        features = jnp.zeros((4000, 1, 6))
+        return BOTTLENECK.apply(variables, features, jax.random.key(0)).tokens[:, 0]
+
+    for bias, log_std in ((0.0, -2.0), (1.0, -1.0), (99.0, 2.0), (-99.0, -8.0)):
+        std = np.exp(log_std)
+        np.testing.assert_allclose(draws(bias).std(0), std, rtol=0.05)
+        np.testing.assert_allclose(draws(bias).mean(0), [1.0, -2.0, 0.0], atol=0.08 * std + 1e-6)
+
+
+CODE = ContentCode(num_numbers=4, width=16, shape=(2, 3))
+TOKENS = 3.0 * jax.random.normal(jax.random.key(2), (40, 2, 3))
+CODE_VARIABLES = CODE.init(jax.random.key(3), TOKENS)
+
+
+def coded(method, *args):
+    return CODE.apply(CODE_VARIABLES, *args, method=method)
+
+
+def test_a_content_code_is_made_of_whole_numbers():
+    numbers = coded("to_numbers", TOKENS)
+    assert numbers.shape == (40, 4)
+    assert np.abs(numbers).max() <= CODE.reach
+    assert len(np.unique(np.round(numbers), axis=0)) > 4
+    content = CODE.apply(CODE_VARIABLES, TOKENS)
+    np.testing.assert_array_equal(content.tokens, coded("to_tokens", np.round(numbers)))
+    np.testing.assert_array_equal(content.bits, coded("bits", np.round(numbers)))
+
+
+def test_numbers_cost_what_their_prior_says():
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(-6, 7, (50, 4)).astype(np.float32)
+    mean, scale = rng.uniform(-6, 6, (4, 8)), np.exp(rng.uniform(-2, 1, (4, 8)))
+    logit = rng.normal(size=(4, 8))
+    prior = {
+        "prior_mean": mean / CODE.reach,
+        "prior_log_scale": np.log(scale) / 8.0,
+        "prior_logit": logit / 8.0,
+    }
+    modes = scipy.stats.logistic.cdf(numbers[..., None] + 0.5, mean, scale)
+    modes -= scipy.stats.logistic.cdf(numbers[..., None] - 0.5, mean, scale)
+    expected = -np.log2((scipy.special.softmax(logit, -1) * modes).sum(-1)).sum(-1)
+    parameters = {"params": {**CODE_VARIABLES["params"], **prior}}
+    actual = CODE.apply(parameters, numbers, method="bits")
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
+def test_the_prior_of_numbers_starts_even():
+    values = jnp.arange(-CODE.reach, CODE.reach + 1.0)
+    shares = 2.0 ** (-coded("bits", jnp.tile(values[:, None], (1, 4))) / 4)
+    assert 0.9 < shares.sum() <= 1.0
+    assert shares.max() < 2.1 * shares.min()

@@ -1,0 +1,428 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import get_config, get_model, random_video
+
+from vdd.errors import UserError
+from vdd.method import driving
+from vdd.method import objective as objectives
+from vdd.method.cross_driving import SPLITTERS
+from vdd.method.disentangler import Disentangler
+from vdd.method.objective import Objective, bitrate_controlled_diffusion
+from vdd.method.rates import Multipliers
+
+PRICES = Multipliers.create(1e-3)
+OBJECTIVE = Objective(**get_config().objective)
+
+
+@pytest.fixture(scope="module")
+def model_and_params():
+    return get_model(frames=3)
+
+
+def loss(model, params, batch, rng=0, prices=PRICES, **changes):
+    objective = dataclasses.replace(OBJECTIVE, **changes)
+    return bitrate_controlled_diffusion(
+        objective, model, params, batch, jax.random.key(rng), prices
+    )
+
+
+def batch_of(video):
+    return {"video": jnp.asarray(video)}
+
+
+def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
+    model, params = model_and_params
+    weights = {"codebook_weight": 0.11, "commitment_weight": 0.13, "rate_weight": 0.02}
+    weights |= {"target_bits_per_frame": 2.0, "reread_commitment_weight": 0.17}
+    weights |= {"reread_clips": 2, "static_weight": 0.19}
+    prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
+    batch = batch_of(random_video(8, 8))
+    terms = jax.jit(lambda params: loss(model, params, batch, prices=prices, **weights))(params)
+    m = {name: float(value) for name, value in terms.metrics.items()}
+    expected = (
+        m["denoise_infinite"] + m["denoise_finite"]
+        + 0.11 * m["codebook"] + 0.13 * m["commitment"]
+        + 0.17 * m["reread_commitment"] + 0.19 * m["static_motion"]
+        + 0.02 * (m["bits_per_frame"] - 2.0) ** 2 + 0.05 * (m["bits_per_frame"] - 2.0)
+        + 0.002 * m["content_bits_per_clip"]
+    )  # fmt: skip
+    assert float(terms.total) == pytest.approx(expected, rel=1e-5)
+    assert m["loss"] == float(terms.total)
+    assert m["denoise"] == pytest.approx(m["denoise_infinite"] + m["denoise_finite"], rel=1e-5)
+    ranges = {"denoise_low", "denoise_middle", "denoise_high"}
+    assert {name for name, value in m.items() if value == 0.0} <= ranges
+
+
+def test_the_finite_loss_is_told_by_ranges_of_noise(model_and_params):
+    """Sixteen levels about sigma_data: in each range there is one, and they add up."""
+    model, params = model_and_params
+    changes = {"noisy_segments": 16, "sigma_mean": float(np.log(0.1)), "sigma_std": 1.0}
+    batch = batch_of(random_video(8, 4))
+    m = jax.jit(lambda params: loss(model, params, batch, **changes).metrics)(params)
+    parts = [float(m[f"denoise_{name}"]) for name in ("low", "middle", "high")]
+    assert min(parts) > 0.0
+    assert min(parts) < float(m["denoise_finite"]) < max(parts)
+
+
+def spied(monkeypatch, model, params, split="halves", **changes):
+    """What drives and what is rebuilt: calls of the mean and of the denoiser, by video."""
+    calls = {}
+    for name in ("encode", "compress", "mean", "denoise"):
+        method = getattr(Disentangler, name)
+
+        def spy(self, *args, name=name, method=method):
+            result = method(self, *args)
+            calls[name] = (*args, result)
+            return result
+
+        monkeypatch.setattr(Disentangler, name, spy)
+
+    def run(video, rng=0):
+        size = SPLITTERS[split](jax.random.key(0), video.shape[1]).shape[1]
+        whole = {"null_content": 0.0, "mean_frames": size, "noisy_frames": size}
+        whole |= {"noisy_segments": 2 * len(video), "reread_clips": 0}
+        calls.clear()
+        loss(model, params, batch_of(video), rng, split=split, **{**whole, **changes})
+        return dict(calls)
+
+    return jax.jit(run)
+
+
+@pytest.mark.parametrize("split", list(SPLITTERS))
+def test_content_comes_from_the_other_segment(monkeypatch, model_and_params, split):
+    model, params = model_and_params
+    run = spied(monkeypatch, model, params, split)
+
+    @jax.jit
+    @jax.jacrev
+    def by_video(video):
+        content, motion, _ = run(video)["mean"]
+        return content.sum((1, 2)), motion.sum((1, 2))
+
+    video = jnp.asarray(random_video(2, 4) / 127.5 - 1.0, jnp.float32)
+    by_content, by_motion = (np.abs(x).max((3, 4, 5)) > 0 for x in by_video(video))
+    for row in range(4):  # both clips' first segment, then both clips' second
+        clip, other = row % 2, (row + 1) % 2
+        assert not by_content[row, other].any()
+        assert not by_motion[row, other].any()
+        if split == "same":
+            assert by_content[row, clip].all()
+            assert by_motion[row, clip].all()
+        else:
+            size = 1 if split == "quarters" else 2
+            assert by_content[row, clip].sum() == by_motion[row, clip].sum() == size
+            assert not (by_motion[row, clip] & by_content[row, clip]).any()
+
+
+def test_what_is_rebuilt_is_the_segment_that_moves(monkeypatch, model_and_params):
+    model, params = model_and_params
+    video = random_video(2, 4)
+    calls = spied(monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0)(video)
+    latents, (features, motion) = calls["encode"]
+    squeezed, _, said = calls["compress"]
+    np.testing.assert_array_equal(squeezed, features)
+    content, driving, _ = calls["mean"]
+    quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
+    np.testing.assert_allclose(driving, quantized, atol=1e-6)
+    np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
+    noisy, sigma, content, driving, mean, _ = calls["denoise"]
+    assert float(jnp.max(sigma)) < 1e-12
+    np.testing.assert_allclose(noisy, latents, atol=1e-6)  # without noise, the target itself
+    np.testing.assert_allclose(driving, quantized, atol=1e-6)
+    np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(mean, calls["mean"][-1], atol=1e-6)
+
+
+def test_noisy_frames_keep_their_motion_and_mean(monkeypatch, model_and_params):
+    model, params = model_and_params
+    run = spied(
+        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, mean_frames=3,
+        noisy_frames=2,
+    )  # fmt: skip
+    picked = []
+    for rng in range(6):
+        calls = run(random_video(2, 8), rng)
+        latents, (_, motion) = calls["encode"]
+        quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
+        noisy, _, content, driving, mean, _ = calls["denoise"]
+        assert noisy.shape[:2] == (4, 2)
+        same = jnp.all(jnp.isclose(noisy[:, :, None], latents[:, None], atol=1e-6), (-1, -2, -3))
+        place = np.asarray(jnp.argmax(same, axis=-1))
+        assert np.all(np.diff(place, axis=1) > 0)  # in order of time
+        rows = np.arange(4)[:, None]
+        np.testing.assert_allclose(driving, quantized[rows, place], atol=1e-6)
+        expected = model.apply({"params": params}, content, driving, method=Disentangler.mean)
+        np.testing.assert_allclose(mean, expected, atol=1e-5)
+        picked.append(place)
+    assert set(np.ravel(picked)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("segments", "every"), [(4, 2), (2, 4), (1, 8)])
+def test_the_network_sees_segments_from_all_over_the_batch(
+    monkeypatch, model_and_params, segments, every
+):
+    """Processes hold consecutive rows: the first ones would all be of the first process."""
+    run = spied(monkeypatch, *model_and_params, noisy_segments=segments)
+    calls = run(random_video(4, 4))
+    content, seen = calls["mean"][0], calls["denoise"][2]
+    rows = np.arange(segments) * every + np.arange(segments) % every
+    np.testing.assert_array_equal(seen, np.asarray(content)[rows])
+
+
+def test_the_network_sees_swapped_content_in_its_share():
+    """Of 64 segments 16 are read again, of the 16 that the network sees 4: a quarter of both."""
+    again = jnp.zeros(64).at[0:32:2].set(1.0)
+    assert float(objectives.spread_rows(again, 16).sum()) == 4.0
+
+
+def test_counts_that_do_not_divide_a_step_are_refused():
+    fits = dataclasses.replace(OBJECTIVE, noisy_segments=8, reread_clips=4)
+    sliced = fits.for_batches(8, accumulate=2)
+    assert (sliced.noisy_segments, sliced.reread_clips) == (4, 2)
+    for changes, told in (
+        ({"noisy_segments": 3}, "noisy_segments=3 does not divide the 16 segments of a step"),
+        ({"noisy_segments": 0}, "noisy_segments=0"),
+        ({"noisy_segments": 32}, "noisy_segments=32"),
+        ({"reread_clips": 16}, "reread_clips=16 does not divide the 8 clips of a step"),
+        ({"reread_clips": 1}, "reread_clips=1: a swap takes two clips"),
+    ):
+        with pytest.raises(UserError, match=told):
+            dataclasses.replace(fits, **changes).for_batches(8)
+    with pytest.raises(UserError, match=r"noisy_segments=1 .* in 2 slices"):
+        dataclasses.replace(fits, noisy_segments=1).for_batches(8, accumulate=2)
+    with pytest.raises(UserError, match=r"reread_clips=2: a swap takes two clips, of each slice"):
+        dataclasses.replace(fits, reread_clips=2).for_batches(8, accumulate=2)
+    for frames in (0, 3):
+        with pytest.raises(ValueError, match=f"noisy_frames={frames}"):
+            dataclasses.replace(fits, mean_frames=2, noisy_frames=frames)
+
+
+def test_more_frames_than_segments_have_are_refused(model_and_params):
+    with pytest.raises(UserError, match="mean_frames=3, but segments have 2 frames"):
+        loss(*model_and_params, batch_of(random_video(2, 4)), mean_frames=3)
+
+
+def test_attention_along_time_needs_whole_segments():
+    model, params = get_model({"model.denoiser.network.temporal": True}, frames=4)
+
+    def trace(video, frames):
+        changes = {"mean_frames": 2, "noisy_frames": frames}
+        jax.eval_shape(lambda: loss(model, params, batch_of(video), **changes).total)
+
+    trace(random_video(2, 4), frames=2)
+    with pytest.raises(UserError, match=r"objective\.noisy_frames to 2"):
+        trace(random_video(2, 4), frames=1)
+
+
+def test_every_frame_gets_its_turn_with_the_network(monkeypatch, model_and_params):
+    model, params = model_and_params
+    run = spied(
+        monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0, mean_frames=2, noisy_frames=1,
+    )  # fmt: skip
+    places = set()
+    for rng in range(5):
+        calls = run(random_video(4, 4), rng)
+        noisy, latents = calls["denoise"][0], calls["encode"][0]
+        same = jnp.all(jnp.isclose(noisy, latents, atol=1e-6), axis=(-1, -2, -3))
+        places |= set(np.asarray(jnp.argmax(same, axis=1)).tolist())
+    assert places == {0, 1}
+
+
+def test_what_is_refined_does_not_bend_the_mean(model_and_params):
+    model, params = model_and_params
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return loss(model, params, batch_of(random_video(2, 4))).metrics["denoise_finite"]
+
+    gradient = gradient_of(params)["denoiser"]
+    assert not any(x.any() for x in jax.tree.leaves(gradient["readout"]))
+    assert any(x.any() for x in jax.tree.leaves(gradient["network"]))
+
+
+def test_prices_are_not_trained(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(2, 4))
+    gradient = jax.jit(jax.grad(lambda p: loss(model, params, batch, prices=p).total))(PRICES)
+    assert not gradient.motion.any()
+    assert not gradient.log_content.any()
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, (1.0, 1.0)), (1.0, (0, 0)), (0.5, (0.1, 0.9))])
+def test_null_content(monkeypatch, model_and_params, share, kept):
+    model, params = model_and_params
+    video = random_video(16, 2)
+    calls = spied(monkeypatch, model, params, null_content=share)(video)
+    said = calls["compress"][-1]
+    content = calls["mean"][0]
+    whole = np.isclose(content, np.roll(said.tokens, 16, axis=0)).all((1, 2))
+    nothing = ~np.any(content, axis=(1, 2))
+    assert np.all(whole ^ nothing)
+    assert kept[0] <= whole.mean() <= kept[1]
+    np.testing.assert_array_equal(calls["denoise"][2], content)
+
+
+@pytest.mark.parametrize(("count", "every"), [(4, 1), (2, 2)])
+def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, count, every):
+    seen = []
+
+    def spy(apply, rng, content, quantized, codewords, objective):
+        seen.extend(x.shape[:2] for x in (content, quantized, codewords))
+        return jnp.zeros_like(content), jnp.float32(7.0)
+
+    monkeypatch.setattr(driving, "_reread", spy)
+    calls = spied(monkeypatch, *model_and_params, reread_clips=count)(random_video(4, 6))
+    # One segment of a clip; and all of its frames.
+    assert seen == [(count, 2), (count, 6), (count, 6)]
+    content, said = calls["mean"][0], calls["compress"][-1]
+    expected = np.array(np.roll(said.tokens, 4, axis=0))
+    expected[:4:every] = 0.0
+    np.testing.assert_allclose(content, expected, atol=1e-6)
+
+
+def test_content_that_is_withheld_teaches_motion_nothing(model_and_params):
+    model, params = model_and_params
+
+    def learned(share):
+        def total(params):
+            objective = {"null_content": share, "reread_clips": 0}
+            return loss(model, params, batch_of(random_video(4, 4)), **objective).metrics["denoise"]
+
+        gradient = jax.jit(jax.grad(total))(params)
+        return sum(jnp.abs(x).sum() for x in jax.tree.leaves(gradient["motion_head"]))
+
+    assert learned(1.0) == 0.0
+    assert learned(0.0) > 0.0
+
+
+@pytest.mark.parametrize("split", list(SPLITTERS))
+@pytest.mark.parametrize("frames", [6, 7])
+def test_segments_join_into_clips_in_order_of_time(split, frames):
+    clips = jnp.arange(3 * frames).reshape(3, frames, 1).astype(jnp.float32)
+    for rng in range(3):
+        segments = SPLITTERS[split](jax.random.key(rng), frames)
+        cut = jnp.concatenate([clips[:, segments[0]], clips[:, segments[1]]])
+        kept = np.unique(segments)  # all frames, or all but the odd one
+        joined = driving.join_segments(cut, segments, frames)
+        np.testing.assert_array_equal(joined, clips[:, kept])
+
+
+def test_the_commitment_of_swaps_is_learned_by_the_encoder_alone(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(4, 4))
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return loss(model, params, batch, reread_clips=2).metrics["reread_commitment"]
+
+    gradient = gradient_of(params)
+    learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
+    assert learners == {"encoder", "motion_head"}
+
+
+def test_what_motion_says_all_the_time_is_unlearned_by_the_encoder_alone(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(4, 4))
+    gradient = jax.jit(jax.grad(lambda p: loss(model, p, batch).metrics["static_motion"]))(params)
+    learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
+    assert learners == {"encoder", "motion_head"}
+
+
+def test_until_swaps_are_read_nothing_is_changed_by_it(model_and_params):
+    model, params = model_and_params
+    batch = batch_of(random_video(4, 4))
+
+    @jax.jit
+    def metrics(chance):
+        return loss(model, params, batch, reread_clips=2, reread_chance=chance).metrics
+
+    never = jax.jit(lambda: loss(model, params, batch, reread_clips=0).metrics)()
+    before, after = metrics(0.0), metrics(1.0)
+    for name, value in never.items():
+        np.testing.assert_allclose(before[name], value, rtol=1e-5, err_msg=name)
+    assert before["reread_commitment"] == 0.0
+    assert after["reread_commitment"] > 0.0
+    assert after["denoise_infinite"] != before["denoise_infinite"]
+
+
+def test_without_a_read_out_the_network_is_trained_at_infinite_noise_too():
+    model, params = get_model({"model.denoiser.readout": None})
+    batch = batch_of(random_video(2, 4))
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return loss(model, params, batch).metrics["denoise_infinite"]
+
+    gradient = gradient_of(params)
+    learners = {part for part in gradient if any(x.any() for x in jax.tree.leaves(gradient[part]))}
+    assert {"denoiser", "encoder", "content", "motion_head"} <= learners
+
+
+def test_gumbel_draws_codes_anew_at_each_step():
+    model, params = get_model({"model.quantizer.kind": "gumbel_softmax"})
+    batch = batch_of(random_video(2, 8))
+
+    @jax.jit
+    def codes(rng):
+        return loss(model, params, batch, rng, split="same").codes.codes
+
+    a, b = codes(0), codes(1)
+    assert np.any(a != b)
+
+
+def test_a_single_frame_cannot_be_cut_in_two(model_and_params):
+    batch = batch_of(random_video(2, 1))
+    with pytest.raises(UserError, match="at least 2 frames"):
+        loss(*model_and_params, batch)
+
+
+def test_motion_windows_are_as_long_as_segments_or_not_at_all(model_and_params):
+    model, params = model_and_params
+
+    def trace(window):
+        windowed = model.copy(motion_window=window)
+        jax.eval_shape(lambda: loss(windowed, params, batch_of(random_video(2, 6))).total)
+
+    trace(0)
+    trace(3)
+    for window in (2, 6):
+        with pytest.raises(UserError, match=f"motion_window={window}, but .* segments of 3 frames"):
+            trace(window)
+
+
+@pytest.mark.parametrize("frames", [2, 3, 8, 9])
+@pytest.mark.parametrize(
+    ("split", "share", "in_one_piece"),
+    [("halves", 2, True), ("quarters", 4, True), ("subsets", 2, False)],
+)
+def test_segments_are_disjoint_and_in_order(split, share, in_one_piece, frames):
+    size = max(1, frames // share)
+    found = {np.asarray(SPLITTERS[split](jax.random.key(i), frames)).tobytes() for i in range(12)}
+    for raw in found:
+        segments = np.frombuffer(raw, np.int32).reshape(2, size)
+        assert len(set(segments.ravel())) == 2 * size
+        assert segments.min() >= 0
+        assert segments.max() < frames
+        assert np.all(np.diff(segments, axis=1) > 0)
+        if in_one_piece:
+            assert np.all(np.diff(segments, axis=1) == 1)
+    assert len(found) >= 2
+
+
+def test_pick_frames():
+    frames = np.asarray(objectives.pick_frames(jax.random.key(0), 400, 5, 2))
+    assert frames.shape == (400, 2)
+    assert np.all(frames[:, 0] < frames[:, 1])
+    np.testing.assert_allclose(np.bincount(frames.ravel()) / 400, 0.4, atol=0.08)
+    everything = objectives.pick_frames(jax.random.key(0), 3, 5, 7)
+    np.testing.assert_array_equal(everything, np.tile(np.arange(5), (3, 1)))
+    x = jnp.arange(3 * 5 * 2).reshape(3, 5, 2)
+    picked = objectives.take_frames(x.astype(jnp.float32), jnp.array([[4, 0]] * 3))
+    np.testing.assert_array_equal(picked, x[:, jnp.array([4, 0])])

@@ -1,0 +1,71 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tiny import get_config
+
+from vdd.method import driving
+from vdd.method.content import Content
+from vdd.method.disentangler import Disentangler
+from vdd.method.objective import Objective
+from vdd.method.quantizer import Codes
+from vdd.models.encoder import Features
+
+OBJECTIVE = Objective(**get_config().objective)
+
+
+def reread(content, quantized, chance):
+    """`driving._reread` of a model whose pictures are content + motion, and are read as such."""
+
+    def apply(method, *args):
+        if method is Disentangler.mean:
+            return args[0] + args[1]
+        if method is Disentangler.encode:
+            return Features(2.0 * args[0], args[0])
+        if method is Disentangler.quantize:
+            vectors = args[0][..., None]
+            return Codes(args[0].astype(int), args[0], vectors, vectors, jnp.inf * vectors)
+        assert method is Disentangler.compress
+        assert args[1] is not None  # content is drawn
+        return Content(args[0], jnp.zeros(len(args[0])))
+
+    objective = dataclasses.replace(OBJECTIVE, reread_chance=chance)
+    codewords = 10.0 * quantized[..., None]
+    rng = jax.random.key(0)
+    return driving._reread(apply, rng, content, quantized, codewords, objective)
+
+
+def test_content_is_read_again_from_a_swap_with_another_clip():
+    content, quantized = 10.0 * jnp.arange(1, 7).reshape(6, 1, 1), jnp.arange(6.0).reshape(6, 1, 1)
+    again, _ = reread(content, quantized, 1.0)
+    other = np.ravel(again / 2.0 - content)
+    np.testing.assert_array_equal(np.sort(other), np.arange(6))
+    assert np.all(other != np.arange(6))
+    np.testing.assert_array_equal(reread(content, quantized, 0.0)[0], content)
+    some = np.ravel(reread(content, quantized, 0.5)[0] == content)
+    assert 0 < some.sum() < 6
+
+
+def test_the_motion_of_a_swap_is_drawn_to_the_codewords_it_was_drawn_from():
+    content, quantized = 10.0 * jnp.arange(1, 7).reshape(6, 1, 1), jnp.arange(6.0).reshape(6, 1, 1)
+
+    def expected(chance):
+        again, miss = reread(content, quantized, chance)
+        other = np.ravel(again / 2.0 - content)  # the motion that the swap was drawn in
+        told, drawn = np.ravel(content) + other, 10.0 * other
+        counts = np.ravel(again != content)
+        np.testing.assert_allclose(miss, np.average((told - drawn) ** 2, weights=counts), rtol=1e-6)
+
+    expected(1.0)
+    expected(0.5)
+    assert reread(content, quantized, 0.0)[1] == 0.0
+
+
+def test_a_swap_is_read_but_not_changed_by_it():
+    def total(content, quantized):
+        again, miss = reread(content, quantized, 1.0)
+        return again.sum() + miss
+
+    ones = jnp.ones((4, 1, 1))
+    assert not any(np.any(x) for x in jax.grad(total, argnums=(0, 1))(ones, ones))

@@ -1,0 +1,1 @@
+"""Protocols of folders of videos: rebuilding, swaps across people, bits."""

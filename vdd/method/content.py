@@ -1,0 +1,108 @@
+"""The content bottleneck: what a clip may say about itself once, and how many bits that costs."""
+
+import math
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from vdd.method.rates import NATS_TO_BITS
+from vdd.models.layers import RMSNorm, flat_tokens
+
+
+class Content(NamedTuple):
+    """The content of a batch of clips, past the bottleneck."""
+
+    tokens: Float[Array, "b k d"]  # what the decoder sees
+    bits: Float[Array, "b"]  # rate of a clip
+
+
+class GaussianContent(nn.Module):
+    """Variational bottleneck: N(mean, std) against the prior N(0, 1) (Alemi et al. 2017)."""
+
+    dim: int
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
+        """Content of features: a draw from the posterior if `rng` is given, else its mean."""
+        mean, log_std = jnp.split(nn.Dense(2 * self.dim, name="posterior")(features), 2, axis=-1)
+        # The posterior starts narrow (e^-2), so that content can speak before it has learned to.
+        log_std = jnp.clip(log_std - 2.0, -8.0, 2.0)
+        noise = 0.0 if rng is None else jax.random.normal(rng, mean.shape)
+        return Content(mean + jnp.exp(log_std) * noise, divergence_bits(mean, log_std))
+
+
+class ContentCode(nn.Module):
+    """Content tokens as a few whole numbers, and back. Ours, not the paper's.
+
+    What a posterior's mean does not pay for may still be read from it: a class label fits into
+    scatter that is smaller than the posterior's noise. Whole numbers (scalar quantisation) hold
+    nothing but their bits. They are learned after the rest, on swaps
+    (`vdd.compression.content_code`), which do not need what the codes of motion say. Their prior is
+    a mixture of discretised logistic distributions for each number (Salimans et al. 2017).
+    """
+
+    num_numbers: int
+    width: int
+    shape: tuple[int, int]  # k d of the tokens
+    reach: int = 6  # numbers lie between -reach and reach
+    num_modes: int = 8  # logistic distributions in a mixture
+
+    def setup(self):
+        """Two residual MLPs and the prior [q m]."""
+        self.encoder = _ResidualMLP(self.width, self.num_numbers)
+        self.decoder = _ResidualMLP(self.width, math.prod(self.shape))
+        shape = (self.num_numbers, self.num_modes)
+        # In units in which Adam's steps, as long as the learning rate, move a mixture in hundreds
+        # of steps: means in shares of the reach, the rest in units of eight nats.
+        even = jnp.linspace(-1.0, 1.0, self.num_modes) * (1.0 - 1.0 / self.num_modes)
+        scale = math.log(self.reach / self.num_modes) / 8.0
+        self.mean = self.param("prior_mean", lambda _: jnp.broadcast_to(even, shape))
+        self.log_scale = self.param("prior_log_scale", lambda _: jnp.full(shape, scale))
+        self.logit = self.param("prior_logit", lambda _: jnp.zeros(shape))
+
+    def __call__(self, tokens: Float[Array, "b k d"]) -> Content:
+        """The tokens that are left of tokens, and the bits of the numbers between."""
+        numbers = jnp.round(self.to_numbers(tokens))
+        return Content(self.to_tokens(numbers), self.bits(numbers))
+
+    def to_numbers(self, tokens: Float[Array, "b k d"]) -> Float[Array, "b q"]:
+        """Numbers of tokens, before they are rounded."""
+        return self.reach * jnp.tanh(self.encoder(flat_tokens(tokens)) * (3.0 / self.reach))
+
+    def to_tokens(self, numbers: Float[Array, "b q"]) -> Float[Array, "b k d"]:
+        """Tokens that numbers stand for."""
+        return self.decoder(numbers / 3.0).reshape(-1, *self.shape)
+
+    def bits(self, numbers: Float[Array, "b q"]) -> Float[Array, "b"]:
+        """Bits of a clip: of the mass that the prior puts within half a unit of each number."""
+        unit = jnp.exp(-8.0 * self.log_scale)[None]
+        middle = (numbers[..., None] - self.reach * self.mean[None]) * unit
+        # ln(sigmoid(a) - sigmoid(b)), exact in the tails: sigmoid(a) sigmoid(-b) (1 - e^(b - a)).
+        upper = jax.nn.log_sigmoid(middle + unit / 2)
+        lower = jax.nn.log_sigmoid(unit / 2 - middle)
+        mass = upper + lower + jnp.log(-jnp.expm1(-unit))
+        share = jax.nn.log_softmax(8.0 * self.logit, axis=-1)[None]
+        return -jnp.sum(jax.nn.logsumexp(share + mass, axis=-1), axis=-1) * NATS_TO_BITS
+
+
+class _ResidualMLP(nn.Module):
+    width: int
+    out: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
+        x = nn.Dense(self.width)(x)
+        for _ in range(2):
+            x = x + nn.Dense(self.width)(nn.silu(nn.Dense(self.width)(RMSNorm()(x))))
+        return nn.Dense(self.out)(RMSNorm()(x))
+
+
+def divergence_bits(
+    mean: Float[Array, "b k d"], log_std: Float[Array, "b k d"]
+) -> Float[Array, "b"]:
+    """KL(N(mean, std) || N(0, 1)) summed over the content tokens of a clip, in bits."""
+    nats = 0.5 * (jnp.square(mean) + jnp.exp(2.0 * log_std) - 1.0) - log_std
+    return jnp.sum(nats, axis=(1, 2)) * NATS_TO_BITS

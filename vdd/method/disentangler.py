@@ -1,0 +1,158 @@
+"""The whole model: encode -> bottlenecks -> denoise. Read this file first.
+
+A clip of latents z [b t h w c] is read by one encoder into content [b k d], once a clip, and motion
+[b t m], every frame. Content passes a Gaussian bottleneck, motion a vector-quantised one; the
+denoiser sees both, and nothing else, beside the noisy frames.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from vdd.method.content import Content, ContentCode, GaussianContent
+from vdd.method.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
+from vdd.models import latents as latent_spaces
+from vdd.models.denoiser import Denoiser
+from vdd.models.encoder import Encoder, Features
+from vdd.models.latents import Latents, to_float
+
+QUANTIZERS = {"straight_through": StraightThroughQuantizer, "gumbel_softmax": GumbelQuantizer}
+
+
+class Disentangler(nn.Module):
+    """Bitrate-controlled diffusion (Li et al., ICCV 2025).
+
+    `content_code` is ours and optional; `vdd compress` learns it after the rest. So is
+    `motion_window`, which no training needs, and the read-out in the denoiser.
+
+    Raises ValueError for a window of less than no frames.
+    """
+
+    latents: Latents
+    encoder: Encoder
+    content: GaussianContent
+    quantizer: StraightThroughQuantizer | GumbelQuantizer
+    denoiser: Denoiser
+    content_code: ContentCode | None = None
+    motion_window: int = 0  # frames that `read` reads motion in; 0: all of the clip
+
+    def __post_init__(self):
+        if self.motion_window < 0:
+            raise ValueError(f"motion_window={self.motion_window} is less than 0")
+        super().__post_init__()
+
+    def setup(self):
+        """The head that turns the encoder's output into groups of vectors."""
+        book = self.quantizer.codebook
+        self.motion_head = nn.Dense(book.num_groups * book.code_dim, use_bias=False)
+
+    @classmethod
+    def from_config(cls, config) -> "Disentangler":
+        """Build from `config.model`; its keys are the fields of the modules they name.
+
+        Raises TypeError, ValueError or UserError for a key or a value that there is not.
+        """
+        parts: dict[str, Any] = {
+            k: dict(v) if hasattr(v, "items") else v for k, v in config.items()
+        }
+        dtype = jnp.dtype(parts.pop("dtype"))
+        latents = latent_spaces.from_config(parts.pop("latents"))
+        quantizer = parts.pop("quantizer")
+        kind = quantizer.pop("kind")
+        if kind not in QUANTIZERS:
+            raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
+        sizes = ("num_groups", "num_codes", "code_dim", "merged")
+        book = Codebook(**{f: quantizer.pop(f) for f in sizes if f in quantizer})
+        code = parts.pop("content_code", None)
+        encoder, content = Encoder(**parts.pop("encoder"), dtype=dtype), parts.pop("content")
+        tokens = (encoder.num_content_tokens, content["dim"])
+        return cls(
+            latents=latents,
+            encoder=encoder,
+            content=GaussianContent(**content),
+            quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
+            denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
+            content_code=ContentCode(**code, shape=tokens) if code else None,
+            **parts,
+        )
+
+    def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:
+        """Latents of a video, uint8 or float in [-1, 1]."""
+        return self.latents.encode(to_float(video))
+
+    def normalize(self, raw: Float[Array, "b t h w c"]) -> Float[Array, "b t H W C"]:
+        """Latents from those that an autoencoder gave, cached as they were."""
+        return self.latents.normalize(raw)
+
+    def to_video(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b t H W C"]:
+        """The video in [-1, 1] that the latents stand for."""
+        return self.latents.decode(latents)
+
+    def encode(self, latents: Float[Array, "b t h w c"]) -> Features:
+        """Read a clip: content [b k w] and motion [b t m], both before their bottlenecks."""
+        content, motion = self.encoder(latents)
+        return Features(content, self.motion_head(motion))
+
+    def read(self, latents: Float[Array, "b t h w c"]) -> Features:
+        """`encode` of a clip that is longer than the segments of training: content of all of it,
+        motion in windows of `motion_window` frames, the last of which ends with the clip.
+
+        Training reads motion in segments. A pose in the middle of a clip has neighbours there that
+        it never had as the first frame of a segment, and is taken for another more often.
+        """
+        features, size, length = self.encode(latents), self.motion_window, latents.shape[1]
+        if not 0 < size < length:
+            return features
+        starts = [*range(0, length - size, size), length - size]
+        cut = jnp.concatenate([latents[:, start : start + size] for start in starts])
+        *parts, last = jnp.split(self.encode(cut).motion, len(starts))
+        rest = length - size * len(parts)  # frames that no window before the last has read
+        return features._replace(motion=jnp.concatenate([*parts, last[:, -rest:]], axis=1))
+
+    def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
+        """The content bottleneck: tokens [b k d] and their bits.
+
+        With `rng`, as in training, a draw from the posterior; without, its mean, by way of the
+        content code where there is one.
+        """
+        compressed = self.content(content, rng)
+        if rng is not None or self.content_code is None:
+            return compressed
+        return self.content_code(compressed.tokens)
+
+    def quantize(self, motion: Float[Array, "b t m"], rng: PRNGKeyArray | None = None) -> Codes:
+        """The motion bottleneck; quantised motion passes unchanged."""
+        return self.quantizer(motion, rng)
+
+    def lookup(self, codes: Int[Array, "b t n"]) -> Float[Array, "b t m"]:
+        """Quantised motion from its codes."""
+        return self.quantizer.codebook.lookup(codes)
+
+    def mean(
+        self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+    ) -> Float[Array, "b t h w c"]:
+        """The mean latents of frames with this content and motion, which is quantised."""
+        return self.denoiser.mean(content, motion)
+
+    def denoise(
+        self,
+        noisy: Float[Array, "b t h w c"],
+        sigma: Float[Array, "b t"],
+        content: Float[Array, "b k d"],
+        motion: Float[Array, "b t m"],
+        mean: Float[Array, "b t h w c"] | None = None,
+    ) -> Float[Array, "b t h w c"]:
+        """Estimate the clean latents from noisy ones at noise level `sigma` of each frame.
+
+        `motion` is quantised; `mean` is what the method of that name gives, if it is known.
+        """
+        return self.denoiser(noisy, sigma, content, motion, mean)
+
+    def __call__(self, video: Array) -> Float[Array, "b t h w c"]:
+        """Touch every part once; used to initialise the parameters."""
+        latents = self.to_latents(video)
+        content, motion = self.encode(latents)
+        content, motion = self.compress(content).tokens, self.quantize(motion).quantized
+        return self.to_video(self.denoise(latents, jnp.ones(latents.shape[:2]), content, motion))

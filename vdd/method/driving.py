@@ -1,0 +1,102 @@
+"""What drives each segment: the content of the other one, as it is read there or in a swap.
+
+A decoder that may rely on whatever the other half of its own clip says learns things that hold
+there alone. So some content is read in a swap before it drives, and some is withheld.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from vdd.method.disentangler import Disentangler
+from vdd.method.quantizer import Codes, commitment_loss
+
+
+class Drive(NamedTuple):
+    """What 2b segments are rebuilt with, first those of all clips, then the second ones."""
+
+    content: Float[Array, "b2 k d"]
+    motion: Float[Array, "b2 s m"]
+    recommitment: Float[Array, ""]  # of the motion that is read in swaps
+
+
+def driving(
+    objective: Any,
+    apply: Any,
+    rng: PRNGKeyArray,
+    num_frames: int,
+    segments: Int[Array, "2 s"],
+    tokens: Float[Array, "b2 k d"],
+    codes: Codes,
+) -> Drive:
+    """The content of the other segment and the motion of its own; see `objectives.Objective`.
+
+    Content that is withheld teaches the decoder to do without (for guidance), and motion nothing:
+    codes that must draw a clip alone would learn hair and clothes.
+    """
+    rng_null, rng_reread = jax.random.split(rng)
+    count = len(tokens) // 2
+    content, recommitment = jnp.roll(tokens, count, axis=0), jnp.zeros(())
+    if objective.reread_clips:
+        # One segment of a clip at most: two would lend each other the frames they are to rebuild.
+        rows = slice(0, count, count // objective.reread_clips)
+
+        def whole(x: Array) -> Array:
+            return join_segments(x, segments, num_frames)[rows]
+
+        again, recommitment = jax.lax.cond(
+            objective.reread_chance > 0.0,
+            lambda: _reread(
+                apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords),
+                objective,
+            ),
+            lambda: (content[rows], jnp.zeros(())),  # nothing is drawn before its time
+        )  # fmt: skip
+        content = content.at[rows].set(again)
+    kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
+    motion = jnp.where(kept, codes.quantized, jax.lax.stop_gradient(codes.quantized))
+    return Drive(content * kept, motion, recommitment)
+
+
+def _reread(
+    apply, rng, content, quantized, codewords, objective
+) -> tuple[Float[Array, "b k d"], Float[Array, ""]]:
+    """Content read again from mean frames that show it in the motion of another clip.
+
+    Takes the content of clips, and quantised motion and codewords of all their frames. Returns the
+    content that is read in the swaps, and how far the motion that is read there is from the
+    codewords that they were drawn from (mean square).
+
+    Both halves of a clip share its action, so content may tell the decoder the action, and codes
+    that leave poses of two actions apart only by it cost nothing. Content that was read from a swap
+    tells another action: to rely on it there is a mistake. And a codebook with room to spare splits
+    a pose by the clothes, which motion can only tell from its twin where the clothes stay on. Swaps
+    are as long as clips, as content is read in whole clips later, where all else that the encoder
+    is shown are halves; their motion is read so too, though `Disentangler.read` reads it otherwise.
+    A swap is a picture like any other; no gradient goes into how it was drawn.
+    """
+    rng_turn, rng_content, rng_chance = jax.random.split(rng, 3)
+    turn = jax.random.randint(rng_turn, (), 1, len(content))
+    quantized, codewords = (jnp.roll(x, turn, axis=0) for x in (quantized, codewords))
+    swap = jax.lax.stop_gradient(apply(Disentangler.mean, content, quantized))
+    features = apply(Disentangler.encode, swap)
+    again = apply(Disentangler.compress, features.content, rng_content).tokens
+    told = apply(Disentangler.quantize, features.motion)
+    miss = commitment_loss(told._replace(codewords=codewords)).mean(1)
+    chosen = jax.random.bernoulli(rng_chance, objective.reread_chance, miss.shape)
+    recommitment = jnp.sum(miss * chosen) / jnp.maximum(jnp.sum(chosen), 1)
+    return jnp.where(chosen[:, None, None], again, content), recommitment
+
+
+def join_segments(
+    x: Float[Array, "b2 s *r"], segments: Int[Array, "2 s"], num_frames: int
+) -> Float[Array, "b t *r"]:
+    """Clips in order of time from their segments, first those of all clips, then the second ones.
+
+    `segments` is what a splitter gave; a frame that both segments have is taken once.
+    """
+    clips = jnp.concatenate(jnp.split(x, 2), axis=1)
+    times_seen = max(1, segments.size // num_frames)
+    return clips[:, jnp.argsort(segments.reshape(-1))[::times_seen]]

@@ -1,0 +1,188 @@
+"""The motion bottleneck: vector quantisation in groups, each group with a codebook of its own.
+
+Two quantisers share one interface. Both are called with the motion feature of every frame and
+return `Codes`: which codeword each group picked, the quantised tensor that carries gradients, and
+the soft assignment from which `vdd.method.rates` reads the bits.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from vdd.models.layers import rms_normalize
+
+
+class Codes(NamedTuple):
+    """The quantised motion of a batch of clips (n groups, k codewords of g dimensions each)."""
+
+    codes: Int[Array, "b t n"]  # index of the codeword of each group
+    quantized: Float[Array, "b t ng"]  # codewords side by side, with straight-through gradients
+    assignment: Float[Array, "b t n k"]  # soft assignment, sums to 1 over k
+    vectors: Float[Array, "b t n g"]  # what was quantised
+    codewords: Float[Array, "b t n g"]  # what it became; gradients reach the codebook only
+
+
+class Codebook(nn.Module):
+    """n codebooks of k codewords, kept at root mean square 1, as the vectors they are compared to.
+
+    With both normalised, distances, and with them the softness of the assignment, keep their scale
+    through training.
+    """
+
+    num_groups: int
+    num_codes: int
+    code_dim: int
+    merged: bool = False  # some codewords stand for others (vdd.compression.merging)
+
+    def setup(self):
+        """The codewords [n k g], before they are normalised, and which stands for which [n k]."""
+        shape = (self.num_groups, self.num_codes, self.code_dim)
+        self.codewords = self.param("codewords", nn.initializers.normal(1.0), shape)
+        if self.merged:
+            each = jnp.broadcast_to(jnp.arange(self.num_codes), shape[:2])
+            self.aliases = self.param("aliases", lambda _: each)
+
+    def __call__(self) -> Float[Array, "n k g"]:
+        """All codewords."""
+        return rms_normalize(self.codewords)
+
+    def lookup(self, codes: Int[Array, "b t n"]) -> Float[Array, "b t ng"]:
+        """The quantised motion that the codes stand for."""
+        return _side_by_side(gather_codewords(self(), codes))
+
+    def nearest(self, distances: Float[Array, "b t n k"]) -> Int[Array, "b t n"]:
+        """The codes of vectors at these distances from all codewords."""
+        codes = jnp.argmin(distances, axis=-1)
+        if not self.merged:
+            return codes
+        return self.aliases[jnp.arange(self.num_groups)[None, None], codes]
+
+    def split(self, motion: Float[Array, "b t ng"]) -> Float[Array, "b t n g"]:
+        """Cut the motion feature into its groups and normalise each."""
+        vectors = motion.astype(jnp.float32)
+        return rms_normalize(vectors.reshape(*motion.shape[:-1], self.num_groups, self.code_dim))
+
+
+class StraightThroughQuantizer(nn.Module):
+    """Nearest codeword forwards, identity backwards (van den Oord et al. 2017), in groups."""
+
+    codebook: Codebook
+    alpha: float  # sharpness of the soft assignment, softmax(-alpha * distance)
+
+    def __call__(self, motion: Float[Array, "b t ng"], rng: PRNGKeyArray | None = None) -> Codes:
+        """Quantise motion [b t ng]; quantising twice changes nothing. `rng` is not used."""
+        del rng
+        codebook, vectors = self.codebook(), self.codebook.split(motion)
+        distances = pairwise_distances(vectors, codebook)
+        codes = self.codebook.nearest(distances)
+        codewords = gather_codewords(codebook, codes)
+        through = vectors + jax.lax.stop_gradient(codewords - vectors)
+        assignment = jax.nn.softmax(-self.alpha * distances, axis=-1)
+        return Codes(codes, _side_by_side(through), assignment, vectors, codewords)
+
+
+class GumbelQuantizer(nn.Module):
+    """Distance-based Gumbel-softmax (the paper's choice): mu = GumbelSoftmax(-alpha * distance).
+
+    With `rng` the sampled one-hot is hard forwards and soft backwards; without, the most likely
+    codeword is taken, which is the nearest.
+    """
+
+    codebook: Codebook
+    alpha: float
+    temperature: float = 1.0
+
+    def __call__(self, motion: Float[Array, "b t ng"], rng: PRNGKeyArray | None = None) -> Codes:
+        """Quantise motion [b t ng], by a draw if `rng` is given, else by the nearest codeword."""
+        codebook, vectors = self.codebook(), self.codebook.split(motion)
+        logits = -self.alpha * pairwise_distances(vectors, codebook)
+        noisy = logits if rng is None else logits + jax.random.gumbel(rng, logits.shape)
+        soft = jax.nn.softmax(noisy / self.temperature, axis=-1)
+        codes = self.codebook.nearest(-noisy)
+        hard = jax.nn.one_hot(codes, codebook.shape[1])
+        through = jnp.einsum("btnk,nkg->btng", hard + soft - jax.lax.stop_gradient(soft), codebook)
+        codewords = gather_codewords(codebook, codes)
+        assignment = jax.nn.softmax(logits, axis=-1)
+        return Codes(codes, _side_by_side(through), assignment, vectors, codewords)
+
+
+def pairwise_distances(
+    vectors: Float[Array, "b t n g"], codebook: Float[Array, "n k g"]
+) -> Float[Array, "b t n k"]:
+    """L2 distance of every vector to every codeword of its group, in float32."""
+    vectors, codebook = vectors.astype(jnp.float32), codebook.astype(jnp.float32)
+    squared = (
+        jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
+        + jnp.sum(jnp.square(codebook), axis=-1)[None, None]
+        - 2.0 * jnp.einsum("btng,nkg->btnk", vectors, codebook)
+    )
+    # The floor keeps the root differentiable where a vector sits on its codeword.
+    return jnp.sqrt(jnp.maximum(squared, 1e-6))
+
+
+def gather_codewords(
+    codebook: Float[Array, "n k g"], codes: Int[Array, "b t n"]
+) -> Float[Array, "b t n g"]:
+    """The codewords that `codes` name, one of each group."""
+    return codebook[jnp.arange(codebook.shape[0])[None, None], codes]
+
+
+def codebook_loss(codes: Codes) -> Float[Array, "b t"]:
+    """Pull the chosen codewords to the vectors (VQ-VAE, eq. 3, second term); mean over n and g."""
+    return jnp.mean(
+        jnp.square(codes.codewords - jax.lax.stop_gradient(codes.vectors)), axis=(-2, -1)
+    )
+
+
+def commitment_loss(codes: Codes) -> Float[Array, "b t"]:
+    """Pull the vectors to their codewords (VQ-VAE, eq. 3, third term); mean over n and g."""
+    return jnp.mean(
+        jnp.square(codes.vectors - jax.lax.stop_gradient(codes.codewords)), axis=(-2, -1)
+    )
+
+
+def static_share(codes: Codes) -> Float[Array, ""]:
+    """Share of the vectors' variance that lies between clips and not within them, mean over n.
+
+    1 where every frame of a clip has the same vector, so that motion says over and over what
+    content could say once; 0 where the mean over time is the same in all clips. A pose that is held
+    for the whole clip counts as static too. As a share it cannot be lowered by drawing all vectors
+    together. Ours, not the paper's.
+    """
+    means = jnp.mean(codes.vectors, axis=1)
+    centre = jnp.mean(means, axis=0)
+    between = jnp.mean(jnp.sum(jnp.square(means - centre[None]), axis=2), axis=0)
+    whole = jnp.mean(jnp.sum(jnp.square(codes.vectors - centre[None, None]), axis=3), axis=(0, 1))
+    return jnp.mean(between / jnp.maximum(whole, 1e-4))
+
+
+def revive_dead_codes(
+    rng: PRNGKeyArray,
+    codebook: Float[Array, "n k g"],
+    usage: Float[Array, "n k"],
+    vectors: Float[Array, "b t n g"],
+    threshold: float,
+    rate: float,
+) -> tuple[Float[Array, "n k g"], Float[Array, "n k"]]:
+    """Move codewords that are hardly used onto vectors of the batch.
+
+    `usage` is the running share of each codeword, summing to 1 over k. A codeword whose share is
+    under `threshold` times the even share 1/k takes, with a chance of `rate`, the place of a random
+    vector of its group, and its share is set to the even one, so that it has time to be chosen.
+    Many codewords moved in the same step would upset the decoder, hence the chance. Returns both,
+    updated.
+    """
+    n, k, g = codebook.shape
+    pool = jnp.transpose(vectors.reshape(-1, n, g), (1, 0, 2))
+    rng_chosen, rng_moved = jax.random.split(rng)
+    chosen = jax.random.randint(rng_chosen, (n, k), 0, pool.shape[1])
+    fresh = jnp.take_along_axis(pool, chosen[..., None], axis=1)
+    dead = (usage < threshold / k) & jax.random.bernoulli(rng_moved, rate, (n, k))
+    return jnp.where(dead[..., None], fresh, codebook), jnp.where(dead, 1.0 / k, usage)
+
+
+def _side_by_side(vectors: Float[Array, "b t n g"]) -> Float[Array, "b t ng"]:
+    return vectors.reshape(*vectors.shape[:-2], -1)

@@ -1,0 +1,40 @@
+"""Training of an image autoencoder, whose latents the model itself may then work on."""
+
+from typing import Any
+
+from etils import epath
+
+from vdd.data import datasets, pipeline
+from vdd.data.batches import ClipIterator
+from vdd.method.step import Training
+from vdd.tasks.autoencoder import evaluation
+from vdd.tasks.autoencoder import step as autoencoder
+from vdd.training.loop import Hook
+
+
+def settle(config: Any, workdir: epath.Path) -> Any:
+    """The config as it is: it leaves nothing open."""
+    del workdir
+    return config
+
+
+def build(config: Any) -> Training:
+    """The functions of the training."""
+    evaluation.check(config)
+    return autoencoder.build(config)
+
+
+def batches(config: Any, process: int, processes: int) -> ClipIterator:
+    """Clips of the split that is trained on; frames are drawn from them in the step."""
+    split, batch_size = datasets.trained_split(config.data), config.train.batch_size
+    return pipeline.load_source(config.data, split, batch_size, config.seed, process, processes)
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """Frames rebuilt, measured and drawn."""
+    return evaluation.hooks(config, workdir)
+
+
+def evaluate(workdir: epath.Path) -> int:
+    """How near the frames of a split come back; and the weights by published names."""
+    return evaluation.evaluate_run(workdir)["step"]

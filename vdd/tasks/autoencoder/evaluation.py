@@ -1,0 +1,199 @@
+"""Evaluation of a trained autoencoder: how near frames come back, and its weights for others.
+
+Writes `eval/<step>.json`, `report.md` with a contact sheet, and `autoencoder/`, the weights by
+published names, which `vdd.models.autoencoder.load("kl", weights=...)` and diffusers read.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jaxtyping import Array, Float, UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from vdd import files, runs
+from vdd.data import datasets, pipeline
+from vdd.data.clips import load_clips
+from vdd.errors import UserError
+from vdd.evaluation import curves, metrics, pictures, report
+from vdd.evaluation.gallery import write_png
+from vdd.evaluation.inference import batches, padded, to_uint8
+from vdd.evaluation.sections import mean_or_none
+from vdd.models import autoencoder
+from vdd.models.autoencoder.kl import KLAutoencoder
+from vdd.models.latents import to_float
+from vdd.tasks.autoencoder.step import build_model
+from vdd.training import checkpoints, sharding
+from vdd.training.loop import Hook
+from vdd.training.workdir import REPORT
+
+WEIGHTS = "autoencoder"
+_SHEET = "reconstructions.png"
+_SHOWN_CLIPS, _SHOWN_FRAMES = 6, 4
+
+
+def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
+    """Measure the latest checkpoint, write its report, its page and its weights; the report.
+
+    Raises:
+        UserError: no run, no checkpoint, or no data to measure on.
+    """
+    config = runs.load_config(workdir)
+    step, params = checkpoints.load_params(workdir)
+    model, settings = build_model(config.model), config.eval
+    clips = clips_of(config, settings.split, settings.num_clips)
+    files.check_folder(workdir, *REPORT, f"eval/{step}.json")
+    figures = {
+        "step": step,
+        "dataset": runs.data_name(config),
+        "split": settings.split,
+        "seen_in_training": datasets.seen_in_training(config.data, settings.split),
+        **measure(model, params, clips, settings.batch_size),
+    }
+    if jax.process_index() == 0:
+        report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
+        autoencoder.save(model, {"params": params}, workdir / WEIGHTS)
+        write_png(workdir / report.PICTURES / _SHEET, sheet(model, params, config, settings.split))
+        _write_page(workdir, config, params, figures)
+    return figures
+
+
+def check(config: Any) -> None:
+    """Raise a UserError for a config whose evaluation cannot be."""
+    settings, splits = config.eval, datasets.find(config.data.dataset).SPLITS
+    if settings.split not in splits:
+        raise UserError(f"no split {settings.split!r}: take one of {', '.join(splits)}")
+    if settings.num_clips < 0 or settings.batch_size < 1:
+        raise UserError("eval: num_clips is 0 (all) or more, batch_size 1 or more")
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """PSNR of the averaged parameters each `eval_every`, a contact sheet each `sample_every`.
+
+    Both are of the validation split; where the data have none, of the split that is evaluated.
+    `seen_in_training` is 1 where the training sees these clips, or characters.
+    """
+    model, data = build_model(config.model), config.data
+    split = datasets.find(data.dataset).watched_split(data, config.eval.split)
+    seen = int(datasets.seen_in_training(data, split))
+
+    def quick(step: int, state: Any) -> dict[str, Any]:
+        del step
+        params = sharding.local_copy(state.ema_params)
+        size = config.eval.batch_size
+        figures = measure(model, params, clips_of(config, split, size), size)
+        rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
+        return {**rebuilt, "seen_in_training": seen}
+
+    def picture(step: int, state: Any) -> dict[str, Any]:
+        image = sheet(model, sharding.local_copy(state.ema_params), config, split)
+        if jax.process_index() == 0:
+            write_png(workdir / report.PICTURES / f"{step}.png", image)
+        return {"rebuilt": np.asarray(image.convert("RGB"))}
+
+    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+
+
+def clips_of(config: Any, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
+    """Clips of a split, in batches: `count` spread over it, or all where that is 0.
+
+    Each process sees all of them.
+    """
+    settings, size = config.eval, config.eval.batch_size
+    data = ConfigDict({**config.data, "augment": "none"})
+    if not count:
+        frames = datasets.find(config.data.dataset).frames(config.data)
+        video = load_clips(data, split)[:, :frames]
+        yield from (video[piece] for piece in batches(len(video), size))
+        return
+    shuffled = pipeline.load_source(data, split, size, settings.seed)
+    try:
+        for piece in batches(count, size):
+            yield next(shuffled)["video"][: piece.stop - piece.start]
+    finally:
+        shuffled.close()
+
+
+def measure(
+    model: KLAutoencoder, params: dict, clips: Iterator[np.ndarray], batch_size: int
+) -> dict[str, Any]:
+    """Mean PSNR (dB) and SSIM of rebuilt frames, and bits of the posterior, over all frames.
+
+    `kl_bits` is the Kullback-Leibler divergence of a frame's posterior from the standard normal:
+    about what its latents would cost to send.
+    """
+    psnr, ssim, bits = [], [], []
+    for video in clips:
+        frames = video.reshape(-1, *video.shape[2:])
+        for piece in batches(len(frames), batch_size):
+            rows = np.arange(piece.start, piece.stop)
+            rebuilt, nats = _rebuild(model, params, frames[padded(rows, batch_size)])
+            pair = frames[rows][:, None], np.asarray(rebuilt)[: len(rows), None]
+            psnr.append(metrics.psnr(*pair, peak=255))
+            ssim.append(metrics.ssim(*pair, peak=255))
+            bits.append(np.asarray(nats)[: len(rows)] / math.log(2.0))
+    values = [np.concatenate(parts).astype(np.float64) for parts in (psnr, ssim, bits)]
+    return {
+        "num_frames": len(values[0]),
+        **dict(zip(("psnr", "ssim", "kl_bits"), map(mean_or_none, values))),
+    }
+
+
+@partial(jax.jit, static_argnums=0)
+def _rebuild(
+    model: KLAutoencoder, params: dict, frames: UInt8[Array, "n h w 3"]
+) -> tuple[UInt8[Array, "n h w 3"], Float[Array, "n"]]:
+    """Frames from their latents' means, and the nats of each posterior."""
+
+    def apply(method: str, x: Any) -> Any:
+        return model.apply({"params": params}, x, method=method)
+
+    posterior = apply("posterior", to_float(frames))
+    return to_uint8(apply("decode", posterior.mean)[:, None])[:, 0], posterior.nats()
+
+
+def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.Image:
+    """Frames of a few clips of a split above what became of them; the same clips each time."""
+    settings = config.eval
+    video = next(clips_of(config, split, settings.batch_size))[:_SHOWN_CLIPS]
+    times = np.linspace(0, video.shape[1] - 1, min(_SHOWN_FRAMES, video.shape[1])).astype(int)
+    video = video[:, times]
+    frames, parts = video.reshape(-1, *video.shape[2:]), []
+    for piece in batches(len(frames), settings.batch_size):
+        rows = np.arange(piece.start, piece.stop)
+        rebuilt, _ = _rebuild(model, params, frames[padded(rows, settings.batch_size)])
+        parts.append(np.asarray(rebuilt)[: len(rows)])
+    rebuilt = np.concatenate(parts).reshape(video.shape)
+    pairs = [(f"clip {i + 1}", real, made) for i, (real, made) in enumerate(zip(video, rebuilt))]
+    title = "Frames, and what comes back (framed: real)"
+    scale = max(1, 128 // video.shape[2])
+    return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
+
+
+def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[str, Any]) -> None:
+    has_curves = curves.write_curves(
+        curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
+    )
+    size = runs.count_parameters(params)
+    numbers = {key: f"{figures[key]:.4g}" if figures[key] is not None else "–" for key in
+               ("psnr", "ssim", "kl_bits")}  # fmt: skip
+    lines = [
+        "# Autoencoder report",
+        f"Step {figures['step']:,}, measured on {figures['num_frames']:,} frames of"
+        f" {figures['dataset']} ({figures['split']}).",
+        f"- PSNR {numbers['psnr']} dB, SSIM {numbers['ssim']}\n"
+        f"- posterior {numbers['kl_bits']} bits a frame\n"
+        f"- {size / 1e6:.2f} million parameters, {config.train.num_steps} steps of"
+        f" {config.train.batch_size} clips, seed {config.seed}\n"
+        + "\n".join(f"- {name}: {value}" for name, value in report.machine().items()),
+        f"The weights are in `{WEIGHTS}/`, as diffusers' AutoencoderKL has them.",
+        f"![Real frames above, rebuilt ones below.]({report.PICTURES}/{_SHEET})",
+    ]
+    if has_curves:
+        lines.append(f"![Training curves]({report.PICTURES}/curves.png)")
+    files.write(workdir / "report.md", "\n\n".join(lines) + "\n")

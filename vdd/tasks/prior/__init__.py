@@ -1,0 +1,114 @@
+"""Training of the prior over the motion codes of a finished run."""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+
+from vdd import priors, runs
+from vdd.data import codes, datasets
+from vdd.data.batches import ClipIterator
+from vdd.errors import UserError
+from vdd.method.step import Training
+from vdd.tasks.prior import evaluation
+from vdd.tasks.prior import step as prior_step
+from vdd.training import sharding
+from vdd.training.checkpoints import list_steps
+from vdd.training.loop import Hook
+
+
+def settle(config: Any, workdir: epath.Path) -> Any:
+    """The config with the step of the source: what is on record, else the one named or the last.
+
+    The source may be in training itself: all that follows is of this one step, also when resumed.
+
+    Raises:
+        UserError: no such source, or no such step in it.
+    """
+    recorded = priors.read_source(workdir) if list_steps(workdir) else None
+    settled = config.copy_and_resolve_references()
+    settled.source_step = recorded.step if recorded else _source(config)[0].step
+    return settled
+
+
+def build(config: Any) -> Training:
+    """The functions of the training."""
+    return prior_step.build(priors.build(config.model, _source(config)[1]), config)
+
+
+def batches(config: Any, process: int, processes: int) -> ClipIterator:
+    """Crops of what the source was trained on, encoded by it now."""
+    data = config.data
+    return codes.crops(
+        _codes(config, datasets.trained_split(_source_data(config)), data.num_clips),
+        config.train.batch_size,
+        config.seed,
+        frames=data.frames,
+        start_share=data.start_share,
+        loop=data.loop,
+        process_index=process,
+        process_count=processes,
+    )
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """Bits a frame of the validation split, each `eval_every`; the source is put on record.
+
+    Where the data have no validation split, of the one that is evaluated. `seen_in_training` is 1
+    where the training sees these clips, or characters.
+
+    Raises:
+        UserError: what was trained in `workdir` so far was of the codes of another model.
+    """
+    source, recorded = _source(config)[1], priors.read_source(workdir)
+    if recorded is not None and list_steps(workdir):
+        if recorded.fingerprint != source.fingerprint:
+            raise UserError(
+                f"{workdir} holds a prior of {recorded.run} at step {recorded.step}, and that is"
+                " another model by now: choose another --workdir"
+            )
+    elif jax.process_index() == 0:
+        priors.write_source(workdir, source)
+    prior, size = priors.build(config.model, source), config.eval.batch_size
+    data = _source_data(config)
+    split = datasets.find(data.dataset).watched_split(data, config.eval.split)
+    seen = int(datasets.seen_in_training(data, split))
+
+    @functools.cache
+    def held_out() -> np.ndarray:
+        return _codes(config, split, config.eval.num_clips)
+
+    def measure(step: int, state: Any) -> dict[str, Any]:
+        del step
+        params = sharding.local_copy(state.ema_params)
+        rate = evaluation.rates(prior, params, held_out(), size)["prior_bits_per_frame"]
+        return {f"{split}_bits_per_frame": rate, "seen_in_training": seen}
+
+    return [(config.train.eval_every, measure)]
+
+
+def evaluate(workdir: epath.Path) -> int:
+    """Bits a frame of a whole split."""
+    return evaluation.evaluate_prior(workdir)["step"]
+
+
+def _source(config: Any) -> tuple[runs.Run, priors.Source]:
+    run = runs.load(config.source, config.source_step)
+    return run, priors.source_of(run, config.source)
+
+
+def _source_data(config: Any) -> Any:
+    """`config.data` of the source."""
+    return runs.load_config(runs.find(config.source)).data
+
+
+def _codes(config: Any, split: str, num_clips: int) -> np.ndarray:
+    return evaluation.load_codes(
+        _source(config)[0],
+        split,
+        art_dir=config.data.art_dir,
+        num_clips=num_clips,
+        batch_size=config.eval.batch_size,
+    )

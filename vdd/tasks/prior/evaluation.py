@@ -1,0 +1,164 @@
+"""The prior over motion codes, measured: bits a frame of held-out clips, beside their entropy."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jaxtyping import Float, Int32
+
+from vdd import files, priors, runs, streaming
+from vdd.data import datasets
+from vdd.data.clips import load_clips
+from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
+from vdd.evaluation import metrics, report
+from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
+from vdd.models.prior import MotionPrior
+from vdd.tasks.prior.step import code_bits
+
+
+def load_codes(
+    run: runs.Run,
+    split: str,
+    *,
+    art_dir: epath.PathLike | None = None,
+    num_clips: int = 0,
+    batch_size: int = 64,
+) -> Int32[np.ndarray, "c t n"]:
+    """The codes of a run's clips, encoded by the run: in windows, as `vdd encode` reads them.
+
+    Args:
+        run: the run.
+        split: as for `vdd.data.clips.load_clips`.
+        art_dir: folder of LPC sheets; None takes the run's, as `load_clips` says.
+        num_clips: so many, spread over the split; 0: all.
+        batch_size: clips encoded at once.
+
+    Raises:
+        UserError: as `vdd.data.clips.load_clips`.
+    """
+    video = load_clips(run.config.data, split, art_dir)
+    if num_clips:
+        video = video[np.random.default_rng(0).permutation(len(video))[:num_clips]]
+    functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))
+    codes = []
+    for window in streaming.windows(np.arange(video.shape[1]), *runs.windows(run.config)):
+        part = video[:, window.frames]
+        encoded = encode_clips(functions, part, batch_size, f"encoding {split}")
+        codes.append(np.asarray(encoded.codes, np.int32)[:, window.kept])
+    return np.concatenate(codes, axis=1)
+
+
+def bits_by_frame(
+    prior: MotionPrior, params: Any, codes: Int32[np.ndarray, "c t n"], batch_size: int
+) -> Float[np.ndarray, "t"]:
+    """Mean bits of each frame of whole clips under the prior, the frames before it being known."""
+    total = np.zeros(codes.shape[1])
+    for piece in batches(len(codes), batch_size):
+        rows = padded(np.arange(piece.start, piece.stop), batch_size)
+        bits = _bits(prior, params, codes[rows])
+        total += np.asarray(bits, np.float64)[: piece.stop - piece.start].sum((0, 2))
+    return total / len(codes)
+
+
+@partial(jax.jit, static_argnums=0)
+def _bits(prior, params, codes):
+    return code_bits(prior.apply({"params": params}, codes), codes)
+
+
+def rates(
+    prior: MotionPrior, params: Any, codes: Int32[np.ndarray, "c t n"], batch_size: int
+) -> dict[str, Any]:
+    """The section `bitrate` of the report: all in bits."""
+    bits = bits_by_frame(prior, params, codes, batch_size)
+    frames = codes.reshape(-1, codes.shape[-1])
+    return {
+        "prior_bits_per_frame": float(bits.mean()),
+        "prior_bits_per_clip": float(bits.sum()),
+        "prior_bits_of_frames": bits.tolist(),
+        "entropy_bits_per_frame": float(metrics.group_entropies(frames).sum()),
+        "joint_entropy_bits_per_frame": metrics.joint_entropy(frames),
+    }
+
+
+def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
+    """Measure a prior on held-out clips of its source and write `eval/<step>.json`, `report.md`.
+
+    Returns:
+        The report: step, dataset, split, num_clips, source, and bitrate (see `rates`).
+
+    Raises:
+        UserError: no prior, no checkpoint, its source is gone or has another codebook, or no art.
+    """
+    workdir = epath.Path(workdir)
+    prior = priors.load_prior(workdir)
+    files.check_folder(workdir, "report.md", f"eval/{prior.step}.json")
+    settings, source = prior.config.eval, load_source(prior.source)
+    codes = load_codes(
+        source,
+        settings.split,
+        art_dir=prior.config.data.art_dir,
+        num_clips=settings.num_clips,
+        batch_size=settings.batch_size,
+    )
+    data = source.config.data
+    figures = {
+        "step": prior.step,
+        "dataset": f"{data.dataset}/{data.art}" if data.dataset == "sprites" else data.dataset,
+        "split": settings.split,
+        "seen_in_training": datasets.seen_in_training(data, settings.split),
+        "num_clips": len(codes),
+        "source": {"run": prior.source.run, "step": prior.source.step},
+        "bitrate": rates(prior.model, prior.params, codes, settings.batch_size),
+    }
+    if jax.process_index() == 0:
+        report.write_json(workdir / "eval" / f"{prior.step}.json", figures)
+        files.write(workdir / "report.md", page(prior, figures))
+    return figures
+
+
+def load_source(source: priors.Source) -> runs.Run:
+    """The run that a prior was trained on, at that step.
+
+    Raises:
+        UserError: it is gone, or is another one by now.
+    """
+    run = runs.load(source.run, source.step)
+    if not source.is_of(run):
+        raise UserError(
+            f"{source.run}, step {source.step}, has another codebook than the one that this prior"
+            " was begun with: train a new prior"
+        )
+    return run
+
+
+def page(prior: priors.PriorRun, figures: dict[str, Any]) -> str:
+    """`report.md`."""
+    rate, source = figures["bitrate"], figures["source"]
+    size = runs.count_parameters(prior.params)
+    rows = [
+        ("the prior, each frame given those before it", rate["prior_bits_per_frame"]),
+        ("entropy of a frame's codes, all groups together", rate["joint_entropy_bits_per_frame"]),
+        ("entropy of a frame's codes, sum of groups", rate["entropy_bits_per_frame"]),
+    ]
+    by_frame = ", ".join(f"{bits:.2f}" for bits in rate["prior_bits_of_frames"])
+    return "\n".join(
+        [
+            "# Prior over motion codes",
+            "",
+            f"Step {figures['step']}, {size / 1e6:.2f} million parameters, of the codes of"
+            f" {source['run']} (step {source['step']}), measured on {figures['num_clips']} clips of"
+            f" {figures['dataset']} ({figures['split']}).",
+            "",
+            "| bits a frame | |",
+            "|---|---|",
+            *(f"| {name} | {bits:.3f} |" for name, bits in rows),
+            "",
+            f"Bits of each frame of a clip: {by_frame}.",
+            "",
+            *(f"- {name}: {value}" for name, value in report.machine().items()),
+            "",
+        ]
+    )

@@ -1,0 +1,69 @@
+"""One training step of the prior over motion codes: cross-entropy in bits a frame."""
+
+import math
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from vdd.method.step import Training
+from vdd.models.prior import MotionPrior
+from vdd.training.optimizer import Optimizer
+
+
+@flax.struct.dataclass
+class PriorState:
+    """Everything that training changes, and nothing else; arrays only."""
+
+    step: Int[Array, ""]
+    params: dict
+    ema_params: dict
+    opt_state: optax.OptState
+
+
+def build(prior: MotionPrior, config: Any) -> Training:
+    """The training functions of a prior (keys optimizer and train of the config).
+
+    Raises ValueError for accumulated batches, which a model of this size does not need.
+    """
+    if config.train.accumulate != 1:
+        raise ValueError(f"train.accumulate={config.train.accumulate}: a prior takes whole batches")
+    optimizer = Optimizer(**config.optimizer)
+    transform = optimizer.build(config.train.num_steps)
+    schedule = optimizer.schedule(config.train.num_steps)
+
+    def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> Any:
+        params: Any = prior.init(rng, batch["codes"][:1])["params"]
+        average = jax.tree.map(jnp.copy, params)
+        return PriorState(jnp.zeros((), jnp.int32), params, average, transform.init(params))
+
+    def loss(params: Any, batch: dict[str, Array]) -> Float[Array, ""]:
+        logits: Any = prior.apply({"params": params}, batch["codes"])
+        bits = jnp.sum(code_bits(logits, batch["codes"]), axis=-1)
+        return jnp.sum(bits * batch["scored"]) / jnp.maximum(jnp.sum(batch["scored"]), 1)
+
+    def step(state: Any, batch: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
+        value, grads = jax.value_and_grad(loss)(state.params, batch)
+        updates, opt_state = transform.update(grads, state.opt_state, state.params)
+        params: Any = optax.apply_updates(state.params, updates)
+        # The average starts quickly and slows down, so that it never remembers the first weights.
+        fade = jnp.minimum(config.train.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+        average: Any = optax.incremental_update(params, state.ema_params, 1.0 - fade)
+        metrics = {
+            "loss": value,
+            "bits_per_frame": value,
+            "gradient_norm": optax.tree.norm(grads),
+            "learning_rate": jnp.asarray(schedule(state.step)),
+        }
+        return PriorState(state.step + 1, params, average, opt_state), metrics
+
+    return Training(init, step)
+
+
+def code_bits(logits: Float[Array, "b t n k"], codes: Int[Array, "b t n"]) -> Float[Array, "b t n"]:
+    """Bits that each code costs: its cross-entropy under the logits."""
+    nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, codes)
+    return nats / math.log(2.0)
