@@ -50,16 +50,15 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         # Of 144 frames a step 128 are rebuilt at infinite noise.
         split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
         sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
-        codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.02, reread_clips=16, reread_commitment_weight=0.0625,
-        target_bits_per_frame=6.35, target_bits_per_clip=80.0, rate_weight=0.04,
-        static_weight=0.0,
+        null_content=0.02, reread_clips=16, reread_start=0.28,
+        weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0625),
     )  # fmt: skip
-    config.steering = dict(
-        content_price=1e-6, content_price_range=(1e-6, 3e-3), content_speed=0.01,
-        reread_start=0.28, motion_speed=5e-5,
-        usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
+    config.rates = dict(
+        target_bits_per_frame=6.35, motion_weight=0.04, motion_speed=5e-5,
+        target_bits_per_clip=80.0, content_price=1e-6, content_price_range=(1e-6, 3e-3),
+        content_speed=0.01,
     )  # fmt: skip
+    config.revival = dict(usage_decay=0.99, below=0.02, rate=0.005)
     config.optimizer = dict(
         learning_rate=1.5e-3, final_learning_rate=2e-5, warmup_steps=100, b1=0.9, b2=0.99,
         clip_norm=1.0,
@@ -77,7 +76,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
-        config.objective.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
+        config.rates.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
     if size == "quick":
         _quick(config)
         config.train.num_steps = 2800 if art == "lpc" else 1500

@@ -72,16 +72,15 @@ def _base() -> Any:
     config.objective = dict(
         split="halves", mean_frames=25, noisy_segments=64, noisy_frames=25,
         sigma_mean=-1.2, sigma_std=1.4, highest_snr=25.0,
-        codebook_weight=0.25, commitment_weight=0.0625,
-        null_content=0.1, reread_clips=0, reread_commitment_weight=0.0,
-        target_bits_per_frame=160.0, target_bits_per_clip=4000.0, rate_weight=0.04,
-        static_weight=0.0,
+        null_content=0.1, reread_clips=0,
+        weights=dict(codebook=0.25, commitment=0.0625, static_motion=0.0),
     )  # fmt: skip
-    config.steering = dict(
-        content_price=1e-8, content_price_range=(1e-8, 1e-4), content_speed=0.01,
-        reread_start=0.0,
-        motion_speed=5e-6, usage_decay=0.99, revive_below=0.02, revive_rate=0.005,
+    config.rates = dict(
+        target_bits_per_frame=160.0, motion_weight=0.04, motion_speed=5e-6,
+        target_bits_per_clip=4000.0, content_price=1e-8, content_price_range=(1e-8, 1e-4),
+        content_speed=0.01,
     )  # fmt: skip
+    config.revival = dict(usage_decay=0.99, below=0.02, rate=0.005)
     config.optimizer = dict(
         learning_rate=2e-4, final_learning_rate=1e-5, warmup_steps=1000, b1=0.9, b2=0.99,
         clip_norm=1.0,
@@ -128,10 +127,12 @@ def _shrink(config: Any) -> None:
     # segment. For that segments have to show the same poses: random frames of a second.
     config.objective.update(
         split="subsets", mean_frames=4, noisy_segments=8, noisy_frames=1, null_content=0.0,
-        target_bits_per_frame=16.0, rate_weight=0.004, static_weight=0.05,
+    )  # fmt: skip
+    config.objective.weights.static_motion = 0.05
+    config.rates.update(
+        target_bits_per_frame=16.0, motion_weight=0.004, motion_speed=2e-6,
         target_bits_per_clip=2000.0,
     )  # fmt: skip
-    config.steering.motion_speed = 2e-6
     config.optimizer.update(learning_rate=1e-3, final_learning_rate=2e-5, warmup_steps=100)
     config.train.update(
         batch_size=16, num_steps=2200, stages=((1900, TEMPORAL + WHOLE),), ema_decay=0.995,
@@ -151,7 +152,8 @@ def _shrink_further(config: Any) -> None:
     config.model.denoiser.network.update(
         channels=(8, 16), embedding=32, num_heads=2, attention_levels=(1,)
     )
-    config.objective.update(mean_frames=8, noisy_frames=8, null_content=0.1, rate_weight=0.04)
+    config.objective.update(mean_frames=8, noisy_frames=8, null_content=0.1)
+    config.rates.motion_weight = 0.04
     config.train.update(batch_size=4, num_steps=20, stages=((14, TEMPORAL),), log_every=5)
     config.train.update(checkpoint_every=10, eval_every=20, sample_every=20)
     config.eval.update(num_clips=8, batch_size=4)

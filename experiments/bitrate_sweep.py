@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     for target in targets:
         for seed in options.seeds.split(","):
             changes = {
-                "objective.target_bits_per_frame": target,
+                "rates.target_bits_per_frame": target,
                 "model.quantizer.num_groups": 3,
                 "model.quantizer.num_codes": 32,
                 "model.quantizer.code_dim": 8,

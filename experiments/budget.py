@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def step_flops(config: Any) -> float:
     """Operations of one training step of a stage."""
-    training = step.build(config)
+    training = step.build(step.Recipe.from_config(config))
     batch = batch_of(config, config.train.batch_size, config.data.frames)
     return count_flops(training.step, shapes_of(config), batch)
 
@@ -109,7 +109,8 @@ def frame_bytes(config: Any) -> tuple[int, int]:
 def shapes_of(config: Any) -> Any:
     """The shapes of the training state."""
     batch = batch_of(config, 1, config.data.frames)
-    return jax.eval_shape(step.build(config).init, jax.random.key(0), batch)
+    training = step.build(step.Recipe.from_config(config))
+    return jax.eval_shape(training.init, jax.random.key(0), batch)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def curve(run: str) -> list[dict[str, Any]]:
 
 def flops_per_step(config: Any) -> float:
     """Operations of one training step on a batch of clips of 8 frames."""
-    training = step.build(config)
+    training = step.build(step.Recipe.from_config(config))
     size = (config.train.batch_size, 8, *config.model.latents.size)
     batch = {
         "video": jax.ShapeDtypeStruct(size, jnp.uint8),

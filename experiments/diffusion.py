@@ -4,7 +4,7 @@
         [--sampler NAME] [--sigma_max S] [--out FILE.json] [--tiny]
 
 0 steps are the conditional mean, without noise. Runs of one target rate
-(`objective.target_bits_per_frame`) are seeds of each other. All draw the same swaps, those of `vdd
+(`rates.target_bits_per_frame`) are seeds of each other. All draw the same swaps, those of `vdd
 evaluate`: content of one clip, motion of another, and a real clip that each ought to be. Measured:
 
 - PSNR and SSIM against that clip: the mean is best at these by definition;
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for name, run in loaded.items():
         for steps, video in drawn(run, clips, swaps, options):
-            about = {"bits": run.config.objective.target_bits_per_frame, "steps": steps}
+            about = {"bits": run.config.rates.target_bits_per_frame, "steps": steps}
             found = measure(video, clips, swaps, referee, options.seed)
             rows.append({**about, "run": name, "step": run.step, **found})
             frames.setdefault(tuple(about.values()), middle(video[0]))

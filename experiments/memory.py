@@ -32,7 +32,7 @@ from vdd.evaluation.report import machine
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
-from vdd.method.rates import Multipliers
+from vdd.method.rates import Multipliers, Rates
 from vdd.training import loop, sharding, stages
 
 COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     unit = devices * config.train.accumulate
     size = max(config.train.batch_size // unit, 1) * unit
     batch = batch_of(config, size, options.frames, sharding.batch_sharding(mesh))
-    training = step.build(config)
+    training = step.build(step.Recipe.from_config(config))
     plan = [loop.Stage(0, training.init, training.step)]
     (part,) = loop.prepare(plan, config.train.num_steps, mesh, config.seed, batch)
     planned = loop.compile_step(part, mesh, batch).memory_analysis()
@@ -127,13 +127,15 @@ def bytes_per_device(tree: Any) -> int:
 
 def activation_bytes(config: Any, state: Any, clips: int, frames: int) -> int:
     """Bytes that a micro-batch leaves for its backward pass, on all devices together."""
-    model = Disentangler.from_config(config.model)
-    objective = Objective(**config.objective)
+    model, rates = Disentangler.from_config(config.model), Rates(**config.rates)
+    objective = Objective.from_config(config.objective)
     objective = objective.for_batches(clips, config.train.accumulate)
 
     def loss(params: Any, batch: Any, multipliers: Multipliers) -> jax.Array:
         rng = jax.random.key(0)
-        terms = bitrate_controlled_diffusion(objective, model, params, batch, rng, multipliers)
+        terms = bitrate_controlled_diffusion(
+            objective, rates, model, params, batch, rng, multipliers
+        )
         return terms.total
 
     batch = batch_of(config, clips // config.train.accumulate, frames)

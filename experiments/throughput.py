@@ -83,7 +83,7 @@ def matmul_flops_per_second(size: int, repeats: int) -> float:
 
 def training_step(config: Any, peak: float, repeats: int) -> dict[str, float]:
     """The step of `vdd.method.step`, state donated, as the loop runs it."""
-    functions = step.build(config)
+    functions = step.build(step.Recipe.from_config(config))
     rng = np.random.default_rng(0)
     shape = (config.train.batch_size, 8, *config.model.latents.size)
     video = rng.integers(0, 256, shape, np.uint8)

@@ -25,9 +25,9 @@ from ml_collections import ConfigDict, config_flags
 
 from vdd import command, files, tasks
 from vdd.errors import UserError
-from vdd.method.step import Training
 from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
 from vdd.training import checkpoints, loop, sharding, stages
+from vdd.training.update import Training
 from vdd.training.workdir import check, held
 
 _CONFIG = config_flags.DEFINE_config_file(

@@ -37,7 +37,7 @@ class Run:
 
     def __repr__(self) -> str:
         """In one line; the parameters are counted, not printed."""
-        bits = self.config.objective.target_bits_per_frame
+        bits = self.config.rates.target_bits_per_frame
         size = count_parameters(self.params)
         return (
             f"Run({self.name!r}, step {self.step}, {data_name(self.config)},"

@@ -93,14 +93,14 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
 
 
 def _rates(run: runs.Run) -> list[str]:
-    book, objective = run.model.quantizer.codebook, run.config.objective
+    book, rates = run.model.quantizer.codebook, run.config.rates
     capacity = book.num_groups * math.log2(book.num_codes)
     tokens = f"{run.config.model.encoder.num_content_tokens} tokens x {run.model.content.dim}"
     code = run.model.content_code
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
-        f" a frame, target {objective.target_bits_per_frame:g}",
-        f"content     {tokens}, target {objective.target_bits_per_clip:g} bits a clip",
+        f" a frame, target {rates.target_bits_per_frame:g}",
+        f"content     {tokens}, target {rates.target_bits_per_clip:g} bits a clip",
         *([f"            then a code of {code.num_numbers} whole numbers"] if code else []),
     ]
 

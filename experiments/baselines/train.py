@@ -31,9 +31,9 @@ from vdd.data.sprites.benchmark import split_labels
 from vdd.errors import UserError
 from vdd.evaluation import judge, report
 from vdd.evaluation.sprites import protocol
-from vdd.method.step import step_key
 from vdd.startup import keep_compiled_programs, keep_freed_memory
 from vdd.training import loop
+from vdd.training.update import step_key
 
 _LOSS_STREAM = 1
 

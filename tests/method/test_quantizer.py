@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vdd.method import losses
 from vdd.method import quantizer as q
 from vdd.models.layers import rms_normalize
 
@@ -19,6 +20,18 @@ MOTION = 3.0 * jax.random.normal(jax.random.key(1), (3, 5, GROUPS * DIM))
 @functools.partial(jax.jit, static_argnames="module")
 def quantize(motion, rng=None, words=WORDS, module=STRAIGHT):
     return module.apply({"params": {"codebook": {"codewords": words}}}, motion, rng)
+
+
+def seen(codes):
+    return losses.Evidence(codes, drive=None)
+
+
+def codebook(codes):
+    return losses.codebook(seen(codes))
+
+
+def commitment(codes):
+    return losses.commitment(seen(codes))
 
 
 def split(motion):
@@ -59,8 +72,8 @@ def test_same_as_public_quantiser(reference):
     ours = quantize(MOTION)
     np.testing.assert_array_equal(ours.codes, codes)
     np.testing.assert_allclose(ours.quantized, quantized, atol=1e-5)
-    assert float(q.commitment_loss(ours).mean()) == pytest.approx(loss, rel=1e-5)
-    gradient = jax.grad(lambda v: q.commitment_loss(ours._replace(vectors=v)).mean())(ours.vectors)
+    assert float(commitment(ours)) == pytest.approx(loss, rel=1e-5)
+    gradient = jax.grad(lambda v: commitment(ours._replace(vectors=v)))(ours.vectors)
     np.testing.assert_allclose(gradient, by_vectors, atol=1e-6)
 
 
@@ -107,27 +120,25 @@ def test_straight_through_gradient_is_identity_on_the_normalised_vectors():
 
 def test_codebook_loss_moves_codewords_and_commitment_loss_vectors():
     def gradients(loss):
-        return jax.grad(lambda m, w: loss(quantize(m, words=w)).mean(), argnums=(0, 1))(
-            MOTION, WORDS
-        )
+        return jax.grad(lambda m, w: loss(quantize(m, words=w)), argnums=(0, 1))(MOTION, WORDS)
 
-    by_motion, by_words = gradients(q.codebook_loss)
+    by_motion, by_words = gradients(codebook)
     assert not by_motion.any()
     assert by_words.any()
     # Only codewords that were chosen move.
     chosen = np.asarray(jax.nn.one_hot(quantize(MOTION).codes, CODES).sum((0, 1)) > 0)
     np.testing.assert_array_equal(np.abs(by_words).max(-1) > 0, chosen)
-    by_motion, by_words = gradients(q.commitment_loss)
+    by_motion, by_words = gradients(commitment)
     assert by_motion.any()
     assert not by_words.any()
 
 
 def test_losses_are_small_steps_towards_one_another():
     def apart(m, w):
-        return float(q.commitment_loss(quantize(m, words=w)).mean())
+        return float(commitment(quantize(m, words=w)))
 
-    by_words = jax.grad(lambda w: q.codebook_loss(quantize(MOTION, words=w)).mean())(WORDS)
-    by_motion = jax.grad(lambda m: q.commitment_loss(quantize(m)).mean())(MOTION)
+    by_words = jax.grad(lambda w: codebook(quantize(MOTION, words=w)))(WORDS)
+    by_motion = jax.grad(lambda m: commitment(quantize(m)))(MOTION)
     assert apart(MOTION, WORDS - 0.1 * by_words) < apart(MOTION, WORDS)
     assert apart(MOTION - 0.1 * by_motion, WORDS) < apart(MOTION, WORDS)
 
@@ -161,7 +172,7 @@ def test_gradients_are_finite_where_vectors_sit_on_codewords():
 
     def f(m, w):
         codes = quantize(m, words=w)
-        return jnp.sum(codes.assignment**2) + q.codebook_loss(codes).sum()
+        return jnp.sum(codes.assignment**2) + codebook(codes)
 
     for gradient in jax.grad(f, argnums=(0, 1))(motion, WORDS):
         assert np.isfinite(gradient).all()
@@ -169,7 +180,7 @@ def test_gradients_are_finite_where_vectors_sit_on_codewords():
 
 def revive(usage, threshold=0.1, rate=1.0):
     key = jax.random.key(0)
-    return q.revive_dead_codes(key, WORDS, usage, split(MOTION), threshold, rate)
+    return q.Revival(0.99, threshold, rate).revive(key, WORDS, usage, split(MOTION))
 
 
 def test_dead_codewords_move_onto_vectors_of_their_group():
@@ -196,7 +207,7 @@ def test_dead_codewords_are_revived_at_the_rate():
     keys = jax.random.split(jax.random.key(0), 60)
     dead = jnp.zeros((GROUPS, CODES))
     books, _ = jax.vmap(
-        lambda key: q.revive_dead_codes(key, WORDS, dead, split(MOTION), 0.1, 0.25)
+        lambda key: q.Revival(0.99, 0.1, 0.5).revive(key, WORDS, dead, split(MOTION), pace=0.5)
     )(keys)
     moved = np.mean(np.any(books != WORDS[None], axis=-1))
     assert 0.19 < moved < 0.31
@@ -204,7 +215,7 @@ def test_dead_codewords_are_revived_at_the_rate():
 
 def static_share(vectors):
     codes = quantize(MOTION)._replace(vectors=jnp.asarray(vectors))
-    return float(q.static_share(codes))
+    return float(losses.static_motion(seen(codes)))
 
 
 def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():

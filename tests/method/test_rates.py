@@ -1,10 +1,14 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
-from vdd.method import rates as bitrate
+from vdd.errors import UserError
+from vdd.method import rates
+from vdd.method.rates import Multipliers, Rates
 
 
 def one_hot(codes, k):
@@ -13,7 +17,7 @@ def one_hot(codes, k):
 
 def test_entropy_of_uniform_and_of_constant_codes():
     uniform = jnp.stack([jnp.full((2, 3, 8), 1 / 8), one_hot(np.full((2, 3), 5), 8)], axis=2)
-    np.testing.assert_allclose(bitrate.entropy_bits_per_frame(uniform), [3.0, 0.0], atol=1e-5)
+    np.testing.assert_allclose(rates.entropy_bits_per_frame(uniform), [3.0, 0.0], atol=1e-5)
 
 
 def test_entropy_is_that_of_the_histogram_over_clips_and_frames():
@@ -22,7 +26,7 @@ def test_entropy_is_that_of_the_histogram_over_clips_and_frames():
         scipy.stats.entropy(np.bincount(codes[..., n].ravel(), minlength=4), base=2)
         for n in range(2)
     ]
-    actual = bitrate.entropy_bits_per_frame(one_hot(codes, 4))
+    actual = rates.entropy_bits_per_frame(one_hot(codes, 4))
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
@@ -31,10 +35,10 @@ def test_bits_are_those_of_the_codes_and_move_as_the_soft_assignment_does():
 
     def bits(logits):
         assignment = jax.nn.softmax(logits)
-        return bitrate.bits_per_frame(jnp.argmax(logits, -1), assignment)
+        return rates.bits_per_frame(jnp.argmax(logits, -1), assignment)
 
     def soft(logits):
-        return jnp.sum(bitrate.entropy_bits_per_frame(jax.nn.softmax(logits)))
+        return jnp.sum(rates.entropy_bits_per_frame(jax.nn.softmax(logits)))
 
     sent = np.asarray(jnp.argmax(logits, -1))
     histograms = [np.bincount(sent[..., n].ravel(), minlength=8) for n in range(2)]
@@ -51,24 +55,36 @@ def test_bits_are_those_of_the_codes_and_move_as_the_soft_assignment_does():
 def test_bits_of_a_small_batch_are_those_of_a_large_one():
     source = np.random.default_rng(0).dirichlet(np.full(64, 5.0))
     codes = np.random.default_rng(1).choice(64, p=source, size=(200, 64, 4, 1))
-    bits = [float(bitrate.bits_per_frame(jnp.asarray(c), one_hot(c, 64))) for c in codes]
+    bits = [float(rates.bits_per_frame(jnp.asarray(c), one_hot(c, 64))) for c in codes]
     assert np.mean(bits) == pytest.approx(scipy.stats.entropy(source, base=2), abs=0.03)
 
 
-def steered(motion_bits, content_bits, steps=1, start=1e-4, motion_speed=0.01):
-    prices = bitrate.Multipliers.create(start)
+HELD = Rates(
+    target_bits_per_frame=7.0, motion_weight=0.04, motion_speed=0.01, target_bits_per_clip=20.0,
+    content_price=1e-4, content_price_range=(1e-5, 1e-2), content_speed=0.5,
+)  # fmt: skip
+
+
+def steered(motion_bits, content_bits, steps=1, pace=1.0):
+    prices = HELD.start()
     for _ in range(steps):
-        prices = bitrate.steer(
-            prices, motion_bits, content_bits, target_bits_per_frame=7.0, target_bits_per_clip=20.0,
-            motion_speed=motion_speed, content_speed=0.5, content_range=(1e-5, 1e-2),
-        )  # fmt: skip
+        prices = HELD.steer(prices, motion_bits, content_bits, pace)
     return float(prices.motion), float(prices.content)
 
 
 def test_prices_start_where_told():
-    prices = bitrate.Multipliers.create(1e-4)
-    assert float(prices.motion) == 0.0
-    assert float(prices.content) == pytest.approx(1e-4)
+    assert steered(9.0, 30.0, steps=0) == pytest.approx((0.0, 1e-4))
+
+
+def test_a_rate_that_codes_cannot_have_is_refused():
+    HELD.check(2, 16)
+    with pytest.raises(UserError, match=r"=7 is more than 2 x 8 codes can hold \(6 bits\)"):
+        HELD.check(2, 8)
+
+
+def test_the_price_of_motion_slows_down_with_the_learning_rate():
+    motion, content = steered(9.0, 30.0, pace=0.25)
+    assert (motion, content) == pytest.approx((0.02 / 4, steered(9.0, 30.0)[1]))
 
 
 def test_a_rate_above_its_target_raises_its_price_and_below_lowers_it():
@@ -83,7 +99,7 @@ def test_a_rate_above_its_target_raises_its_price_and_below_lowers_it():
 
 @pytest.mark.parametrize(("bits", "edge"), [(1e6, (1.0, 1e-2)), (0.0, (-1.0, 1e-5))])
 def test_prices_stay_in_range(bits, edge):
-    assert steered(bits, bits, steps=200, motion_speed=1.0) == pytest.approx(edge)
+    assert steered(bits, bits, steps=200, pace=100.0) == pytest.approx(edge)
 
 
 def test_the_first_steps_do_not_wind_up_the_price_of_content():
@@ -94,16 +110,14 @@ def test_the_first_steps_do_not_wind_up_the_price_of_content():
 def test_the_rate_loss_pulls_the_entropy_to_its_target(target):
     logits = jax.random.normal(jax.random.key(0), (2, 8, 1, 8))
     logits = logits - 0.7 * jnp.arange(8.0).reshape(1, 1, 1, 8)  # some codes are picked more
-    prices = bitrate.Multipliers.create(1e-4)
+    held = dataclasses.replace(HELD, target_bits_per_frame=target)
 
     def bits(logits):
-        return bitrate.entropy_bits_per_frame(jax.nn.softmax(logits))[0]
+        return rates.entropy_bits_per_frame(jax.nn.softmax(logits))[0]
 
     @jax.jit
     def descend(logits, _):
-        gradient = jax.grad(lambda x: bitrate.motion_rate_loss(bits(x), target, 0.04, prices))(
-            logits
-        )
+        gradient = jax.grad(lambda x: held.loss(bits(x), 0.0, HELD.start()))(logits)
         return logits - 200.0 * gradient, None
 
     before, after = bits(logits), bits(jax.lax.scan(descend, logits, length=200)[0])
@@ -111,12 +125,13 @@ def test_the_rate_loss_pulls_the_entropy_to_its_target(target):
     assert abs(after - target) < 0.05
 
 
-def test_the_price_of_motion_is_paid_but_not_learned():
-    prices = bitrate.Multipliers(jnp.float32(0.3), jnp.float32(0.0))
-    bits = jnp.float32(8.0)
-    loss, (by_bits, by_price) = jax.value_and_grad(
-        lambda bits, prices: bitrate.motion_rate_loss(bits, 7.0, 0.04, prices), argnums=(0, 1)
-    )(bits, prices)
-    assert float(loss) == pytest.approx(0.04 + 0.3)
-    assert float(by_bits) == pytest.approx(0.08 + 0.3)
-    assert float(by_price.motion) == 0.0
+def test_prices_are_paid_but_not_learned():
+    prices = Multipliers(jnp.float32(0.3), jnp.log(jnp.float32(0.002)))
+    loss, gradients = jax.value_and_grad(HELD.loss, argnums=(0, 1, 2))(
+        jnp.float32(8.0), jnp.float32(50.0), prices
+    )
+    assert float(loss) == pytest.approx(0.04 + 0.3 + 0.1)
+    by_motion, by_content, by_price = gradients
+    assert float(by_motion) == pytest.approx(0.08 + 0.3)
+    assert float(by_content) == pytest.approx(0.002)
+    assert float(by_price.motion) == float(by_price.log_content) == 0.0

@@ -1,18 +1,12 @@
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny import get_config
 
 from vdd.method import driving
 from vdd.method.content import Content
 from vdd.method.disentangler import Disentangler
-from vdd.method.objective import Objective
 from vdd.method.quantizer import Codes
 from vdd.models.encoder import Features
-
-OBJECTIVE = Objective(**get_config().objective)
 
 
 def reread(content, quantized, chance):
@@ -30,10 +24,9 @@ def reread(content, quantized, chance):
         assert args[1] is not None  # content is drawn
         return Content(args[0], jnp.zeros(len(args[0])))
 
-    objective = dataclasses.replace(OBJECTIVE, reread_chance=chance)
     codewords = 10.0 * quantized[..., None]
     rng = jax.random.key(0)
-    return driving._reread(apply, rng, content, quantized, codewords, objective)
+    return driving._reread(apply, rng, content, quantized, codewords, chance)
 
 
 def test_content_is_read_again_from_a_swap_with_another_clip():

@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 
 import jax
@@ -11,7 +10,8 @@ from vdd.errors import UserError
 from vdd.method import step as training
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective
-from vdd.method.step import Steering, accumulated_gradient, build, objective_at, step_key
+from vdd.method.step import Recipe, reread_chance
+from vdd.training.update import accumulated_gradient, step_key
 
 
 def batch_of(clips=4, seed=0):
@@ -20,15 +20,21 @@ def batch_of(clips=4, seed=0):
 
 CONFIG = get_config(
     {
-        "steering.reread_start": 0.5,
-        "steering.content_price": 1e-4,
-        "steering.content_speed": 0.1,
-        "steering.motion_speed": 0.01,
-        "steering.revive_rate": 1.0,
-        "objective.target_bits_per_clip": 50.0,
-        "objective.target_bits_per_frame": 4.0,
+        "objective.reread_start": 0.5,
+        "rates.content_price": 1e-4,
+        "rates.content_speed": 0.1,
+        "rates.motion_speed": 0.01,
+        "revival.rate": 1.0,
+        "rates.target_bits_per_clip": 50.0,
+        "rates.target_bits_per_frame": 4.0,
     }
 )
+
+
+def build(config):
+    return training.build(Recipe.from_config(config))
+
+
 INIT, STEP = build(CONFIG)
 FAST = {"xla_backend_optimization_level": 0}  # compiles in half the time, runs few times
 
@@ -119,15 +125,15 @@ def test_prices_follow_the_rates(trained):
     """A rate above its target raises its price in the next step, one below lowers it."""
     _, history = trained
     for now, then in itertools.pairwise(history):
-        excess = now["bits_per_frame"] - CONFIG.objective.target_bits_per_frame
+        excess = now["bits_per_frame"] - CONFIG.rates.target_bits_per_frame
         pace = now["learning_rate"] / CONFIG.optimizer.learning_rate
         change = then["motion_price"] - now["motion_price"]
         assert change == pytest.approx(0.01 * pace * excess, abs=1e-5)
         change = np.log(then["content_price"] / now["content_price"])
         excess = np.clip(
-            now["content_bits_per_clip"] / CONFIG.objective.target_bits_per_clip - 1.0, -1.0, 1.0
+            now["content_bits_per_clip"] / CONFIG.rates.target_bits_per_clip - 1.0, -1.0, 1.0
         )
-        low, high = CONFIG.steering.content_price_range
+        low, high = CONFIG.rates.content_price_range
         assert low * 0.999 <= then["content_price"] <= high * 1.001
         if low * 1.2 < then["content_price"] < high / 1.2:
             assert change == pytest.approx(0.1 * excess, abs=1e-4)
@@ -138,18 +144,16 @@ def test_prices_follow_the_rates(trained):
 
 def test_a_rate_that_codes_cannot_have_is_refused():
     """Two codebooks of 8 hold 6 bits."""
-    build(get_config({"objective.target_bits_per_frame": 6.0}))
+    build(get_config({"rates.target_bits_per_frame": 6.0}))
     with pytest.raises(UserError, match=r"=6.25 is more than 2 x 8 codes can hold \(6 bits\)"):
-        build(get_config({"objective.target_bits_per_frame": 6.25}))
+        build(get_config({"rates.target_bits_per_frame": 6.25}))
 
 
 def test_swaps_are_read_from_their_share_of_the_training_on():
-    objective, steering = Objective(**CONFIG.objective), Steering(**CONFIG.steering)
-    chances = []
-    for progress in (0.0, 0.5, 0.525, 0.55, 1.0):
-        now = objective_at(objective, steering, jnp.float32(progress))
-        assert dataclasses.replace(now, reread_chance=1.0) == objective
-        chances.append(float(now.reread_chance))
+    objective = Objective.from_config(CONFIG.objective)
+    chances = [
+        float(reread_chance(objective, jnp.float32(x))) for x in (0.0, 0.5, 0.525, 0.55, 1.0)
+    ]
     assert chances == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0], abs=1e-5)
 
 
@@ -176,10 +180,10 @@ def test_dead_codewords_come_to_life_in_any_frame(start, step):
     at = np.asarray(revived.usage == 1 / 8)
     words = np.asarray(revived.params["quantizer"]["codebook"]["codewords"])[at]
     model, params = Disentangler.from_config(CONFIG.model), {"params": start.params}
-    latents = model.apply(params, batch_of()["video"], method="to_latents")
+    latents = model.apply(params, batch_of()["video"], method=Disentangler.to_latents)
     halves = jnp.concatenate(jnp.split(latents, 2, axis=1))
-    motion = model.apply(params, halves, method="encode").motion
-    vectors = np.asarray(model.apply(params, motion, method="quantize").vectors)
+    motion = model.apply(params, halves, method=Disentangler.encode).motion
+    vectors = np.asarray(model.apply(params, motion, method=Disentangler.quantize).vectors)
     vectors = vectors[:, :, np.argwhere(at)[:, 0]]  # [b t r g], of each word's group
     gap = np.square(vectors - words).mean(-1)
     assert len(words) > 8

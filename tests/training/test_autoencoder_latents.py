@@ -13,10 +13,10 @@ from tiny import SIZE, get_config, perturbed, random_video, state_of
 import vdd
 from vdd import runs
 from vdd.errors import UserError
-from vdd.method import rates as bitrate
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
+from vdd.method.rates import Rates
 from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import AutoencoderLatents, PixelLatents, initial_params, raw_latents
@@ -58,7 +58,9 @@ def config(weights):
 
 @pytest.fixture(scope="module")
 def start(config):
-    return jax.jit(step.build(config).init, compiler_options=FAST)(jax.random.key(0), BATCH)
+    return jax.jit(step.build(step.Recipe.from_config(config)).init, compiler_options=FAST)(
+        jax.random.key(0), BATCH
+    )
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +109,17 @@ def test_decoding_gives_what_the_autoencoder_gives(config, start, cached, weight
 
 
 def test_cached_latents_give_the_loss_of_the_video(config, start, cached):
-    model, objective = Disentangler.from_config(config.model), Objective(**config.objective)
-    arguments = (jax.random.key(1), bitrate.Multipliers.create(1e-4))
+    model, objective = (
+        Disentangler.from_config(config.model),
+        Objective.from_config(config.objective),
+    )
+    rates = Rates(**config.rates)
 
     @partial(jax.jit, compiler_options=FAST)
     def loss(batch):
-        terms = bitrate_controlled_diffusion(objective, model, start.params, batch, *arguments)
+        terms = bitrate_controlled_diffusion(
+            objective, rates, model, start.params, batch, jax.random.key(1), rates.start()
+        )
         return terms.total
 
     a, b = float(loss(BATCH)), float(loss(cached))
@@ -159,7 +166,7 @@ def test_a_run_on_cached_latents_carries_its_weights(tmp_path, config, cached, w
     with config.unlocked():
         config.train.update(num_steps=2, checkpoint_every=1, log_every=1)
         config.train.update(eval_every=0, sample_every=0)
-    path, training = epath.Path(tmp_path / "run"), step.build(config)
+    path, training = epath.Path(tmp_path / "run"), step.build(step.Recipe.from_config(config))
     labels = {"motion": np.zeros(4, np.int32)}
     loop.train(config, path, Cached({**cached, **labels}), training.init, training.step)
     loaded = vdd.load(path)
@@ -194,7 +201,7 @@ def test_batches_carry_what_they_have(cached):
 def test_cached_latents_without_an_autoencoder_are_told(cached):
     config = get_config(CHANGES)
     with pytest.raises(UserError, match=r"set model\.latents\.kind=autoencoder"):
-        jax.eval_shape(step.build(config).init, jax.random.key(0), cached)
+        jax.eval_shape(step.build(step.Recipe.from_config(config)).init, jax.random.key(0), cached)
 
 
 def with_latents(config, **changes):

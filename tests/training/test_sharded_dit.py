@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tiny
-from vdd.method.rates import Multipliers
+from vdd.method.rates import Rates
 from vdd.method import step
 from vdd.training import sharding
 
@@ -31,13 +31,13 @@ config = tiny.get_config({
         "content_tokens": True, "content_map": 0, "temporal": True, "remat": True,
     },
 })
-training = step.build(config)
+training = step.build(step.Recipe.from_config(config))
 batch = {"video": tiny.random_video(8, 2)}
 shapes = jax.eval_shape(training.init, jax.random.key(0), batch)
 params = tiny.perturbed(shapes.params)
 state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes).replace(
     params=params, ema_params=params, usage=jnp.full(shapes.usage.shape, 1 / 8),
-    multipliers=Multipliers.create(1e-4),
+    multipliers=Rates(**config.rates).start(),
 )
 
 def run(mesh):

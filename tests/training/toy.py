@@ -122,8 +122,12 @@ def get_real_config(**changes):
     return config.lock()
 
 
+def build_real(config):
+    return training_step.build(training_step.Recipe.from_config(config))
+
+
 def run(workdir, config, step=None, real=False, **kwargs):
-    functions = training_step.build if real else build
+    functions = build_real if real else build
     init, usual_step = functions(config)
     later = [
         loop.Stage(start, *functions(stages.config_at(config, start + 1)), kwargs.get("hooks", ()))

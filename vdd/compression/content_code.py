@@ -28,8 +28,8 @@ from vdd.compression.rereading import Readings, apply_method
 from vdd.errors import UserError
 from vdd.method.content import ContentCode
 from vdd.method.disentangler import Disentangler
-from vdd.method.step import step_key
 from vdd.progress import progress_bar
+from vdd.training.update import step_key
 
 # Those below are of vdd.training's step and rereading.
 _INIT_STREAM, _STEP_STREAM, _CHOICE_STREAM = 4, 5, 6

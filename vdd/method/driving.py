@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.method.disentangler import Disentangler
-from vdd.method.quantizer import Codes, commitment_loss
+from vdd.method.quantizer import Codes
 
 
 class Drive(NamedTuple):
@@ -19,7 +19,7 @@ class Drive(NamedTuple):
 
     content: Float[Array, "b2 k d"]
     motion: Float[Array, "b2 s m"]
-    recommitment: Float[Array, ""]  # of the motion that is read in swaps
+    reread_commitment: Float[Array, ""]  # mean square of the motion read in swaps to its codewords
 
 
 def driving(
@@ -30,8 +30,9 @@ def driving(
     segments: Int[Array, "2 s"],
     tokens: Float[Array, "b2 k d"],
     codes: Codes,
+    reread_chance: float | Float[Array, ""],
 ) -> Drive:
-    """The content of the other segment and the motion of its own; see `objectives.Objective`.
+    """The content of the other segment and the motion of its own (`vdd.method.objective`).
 
     Content that is withheld teaches the decoder to do without (for guidance), and motion nothing:
     codes that must draw a clip alone would learn hair and clothes.
@@ -47,10 +48,10 @@ def driving(
             return join_segments(x, segments, num_frames)[rows]
 
         again, recommitment = jax.lax.cond(
-            objective.reread_chance > 0.0,
+            reread_chance > 0.0,
             lambda: _reread(
                 apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords),
-                objective,
+                reread_chance,
             ),
             lambda: (content[rows], jnp.zeros(())),  # nothing is drawn before its time
         )  # fmt: skip
@@ -61,7 +62,7 @@ def driving(
 
 
 def _reread(
-    apply, rng, content, quantized, codewords, objective
+    apply, rng, content, quantized, codewords, chance
 ) -> tuple[Float[Array, "b k d"], Float[Array, ""]]:
     """Content read again from mean frames that show it in the motion of another clip.
 
@@ -84,8 +85,8 @@ def _reread(
     features = apply(Disentangler.encode, swap)
     again = apply(Disentangler.compress, features.content, rng_content).tokens
     told = apply(Disentangler.quantize, features.motion)
-    miss = commitment_loss(told._replace(codewords=codewords)).mean(1)
-    chosen = jax.random.bernoulli(rng_chance, objective.reread_chance, miss.shape)
+    miss = jnp.mean(jnp.square(told.vectors - jax.lax.stop_gradient(codewords)), axis=(1, 2, 3))
+    chosen = jax.random.bernoulli(rng_chance, chance, miss.shape)
     recommitment = jnp.sum(miss * chosen) / jnp.maximum(jnp.sum(chosen), 1)
     return jnp.where(chosen[:, None, None], again, content), recommitment
 

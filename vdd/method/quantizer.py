@@ -5,11 +5,13 @@ return `Codes`: which codeword each group picked, the quantised tensor that carr
 the soft assignment from which `vdd.method.rates` reads the bits.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.models.layers import rms_normalize
@@ -63,7 +65,7 @@ class Codebook(nn.Module):
     def split(self, motion: Float[Array, "b t ng"]) -> Float[Array, "b t n g"]:
         """Cut the motion feature into its groups and normalise each."""
         vectors = motion.astype(jnp.float32)
-        return rms_normalize(vectors.reshape(*motion.shape[:-1], self.num_groups, self.code_dim))
+        return rms_normalize(rearrange(vectors, "b t (n g) -> b t n g", n=self.num_groups))
 
 
 class StraightThroughQuantizer(nn.Module):
@@ -130,59 +132,43 @@ def gather_codewords(
     return codebook[jnp.arange(codebook.shape[0])[None, None], codes]
 
 
-def codebook_loss(codes: Codes) -> Float[Array, "b t"]:
-    """Pull the chosen codewords to the vectors (VQ-VAE, eq. 3, second term); mean over n and g."""
-    return jnp.mean(
-        jnp.square(codes.codewords - jax.lax.stop_gradient(codes.vectors)), axis=(-2, -1)
-    )
+@dataclass(frozen=True)
+class Revival:
+    """How codewords that are hardly used are moved; the keys of `config.revival`."""
 
+    usage_decay: float  # of the running share of every codeword
+    below: float  # a codeword used less than this times its even share 1/k is dead
+    rate: float  # chance per step, at the peak of the learning rate, that it is moved; 0: never
 
-def commitment_loss(codes: Codes) -> Float[Array, "b t"]:
-    """Pull the vectors to their codewords (VQ-VAE, eq. 3, third term); mean over n and g."""
-    return jnp.mean(
-        jnp.square(codes.vectors - jax.lax.stop_gradient(codes.codewords)), axis=(-2, -1)
-    )
+    def running(
+        self, usage: Float[Array, "n k"], before: Float[Array, "n k"]
+    ) -> Float[Array, "n k"]:
+        """The running share of each codeword, after a batch that used them so."""
+        return self.usage_decay * before + (1.0 - self.usage_decay) * usage
 
+    def revive(
+        self,
+        rng: PRNGKeyArray,
+        codebook: Float[Array, "n k g"],
+        usage: Float[Array, "n k"],
+        vectors: Float[Array, "b t n g"],
+        pace: float | Float[Array, ""] = 1.0,
+    ) -> tuple[Float[Array, "n k g"], Float[Array, "n k"]]:
+        """Move dead codewords onto vectors of the batch; both are returned, updated.
 
-def static_share(codes: Codes) -> Float[Array, ""]:
-    """Share of the vectors' variance that lies between clips and not within them, mean over n.
-
-    1 where every frame of a clip has the same vector, so that motion says over and over what
-    content could say once; 0 where the mean over time is the same in all clips. A pose that is held
-    for the whole clip counts as static too. As a share it cannot be lowered by drawing all vectors
-    together. Ours, not the paper's.
-    """
-    means = jnp.mean(codes.vectors, axis=1)
-    centre = jnp.mean(means, axis=0)
-    between = jnp.mean(jnp.sum(jnp.square(means - centre[None]), axis=2), axis=0)
-    whole = jnp.mean(jnp.sum(jnp.square(codes.vectors - centre[None, None]), axis=3), axis=(0, 1))
-    return jnp.mean(between / jnp.maximum(whole, 1e-4))
-
-
-def revive_dead_codes(
-    rng: PRNGKeyArray,
-    codebook: Float[Array, "n k g"],
-    usage: Float[Array, "n k"],
-    vectors: Float[Array, "b t n g"],
-    threshold: float,
-    rate: float,
-) -> tuple[Float[Array, "n k g"], Float[Array, "n k"]]:
-    """Move codewords that are hardly used onto vectors of the batch.
-
-    `usage` is the running share of each codeword, summing to 1 over k. A codeword whose share is
-    under `threshold` times the even share 1/k takes, with a chance of `rate`, the place of a random
-    vector of its group, and its share is set to the even one, so that it has time to be chosen.
-    Many codewords moved in the same step would upset the decoder, hence the chance. Returns both,
-    updated.
-    """
-    n, k, g = codebook.shape
-    pool = jnp.transpose(vectors.reshape(-1, n, g), (1, 0, 2))
-    rng_chosen, rng_moved = jax.random.split(rng)
-    chosen = jax.random.randint(rng_chosen, (n, k), 0, pool.shape[1])
-    fresh = jnp.take_along_axis(pool, chosen[..., None], axis=1)
-    dead = (usage < threshold / k) & jax.random.bernoulli(rng_moved, rate, (n, k))
-    return jnp.where(dead[..., None], fresh, codebook), jnp.where(dead, 1.0 / k, usage)
+        `usage` sums to 1 over k. A dead codeword takes, with a chance of `rate` times `pace`, the
+        place of a random vector of its group, and its share is set to the even one, so that it has
+        time to be chosen. Many codewords moved in one step would upset the decoder.
+        """
+        pool = rearrange(vectors, "b t n g -> n (b t) g")
+        rng_chosen, rng_moved = jax.random.split(rng)
+        chosen = jax.random.randint(rng_chosen, usage.shape, 0, pool.shape[1])
+        fresh = jnp.take_along_axis(pool, chosen[..., None], axis=1)
+        even = 1.0 / usage.shape[1]
+        moved = jax.random.bernoulli(rng_moved, self.rate * pace, usage.shape)
+        dead = (usage < self.below * even) & moved
+        return jnp.where(dead[..., None], fresh, codebook), jnp.where(dead, even, usage)
 
 
 def _side_by_side(vectors: Float[Array, "b t n g"]) -> Float[Array, "b t ng"]:
-    return vectors.reshape(*vectors.shape[:-2], -1)
+    return rearrange(vectors, "b t n g -> b t (n g)")

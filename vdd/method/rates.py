@@ -1,18 +1,103 @@
-"""The two rates that do the disentangling: bits per frame of motion and bits per clip of content.
+"""The two rates that do the disentangling, and how they are held: all of it is in this file.
 
-By Shannon, the entropy of the codes' histogram is what one frame of motion costs when each group is
-coded by its own; what the content of a clip costs is told by its bottleneck
-(`vdd.method.content`). Both are held at a target by a Lagrange multiplier (`Multiplier`).
+Motion costs bits per frame: by Shannon, the entropy of the codes' histogram, where each group of
+codes is coded by its own. Content costs bits per clip, as its bottleneck says
+(`vdd.method.content`). Each rate has a target, a term of the loss, and a Lagrange multiplier, its
+price, that is steered after every step.
 """
 
 import math
+from dataclasses import dataclass
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from vdd.errors import UserError
+
 NATS_TO_BITS = 1.0 / math.log(2.0)
+
+
+@flax.struct.dataclass
+class Multipliers:
+    """Lagrange multipliers of the two rates; part of the training state.
+
+    motion: signed price of a bit per frame. The entropy may be pulled up as well as down.
+    log_content: logarithm of the price of a bit per clip, which is never negative.
+    """
+
+    motion: Float[Array, ""]
+    log_content: Float[Array, ""]
+
+    @property
+    def content(self) -> Float[Array, ""]:
+        """Price of one content bit per clip."""
+        return jnp.exp(self.log_content)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The targets of both rates and how they are held; the keys of `config.rates`."""
+
+    target_bits_per_frame: float
+    target_bits_per_clip: float
+    motion_weight: float  # of the paper's quadratic penalty; 0.04 there
+    motion_speed: float  # of the price, per bit of excess and step
+    content_price: float  # at the start, loss per bit
+    content_price_range: tuple[float, float]
+    content_speed: float  # of the price's logarithm, per relative excess and step
+
+    def check(self, num_groups: int, num_codes: int) -> None:
+        """Raises a UserError for a rate that codes cannot have: its price would never rest."""
+        capacity = num_groups * math.log2(num_codes)
+        if self.target_bits_per_frame > capacity:
+            raise UserError(
+                f"rates.target_bits_per_frame={self.target_bits_per_frame:g} is more than"
+                f" {num_groups} x {num_codes} codes can hold ({capacity:g} bits)"
+            )
+
+    def start(self) -> Multipliers:
+        """The multipliers of the first step: motion costs nothing yet."""
+        return Multipliers(jnp.zeros(()), jnp.asarray(math.log(self.content_price), jnp.float32))
+
+    def loss(
+        self,
+        motion_bits: Float[Array, ""],
+        content_bits: Float[Array, ""],
+        multipliers: Multipliers,
+    ) -> Float[Array, ""]:
+        """What both rates cost.
+
+        Of motion the augmented Lagrangian of `motion_bits == target_bits_per_frame`, the quadratic
+        term of which is the paper's; of content the price of its bits.
+        """
+        prices = jax.lax.stop_gradient(multipliers)
+        excess = motion_bits - self.target_bits_per_frame
+        motion = self.motion_weight * jnp.square(excess) + prices.motion * excess
+        return motion + prices.content * content_bits
+
+    def steer(
+        self,
+        multipliers: Multipliers,
+        motion_bits: Float[Array, ""],
+        content_bits: Float[Array, ""],
+        pace: float | Float[Array, ""] = 1.0,
+    ) -> Multipliers:
+        """One step of dual ascent: a rate above its target raises its price, one below lowers it.
+
+        The price of motion moves at `pace`, the share that is left of the learning rate: where the
+        weights hardly move, a price that goes on would undo what the decoder has learned. The
+        relative excess of content is clipped to [-1, 1], so that the first steps, far from the
+        target, do not wind its price up.
+        """
+        motion = multipliers.motion + self.motion_speed * pace * (
+            motion_bits - self.target_bits_per_frame
+        )
+        excess = jnp.clip(content_bits / self.target_bits_per_clip - 1.0, -1.0, 1.0)
+        low, high = (math.log(x) for x in self.content_price_range)
+        log_content = multipliers.log_content + self.content_speed * excess
+        return Multipliers(jnp.clip(motion, -1.0, 1.0), jnp.clip(log_content, low, high))
 
 
 def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:
@@ -47,62 +132,3 @@ def average_assignment(assignment: Float[Array, "b t n k"]) -> Float[Array, "n k
 
 def _entropy_bits(shares: Float[Array, "n k"]) -> Float[Array, "n"]:
     return -jnp.sum(shares * jnp.log(shares + 1e-12), axis=-1) * NATS_TO_BITS
-
-
-@flax.struct.dataclass
-class Multipliers:
-    """Lagrange multipliers of the two rates; part of the training state.
-
-    motion: signed price of a bit per frame. The entropy may be pulled up as well as down.
-    log_content: logarithm of the price of a bit per clip, which is never negative.
-    """
-
-    motion: Float[Array, ""]
-    log_content: Float[Array, ""]
-
-    @classmethod
-    def create(cls, content: float) -> "Multipliers":
-        """Start the price of motion at 0 and that of content at `content` per bit."""
-        return cls(jnp.zeros(()), jnp.asarray(math.log(content), jnp.float32))
-
-    @property
-    def content(self) -> Float[Array, ""]:
-        """Price of one content bit per clip."""
-        return jnp.exp(self.log_content)
-
-
-def steer(
-    multipliers: Multipliers,
-    motion_bits: Float[Array, ""],
-    content_bits: Float[Array, ""],
-    target_bits_per_frame: float | Float[Array, ""],
-    target_bits_per_clip: float | Float[Array, ""],
-    motion_speed: float,
-    content_speed: float,
-    content_range: tuple[float, float],
-) -> Multipliers:
-    """One step of dual ascent: a rate above its target raises its price, one below lowers it.
-
-    The motion price moves by `motion_speed` a bit of excess, the logarithm of the content price by
-    `content_speed` times the relative excess, clipped to [-1, 1] so that the first steps, far from
-    the target, do not wind it up; it stays within `content_range`.
-    """
-    excess = jnp.clip(content_bits / target_bits_per_clip - 1.0, -1.0, 1.0)
-    low, high = (math.log(x) for x in content_range)
-    return Multipliers(
-        motion=jnp.clip(
-            multipliers.motion + motion_speed * (motion_bits - target_bits_per_frame), -1.0, 1.0
-        ),
-        log_content=jnp.clip(multipliers.log_content + content_speed * excess, low, high),
-    )
-
-
-def motion_rate_loss(
-    bits: Float[Array, ""],
-    target: float | Float[Array, ""],
-    weight: float,
-    multipliers: Multipliers,
-) -> Float[Array, ""]:
-    """Augmented Lagrangian of `bits == target`; the quadratic term is the paper's, weight 0.04."""
-    price = jax.lax.stop_gradient(multipliers.motion)
-    return weight * jnp.square(bits - target) + price * (bits - target)

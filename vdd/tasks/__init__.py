@@ -11,8 +11,8 @@ from etils import epath
 
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
-from vdd.method.step import Training
 from vdd.training.loop import Hook
+from vdd.training.update import Training
 
 TASKS = ("autoencoder", "disentangler", "prior")
 

@@ -8,8 +8,8 @@ from vdd.data import datasets, pipeline
 from vdd.data.batches import ClipIterator
 from vdd.evaluation import run
 from vdd.method import step
-from vdd.method.step import Training
 from vdd.training.loop import Hook
+from vdd.training.update import Training
 
 
 def settle(config: Any, workdir: epath.Path) -> Any:
@@ -21,7 +21,9 @@ def settle(config: Any, workdir: epath.Path) -> Any:
 def build(config: Any) -> Training:
     """The functions of the training."""
     run.check(config)
-    return step.build(config)
+    recipe = step.Recipe.from_config(config)
+    recipe.objective.check(recipe.model, datasets.find(config.data.dataset).frames(config.data))
+    return step.build(recipe)
 
 
 def batches(config: Any, process: int, processes: int) -> ClipIterator:

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd.errors import UserError
 
 # What a stage may change. The rest is how the run is kept, or what a batch is.
-CHANGEABLE = ("model.", "objective.", "steering.", "optimizer.", "train.accumulate")
+CHANGEABLE = ("model.", "objective.", "rates.", "revival.", "optimizer.", "train.accumulate")
 
 
 def starts(config: Any) -> tuple[int, ...]:

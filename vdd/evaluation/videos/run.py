@@ -45,7 +45,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
         step=step,
         dataset=config.data.dataset,
         split=split,
-        target_bits_per_frame=config.objective.target_bits_per_frame,
+        target_bits_per_frame=config.rates.target_bits_per_frame,
         seed=settings.seed,
         batch_size=settings.batch_size,
         faces=dlib_faces() if settings.faces else None,

@@ -6,10 +6,10 @@ from etils import epath
 
 from vdd.data import datasets, pipeline
 from vdd.data.batches import ClipIterator
-from vdd.method.step import Training
 from vdd.tasks.autoencoder import evaluation
 from vdd.tasks.autoencoder import step as autoencoder
 from vdd.training.loop import Hook
+from vdd.training.update import Training
 
 
 def settle(config: Any, workdir: epath.Path) -> Any:

@@ -20,10 +20,16 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from vdd.method.step import LOSS_STREAM, Training, accumulated_gradient, step_key
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import to_float
 from vdd.training.optimizer import Optimizer
+from vdd.training.update import (
+    LOSS_STREAM,
+    Training,
+    accumulated_gradient,
+    moving_average,
+    step_key,
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,7 @@ def build(config: Any) -> Training:
         grads, (metrics, _, _) = accumulated_gradient(loss, state.params, batch, rng, accumulate)
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
         params: Any = optax.apply_updates(state.params, updates)
-        # The average starts quickly and slows down, so that it never remembers the first weights.
-        fade = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-        average: Any = optax.incremental_update(params, state.ema_params, 1.0 - fade)
+        average = moving_average(state.ema_params, params, state.step, decay)
         metrics = {
             **metrics,
             "gradient_norm": optax.tree.norm(grads),

@@ -11,12 +11,12 @@ from vdd import priors, runs
 from vdd.data import codes, datasets
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
-from vdd.method.step import Training
 from vdd.tasks.prior import evaluation
 from vdd.tasks.prior import step as prior_step
 from vdd.training import sharding
 from vdd.training.checkpoints import list_steps
 from vdd.training.loop import Hook
+from vdd.training.update import Training
 
 
 def settle(config: Any, workdir: epath.Path) -> Any:

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from vdd.method.step import Training
 from vdd.models.prior import MotionPrior
 from vdd.training.optimizer import Optimizer
+from vdd.training.update import Training, moving_average
 
 
 @flax.struct.dataclass
@@ -49,9 +49,7 @@ def build(prior: MotionPrior, config: Any) -> Training:
         value, grads = jax.value_and_grad(loss)(state.params, batch)
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
         params: Any = optax.apply_updates(state.params, updates)
-        # The average starts quickly and slows down, so that it never remembers the first weights.
-        fade = jnp.minimum(config.train.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        average: Any = optax.incremental_update(params, state.ema_params, 1.0 - fade)
+        average = moving_average(state.ema_params, params, state.step, config.train.ema_decay)
         metrics = {
             "loss": value,
             "bits_per_frame": value,

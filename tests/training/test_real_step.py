@@ -24,9 +24,9 @@ SETTINGS = {
     "objective.mean_frames": 1,  # of the two that a clip has
     "objective.noisy_segments": 16,
     "objective.reread_clips": 8,
-    "steering.reread_start": -1.0,
-    "steering.revive_rate": 1.0,
-    "steering.revive_below": 0.2,
+    "objective.reread_start": -1.0,
+    "revival.rate": 1.0,
+    "revival.below": 0.2,
 }
 
 pytestmark = pytest.mark.timeout(600)
