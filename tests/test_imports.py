@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "fingerprint": set(),
     "diffusion": set(),
     "models": {"diffusion"},
-    "training": {"progress"},  # no model, no method
+    "training": set(),  # no model, no method
     "method": {"diffusion", "models", "training"},
     "apply": {"diffusion", "method", "models"},
     "streaming": {"apply", "diffusion", "method", "models"},
