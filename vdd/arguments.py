@@ -45,8 +45,7 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     What it parses has the function to call as `command`.
     """
     root = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
-    version = importlib.metadata.version("vdd")
-    root.add_argument("--version", action="version", version=f"vdd {version}")
+    root.add_argument("--version", action="version", version=f"vdd {_version()}")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
 
     transfer = _command(
@@ -163,6 +162,14 @@ def parser(functions: Commands) -> argparse.ArgumentParser:
     info = _command(commands, "info", functions, "what a run, a clip or a .vdd file holds")
     info.add_argument("path", metavar="RUN|CLIP")
     return root
+
+
+def _version() -> str:
+    """Of the distribution, `vdd-video`; the package can also be used without being installed."""
+    try:
+        return importlib.metadata.version("vdd-video")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 def _command(
