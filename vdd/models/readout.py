@@ -3,7 +3,7 @@
 A diffusion network learns its conditioning slowly, because at most noise levels the noisy frame
 tells it more than content and motion do. The read-out has nothing else to look at, so it makes the
 bottlenecks carry what they should within minutes. On CPUs, matrices by tile are the cheapest way to
-draw: a UNet needs twice the time for the same mean (experiments/README.md).
+draw: a UNet needs twice the time for the same mean (experiments/notebook/readout.md).
 """
 
 import flax.linen as nn

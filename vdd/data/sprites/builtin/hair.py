@@ -22,7 +22,7 @@ from vdd.data.sprites.builtin.trigonometry import cosine, sine, turned
 CROPPED, LONG, BUN, MOHAWK, CURLS, HAT = range(6)
 # Muted on purpose: hair changes not much more of the picture than the way one faces, as in the LPC
 # art. Where it changes three times as much, a short training's codes take it for motion
-# (experiments/README.md, "What changes the picture most").
+# (experiments/notebook/hair.md).
 _RAVEN, _BLOND, _AUBURN = ramp(84, 68, 76), ramp(184, 146, 90), ramp(160, 84, 50)
 _MOSS, _PLUM, _SLATE = ramp(126, 120, 72), ramp(116, 78, 88), ramp(102, 92, 98)
 _CURL_RINGS = ((-0.3, 0.98, 9), (0.28, 1.0, 9), (0.84, 0.62, 7), (1.08, 0.1, 1))
