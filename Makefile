@@ -1,6 +1,7 @@
 # make demo    train the quick Sprites run and evaluate it (15 to 20 minutes on 2 cores)
 # make test    the whole test suite
 # make lint, make types    ruff, pyright
+# make docs    the documentation, into site/
 # make lock    resolve requirements.lock again (needs uv)
 # PYTHON chooses the interpreter, VENV the virtual environment, RUN the demo's run directory.
 
@@ -10,8 +11,9 @@ RUN ?= runs/demo
 UV ?= uv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: demo test lint types lock install
+.PHONY: demo test lint types docs lock install
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -30,6 +32,12 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: $(DOCS_INSTALLED)
+	@$(BIN)/python docs/tables.py --check
+	@$(BIN)/python docs/keys.py --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "documentation: site/index.html"
+
 lock:
 	$(UV) pip compile --universal --python-version 3.11 --extra dev --extra video \
 	  pyproject.toml -o requirements.lock --no-header --upgrade
@@ -43,4 +51,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --prefer-binary --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED) requirements-docs.lock
+	@$(BIN)/python -m pip install --quiet --no-deps -r requirements-docs.lock
 	@touch $@

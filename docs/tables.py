@@ -1,0 +1,295 @@
+"""Writes the tables of results, into README.md and docs/results.md, from committed reports.
+
+    python docs/tables.py           # after a change of docs/reports.toml or of a report
+    python docs/tables.py --check   # only says whether the tables are those of the reports
+
+No figure is typed. `docs/reports.toml` lists which reports (`eval/<step>.json`) make which column.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/results.md")
+_BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_NOTHING = "–"
+
+
+class Figure(NamedTuple):
+    """A row of a table: where a report has the figure, how it is shown, and what to hold it to."""
+
+    label: str
+    path: str  # of the keys in a report
+    form: str = ".2f"
+    percent: bool = False
+    scale: str = ""  # what would be best, or chance; or the path of it in the report
+
+
+class Column(NamedTuple):
+    """A model, with the reports of trainings that differ in the seed alone."""
+
+    about: Mapping[str, Any]
+    reports: Sequence[Mapping[str, Any]]
+
+    @property
+    def kind(self) -> str:
+        """What was measured."""
+        first = self.reports[0]
+        if "reconstruction" not in first:
+            return "prior"
+        return "sprites" if "leakage" in first else "videos"
+
+
+def _attributes(where: str) -> list[Figure]:
+    names = ("body", "bottomwear", "topwear", "hair")
+    return [Figure(name, f"{where}.{name}_acc", ".2f", True, "100 %") for name in names]
+
+
+_BITS = (
+    Figure("bits a frame, entropy of the codes", "bitrate.joint_entropy_bits_per_frame"),
+    Figure("bits of content a clip", "bitrate.content_bits_per_clip", ".1f"),
+)
+_LEAKS = (
+    Figure(
+        "action, read from content",
+        "leakage.motion_from_content_acc",
+        ".1f",
+        True,
+        "leakage.chance_motion",
+    ),
+    Figure(
+        "attributes, read from the codes",
+        "leakage.content_from_motion_acc",
+        ".1f",
+        True,
+        "leakage.chance_content",
+    ),
+)
+_SWAPS = (
+    Figure("all five factors right", "transfer.joint_acc", ".2f", True, "100 %"),
+    Figure("motion right", "transfer.motion_acc", ".2f", True, "100 %"),
+    Figure("attributes right", "transfer.content_acc", ".2f", True, "100 %"),
+    Figure("shows the content clip's motion", "transfer.leak_acc", ".2f", True, "0 %"),
+    Figure("PSNR, dB", "transfer.psnr", ".1f"),
+)
+
+# Kind of report and rows of each table. README's is one choice from the rest.
+TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
+    "readme": ("sprites", (*_SWAPS, *_BITS, *_LEAKS)),
+    "swaps": (
+        "sprites",
+        (
+            *_SWAPS[:3],
+            *_attributes("transfer"),
+            *_SWAPS[3:],
+            Figure("SSIM", "transfer.ssim", ".3f", scale="1"),
+        ),
+    ),
+    "reconstructions": (
+        "sprites",
+        (
+            Figure("motion right", "reconstruction.motion_acc", ".2f", True, "100 %"),
+            *_attributes("reconstruction"),
+            Figure("PSNR, dB", "reconstruction.psnr", ".1f"),
+            Figure("SSIM", "reconstruction.ssim", ".3f", scale="1"),
+        ),
+    ),
+    "representation": (
+        "sprites",
+        (
+            *_BITS,
+            Figure("bits a frame, as the code of each clip", "bitrate.coded_bits_per_frame", ".3f"),
+            Figure("codewords in use", "bitrate.distinct_codes", ".0f"),
+            *_LEAKS,
+            *(
+                Figure(
+                    f"{name}, read from the codes",
+                    f"leakage.per_attribute.{name}",
+                    ".1f",
+                    True,
+                    "leakage.chance_content",
+                )
+                for name in ("body", "bottomwear", "topwear", "hair")
+            ),
+            Figure(
+                "attributes, read from content",
+                "leakage.content_from_content_acc",
+                ".2f",
+                True,
+                "100 %",
+            ),
+        ),
+    ),
+    "cdsvae": (
+        "sprites",
+        (
+            Figure("accuracy", "cdsvae_protocol.acc", ".2f", True, "100 %"),
+            Figure("inception score", "cdsvae_protocol.inception_score", ".3f", scale="9"),
+            Figure("H(y given x), nats", "cdsvae_protocol.h_y_given_x", ".1e", scale="0"),
+            Figure("H(y), nats", "cdsvae_protocol.h_y", ".3f", scale="2.197"),
+        ),
+    ),
+    "prior": (
+        "prior",
+        (
+            Figure("bits a frame, by the prior", "bitrate.prior_bits_per_frame", ".3f"),
+            Figure("bits a clip, by the prior", "bitrate.prior_bits_per_clip", ".2f"),
+            Figure("bits a frame, each frame alone", "bitrate.joint_entropy_bits_per_frame", ".3f"),
+        ),
+    ),
+    "videos": (
+        "videos",
+        (
+            Figure("reconstruction: PSNR, dB", "reconstruction.psnr", ".1f"),
+            Figure("transfer within a clip: PSNR, dB", "transfer.within_clip.psnr", ".1f"),
+            Figure(
+                "across people: like who gave the content",
+                "transfer.across_identities.identity_similarity",
+                ".3f",
+                scale="real.same_clip_similarity",
+            ),
+            Figure(
+                "across people: like who gave the motion",
+                "transfer.across_identities.driving_similarity",
+                ".3f",
+                scale="real.other_identity_similarity",
+            ),
+            Figure("across people: motion error", "transfer.across_identities.motion_error", ".4f"),
+            Figure("bits a frame, entropy of the codes", "bitrate.entropy_bits_per_frame", ".1f"),
+        ),
+    ),
+}
+
+
+DESCRIBED = ("readme", "swaps", "prior", "videos")  # tables that begin with what was trained
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables, or only say whether they are up to date; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; status 1 if stale")
+    check = parser.parse_args(arguments).check
+    columns, stale = read_columns(), []
+    for name in PAGES:
+        page = ROOT / name
+        old = page.read_text()
+        new = filled(old, columns)
+        if new != old:
+            stale.append(name)
+            if not check:
+                page.write_text(new)
+    if check and stale:
+        print(f"not of the reports: {', '.join(stale)}; run python docs/tables.py", file=sys.stderr)
+    elif not check:
+        print(f"written: {', '.join(stale) or 'nothing, all tables were up to date'}")
+    return int(check and bool(stale))
+
+
+def read_columns() -> list[Column]:
+    """The columns of docs/reports.toml, with their reports; ValueError where there is none."""
+    columns = []
+    for about in tomllib.loads((ROOT / "docs/reports.toml").read_text())["column"]:
+        paths = sorted(path for pattern in about["reports"] for path in ROOT.glob(pattern))
+        if not paths:
+            raise ValueError(f"docs/reports.toml: there is no report {about['reports']}")
+        columns.append(Column(about, [json.loads(path.read_text()) for path in paths]))
+    return columns
+
+
+def filled(page: str, columns: Sequence[Column]) -> str:
+    """A page with its tables made anew."""
+
+    def make(block: re.Match) -> str:
+        return f"{block[1]}\n{table(block[2], columns)}\n\n{block[3]}"
+
+    return _BLOCK.sub(make, page)
+
+
+def table(name: str, columns: Sequence[Column]) -> str:
+    """A table in Markdown: what was measured down, models across."""
+    kind, figures = TABLES[name]
+    shown = [
+        column
+        for column in columns
+        if column.kind == kind and (name != "readme" or column.about.get("in_readme"))
+    ]
+    if not shown:
+        return "*No report of this kind is in the repository yet.*"
+    rows = [
+        ["", *(column.about["name"] for column in shown), "best, or chance"],
+        ["---"] * (len(shown) + 2),
+        *(_descriptions(shown) if name in DESCRIBED else []),
+        *([f.label, *(value(f, c.reports) for c in shown), scale(f, shown)] for f in figures),
+    ]
+    if not any(row[-1] for row in rows[2:]):
+        rows = [row[:-1] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _descriptions(columns: Sequence[Column]) -> list[list[str]]:
+    """What was measured of which model: the first rows of each table."""
+
+    def measured(column: Column) -> str:
+        first = column.reports[0]
+        return f"{first['num_clips']:,} {first['split']} clips"
+
+    def sampler(column: Column) -> str:
+        how = column.reports[0].get("sampler")
+        return f"{how['name']}, {how['steps']} steps" if how else _NOTHING
+
+    def seeds(column: Column) -> str:
+        count = len(column.reports)
+        return "1 training, no spread" if count == 1 else f"{count} trainings, mean ± sd"
+
+    rows: list[tuple[str, Callable[[Column], str]]] = [
+        ("data", lambda column: column.about["data"]),
+        ("recipe", lambda column: column.about["recipe"]),
+        ("training", lambda column: column.about["trained"]),
+        ("measured on", measured),
+        ("sampler", sampler),
+        ("n", seeds),
+    ]
+    lines = [[label, *(text(column) for column in columns), ""] for label, text in rows]
+    return [line for line in lines if any(cell != _NOTHING for cell in line[1:-1])]
+
+
+def value(figure: Figure, reports: Sequence[Mapping[str, Any]]) -> str:
+    """The figure's mean over reports, with its standard deviation; a dash if one lacks it."""
+    found = [look_up(figure.path, report) for report in reports]
+    if any(x is None for x in found):
+        return _NOTHING
+    values = [x * (100 if figure.percent else 1) for x in found if x is not None]
+    text = format(statistics.mean(values), figure.form)
+    if len(values) > 1:
+        text += f" ± {format(statistics.stdev(values), figure.form)}"
+    return text + (" %" if figure.percent else "")
+
+
+def scale(figure: Figure, columns: Sequence[Column]) -> str:
+    """What to hold a figure to: a text, or what the first report that has it says."""
+    if "." not in figure.scale or not figure.scale[0].isalpha():
+        return figure.scale
+    for column in columns:
+        if look_up(figure.scale, column.reports[0]) is not None:
+            return value(figure._replace(path=figure.scale), column.reports[:1])
+    return ""
+
+
+def look_up(path: str, report: Mapping[str, Any]) -> float | None:
+    """What a report has under a path of keys; None where it was not measured."""
+    found: Any = report
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
