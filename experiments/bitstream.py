@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=592)
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
     options = parser.parse_args(arguments)
-    run = files.runs.load(options.run)
+    run = files.vdd.load(options.run)
     prior = load_prior_of(run, options.run, options.prior)
     settings = run.config.eval
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from vdd import runs
+import vdd
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.compress import without_short_codes
 from vdd.data import sprites as data
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the code")
     parser.add_argument("--tiny", action="store_true", help="a few clips and updates, for tests")
     options = parser.parse_args(arguments)
-    run = runs.load(options.run)
+    run = vdd.load(options.run)
     sampler = Sampler(name="mean", steps=0)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     names = trained_split(run.config.data), options.split

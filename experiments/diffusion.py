@@ -31,6 +31,7 @@ from diffusion_tables import Row, contact_sheet, means, page, plot
 from jaxtyping import Float, Int, UInt8
 from swap_errors import characters, of_characters
 
+import vdd
 from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import SpritesArrays, prepared
@@ -51,6 +52,7 @@ from vdd.evaluation.pairing import matching_rows, pair_clips
 from vdd.evaluation.report import machine
 from vdd.evaluation.sections import mean_or_none
 from vdd.progress import progress_bar
+from vdd.run import Run
 
 _SWAP_STREAM = 1  # of random keys, as `vdd evaluate` draws swaps
 
@@ -129,13 +131,13 @@ def counts(text: str) -> list[int]:
     return steps
 
 
-def load(name: str) -> runs.Run:
+def load(name: str) -> Run:
     """A run on Sprites.
 
     Raises:
       UserError: it is none.
     """
-    run = runs.load(name)
+    run = vdd.load(name)
     if run.config.data.dataset != "sprites":
         raise UserError(f"{name}: on {runs.data_name(run.config)}, where no swap has a truth")
     return run
@@ -153,7 +155,7 @@ def choose(clips: SpritesArrays, count: int, seed: int) -> Swaps:
 
 
 def drawn(
-    run: runs.Run, clips: SpritesArrays, swaps: Swaps, options: argparse.Namespace
+    run: Run, clips: SpritesArrays, swaps: Swaps, options: argparse.Namespace
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "n t h w c"]]]:
     """For each number of steps the swaps that a run draws."""
     size, encoded = min(run.config.eval.batch_size, len(swaps.truth)), None
@@ -163,9 +165,7 @@ def drawn(
         yield steps, draw(functions, encoded, swaps, options.seed, size, f"{steps} steps")
 
 
-def functions_at(
-    run: runs.Run, steps: int, sampler: str | None, sigma_max: float | None
-) -> Functions:
+def functions_at(run: Run, steps: int, sampler: str | None, sigma_max: float | None) -> Functions:
     """A run drawn in so many steps, at its own noise levels unless others are given."""
     given = {"name": sampler, "sigma_max": sigma_max}
     chosen = samplers.choose(run.config.eval, "sharp", steps)

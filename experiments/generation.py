@@ -32,7 +32,8 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from vdd import apply, priors, runs
+import vdd
+from vdd import apply, priors
 from vdd.data import sprites
 from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
 from vdd.diffusion.samplers import Sampler
@@ -42,6 +43,7 @@ from vdd.evaluation.metrics import frechet_distance
 from vdd.evaluation.report import machine
 from vdd.models.prior_sampling import sample_codes
 from vdd.progress import progress_bar
+from vdd.run import Run
 from vdd.tasks.prior import evaluation as prior_evaluation
 
 BATCH, GIVEN, LONG = 64, 3, 64
@@ -52,7 +54,7 @@ _NEW, _BEGUN, _ANYWHERE, _LONG, _REBUILT, _CODES = range(10, 16)
 class Models(NamedTuple):
     """A run with its prior, the clips of a split in order, and their judge."""
 
-    run: runs.Run
+    run: Run
     prior: priors.PriorRun
     clips: sprites.SpritesArrays
     referee: judge.Judge
@@ -119,7 +121,7 @@ def show(lines: list[tuple[str, str, str]]) -> None:
 
 def load(name: str, prior: str | None, split: str) -> Models:
     """Everything that is measured, and what measures it."""
-    run = runs.load(name)
+    run = vdd.load(name)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
     return Models(

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from swap_errors import characters, draw_swaps, of_characters
 
-from vdd import runs
+import vdd
 from vdd.data import sprites as data
 from vdd.data.sprites import NUM_VARIANTS, SpritesArrays, prepared
 from vdd.data.sprites.renderer import Art, render
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", default="0,1", help="seeds of the judges")
     parser.add_argument("--tiny", action="store_true", help="three characters, for tests")
     options = parser.parse_args(arguments)
-    loaded = [runs.load(name) for name in options.runs]
+    loaded = [vdd.load(name) for name in options.runs]
     if len({run.config.data.art for run in loaded}) > 1:
         raise UserError("these runs are on different art, which one judge cannot classify")
     art_name, art_dir = loaded[0].config.data.art, prepared.sheets_dir(loaded[0].config.data)

@@ -26,7 +26,8 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from vdd import apply, runs, streaming
+import vdd
+from vdd import apply, streaming
 from vdd.codec import files
 from vdd.codec.coded_run import CodedRun
 from vdd.codec.container import read
@@ -36,6 +37,8 @@ from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics
 from vdd.evaluation.faces import Faces, compare, dlib_faces
 from vdd.evaluation.report import machine
+from vdd.method.disentangler import Disentangler
+from vdd.run import Run
 from vdd.startup import keep_freed_memory
 
 Clip = UInt8[np.ndarray, "t h w 3"]
@@ -65,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.tiny:
         options.frames, options.crf = 12, "51"
     keep_freed_memory()
-    run = runs.load(options.run)
+    run = vdd.load(options.run)
     coded_run, sampler = CodedRun.create(run, None), Sampler(**run.config.eval.sampler)
     clips, fps = load(options.data_dir, options.split, options.frames or None)
     faces = dlib_faces() if options.faces else None
@@ -106,23 +109,23 @@ def load(data_dir: str, split: str, limit: int | None) -> tuple[list[Clip], floa
 
 def by_run(coded_run: CodedRun, sampler: Sampler, clip: Clip, fps: float) -> Sent:
     """Through the bytes of a file."""
-    windows = streaming.windows(clip, *runs.windows(coded_run.run.config))
+    windows = streaming.windows(clip, *coded_run.run.windows)
     data = coded_run.to_bytes(coded_run.take_windows_apart(windows), fps)
     pieces = files.draw(coded_run, coded_run.from_bytes(data), None, sampler, seed=0)
     size = size_of(read(data), len(data))
     return Sent(np.concatenate(list(pieces)), 8 * len(data), 8 * size.motion)
 
 
-def through_latents(run: runs.Run, clip: Clip) -> Clip:
+def through_latents(run: Run, clip: Clip) -> Clip:
     """Into the run's latents and back, a window at a time."""
 
     @jax.jit
     def there_and_back(params: Any, video: Any) -> Any:
-        latents = run.model.apply({"params": params}, video, method="to_latents")
-        decoded: Any = run.model.apply({"params": params}, latents, method="to_video")
+        latents = run.model.apply({"params": params}, video, method=Disentangler.to_latents)
+        decoded: Any = run.model.apply({"params": params}, latents, method=Disentangler.to_video)
         return apply.to_uint8(decoded)
 
-    windows = streaming.windows(clip, runs.windows(run.config)[0], 0)
+    windows = streaming.windows(clip, run.windows[0], 0)
     pieces = [
         np.asarray(there_and_back(run.params, window.frames[None]))[0][window.kept]
         for window in windows

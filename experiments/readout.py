@@ -67,7 +67,7 @@ def train(
     state = tx.init(params)
 
     def error(params, content, motion, frames):
-        latents = LATENTS.apply({"params": pixels}, to_float(frames), method="encode")
+        latents = LATENTS.apply({"params": pixels}, to_float(frames), method=LATENTS.encode)
         drawn = readout.apply(params, content, motion)
         return jnp.mean(jnp.square(jnp.asarray(drawn) - jnp.asarray(latents)))
 

@@ -9,7 +9,7 @@ ought to be, of one reconstruction likewise. `mean` is the answer at infinite no
 import argparse
 import time
 
-from vdd import runs
+import vdd
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sigma_max", type=float, help="the config's, if not given")
     parser.add_argument("--tiny", action="store_true", help="one step each, for tests")
     options = parser.parse_args(arguments)
-    run = runs.load(options.run)
+    run = vdd.load(options.run)
     settings = run.config.eval.sampler
     low, high = settings.sigma_min, options.sigma_max or settings.sigma_max
     art_dir = prepared.sheets_dir(run.config.data)

@@ -17,7 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vdd import apply, runs
+import vdd
+from vdd import apply
 from vdd.data import sprites as data
 from vdd.data.datasets import trained_split
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, SpritesArrays, prepared
@@ -27,6 +28,7 @@ from vdd.evaluation import judge
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded, to_uint8
 from vdd.evaluation.pairing import pair_clips
 from vdd.evaluation.report import machine
+from vdd.run import Run
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--step", type=int, help="of the checkpoint (the latest)")
     parser.add_argument("--tiny", action="store_true", help="three characters, for tests")
     options = parser.parse_args(arguments)
-    run = runs.load(options.run, options.step)
+    run = vdd.load(options.run, options.step)
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
     trained_on = characters(prepared.load_split(run.config.data, trained_split(run.config.data)))
     clips = prepared.load_split(run.config.data, options.split)
@@ -71,9 +73,7 @@ def _draw(model, params, content, motion):
     return to_uint8(apply.sample(model, params, jax.random.key(0), content, motion, mean))
 
 
-def draw_swaps(
-    run: runs.Run, clips: SpritesArrays, partners: list[np.ndarray]
-) -> Iterator[np.ndarray]:
+def draw_swaps(run: Run, clips: SpritesArrays, partners: list[np.ndarray]) -> Iterator[np.ndarray]:
     """The swaps of all clips, uint8 [n t h w c], one pairing after another: mean frames."""
     size = min(run.config.eval.batch_size, len(clips.video))
     functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))

@@ -26,10 +26,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from vdd import apply, runs, streaming
+import vdd
+from vdd import apply, streaming
 from vdd.data import video_io, video_writer
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
+from vdd.method.disentangler import Disentangler
+from vdd.run import Run
 from vdd.startup import keep_freed_memory
 
 
@@ -43,9 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="few frames, for tests")
     options = parser.parse_args(arguments)
     keep_freed_memory()
-    run, frames = runs.load(options.run), 20 if options.tiny else options.frames
+    run, frames = vdd.load(options.run), 20 if options.tiny else options.frames
     sampler = Sampler(**run.config.eval.sampler)
-    size, overlap = runs.windows(run.config)
+    size, overlap = run.windows
     height, width, _ = run.model.latents.size
     read = partial(read_frames, options.motion, (height, width), frames)
     content = video_io.read_clip(options.content, (height, width), max_frames=size)
@@ -71,15 +74,15 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"| {name} | {1e3 * each:.2f} | {rate} | {100 * share:.1f} % |")
 
 
-def model_times(run: runs.Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[str, float]:
+def model_times(run: Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[str, float]:
     """Seconds of the model's parts over all windows [1 s h w c]."""
     model, key = run.model, jax.random.key(0)
 
     def into_latents(params: Any, video: Any) -> Any:
-        return model.apply({"params": params}, video, method="to_latents")
+        return model.apply({"params": params}, video, method=Disentangler.to_latents)
 
     def into_pixels(params: Any, latents: Any) -> Any:
-        return model.apply({"params": params}, latents, method="to_video")
+        return model.apply({"params": params}, latents, method=Disentangler.to_video)
 
     def encode(params: Any, video: Any) -> Any:
         return apply.encode(model, params, video)

@@ -346,7 +346,7 @@ def test_a_full_disk_and_an_interrupt_are_quiet(tiny_run, clips, tmp_path, capsy
         status, _, complained = vdd_command(capsys, *arguments)
     assert (status, complained.count("\n")) == (2, 1)
     assert "No space left" in complained
-    monkeypatch.setattr(runs, "load", interrupted)
+    monkeypatch.setattr("vdd.run.load", interrupted)
     assert vdd_command(capsys, *arguments)[::2] == (130, "")
 
 
@@ -355,7 +355,7 @@ def test_too_little_memory_is_told_in_one_line(tiny_run, clips, tmp_path, capsys
         def fail(*_, **__):
             raise error
 
-        monkeypatch.setattr(runs, "load", fail)
+        monkeypatch.setattr("vdd.run.load", fail)
         return vdd_command(capsys, *transfer_arguments(tiny_run, clips, tmp_path / "out.gif"))
 
     for error in (
@@ -377,7 +377,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_a_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(runs, "load", fail)
+    monkeypatch.setattr("vdd.run.load", fail)
     arguments = transfer_arguments(tiny_run, clips, tmp_path / "out.gif")
     status, _, complained = vdd_command(capsys, *arguments)
     (file,) = tmp_path.glob("vdd-error-*.txt")

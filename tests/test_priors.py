@@ -19,6 +19,7 @@ from vdd import apply, cli, main, priors, runs, streaming
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
+from vdd.run import Run
 from vdd.tasks import prior as task
 from vdd.tasks.prior import evaluation
 
@@ -157,7 +158,7 @@ def test_a_source_in_training_is_read_at_one_step_also_by_a_resumed_prior(
     shutil.copytree(place / "tiny", source)
     later = source / "checkpoints" / "7"
     later.rename(tmp_path / "7")
-    config, load, loaded = get_config(source), runs.load, []
+    config, load, loaded = get_config(source), vdd.load, []
 
     def trained_meanwhile(name, step=None):
         run = load(name, step)
@@ -166,7 +167,8 @@ def test_a_source_in_training_is_read_at_one_step_also_by_a_resumed_prior(
             shutil.copytree(tmp_path / "7", later)
         return run
 
-    monkeypatch.setattr(runs, "load", trained_meanwhile)
+    monkeypatch.setattr(task, "load_run", trained_meanwhile)
+    monkeypatch.setattr(evaluation, "load_run", trained_meanwhile)
     with monkeypatch.context() as patch:
         hooks = task.hooks
 
@@ -280,7 +282,7 @@ def test_the_command(place, tmp_path, capsys):
 
 
 def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(runs, "windows", lambda config: (3, 0))
+    monkeypatch.setattr(Run, "windows", (3, 0))
     window, read = 4, []
     monkeypatch.setattr(
         streaming,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from etils import epath
 
-    from vdd.runs import Run
+    from vdd.run import Run
 
 __all__ = ["load"]
 
@@ -13,8 +13,8 @@ __all__ = ["load"]
 def load(path_or_name: "epath.PathLike", step: int | None = None) -> "Run":
     """Loads a trained model, from a run directory or by the name of one that the package ships.
 
-    See `vdd.runs.load`; imported on first use, so that `import vdd` costs nothing.
+    See `vdd.run.load`; imported on first use, so that `import vdd` costs nothing.
     """
-    from vdd import runs
+    from vdd.run import load
 
-    return runs.load(path_or_name, step)
+    return load(path_or_name, step)

@@ -4,6 +4,7 @@
 batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)`.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -44,7 +45,7 @@ def encode(
     """
     content, motion = _encode(model, params, video)
     codes = quantize(model, params, motion, rng)
-    content = _apply(model, params, "compress", content)
+    content = _apply(model, params, Disentangler.compress, content)
     return Encoding(content.tokens, codes.quantized, codes.codes)
 
 
@@ -58,12 +59,12 @@ def quantize(
 
     `rng` as for `encode`.
     """
-    return _apply(model, params, "quantize", motion, rng)
+    return _apply(model, params, Disentangler.quantize, motion, rng)
 
 
 def lookup(model: Disentangler, params: dict, codes: Int[Array, "b t n"]) -> Float[Array, "b t m"]:
     """The quantised motion that codes stand for: `lookup(quantize(m).codes)` is its `quantized`."""
-    return _apply(model, params, "lookup", codes)
+    return _apply(model, params, Disentangler.lookup, codes)
 
 
 def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array, "b"]:
@@ -71,9 +72,9 @@ def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array
 
     Of a model with a content code: the bits of that code.
     """
-    latents = _apply(model, params, "to_latents", jnp.asarray(video))
-    content, _ = _apply(model, params, "encode", latents)
-    return _apply(model, params, "compress", content).bits
+    latents = _apply(model, params, Disentangler.to_latents, jnp.asarray(video))
+    content, _ = _apply(model, params, Disentangler.encode, latents)
+    return _apply(model, params, Disentangler.compress, content).bits
 
 
 def denoise(
@@ -89,7 +90,7 @@ def denoise(
     At an infinite level the noisy latents are not looked at.
     """
     motion = quantize(model, params, motion).quantized
-    return _apply(model, params, "denoise", noisy, sigma, content, motion)
+    return _apply(model, params, Disentangler.denoise, noisy, sigma, content, motion)
 
 
 def sample(
@@ -118,20 +119,20 @@ def sample(
     def denoiser(content: Array, mean: Array) -> samplers.Denoise:
         def estimate(noisy: Array, sigma: Array) -> Array:
             level = jnp.broadcast_to(sigma, motion.shape[:2])
-            return _apply(model, params, "denoise", noisy, level, content, motion, mean)
+            return _apply(model, params, Disentangler.denoise, noisy, level, content, motion, mean)
 
         return estimate
 
-    mean = _apply(model, params, "mean", content, motion)
+    mean = _apply(model, params, Disentangler.mean, content, motion)
     estimate = denoiser(content, mean)
     if sampler.guidance != 1.0:
         nothing = jnp.zeros_like(content)
-        mean_without = _apply(model, params, "mean", nothing, motion)
+        mean_without = _apply(model, params, Disentangler.mean, nothing, motion)
         without = denoiser(nothing, mean_without)
         estimate = samplers.guide(estimate, without, sampler.guidance)
         mean = mean_without + sampler.guidance * (mean - mean_without)
     latents = samplers.sample(sampler, estimate, rng, mean, callback)
-    return _apply(model, params, "to_video", latents)
+    return _apply(model, params, Disentangler.to_video, latents)
 
 
 def transfer(
@@ -234,12 +235,17 @@ def _fold_in(keys: Key[Array, "b"], number: int | Int[Array, ""]) -> Key[Array, 
     return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
 
 
-def _apply(model: Disentangler, params: dict, method: str, *args) -> Any:
+def _apply(model: Disentangler, params: dict, method: Callable[..., Any], *args) -> Any:
     return model.apply({"params": params}, *args, method=method)
 
 
 def _encode(model: Disentangler, params: dict, video: Video):
-    return _apply(model, params, "read", _apply(model, params, "to_latents", jnp.asarray(video)))
+    return _apply(
+        model,
+        params,
+        Disentangler.read,
+        _apply(model, params, Disentangler.to_latents, jnp.asarray(video)),
+    )
 
 
 __all__ = [

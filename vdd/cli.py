@@ -15,6 +15,7 @@ from etils import epath
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+import vdd
 from vdd import command, files
 from vdd.arguments import parser
 from vdd.errors import UserError, check_address
@@ -51,12 +52,12 @@ def _transfer(arguments: argparse.Namespace) -> None:
     inputs = (arguments.content, arguments.motion)
     out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     with _working("loading the model"):
-        from vdd import runs, streaming
+        from vdd import streaming
         from vdd.diffusion import samplers
 
         _set_up_jax()
-        run = runs.load(_run_named(arguments), arguments.step)
-    size, overlap = _windows(arguments, run.config)
+        run = vdd.load(_run_named(arguments), arguments.step)
+    size, overlap = _windows(arguments, run)
     height, width, _ = run.model.latents.size
     content = _read_clip(arguments.content, (height, width), min(arguments.frames or size, size))
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
@@ -84,11 +85,9 @@ def _transfer(arguments: argparse.Namespace) -> None:
     print(f"{out}: {count} frames of {width}x{height} {how}")
 
 
-def _windows(arguments: argparse.Namespace, config: Any) -> tuple[int, int]:
+def _windows(arguments: argparse.Namespace, run: Any) -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
-    from vdd import runs
-
-    size = arguments.window or runs.windows(config)[0]
+    size = arguments.window or run.windows[0]
     overlap = arguments.overlap
     overlap = size // 8 if overlap is None else overlap
     if overlap >= size:
@@ -154,15 +153,15 @@ def _generate(arguments: argparse.Namespace) -> None:
     inputs = (arguments.content, arguments.start)
     out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     with _working("loading the models"):
-        from vdd import priors, runs, streaming
+        from vdd import priors, streaming
         from vdd.diffusion import samplers
 
         _set_up_jax()
         name = _run_named(arguments)
-        run = runs.load(name, arguments.step)
+        run = vdd.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
     height, width, _ = run.model.latents.size
-    content = _read_clip(arguments.content, (height, width), runs.windows(run.config)[0])
+    content = _read_clip(arguments.content, (height, width), run.windows[0])
     start = None
     if arguments.start:
         start = _read_end(arguments.start, (height, width), prior.model.window)
@@ -262,9 +261,12 @@ def _examples(arguments: argparse.Namespace) -> None:
 def _export(arguments: argparse.Namespace) -> None:
     with _working("reading and writing"):
         from vdd import priors, runs
+        from vdd.run import export
 
-        export = priors.export_prior if priors.is_prior(runs.find(arguments.run)) else runs.export
-        run = export(arguments.run, arguments.folder, arguments.step)
+        is_prior = priors.is_prior(runs.find(arguments.run))
+        run = (priors.export_prior if is_prior else export)(
+            arguments.run, arguments.folder, arguments.step
+        )
         folder = epath.Path(arguments.folder)
         files = (path / name for path, _, names in folder.walk() for name in names)
         size = sum(file.stat().length for file in files)

@@ -31,8 +31,8 @@ class Source:
     num_groups: int
     num_codes: int
 
-    def is_of(self, run: runs.Run) -> bool:
-        """Whether these are the codes of a run."""
+    def is_of(self, run: Any) -> bool:
+        """Whether these are the codes of a `vdd.run.Run`."""
         return self.fingerprint == fingerprint.of_model(run.params).hex()
 
 
@@ -77,12 +77,12 @@ def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRu
 
 
 def load_prior_of(
-    run: runs.Run, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
+    run: Any, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
 ) -> PriorRun:
     """The prior of a run: the one named, else the one that lies with the run (`find_prior`).
 
     Args:
-        run: the run that `path_or_name` names.
+        run: the `vdd.run.Run` that `path_or_name` names.
         path_or_name: of the run.
         prior: of the prior, as for `load_prior`.
 
@@ -129,7 +129,7 @@ def build(config: Any, source: Source) -> MotionPrior:
     return MotionPrior(source.num_groups, source.num_codes, **config)
 
 
-def source_of(run: runs.Run, path_or_name: epath.PathLike) -> Source:
+def source_of(run: Any, path_or_name: epath.PathLike) -> Source:
     """What is to be known of a run whose codes a prior is trained on."""
     book = run.model.quantizer.codebook
     path = runs.find(path_or_name)
@@ -164,7 +164,7 @@ def write_source(path: epath.Path, source: Source) -> None:
 
 
 def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> PriorRun:
-    """Writes what inference needs of a prior, in half precision; as `vdd.runs.export`.
+    """Writes what inference needs of a prior, in half precision; as `vdd.run.export`.
 
     Returns:
         the prior that was exported, in full precision.

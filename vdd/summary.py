@@ -10,6 +10,8 @@ from etils import epath
 
 from vdd import priors, runs
 from vdd.errors import UserError
+from vdd.run import Run
+from vdd.run import load as load_run
 from vdd.training import checkpoints
 
 
@@ -17,12 +19,12 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     """Config, checkpoints, parameters per part, capacities, and the latest evaluation of a run.
 
     Raises:
-        UserError: as `vdd.runs.load`.
+        UserError: as `vdd.run.load`.
     """
     path = runs.find(path_or_name)
     if priors.is_prior(path):
         return _describe_prior(path)
-    run = runs.load(path)
+    run = load_run(path)
     steps = ", ".join(str(step) for step in checkpoints.list_steps(path))
     height, width, _ = run.model.latents.size
     config = run.config
@@ -92,7 +94,7 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
     return lines + [f"  {part:17} {size:,}" for part, size in sorted(sizes.items())]
 
 
-def _rates(run: runs.Run) -> list[str]:
+def _rates(run: Run) -> list[str]:
     book, rates = run.model.quantizer.codebook, run.config.rates
     capacity = book.num_groups * math.log2(book.num_codes)
     tokens = f"{run.config.model.encoder.num_content_tokens} tokens x {run.model.content.dim}"

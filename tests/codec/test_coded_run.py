@@ -15,7 +15,7 @@ from vdd.codec.coded_run import CodedRun
 from vdd.errors import UserError
 from vdd.method.content import ContentCode
 from vdd.models.prior import MotionPrior
-from vdd.runs import Run
+from vdd.run import Run
 
 CODE = ContentCode(num_numbers=3, width=8, shape=(2, 4), reach=2, num_modes=3)
 

@@ -22,6 +22,7 @@ from vdd.data import video_io
 from vdd.diffusion import samplers
 from vdd.evaluation import run as evaluation
 from vdd.models.prior import MotionPrior
+from vdd.run import Run
 from vdd.training import checkpoints, workdir
 
 
@@ -220,7 +221,7 @@ def test_a_long_clip_is_read_in_windows_that_overlap(tiny_run, tmp_path, monkeyp
     coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
     video = tiny.random_video(1, 11, seed=3)[0]
     clip = video_io.write_clip(tmp_path / "clip.npy", video)
-    monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
+    monkeypatch.setattr(Run, "windows", (4, 2))
     files.encode(coded_run, clip, coded)
     decoded = files.decode(coded_run, coded)
     pieces = [coded_run.take_apart(video[i : i + 4]) for i in (0, 2, 4, 6)]
@@ -235,7 +236,7 @@ def test_a_long_clip_is_read_in_windows_that_overlap(tiny_run, tmp_path, monkeyp
 
 def test_a_clip_that_fits_one_window_is_read_as_a_whole(tiny_run, tmp_path):
     coded_run, coded = files.open_run(tiny_run), tmp_path / "clip.vdd"
-    size, overlap = vdd.runs.windows(coded_run.run.config)
+    size, overlap = coded_run.run.windows
     assert (size, overlap) == (8, 1)
     video = tiny.random_video(1, size, seed=3)[0]
     clip = video_io.write_clip(tmp_path / "clip.npy", video)
@@ -272,7 +273,7 @@ def test_a_long_clip_is_drawn_in_pieces_and_other_content_read_from_one(
     video = tiny.random_video(1, 11, seed=3)[0]
     data = coded_run.to_bytes(coded_run.take_apart(video), 8.0)
     decoded = coded_run.from_bytes(data)
-    monkeypatch.setattr(files.runs, "windows", lambda config: (4, 2))
+    monkeypatch.setattr(Run, "windows", (4, 2))
     sampler = samplers.choose(coded_run.run.config.eval, steps=1)
     pieces = list(files.draw(coded_run, decoded, None, sampler, 0))
     assert [piece.shape for piece in pieces] == [(n, 16, 16, 3) for n in (4, 4, 3)]

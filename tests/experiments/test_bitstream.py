@@ -12,7 +12,7 @@ from vdd import priors
 from vdd.data.sprites import SpritesArrays
 from vdd.evaluation.judge import Verdict
 from vdd.models.prior import MotionPrior
-from vdd.runs import Run
+from vdd.run import Run
 
 CLIPS = 18
 
@@ -50,7 +50,7 @@ def judge(video):
 
 
 def test_what_files_take_and_hold_is_told(bitstream, capsys, monkeypatch):
-    monkeypatch.setattr(bitstream.files.runs, "load", load_run)
+    monkeypatch.setattr(bitstream.files, "load_run", load_run)
     monkeypatch.setattr(bitstream, "load_prior_of", load_prior_of)
     monkeypatch.setattr(bitstream.data, "load_arrays", load_arrays)
     monkeypatch.setattr(bitstream.judge, "load_or_train", lambda *_, **__: judge)

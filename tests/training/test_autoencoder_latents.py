@@ -11,7 +11,6 @@ from etils import epath
 from tiny import SIZE, get_config, perturbed, random_video, state_of
 
 import vdd
-from vdd import runs
 from vdd.errors import UserError
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
@@ -20,6 +19,7 @@ from vdd.method.rates import Rates
 from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import AutoencoderLatents, PixelLatents, initial_params, raw_latents
+from vdd.run import export
 from vdd.training import checkpoints, loop, workdir
 from vdd.training.feed import DeviceBatches
 from vdd.training.sharding import make_mesh
@@ -184,7 +184,7 @@ def test_a_run_on_cached_latents_carries_its_weights(tmp_path, config, cached, w
     moved = last["params"]["encoder"]["t5"]["mlp_in_0"]["kernel"]
     assert np.any(moved != first["params"]["encoder"]["t5"]["mlp_in_0"]["kernel"])
     # Exported, it has half precision and no path of this machine.
-    runs.export(path, tmp_path / "small")
+    export(path, tmp_path / "small")
     again = vdd.load(tmp_path / "small")
     assert again.config.model.latents.weights is None
     jax.tree.map(

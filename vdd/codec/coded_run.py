@@ -1,6 +1,6 @@
 """Video of a trained run to the bytes of a file and back."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -14,8 +14,9 @@ from vdd.codec.container import Header
 from vdd.codec.entropy_model import Adaptive, EntropyModel
 from vdd.codec.exact_prior import ExactPrior
 from vdd.errors import UserError
+from vdd.method.content import ContentCode
 from vdd.priors import PriorRun
-from vdd.runs import Run
+from vdd.run import Run
 
 CHUNK_FRAMES = 256
 
@@ -87,14 +88,16 @@ class CodedRun(NamedTuple):
         encoded = streaming.encode(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
-            values = self._content_code(values, "to_numbers")
+            values = self._content_code(values, ContentCode.to_numbers)
         codes, values = np.asarray(encoded.codes, np.int64), np.asarray(values)
         return [Coded(c, content.quantize(self.content, v)) for c, v in zip(codes, values)]
 
     def tokens(self, numbers: Int[np.ndarray, "q"]) -> Float[Array, "1 k d"]:
         """The content tokens that numbers stand for."""
         if self.run.model.content_code is not None:
-            return self._content_code(jnp.asarray(numbers, jnp.float32)[None], "to_tokens")
+            return self._content_code(
+                jnp.asarray(numbers, jnp.float32)[None], ContentCode.to_tokens
+            )
         values = np.ldexp(numbers.astype(np.float32), -self.content.step_bits)
         return jnp.asarray(values.reshape(1, -1, self.run.model.content.dim))
 
@@ -135,7 +138,7 @@ class CodedRun(NamedTuple):
         motion = read_motion(contents, self.motion)
         return Decoded(motion.codes, contents.content, motion.lost, header, contents.complete)
 
-    def _content_code(self, x: Array, method: str) -> Any:
+    def _content_code(self, x: Array, method: Callable[..., Any]) -> Any:
         code, params = self.run.model.content_code, self.run.params["content_code"]
         assert code is not None
         return code.apply({"params": params}, x, method=method)

@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd import apply, files, priors, runs, streaming
+from vdd import apply, files, priors, streaming
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
@@ -21,6 +21,7 @@ from vdd.codec.entropy_model import PRIOR
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
+from vdd.run import load as load_run
 
 NO_PRIOR = "none"
 _TOLD = 3  # ranges of lost frames that are named
@@ -43,9 +44,9 @@ def open_run(
         data: its bytes, if they have been read: a pipe gives them but once.
 
     Raises:
-        UserError: as `vdd.runs.load`, `vdd.priors.load_prior_of`, and `decode`.
+        UserError: as `vdd.run.load`, `vdd.priors.load_prior_of`, and `decode`.
     """
-    run = runs.load(path_or_name, step)
+    run = load_run(path_or_name, step)
     needed = clip is None or _header(clip, data).motion_kind == PRIOR
     if (prior is None and not (needed and _has_prior(path_or_name))) or str(prior) == NO_PRIOR:
         return CodedRun.create(run, None)
@@ -101,7 +102,7 @@ def encode(
     height, width, _ = coded_run.run.model.latents.size
     with video_io.open_clip(clip, (height, width)) as opened:
         frames = _limited(islice(opened.frames, max_frames), clip)
-        windows = streaming.windows(frames, *runs.windows(coded_run.run.config))
+        windows = streaming.windows(frames, *coded_run.run.windows)
         # The codes of all frames are few bytes: coded together, their number is told in the header,
         # and chunks are coded side by side.
         coded = coded_run.take_windows_apart(windows)
@@ -168,7 +169,7 @@ def draw(
         UserError: the content is damaged and no other is named, or that cannot be read.
     """
     run = coded_run.run
-    size, _ = runs.windows(run.config)
+    size, _ = run.windows
     if other is not None:
         height, width, _ = run.model.latents.size
         video = video_io.read_clip(other, (height, width), max_frames=size)

@@ -13,6 +13,8 @@ from vdd.compression.content_code import DEFAULT_SETTINGS, Settings
 from vdd.data import datasets
 from vdd.data.clips import load_clips
 from vdd.errors import UserError
+from vdd.run import Run
+from vdd.run import load as load_run
 
 
 def compress_run(
@@ -25,13 +27,13 @@ def compress_run(
     merge_above: float = 0.3,
     settings: Settings = DEFAULT_SETTINGS,
     show_progress: bool = True,
-) -> runs.Run:
+) -> Run:
     """Merge the codewords of a run and learn a content code for it; write the run with both.
 
     They are learned from the clips that the run was trained on.
 
     Args:
-        path_or_name: the run, as for `vdd.runs.load`.
+        path_or_name: the run, as for `vdd.run.load`.
         folder: where the new run goes; made if it is not there.
         step: which checkpoint; None takes the latest that can be read.
         art_dir: folder of LPC sheets, as for `vdd.evaluation.run.evaluate_run`.
@@ -45,10 +47,10 @@ def compress_run(
         are there unchanged.
 
     Raises:
-        UserError: as `vdd.runs.load` and `vdd.compression.rereading.read`, the run is not of
+        UserError: as `vdd.run.load` and `vdd.compression.rereading.read`, the run is not of
             Sprites, there is no art to learn from, or the folder is not empty or cannot be written.
     """
-    run = runs.load(path_or_name, step)
+    run = load_run(path_or_name, step)
     check(path_or_name, run)
     target = runs.new_folder(folder)
     data = run.config.data
@@ -65,19 +67,19 @@ def compress_run(
         config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
         options = {"num_swaps": num_swaps, "merge_above": merge_above}
         config.compression = {**options, **dataclasses.asdict(settings)}
-    run = runs.Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
+    run = Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
     runs.write(run, target)
     return run
 
 
-def check(path_or_name: epath.PathLike, run: runs.Run) -> None:
+def check(path_or_name: epath.PathLike, run: Run) -> None:
     """Raise a UserError for a run that cannot be compressed."""
     dataset = run.config.data.dataset
     if dataset != "sprites":
         raise UserError(f"{path_or_name}: a run on {dataset}; compressing learns from Sprites only")
 
 
-def without_short_codes(run: runs.Run) -> tuple[Any, dict]:
+def without_short_codes(run: Run) -> tuple[Any, dict]:
     """Model and parameters of a run as training left them."""
     quantizer, params = run.model.quantizer, dict(run.params)
     quantizer = quantizer.clone(codebook=quantizer.codebook.clone(merged=False))

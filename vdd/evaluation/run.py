@@ -21,6 +21,8 @@ from vdd.evaluation import report
 from vdd.evaluation.inference import functions_of
 from vdd.evaluation.sprites import run as sprites_run
 from vdd.evaluation.videos import run as videos_run
+from vdd.run import Run
+from vdd.run import load as load_run
 from vdd.training.loop import Hook
 from vdd.training.workdir import REPORT
 
@@ -63,7 +65,7 @@ def evaluate_run(
         UserError: no run, no checkpoint, an unknown split, no data to measure on, or a part of the
           split that would be written over what was measured of the whole.
     """
-    run = runs.load(workdir, step)
+    run = load_run(workdir, step)
     workdir = runs.find(workdir)
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = files.expand(out or place_of(workdir))
@@ -124,7 +126,7 @@ def _protocol(config: Any) -> Any:
     return PROTOCOLS[config.data.dataset]
 
 
-def _coder(run: runs.Run, path: epath.Path) -> Callable[[Any], float] | None:
+def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:
     """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
 
     Nor is there one if the prior is of another step.
@@ -164,7 +166,7 @@ def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathL
     return FrozenConfigDict(changed)
 
 
-def _describe(run: runs.Run) -> dict[str, str]:
+def _describe(run: Run) -> dict[str, str]:
     config = run.config
     size = runs.count_parameters(run.params)
     return {

@@ -138,7 +138,7 @@ class AutoencoderLatents(nn.Module):
         mean, std = self._statistics()
         raw = depth_to_space(latents, self.patch) * (std / _STD) + mean
         weights = jax.lax.stop_gradient(self.weights)
-        return jnp.clip(_frame_by_frame(self._network(), weights, "decode", raw), -1.0, 1.0)
+        return jnp.clip(_frame_by_frame(self._network().decode, weights, raw), -1.0, 1.0)
 
     def _statistics(self) -> tuple[Array, Array]:
         mean, std = jax.lax.stop_gradient((self.mean, self.std))
@@ -149,11 +149,12 @@ def raw_latents(
     network: Autoencoder, weights: Any, video: Float[Array, "b t h w c"]
 ) -> Float[Array, "b t H W C"]:
     """An autoencoder's latents of the frames of a video in [-1, 1]; no gradient goes through."""
-    return jax.lax.stop_gradient(_frame_by_frame(network, weights, "encode", video))
+    return jax.lax.stop_gradient(_frame_by_frame(network.encode, weights, video))
 
 
-def _frame_by_frame(network: Autoencoder, weights: Any, method: str, video: Array) -> Array:
-    """A method of the network on every frame: clips side by side, time in a loop."""
+def _frame_by_frame(method: Any, weights: Any, video: Array) -> Array:
+    """A network's method on every frame: clips side by side, time in a loop."""
+    network = method.__self__
     b, t = video.shape[:2]
     at_once = max(n for n in range(1, t + 1) if t % n == 0 and n <= max(1, _FRAMES_AT_ONCE // b))
     out = jax.lax.map(

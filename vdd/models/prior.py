@@ -35,11 +35,13 @@ t - 1 and on nothing before; what was learned on clips longer than `window` hold
 and a cache of `span` frames a layer, a ring, is all that generation needs to keep.
 """
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int
 
 from vdd.models.layers import RMSNorm
@@ -251,3 +253,9 @@ def _dense(features: int, std: float) -> nn.Dense:
 
 def _look_up(table: Float[Array, "n k d"], codes: Int[Array, "b t n"]) -> Float[Array, "b t n d"]:
     return table[jnp.arange(table.shape[0])[None, None], codes]
+
+
+def code_bits(logits: Float[Array, "b t n k"], codes: Int[Array, "b t n"]) -> Float[Array, "b t n"]:
+    """Bits that each code costs: its cross-entropy under the logits."""
+    nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, codes)
+    return nats / math.log(2.0)

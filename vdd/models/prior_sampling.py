@@ -4,6 +4,9 @@ Each clip has a key of its own; the draw of frame t, group j is a function of (k
 does not grow with the number of frames, but for the codes themselves.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -31,12 +34,12 @@ def sample_codes(
     if start is not None:
         known = known.at[:given].set(jnp.moveaxis(start[:, :given], 1, 0).astype(jnp.int32))
 
-    def call(method: str, *args):
+    def call(method: Callable[..., Any], *args):
         return prior.apply({"params": params}, *args, method=method)
 
     def group(carry, j):
         state, cache, before, frame_keys = carry
-        logits, cache = call("group_step", state, cache, j, before)
+        logits, cache = call(MotionPrior.group_step, state, cache, j, before)
         drawn = draw(jax.vmap(jax.random.fold_in, (0, None))(frame_keys, j), logits)
         return (state, cache, drawn, frame_keys), drawn
 
@@ -49,7 +52,7 @@ def sample_codes(
     def frame(carry, at):
         t, given_codes = at
         cache, before = carry
-        state, cache = call("advance", cache, t, before)
+        state, cache = call(MotionPrior.advance, cache, t, before)
         frame_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, t)
         first = (state, prior.empty_group_cache(b), jnp.zeros(b, jnp.int32), frame_keys)
         _, drawn = jax.lax.scan(group, first, jnp.arange(n))

@@ -25,7 +25,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from vdd import files
+from vdd import eight_bits, files
 from vdd.errors import UserError
 from vdd.training.checkpoint_files import (
     checkpoints_dir,
@@ -167,12 +167,12 @@ class Checkpoints:
         for step in steps:
             files.remove_listed(self._directory / str(step), files.CHECKSUMS)
 
-    def restore(self, abstract_at: Callable[[int], Any]) -> tuple[int, Any, dict[str, Any]] | None:
+    def restore(self, abstract: Any) -> tuple[int, Any, dict[str, Any]] | None:
         """Load the latest checkpoint that can be read.
 
         Args:
-            abstract_at: gives the state of a step as a tree of ShapeDtypeStructs with the shardings
-                wanted, of any topology.
+            abstract: the state as a tree of ShapeDtypeStructs with the shardings wanted, of any
+                topology.
 
         Returns:
             (step, state, host dict), or None where no checkpoint has been saved.
@@ -183,7 +183,7 @@ class Checkpoints:
 
         def load(step: int) -> tuple[int, Any, dict[str, Any]]:
             host = HostState()
-            items = {"state": abstract_at(step), "host": host}
+            items = {"state": abstract, "host": host}
             verify(self._directory / str(step))
             loaded = self._checkpointer.load_checkpointables(step, items)
             assert host.value is not None
@@ -252,14 +252,15 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
         )
         with context:
             state = ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")
-        # An exported run has them in half precision.
-        return step, jax.tree.map(_single_precision, state["ema_params"])
+        # An exported run has them in fewer bits.
+        params = eight_bits.unpack(state["ema_params"])
+        return step, jax.tree.map(_single_precision, params)
 
     return _latest_readable(directory, steps if step is None else [step], load)
 
 
 def _single_precision(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x
+    return jnp.asarray(x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else None)
 
 
 def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable[[int], T]) -> T:

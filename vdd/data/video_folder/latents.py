@@ -56,6 +56,6 @@ def load_encoder(weights: str) -> Callable[[np.ndarray], jax.Array]:
 
     @jax.jit
     def encoder(frames: jax.Array) -> jax.Array:
-        return model.apply(params, to_float(frames), method="encode")
+        return model.apply(params, to_float(frames), method=model.encode)
 
     return encoder

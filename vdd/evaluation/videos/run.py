@@ -6,7 +6,6 @@ import jax
 import numpy as np
 from etils import epath
 
-from vdd import runs
 from vdd.data import datasets, decoding, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.diffusion.samplers import Sampler
@@ -19,6 +18,7 @@ from vdd.evaluation.videos import gallery as video_gallery
 from vdd.evaluation.videos import page as videos_page
 from vdd.evaluation.videos import protocol as videos
 from vdd.method.disentangler import Disentangler
+from vdd.run import frames_shown
 from vdd.training import sharding
 from vdd.training.loop import Hook
 
@@ -125,7 +125,7 @@ def load(config: Any, split: str, count: int) -> VideoWindows:
     Raises:
         UserError: there is no video of this split, or it is too short or not of the model's size.
     """
-    folder, frames = config.data.data_dir, runs.frames_shown(config)
+    folder, frames = config.data.data_dir, frames_shown(config)
     stored = video_folder.stored_frames(folder, split)
     if stored < frames:
         raise UserError(f"{folder}: windows of {stored} frames, where the model reads {frames}")

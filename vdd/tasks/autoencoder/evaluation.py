@@ -150,11 +150,10 @@ def _rebuild(
 ) -> tuple[UInt8[Array, "n h w 3"], Float[Array, "n"]]:
     """Frames from their latents' means, and the nats of each posterior."""
 
-    def apply(method: str, x: Any) -> Any:
-        return model.apply({"params": params}, x, method=method)
-
-    posterior = apply("posterior", to_float(frames))
-    return to_uint8(apply("decode", posterior.mean)[:, None])[:, 0], posterior.nats()
+    variables = {"params": params}
+    posterior: Any = model.apply(variables, to_float(frames), method=model.posterior)
+    drawn: Any = model.apply(variables, posterior.mean, method=model.decode)
+    return to_uint8(drawn[:, None])[:, 0], posterior.nats()
 
 
 def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.Image:

@@ -11,6 +11,7 @@ MS-SSIM, the other choice, wants 176 pixels for its five scales, and divides by 
 which are zero in flat art.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,11 +118,11 @@ def reconstruction_loss(
     frames = jnp.take_along_axis(video, times[:, :, None, None, None], axis=1)
     frames = to_float(frames.reshape(-1, *video.shape[2:]))
 
-    def apply(method: str, x: Array) -> Any:
+    def apply(method: Callable[..., Any], x: Array) -> Any:
         return model.apply({"params": params}, x, method=method)
 
-    posterior = apply("posterior", frames)
-    error = apply("decode", posterior.sample(rng_latents)) - frames
+    posterior = apply(KLAutoencoder.posterior, frames)
+    error = apply(KLAutoencoder.decode, posterior.sample(rng_latents)) - frames
 
     parts = {
         "l1": jnp.mean(jnp.abs(error)),

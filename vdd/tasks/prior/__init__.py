@@ -11,6 +11,8 @@ from vdd import priors, runs
 from vdd.data import codes, datasets
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
+from vdd.run import Run
+from vdd.run import load as load_run
 from vdd.tasks.prior import evaluation
 from vdd.tasks.prior import step as prior_step
 from vdd.training import sharding
@@ -94,8 +96,8 @@ def evaluate(workdir: epath.Path) -> int:
     return evaluation.evaluate_prior(workdir)["step"]
 
 
-def _source(config: Any) -> tuple[runs.Run, priors.Source]:
-    run = runs.load(config.source, config.source_step)
+def _source(config: Any) -> tuple[Run, priors.Source]:
+    run = load_run(config.source, config.source_step)
     return run, priors.source_of(run, config.source)
 
 

@@ -15,12 +15,13 @@ from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import metrics, report
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
-from vdd.models.prior import MotionPrior
-from vdd.tasks.prior.step import code_bits
+from vdd.models.prior import MotionPrior, code_bits
+from vdd.run import Run
+from vdd.run import load as load_run
 
 
 def load_codes(
-    run: runs.Run,
+    run: Run,
     split: str,
     *,
     art_dir: epath.PathLike | None = None,
@@ -44,7 +45,7 @@ def load_codes(
         video = video[np.random.default_rng(0).permutation(len(video))[:num_clips]]
     functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))
     codes = []
-    for window in streaming.windows(np.arange(video.shape[1]), *runs.windows(run.config)):
+    for window in streaming.windows(np.arange(video.shape[1]), *run.windows):
         part = video[:, window.frames]
         encoded = encode_clips(functions, part, batch_size, f"encoding {split}")
         codes.append(np.asarray(encoded.codes, np.int32)[:, window.kept])
@@ -119,13 +120,13 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
     return figures
 
 
-def load_source(source: priors.Source) -> runs.Run:
+def load_source(source: priors.Source) -> Run:
     """The run that a prior was trained on, at that step.
 
     Raises:
         UserError: it is gone, or is another one by now.
     """
-    run = runs.load(source.run, source.step)
+    run = load_run(source.run, source.step)
     if not source.is_of(run):
         raise UserError(
             f"{source.run}, step {source.step}, has another codebook than the one that this prior"

@@ -1,6 +1,5 @@
 """One training step of the prior over motion codes: cross-entropy in bits a frame."""
 
-import math
 from typing import Any
 
 import flax.struct
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from vdd.models.prior import MotionPrior
+from vdd.models.prior import MotionPrior, code_bits
 from vdd.training.optimizer import Optimizer
 from vdd.training.update import Training, moving_average
 
@@ -59,9 +58,3 @@ def build(prior: MotionPrior, config: Any) -> Training:
         return PriorState(state.step + 1, params, average, opt_state), metrics
 
     return Training(init, step)
-
-
-def code_bits(logits: Float[Array, "b t n k"], codes: Int[Array, "b t n"]) -> Float[Array, "b t n"]:
-    """Bits that each code costs: its cross-entropy under the logits."""
-    nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, codes)
-    return nats / math.log(2.0)

@@ -1,0 +1,99 @@
+"""`vdd.load(...)`: what an analyst does with a run, over the shipped model."""
+
+import jax
+import numpy as np
+import pytest
+
+import vdd
+from vdd import apply, priors
+from vdd.data import sprites
+from vdd.diffusion.samplers import Sampler
+
+
+@pytest.fixture(scope="module")
+def run():
+    return vdd.load("sprites")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return sprites.load_arrays("builtin", "test").video[:6]
+
+
+@pytest.fixture(scope="module")
+def encoded(run, clips):
+    return run.encode(clips)
+
+
+def test_encode_is_that_of_apply_with_bits(run, clips, encoded):
+    theirs = apply.encode(run.model, run.params, clips)
+    np.testing.assert_allclose(encoded.content, theirs.content, atol=1e-4)
+    np.testing.assert_array_equal(encoded.codes, theirs.codes)
+    np.testing.assert_allclose(encoded.motion, theirs.motion, atol=1e-4)
+    bits = apply.content_bits(run.model, run.params, clips)
+    np.testing.assert_allclose(encoded.content_bits, bits, rtol=1e-3)
+    assert encoded.motion_bits.shape == (6, 8)
+    # The prior has seen such clips: a frame in the middle of one costs less than its first frame.
+    assert encoded.motion_bits[:, 1:].mean() < encoded.motion_bits[:, 0].mean()
+
+
+def test_without_a_prior_every_code_costs_the_same(run, encoded, monkeypatch):
+    def none(*_):
+        raise priors.NoPriorError("none")
+
+    monkeypatch.setattr(priors, "load_prior_of", none)
+    book = run.model.quantizer.codebook
+    alone = vdd.load("sprites").motion_bits(encoded.codes)
+    np.testing.assert_allclose(alone, book.num_groups * np.log2(book.num_codes))
+
+
+def test_decode_takes_codes_and_motion_alike(run, clips, encoded):
+    video = run.decode(encoded.content, encoded.codes)
+    assert video.dtype == np.uint8
+    assert video.shape == clips.shape
+    np.testing.assert_array_equal(video, run.decode(encoded.content, encoded.motion))
+    assert np.abs(video.astype(float) - clips).mean() < 8.0  # of 255
+
+
+def test_samplers_by_preset_by_steps_and_by_hand(run, encoded):
+    content, codes = encoded.content[:1], encoded.codes[:1]
+    sharp = run.decode(content, codes, "sharp", seed=1)
+    steps = run.config.eval.sharp.steps
+    np.testing.assert_array_equal(sharp, run.decode(content, codes, steps=steps, seed=1))
+    assert np.any(sharp != run.decode(content, codes, "sharp", seed=2))
+    fields = {**run.config.eval.sampler, **run.config.eval.sharp}
+    np.testing.assert_array_equal(sharp, run.decode(content, codes, Sampler(**fields), seed=1))
+
+
+def test_transfer_moves_the_content_of_one_clip_as_the_other(run, clips, encoded):
+    swapped = run.transfer(clips[:3], clips[3:])
+    expected = run.decode(encoded.content[:3], encoded.codes[3:])
+    np.testing.assert_array_equal(swapped, expected)
+
+
+def test_generate_makes_up_frames_of_any_number(run, clips):
+    made = run.generate(clips[:2], frames=20, seed=3)
+    assert made.shape == (2, 20, *clips.shape[2:])
+    assert np.any(made != run.generate(clips[:2], frames=20, seed=4))
+    content = run.encode(clips[:2]).content
+    theirs = apply.generate(
+        run.model,
+        run.params,
+        run.prior.model,
+        run.prior.params,
+        jax.random.key(3),
+        jax.numpy.asarray(content),
+        20,
+    )
+    off = np.abs(np.asarray(apply.to_uint8(theirs.video), float) - made)
+    assert off.max() <= 1.0
+
+
+def test_a_long_clip_is_read_in_windows(run, clips, encoded):
+    size, overlap = run.windows
+    assert (size, overlap) == (8, 1)
+    long = np.concatenate([clips, clips[:, ::-1], clips], axis=1)
+    found = run.encode(long)
+    assert found.codes.shape == (6, 24, 1)
+    np.testing.assert_allclose(found.content, encoded.content, atol=1e-4)  # of the first window
+    np.testing.assert_array_equal(found.codes[:, :7], encoded.codes[:, :7])
