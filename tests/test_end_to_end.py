@@ -12,7 +12,6 @@ import pytest
 from tiny import ROOT
 
 from vdd import cli
-from vdd.data import video_io
 
 # The contract: scripts outside the project read these keys.
 KEYS = {
@@ -100,17 +99,6 @@ def test_the_test_split_is_measured_when_asked_for(place):
     assert report["leakage"]["motion_from_content_acc"] is not None
     assert report["seen_in_training"] is False
     assert (run / "report.md").read_text() == page
-
-
-def test_analysis_example_of_the_readme_runs(place, capsys):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert code is not None
-    exec(code[1], names := {})
-    assert names["codes"].shape == (2, 8, 1)
-    assert str(names["codes"]) in capsys.readouterr().out
-    wanted = np.asarray(names["video"][0] + 1) * 127.5
-    error = video_io.read_clip(place / "swap.gif") - wanted
-    assert np.abs(error).mean() < 3  # a gif has 256 colours
 
 
 def test_transfer_between_clips_on_disk(place):

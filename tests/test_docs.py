@@ -1,0 +1,154 @@
+"""What is written about the project holds: lengths, links, keys, tables, and the code of README."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from tiny import ROOT
+
+from vdd import cli
+from vdd.data import video_io
+
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "experiments/**/*.md", "vdd/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+# Which of them keep the rule of short sentences; pages of the notebook quote older text.
+SHORT = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "experiments/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+
+
+def script(name: str) -> ModuleType:
+    """The module docs/NAME.py."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / f"docs/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def prose(path: Path) -> str:
+    """A page without its code."""
+    return re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link may name in a page, as a repository's pages and MkDocs make it of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", text).strip().lower().replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize(("page", "lines"), [("README.md", 150), ("experiments/README.md", 60)])
+def test_what_is_read_first_is_short(page, lines):
+    assert len((ROOT / page).read_text().splitlines()) <= lines
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_within_the_repository_resolves(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"\w+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", SHORT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_sentence_is_longer_than_30_words(page):
+    text = re.sub(r"\]\([^)]*\)", "]", prose(page))
+    text = re.sub(r"`[^`]*`", "CODE", text)
+    text = re.sub(r"(?m)^\s*[-*] |\|", "\n\n", text)
+    for sentence in re.split(r"(?<=[.!?])[\"*)]*\s+|\n\s*\n", text):
+        assert len(re.findall(r"\S*\w\S*", sentence)) <= 30, sentence
+
+
+def test_every_key_of_the_configs_is_described(monkeypatch, tmp_path, capsys):
+    keys = script("keys")
+    assert keys.main(["--check"]) == 0, capsys.readouterr().err
+    page = tmp_path / "configs.md"
+    page.write_text(re.sub(r"\| `train.ema_decay` .*\n", "", keys.PAGE.read_text()))
+    monkeypatch.setattr(keys, "PAGE", page)
+    assert keys.main(["--check"]) == 1
+    assert "train.ema_decay of sprites is not described" in capsys.readouterr().err
+
+
+def test_tables_are_those_of_the_committed_reports(monkeypatch, tmp_path, capsys):
+    tables = script("tables")
+    assert tables.main(["--check"]) == 0, capsys.readouterr().err
+    wrong = (ROOT / "README.md").read_text().replace("| PSNR, dB | ", "| PSNR, dB | 1")
+    (tmp_path / "README.md").write_text(wrong)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/results.md").write_text((ROOT / "docs/results.md").read_text())
+    columns = tables.read_columns()
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setattr(tables, "read_columns", lambda: columns)
+    assert tables.main(["--check"]) == 1
+    assert tables.main([]) == 0
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
+
+
+def test_a_table_shows_mean_and_deviation_of_several_trainings():
+    tables = script("tables")
+    (path,) = (ROOT / "vdd/pretrained/sprites/eval").glob("*.json")
+    reports = [json.loads(path.read_text()) for _ in range(3)]
+    for report, right in zip(reports, (0.98, 0.99, 1.0), strict=True):
+        report["transfer"]["joint_acc"] = right
+    del reports[1]["leakage"]["per_attribute"]
+    about = {"name": "three", "data": "art", "recipe": "this", "trained": "long"}
+    columns = [tables.Column(about, reports)]
+    shown = tables.table("swaps", columns)
+    assert "| all five factors right | 99.00 ± 1.00 % | 100 % |" in shown
+    assert "| n | 3 trainings, mean ± sd |" in shown
+    shown = tables.table("representation", columns)
+    assert "| hair, read from the codes | – | 16.7 % |" in shown
+    assert "\n" not in tables.table("videos", columns)
+
+
+def test_the_example_of_the_readme_runs(monkeypatch, tmp_path, capsys):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    assert len(code[1].splitlines()) <= 12
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["examples", "clips"]) == 0
+    exec(code[1], names := {})
+    assert names["codes"].shape == (1, 8, 1)
+    assert str(names["codes"][0, :, 0]) in capsys.readouterr().out
+    error = video_io.read_clip("swap.gif") - names["video"][0].astype(float)
+    assert np.abs(error).mean() < 3  # a gif has 256 colours
+    whole = names["run"].transfer(names["who"], names["how"])
+    assert np.array_equal(whole, names["video"])
+
+
+def test_the_command_tells_the_version_of_the_distribution(capsys):
+    project = (ROOT / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.+)"$', project, re.MULTILINE)
+    assert version is not None
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"vdd {version[1]}\n"
+
+
+def test_the_version_is_no_matter_where_nothing_is_installed(tmp_path):
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from vdd import arguments\n"
+    code += "import importlib.metadata as m\n"
+    code += "def none(name): raise m.PackageNotFoundError(name)\n"
+    code += "m.version = none; print(arguments._version())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "(not installed)\n"
