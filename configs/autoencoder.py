@@ -41,6 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         batch_size=16, num_steps=1500, accumulate=1, ema_decay=0.995,
         log_every=20, checkpoint_every=250, eval_every=250, sample_every=500,
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
+        init_from=config_dict.placeholder(str),  # a run whose parameters are taken over
     )  # fmt: skip
     config.eval = dict(split="validation", num_clips=256, batch_size=32, seed=0)
     if size == "full":

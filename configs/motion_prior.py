@@ -36,6 +36,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.train = dict(
         batch_size=64, num_steps=1200, accumulate=1, ema_decay=0.99, log_every=20,
         checkpoint_every=300, eval_every=300, keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
+        init_from=config_dict.placeholder(str),  # a run whose parameters are taken over
     )  # fmt: skip
     config.eval = dict(split="validation", num_clips=0, batch_size=64)
     if size == "large":

@@ -50,7 +50,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         # Of 144 frames a step 128 are rebuilt at infinite noise.
         split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
         sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
-        null_content=0.02, reread_clips=16, reread_start=0.28,
+        null_content=0.02, reread_clips=16,
         weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0625),
     )  # fmt: skip
     config.rates = dict(
@@ -67,6 +67,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         batch_size=32, num_steps=12000, accumulate=1, ema_decay=0.995,
         log_every=20, checkpoint_every=500, eval_every=1000, sample_every=1000,
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
+        init_from=config_dict.placeholder(str),  # a run whose parameters are taken over
     )  # fmt: skip
     config.eval = dict(
         split="validation", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,

@@ -3,16 +3,18 @@
     python experiments/budget.py [--config configs/talking_head.py:base] [--mfu 0.4]
         [--frames N] [--video LRS3=438,VoxCeleb2=2442] [--tiny]
 
-Operations are counted from shapes (`vdd.training.flops`), each stage of the training by itself;
-nothing is run, though an autoencoder's files ($VDD_WEIGHTS) are read for its sizes. Days of a
-device are those operations at a share `--mfu` of the peak that the vendor states
-(`vdd.training.hardware`): an assumption, no measurement. Of each set of videos: its frames at 25 a
-second, cut into windows of the config's frames, each frame in one; how often the training shows a
-window; what windows take on disk, as pixels (bytes, as they are prepared) and as latents (float16);
-and the operations of the autoencoder that makes latents of them, at the same share.
+A training may be two runs: of VARIANT, and of VARIANT_temporal where the file has that one too.
+Operations are counted from shapes (`vdd.training.flops`), of each run by itself; nothing is run,
+though an autoencoder's files ($VDD_WEIGHTS) are read for its sizes. Days of a device are those
+operations at a share `--mfu` of the peak that the vendor states (`vdd.training.hardware`): an
+assumption, no measurement. Of each set of videos: its frames at 25 a second, cut into windows of
+the config's frames, each frame in one; how often the training shows a window; what windows take on
+disk, as pixels (bytes, as they are prepared) and as latents (float16); and the operations of the
+autoencoder that makes latents of them, at the same share.
 """
 
 import argparse
+import contextlib
 from typing import Any
 
 import jax
@@ -23,7 +25,6 @@ from throughput import load_config
 from vdd.evaluation.report import machine
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
-from vdd.training import stages
 from vdd.training.flops import count_flops
 from vdd.training.hardware import ACCELERATOR_PEAKS
 
@@ -44,45 +45,64 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.tiny:
         options.config = "configs/talking_head.py:smoke"
-    config = load_config(options.config)
-    config.data.frames = options.frames or config.data.get("frames", 8)
-    config.lock()
+    runs = runs_of(options.config)
+    for config in runs.values():
+        config.data.frames = options.frames or config.data.get("frames", 8)
+        config.lock()
     print(*machine().values(), sep=", ")
-    print(f"{options.config}, {config.train.num_steps} steps of {config.train.batch_size} windows")
-
-    total = 0.0
-    print("| steps | operations a step, TFLOP | in all, EFLOP |\n|---|---|---|")
-    ends = [*stages.starts(config)[1:], config.train.num_steps]
-    for start, end in zip(stages.starts(config), ends, strict=True):
-        each = step_flops(stages.config_at(config, start + 1))
-        total += each * (end - start)
-        print(f"| {start} to {end} | {each / 1e12:.3g} | {each * (end - start) / 1e18:.3g} |")
-
+    total = print_operations(runs)
     peaks = dict(ACCELERATOR_PEAKS)
     print(f"\n| device | days of one, at {options.mfu:g} of its peak |\n|---|---|")
     for name in DEVICES:
         print(f"| {name} | {total / (options.mfu * peaks[name]) / 86400:.3g} |")
+    print_videos(runs, options.video, options.mfu * peaks[DEVICES[0]])
 
+
+def runs_of(name: str) -> dict[str, Any]:
+    """The configs of a training's runs, by name: the one named, and the one along time after it."""
+    file, _, variant = name.partition(":")
+    runs, second = {name: load_config(name)}, f"{file}:{variant or 'base'}_temporal"
+    with contextlib.suppress(ValueError):  # there is no such variant
+        runs[second] = load_config(second)
+    return runs
+
+
+def print_operations(runs: dict[str, Any]) -> float:
+    """A table of the operations of each run; their sum."""
+    total = 0.0
+    print("| run | steps | windows a step | operations a step, TFLOP | in all, EFLOP |")
+    print("|---" * 5 + "|")
+    for name, config in runs.items():
+        each, train = step_flops(config), config.train
+        whole = each * train.num_steps
+        total += whole
+        cells = train.num_steps, train.batch_size, f"{each / 1e12:.3g}", f"{whole / 1e18:.3g}"
+        print(f"| {name} | {' | '.join(map(str, cells))} |")
+    return total
+
+
+def print_videos(runs: dict[str, Any], video: str, speed: float) -> None:
+    """A table of what sets of videos come to, NAME=HOURS each; `speed`: operations a second."""
+    config = next(iter(runs.values()))
+    seen = sum(config.train.num_steps * config.train.batch_size for config in runs.values())
     frame = frame_flops(config)
     print(
         "\n| videos | hours | windows | each is shown, times | pixels, GB | latents, GB |"
         f" latents: hours of one {DEVICES[0]} |"
     )
     print("|---" * 7 + "|")
-    for name, hours in (pair.split("=") for pair in options.video.split(",")):
+    for name, hours in (pair.split("=") for pair in video.split(",")):
         frames = float(hours) * 3600 * FPS
         windows = frames / config.data.frames
-        shown = config.train.num_steps * config.train.batch_size / windows
         pixels, latents = (frames * size / 1e9 for size in frame_bytes(config))
-        encoding = frames * frame / (options.mfu * peaks[DEVICES[0]]) / 3600
         print(
-            f"| {name} | {hours} | {windows:.0f} | {shown:.3g} | {pixels:.0f} | {latents:.0f} |"
-            f" {encoding:.3g} |"
+            f"| {name} | {hours} | {windows:.0f} | {seen / windows:.3g} | {pixels:.0f} |"
+            f" {latents:.0f} | {frames * frame / speed / 3600:.3g} |"
         )
 
 
 def step_flops(config: Any) -> float:
-    """Operations of one training step of a stage."""
+    """Operations of one training step."""
     training = step.build(step.Recipe.from_config(config))
     batch = batch_of(config, config.train.batch_size, config.data.frames)
     return count_flops(training.step, shapes_of(config), batch)
@@ -94,7 +114,7 @@ def frame_flops(config: Any) -> float:
     video = jax.ShapeDtypeStruct((1, 1, *config.model.latents.size), jnp.uint8)
 
     def to_latents(params: Any, video: Any) -> Any:
-        return model.apply({"params": params}, video, method="to_latents")
+        return model.apply({"params": params}, video, method=Disentangler.to_latents)
 
     return count_flops(to_latents, params, video)
 

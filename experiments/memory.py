@@ -10,8 +10,8 @@ as many virtual CPU devices. Shapes alone are used, so that nothing is allocated
 model. On CPUs a convolution takes more scratch memory than elsewhere, and `remat` outside of a loop
 is undone by the compiler, so what is compiled is no less than what a GPU or TPU would need.
 
-The batch is the config's, or one clip a device where that is more. Configs with stages
-(`train.stages`) are taken in their last one.
+The batch is the config's, or one clip a device where that is more. Of a training in two runs, the
+second one (such as configs/talking_head.py:base_temporal) needs more.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from vdd.method import step
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
 from vdd.method.rates import Multipliers, Rates
-from vdd.training import loop, sharding, stages
+from vdd.training import loop, sharding
 
 COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
 COMPILED = ("state and batch", "scratch", "compiled")
@@ -83,7 +83,6 @@ def in_a_process_of_its_own(devices: int, options: argparse.Namespace) -> dict[s
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Bytes per device on the devices of this process, by name."""
     config = load_config(options.config)
-    config = stages.config_at(config.lock(), config.train.num_steps)
     devices = len(jax.devices())
     fsdp = options.fsdp or config.train.mesh.fsdp
     mesh = sharding.make_mesh(-1, min(devices, devices if fsdp == -1 else fsdp))
@@ -91,18 +90,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     size = max(config.train.batch_size // unit, 1) * unit
     batch = batch_of(config, size, options.frames, sharding.batch_sharding(mesh))
     training = step.build(step.Recipe.from_config(config))
-    plan = [loop.Stage(0, training.init, training.step)]
-    (part,) = loop.prepare(plan, config.train.num_steps, mesh, config.seed, batch)
-    planned = loop.compile_step(part, mesh, batch).memory_analysis()
+    prepared = loop.prepare(training.init, training.step, mesh, config.seed, batch)
+    state, planned = prepared.abstract, loop.compile_step(prepared).memory_analysis()
     return {
         "mesh": f"{mesh.shape['data']} x {mesh.shape['fsdp']}",
         "batch size": size,
-        "parameters": bytes_per_device(part.abstract.params),
-        "gradients": bytes_per_device(part.abstract.params),
-        "moments": bytes_per_device(part.abstract.opt_state),
-        "averages": bytes_per_device(part.abstract.ema_params),
+        "parameters": bytes_per_device(state.params),
+        "gradients": bytes_per_device(state.params),
+        "moments": bytes_per_device(state.opt_state),
+        "averages": bytes_per_device(state.ema_params),
         "batch": bytes_per_device(batch),
-        "activations": activation_bytes(config, part.abstract, size, options.frames) / devices,
+        "activations": activation_bytes(config, state, size, options.frames) / devices,
         "state and batch": planned.argument_size_in_bytes,
         "scratch": planned.temp_size_in_bytes,
     }

@@ -111,6 +111,10 @@ def mistakes(tmp_path_factory, tiny_run):
         ),
         "frames": ([config, workdir, "--config.objective.noisy_frames=3"], "noisy_frames=3 are"),
         "clips": ([config, workdir, "--config.eval.num_clips=1"], "num_clips of 2 or more"),
+        "init_from": (
+            [config, workdir, "--config.train.init_from=nowhere"],
+            "nowhere: no such run",
+        ),
         "run": ([config, f"--workdir={tiny_run}"], f"{tiny_run} holds a run of another config"),
     }
     done = subprocess.run(
@@ -133,7 +137,7 @@ def mistakes(tmp_path_factory, tiny_run):
     [
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
-        "frames", "group", "workdir", "run", "address",
+        "frames", "group", "workdir", "run", "address", "init_from",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
@@ -203,6 +207,19 @@ def test_stopped_run_goes_on_exactly(tmp_path, config):
     resumed, whole = (tiny.state_of(tmp_path / name, 6) for name in ("run", "whole"))
     assert {"params", "ema_params", "opt_state", "multipliers", "usage"} <= resumed.keys()
     jax.tree.map(np.testing.assert_array_equal, resumed, whole)
+
+
+def test_parameters_that_do_not_fit_are_told_in_one_line(tmp_path, tiny_run, config):
+    with config.unlocked():
+        config.train.init_from = str(tiny_run)  # its network has two levels
+    status, out, err = run_main(config, tmp_path / "run", stop=0)
+    assert status == 2, out + err
+    assert err.startswith(
+        f"vdd: train.init_from: the parameters of {tiny_run} do not fit: denoiser"
+    )
+    assert err.count("\n") == 1
+    assert err.count(" there and ") == 5
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeypatch, capsys):

@@ -23,10 +23,10 @@ from absl import app, flags, logging
 from etils import epath
 from ml_collections import ConfigDict, config_flags
 
-from vdd import command, files, tasks
+from vdd import command, files, runs, tasks
 from vdd.errors import UserError
 from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
-from vdd.training import checkpoints, loop, sharding, stages
+from vdd.training import checkpoints, loop, sharding
 from vdd.training.update import Training
 from vdd.training.workdir import check, held
 
@@ -77,24 +77,21 @@ def expand_homes(config: Any) -> None:
 
 def train(config: Any, workdir: epath.Path) -> bool:
     """Train or resume; whether `train.num_steps` has been reached."""
-    starts = stages.starts(config)
     check(workdir, config)
     steps, last = checkpoints.list_steps(workdir), config.train.num_steps
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
     if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
+    # What a run began with is in its checkpoints: the other run may be gone by now.
+    earlier = None if steps or not config.train.init_from else runs.find(config.train.init_from)
     task = tasks.find(config.task)
     settled = task.settle(config, workdir)  # config.json keeps what was asked for
-    settings = [stages.config_at(settled, start + 1) for start in starts]
-    trainings = [build(setting) for setting in settings]
+    training = build(settled)
     with held(workdir):
         iterator = task.batches(settled, jax.process_index(), jax.process_count())
-        first, *later = (
-            loop.Stage(start, *training, task.hooks(setting, workdir))
-            for start, training, setting in zip(starts, trainings, settings, strict=True)
-        )
-        outcome = loop.train(config, workdir, iterator, *first[1:3], hooks=first.hooks, later=later)
+        hooks = task.hooks(settled, workdir)
+        outcome = loop.train(config, workdir, iterator, *training, hooks=hooks, earlier=earlier)
     if outcome.stopped_by:
         say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
     return outcome.step >= config.train.num_steps

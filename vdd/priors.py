@@ -174,6 +174,8 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
     source = dataclasses.replace(prior.source, run=epath.Path(prior.source.run).name)
     config: Any = ConfigDict(prior.config)
     config.data.art_dir, config.source = None, source.run
+    if "init_from" in config.train:
+        config.train.init_from = None
     write_source(target, source)
     runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
     runs.copy_report(find_prior(path), target, prior.step)

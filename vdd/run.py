@@ -237,9 +237,10 @@ def frames_shown(config: Any) -> int:
     return min(frames, count * size) if config.objective.reread_clips else size
 
 
-# Keys of `config.data` and `config.model.latents` that name files of one machine.
+# Keys of the config that name files of one machine.
 _DATA_PLACES = ("art_dir", "data_dir")
 _WEIGHT_PLACES = ("encoder", "decoder", "weights")
+_TRAIN_PLACES = ("init_from",)
 
 
 def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> Run:
@@ -265,7 +266,9 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     run = load(source, step)
     target = runs.new_folder(folder)
     config: Any = ConfigDict(run.config)
-    for group, keys in ((config.data, _DATA_PLACES), (config.model.latents, _WEIGHT_PLACES)):
+    latents = config.model.latents
+    named = (config.data, _DATA_PLACES), (latents, _WEIGHT_PLACES), (config.train, _TRAIN_PLACES)
+    for group, keys in named:
         for key in keys:
             if key in group:
                 group[key] = None

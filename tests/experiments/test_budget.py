@@ -16,8 +16,9 @@ def test_what_a_training_takes(capsys, monkeypatch):
         if line.startswith("| ")
     ]
     _, first, second, _, *devices, _, some, more = rows
-    assert (first[0], second[0]) == ("0 to 14", "14 to 20")
-    steps = [float(row[1]) * 1e12 for row in (first, second)]
+    assert [row[0].partition(":")[2] for row in (first, second)] == ["smoke", "smoke_temporal"]
+    assert [row[1:3] for row in (first, second)] == [["14", "4"], ["6", "4"]]
+    steps = [float(row[3]) * 1e12 for row in (first, second)]
     assert 0 < steps[0] < steps[1], "attention along time costs something"
     total = 14 * steps[0] + 6 * steps[1]
     days = {name: float(value) for name, value in devices}

@@ -23,10 +23,10 @@ def state_at(step):
     return {"step": jnp.int32(step), "params": params, "ema_params": ema, "usage": jnp.ones(4)}
 
 
-def abstract(step=0):
+def abstract():
     where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), state_at(step)
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), state_at(0)
     )
 
 
@@ -39,7 +39,7 @@ def save(workdir, steps, **kwargs):
 def test_round_trip(tmp_path):
     save(tmp_path, [3])
     with Checkpoints(tmp_path) as checkpoints:
-        step, state, host = checkpoints.restore(abstract)
+        step, state, host = checkpoints.restore(abstract())
     assert (step, host) == (3, {"place": 3})
     jax.tree.map(np.testing.assert_array_equal, state, state_at(3))
 
@@ -52,14 +52,14 @@ def test_saved_values_are_those_of_the_call(tmp_path):
         host["place"] = 4
         add(state)  # its buffers go to the next step while they are being saved
         checkpoints.wait()
-        _, restored, place = checkpoints.restore(abstract)
+        _, restored, place = checkpoints.restore(abstract())
     assert place == {"place": 3}
     jax.tree.map(np.testing.assert_array_equal, restored, state_at(3))
 
 
 def test_nothing_to_restore(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
-        assert checkpoints.restore(abstract) is None
+        assert checkpoints.restore(abstract()) is None
     assert list_steps(tmp_path) == list_steps(tmp_path / "nowhere") == []
 
 
@@ -82,12 +82,12 @@ def test_damaged_checkpoint_never_wins(tmp_path, capfd):
     assert capfd.readouterr().err == ""
     with Checkpoints(tmp_path) as checkpoints:
         with pytest.warns(UserWarning, match="checkpoint of step 4"):
-            step, state, _ = checkpoints.restore(abstract)
+            step, state, _ = checkpoints.restore(abstract())
         assert (step, int(state["step"])) == (2, 2)
         checkpoints.save(4, state_at(4), {"place": 44})  # it does not stand in the way
     with warnings.catch_warnings(), Checkpoints(tmp_path) as checkpoints:
         warnings.simplefilter("error")
-        step, _, host = checkpoints.restore(abstract)
+        step, _, host = checkpoints.restore(abstract())
     assert (step, host) == (4, {"place": 44})
 
 
@@ -108,7 +108,7 @@ def test_all_damaged(tmp_path):
     damage(tmp_path, 2)
     damage(tmp_path, 4)
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="can be read"):
-        checkpoints.restore(abstract)
+        checkpoints.restore(abstract())
     with pytest.raises(UserError, match="can be read"):
         load_params(tmp_path)
     assert list_steps(tmp_path) == [2, 4]  # nothing is thrown away
@@ -146,7 +146,7 @@ def test_full_disk(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list_steps(tmp_path) == [2]
     with Checkpoints(tmp_path) as checkpoints:
-        step, state, _ = checkpoints.restore(abstract)
+        step, state, _ = checkpoints.restore(abstract())
     assert (step, int(state["step"])) == (2, 2)
 
 
@@ -204,7 +204,7 @@ def test_a_flipped_bit_is_noticed(tmp_path, name):
     with pytest.raises(UserError, match=r"damaged"):
         load_params(tmp_path)
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="damaged"):
-        checkpoints.restore(abstract)
+        checkpoints.restore(abstract())
 
 
 def test_an_unfinished_removal_is_finished(tmp_path):

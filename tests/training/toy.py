@@ -27,7 +27,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.inference import clip_keys, functions_of
 from vdd.method import step as training_step
 from vdd.method.disentangler import Disentangler
-from vdd.training import checkpoints, logging, loop, sharding, stages
+from vdd.training import checkpoints, logging, loop, sharding
 
 
 @flax.struct.dataclass
@@ -47,7 +47,7 @@ def get_config(**changes):
     config.train = {
         "batch_size": 8, "num_steps": 12, "accumulate": 1,
         "log_every": 3, "checkpoint_every": 4, "eval_every": 0, "sample_every": 0,
-        "keep": 2, "keep_every": 0, "mesh": {"data": -1, "fsdp": 1}, "stages": (),
+        "keep": 2, "keep_every": 0, "mesh": {"data": -1, "fsdp": 1},
     }  # fmt: skip
     config.eval = {"batch_size": 4}
     config.update_from_flattened_dict(changes)
@@ -127,14 +127,9 @@ def build_real(config):
 
 
 def run(workdir, config, step=None, real=False, **kwargs):
-    functions = build_real if real else build
-    init, usual_step = functions(config)
-    later = [
-        loop.Stage(start, *functions(stages.config_at(config, start + 1)), kwargs.get("hooks", ()))
-        for start in stages.starts(config)[1:]
-    ]
+    init, usual_step = (build_real if real else build)(config)
     clips = Clips(config, jax.process_index(), jax.process_count())
-    return loop.train(config, workdir, clips, init, step or usual_step, later=later, **kwargs)
+    return loop.train(config, workdir, clips, init, step or usual_step, **kwargs)
 
 
 def stop(step, state):
@@ -196,7 +191,8 @@ def main(workdir, changes, options):
     config = (get_real_config if real else get_config)(**changes)
     if real:
         hooks.append((config.train.num_steps, functools.partial(look, config)))
-    run(workdir, config, hooks=hooks, real=real)
+    earlier = Path(options["earlier"]) if "earlier" in options else None
+    run(workdir, config, hooks=hooks, real=real, earlier=earlier)
 
 
 if __name__ == "__main__":

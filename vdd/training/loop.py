@@ -1,7 +1,6 @@
 """The training loop: knows steps, hooks, checkpoints and signals; no model, loss or data set.
 
-A step's program is compiled once, ahead of the loop, and cannot be recompiled inside it; a training
-in stages (`vdd.training.stages`) is a loop for each, one behind the other in the same run. The
+The step's program is compiled once, ahead of the loop, and cannot be recompiled inside it. The
 host runs at most two steps ahead of the devices and reads a window's metrics only after the next
 step has been queued. Everything that a later step depends on is in the state, the iterator and
 the log window, and all three are in the checkpoint: a resumed run equals an uninterrupted one.
@@ -19,7 +18,7 @@ import jax.numpy as jnp
 from etils import epath
 from jax.sharding import Mesh
 
-from vdd.training import sharding, stages, windows
+from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.flops import count_flops
@@ -37,29 +36,22 @@ StepFn = Callable[
 ]  # (state, batch) -> (state, metrics)
 
 STEPS_AHEAD = 2
-# For a program that runs once: on CPUs, optimising many small random draws takes most of a minute.
+# For a program that runs once.
 QUICK_COMPILATION = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
 
 
-class Stage(NamedTuple):
-    """What is trained from a step on, until the next stage begins."""
-
-    start: int  # steps done before it
-    init_fn: InitFn
-    step_fn: StepFn
-    hooks: Sequence[Hook] = ()
-
-
 class Prepared(NamedTuple):
-    """A stage, where it ends, and the shapes and names that it needs."""
+    """A training, traced on a mesh; nothing has been computed for it."""
 
-    stage: Stage
-    end: int
-    abstract: Any  # its state, with shardings
-    names: list[str]  # of its metrics
+    init_fn: InitFn
+    step_fn: StepFn  # under `jit`: one trace serves for its metrics, operations and program
+    mesh: Mesh
+    example: Any  # a batch, or its shapes
+    abstract: Any  # the state, with shardings
+    names: list[str]  # of the metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +81,7 @@ def train(
     step_fn: StepFn,
     *,
     hooks: Sequence[Hook] = (),
-    later: Sequence[Stage] = (),
+    earlier: epath.Path | None = None,
     flops_per_step: float | None = None,
 ) -> Outcome:
     """Train up to `config.train.num_steps`, from the latest checkpoint in `workdir` if it has one.
@@ -103,82 +95,71 @@ def train(
         step_fn: pure (state, batch) -> (state, metrics); `state.step` counts the steps done, and
           the metrics are scalars, "loss" among them.
         hooks: (every, function) pairs.
-        later: stages after the first one, which the three arguments above are, by start.
+        earlier: the run whose averaged parameters the first state takes over
+          (`vdd.training.init_from`); not read where `workdir` has a checkpoint.
         flops_per_step: of the model over the global batch, for the MFU; None counts the step's
             own products and convolutions.
 
     Raises:
-        UserError: workdir of another config, mesh or batch size that does not fit the devices, a
-          stage that does not fit the one before it, loss or parameters not finite (the last good
+        UserError: workdir of another config, mesh or batch size that does not fit the devices,
+          parameters of `earlier` that do not fit, loss or parameters not finite (the last good
           checkpoint stays), checkpoint not writable.
     """
-    settings = config.train
+    settings, workdir = config.train, epath.Path(workdir)
     mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
     sharding.check_batch_size(settings.batch_size, mesh, settings.accumulate)
-    check(epath.Path(workdir), config)
+    resumed = check(workdir, config)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         batches = DeviceBatches(iterator, mesh)
-        example = batches.peek()
-        plan = [Stage(0, init_fn, step_fn, hooks), *later]
-        parts = prepare(plan, settings.num_steps, mesh, config.seed, example)
+        training = prepare(init_fn, step_fn, mesh, config.seed, batches.peek())
+        taken = None
+        if earlier is not None and not resumed:
+            taken = init_from.load(earlier, training.abstract.params)
         # Nothing has been written up to here, and no mistake in the config is left to be told.
-        stack.enter_context(held(epath.Path(workdir)))
+        stack.enter_context(held(workdir))
         if jax.process_index() == 0:
-            claim(epath.Path(workdir), config)
+            claim(workdir, config)
         checkpoints = Checkpoints(workdir, settings.keep, settings.keep_every)
         stack.enter_context(checkpoints)
         progress = stack.enter_context(ProgressLine(settings.num_steps))
-        place = resume(checkpoints, parts, batches)
+        place = resume(checkpoints, training, batches)
         if place is None:
-            place = begin(init_fn, config.seed, example, parts[0])
-        for part in parts:
-            if place.step >= part.end or stop.name:
-                continue
-            if 0 < part.stage.start == place.step:
-                go_over(place, part, config.seed, example)
-            where = f"at step {place.step} of {settings.num_steps}, {describe(mesh)}"
-            progress.say(f"{where}: compiling")
-            start = time.monotonic()
-            program = compile_step(part, mesh, example)
-            progress.say(f"compiled in {duration(time.monotonic() - start)}")
-            flops = flops_per_step or count_flops(part.stage.step_fn, part.abstract, example)
+            place = begin(training, config.seed)
+            if taken is not None:
+                place.state = init_from.replace(place.state, taken.arrays)
+                progress.say(taken.summary)
+        if place.step < settings.num_steps and not stop.name:
+            program = compile_visibly(training, place.step, progress, settings.num_steps)
+            if not flops_per_step:
+                flops_per_step = count_flops(training.step_fn, training.abstract, training.example)
             with Writer(workdir, resumed_at=place.step) as writer:
-                sizes = (settings.batch_size, flops)
+                sizes = (settings.batch_size, flops_per_step)
                 log = MetricsLog(writer, progress, place.step, place.seconds, *sizes)
-                run_steps(settings, mesh, place, part, program, batches, checkpoints, log, stop)
+                run_steps(settings, mesh, place, program, hooks, batches, checkpoints, log, stop)
         return Outcome(place.step, place.state, stop.name)
 
 
-def prepare(
-    plan: Sequence[Stage], num_steps: int, mesh: Mesh, seed: int, example: Any
-) -> list[Prepared]:
-    """All stages traced before the first one begins, so that it is then that a mistake is told."""
-    ends = [*(stage.start for stage in plan[1:]), num_steps]
-    parts: list[Prepared] = []
-    for stage, end in zip(plan, ends, strict=True):
-        # Under `jit` one trace serves for its metrics, its operations and its program.
-        stage = stage._replace(step_fn=jax.jit(stage.step_fn))
-        abstract = sharding.abstract_sharded(mesh, stage.init_fn, jax.random.key(seed), example)
-        if parts:
-            stages.check_growth(stage.start, parts[-1].abstract, abstract)
-        names = sorted(jax.eval_shape(stage.step_fn, abstract, example)[1])
-        parts.append(Prepared(stage, end, abstract, names))
-    return parts
+def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: Any) -> Prepared:
+    """Trace a training; `example` is a batch, or its shapes with shardings."""
+    step_fn = jax.jit(step_fn)
+    abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(seed), example)
+    names = sorted(jax.eval_shape(step_fn, abstract, example)[1])
+    return Prepared(init_fn, step_fn, mesh, example, abstract, names)
 
 
 def run_steps(
     settings: Any,
     mesh: Mesh,
     place: Place,
-    part: Prepared,
     program: Callable[..., Any],
+    hooks: Sequence[Hook],
     batches: DeviceBatches,
     checkpoints: Checkpoints,
     log: MetricsLog,
     stop: StopRequest,
 ) -> None:
-    """The loop itself, to the end of a stage; moves `place` on.
+    """The loop itself; moves `place` on.
 
     Where several things are due, the order is: log line, hooks, checkpoint. So a checkpoint finds
     all that belongs to its step written, and lines beyond it are dropped on resume.
@@ -186,18 +167,18 @@ def run_steps(
     fresh = windows.empty(place.window.sums)
     window = put(place.window, mesh)
     running: collections.deque[jax.Array] = collections.deque()
-    for step in range(place.step + 1, part.end + 1):
+    for step in range(place.step + 1, settings.num_steps + 1):
         place.state, window, loss = program(place.state, window, next(batches))
         place.step = step
         log.flush()  # the line of the step before: this step is queued by now
         running.append(loss)
         if len(running) > STEPS_AHEAD:
             running.popleft().block_until_ready()
-        last = step == part.end
+        last = step == settings.num_steps
         if last or is_due(step, settings.log_every):
             log.hold(step, window)
             window = put(fresh, mesh)
-        due = [hook for every, hook in part.stage.hooks if is_due(step, every)]
+        due = [hook for every, hook in hooks if is_due(step, every)]
         if due:
             values = log.read()
             log.pause()
@@ -216,42 +197,24 @@ def run_steps(
             return
 
 
-def begin(init_fn: InitFn, seed: int, example: Any, part: Prepared) -> Place:
+def begin(training: Prepared, seed: int) -> Place:
     """The start of a run; the state is made where it will live, never whole on one device."""
-    shardings = jax.tree.map(lambda x: x.sharding, part.abstract)
-    init = jax.jit(init_fn, out_shardings=shardings, compiler_options=_quick_compilation())
-    state = init(jax.random.key(seed), example)
-    return Place(0, state, windows.empty(part.names), 0.0)
+    # On CPUs, optimising many small random draws, which are made once, takes most of a minute.
+    quick = QUICK_COMPILATION if jax.default_backend() == "cpu" else None
+    shardings = jax.tree.map(lambda x: x.sharding, training.abstract)
+    init = jax.jit(training.init_fn, out_shardings=shardings, compiler_options=quick)
+    state = init(jax.random.key(seed), training.example)
+    return Place(0, state, windows.empty(training.names), 0.0)
 
 
-def go_over(place: Place, part: Prepared, seed: int, example: Any) -> None:
-    """From the end of a stage to the start of the next: what is new in its state is made."""
-    place.state = stages.grow(
-        place.state, part.stage.init_fn, part.abstract, jax.random.key(seed), example,
-        compiler_options=_quick_compilation(),
-    )  # fmt: skip
-    place.window = windows.empty(part.names)
-
-
-def resume(
-    checkpoints: Checkpoints, parts: Sequence[Prepared], batches: DeviceBatches
-) -> Place | None:
+def resume(checkpoints: Checkpoints, training: Prepared, batches: DeviceBatches) -> Place | None:
     """The place of the latest checkpoint, the batches moved to it; None if there is none."""
-
-    def part_at(step: int) -> Prepared:
-        return next((part for part in parts if step <= part.end), parts[-1])
-
-    restored = checkpoints.restore(lambda step: part_at(step).abstract)
+    restored = checkpoints.restore(training.abstract)
     if restored is None:
         return None
     step, state, host = restored
     batches.move_to(host["iterator"])
-    window = windows.from_json(host["window"], part_at(step).names)
-    return Place(step, state, window, host["seconds"])
-
-
-def _quick_compilation() -> dict[str, Any] | None:
-    return QUICK_COMPILATION if jax.default_backend() == "cpu" else None
+    return Place(step, state, windows.from_json(host["window"], training.names), host["seconds"])
 
 
 def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any]) -> None:
@@ -264,21 +227,33 @@ def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any])
     checkpoints.save(place.step, place.state, host)
 
 
-def compile_step(part: Prepared, mesh: Mesh, batch: Any) -> Callable[..., Any]:
-    """The program of a stage's step, (state, window, batch) -> (state, window, loss).
+def compile_visibly(
+    training: Prepared, step: int, progress: ProgressLine, num_steps: int
+) -> Callable[..., Any]:
+    """`compile_step`, told before and after."""
+    progress.say(f"at step {step} of {num_steps}, {describe(training.mesh)}: compiling")
+    start = time.monotonic()
+    program = compile_step(training)
+    progress.say(f"compiled in {duration(time.monotonic() - start)}")
+    return program
+
+
+def compile_step(training: Prepared) -> Callable[..., Any]:
+    """The program of a step, (state, window, batch) -> (state, window, loss).
 
     State and window are donated. Shardings in equal shardings out, so that one program is enough.
     """
-    whole = sharding.replicated(mesh)
+    whole = sharding.replicated(training.mesh)
     window = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), windows.empty(part.names)
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
+        windows.empty(training.names),
     )
     jitted = jax.jit(
-        windows.accumulating(part.stage.step_fn),
+        windows.accumulating(training.step_fn),
         donate_argnums=(0, 1),
-        out_shardings=(jax.tree.map(lambda x: x.sharding, part.abstract), whole, whole),
+        out_shardings=(jax.tree.map(lambda x: x.sharding, training.abstract), whole, whole),
     )
-    return jitted.lower(part.abstract, window, batch).compile()
+    return jitted.lower(training.abstract, window, training.example).compile()
 
 
 @jax.jit

@@ -14,9 +14,8 @@ from vdd.training import checkpoint_files
 
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
-# schedules then stretch. Stages that have not begun may change as well (`begun_by`). (A prefix
-# stands for all below it.) An autoencoder's weights are in the state, wherever they came from. How
-# motion is read afterwards does not matter to a step.
+# schedules then stretch. (A prefix stands for all below it.) An autoencoder's weights are in the
+# state, wherever they came from. How motion is read afterwards does not matter to a step.
 RESUMABLE = (
     "train.num_steps",
     "train.log_every",
@@ -65,7 +64,7 @@ def check(workdir: epath.Path, config: Any) -> bool:
     files.check_folder(workdir)
     old, steps = _read(workdir / "config.json"), checkpoint_files.list_steps(workdir)
     if old is not None and steps:
-        check_same_run(workdir, *(begun_by(steps[-1], some) for some in (old, to_json(config))))
+        check_same_run(workdir, old, to_json(config))
     # What was copied here without its list is known to be this run by config and checkpoints.
     known = steps and not (workdir / files.LIST).exists()
     names = () if known else _RECORDS if steps else ("config.json", *_RECORDS)
@@ -108,15 +107,6 @@ def _read(path: epath.Path) -> dict[str, Any] | None:
     if config is not None and not isinstance(config, dict):
         raise UserError(f"{path} is not the config of a run: choose another --workdir")
     return config
-
-
-def begun_by(step: int, config: dict[str, Any]) -> dict[str, Any]:
-    """The config without the stages that have not begun by a step: those may still change."""
-    if not isinstance(config.get("train"), dict):
-        return config
-    stages = [stage for stage in config["train"].get("stages", ()) if stage[0] < step]
-    train = {key: value for key, value in config["train"].items() if key != "stages"}
-    return {**config, "train": {**train, "stages": stages} if stages else train}
 
 
 def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]) -> None:
