@@ -9,8 +9,7 @@ from tiny import get_config, random_video
 from vdd.errors import UserError
 from vdd.method import step as training
 from vdd.method.disentangler import Disentangler
-from vdd.method.objective import Objective
-from vdd.method.step import Recipe, reread_chance
+from vdd.method.step import Recipe
 from vdd.training.update import accumulated_gradient, step_key
 
 
@@ -20,7 +19,6 @@ def batch_of(clips=4, seed=0):
 
 CONFIG = get_config(
     {
-        "objective.reread_start": 0.5,
         "rates.content_price": 1e-4,
         "rates.content_speed": 0.1,
         "rates.motion_speed": 0.01,
@@ -147,14 +145,6 @@ def test_a_rate_that_codes_cannot_have_is_refused():
     build(get_config({"rates.target_bits_per_frame": 6.0}))
     with pytest.raises(UserError, match=r"=6.25 is more than 2 x 8 codes can hold \(6 bits\)"):
         build(get_config({"rates.target_bits_per_frame": 6.25}))
-
-
-def test_swaps_are_read_from_their_share_of_the_training_on():
-    objective = Objective.from_config(CONFIG.objective)
-    chances = [
-        float(reread_chance(objective, jnp.float32(x))) for x in (0.0, 0.5, 0.525, 0.55, 1.0)
-    ]
-    assert chances == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0], abs=1e-5)
 
 
 def test_dead_codewords_are_revived(start, step):

@@ -24,7 +24,6 @@ SETTINGS = {
     "objective.mean_frames": 1,  # of the two that a clip has
     "objective.noisy_segments": 16,
     "objective.reread_clips": 8,
-    "objective.reread_start": -1.0,
     "revival.rate": 1.0,
     "revival.below": 0.2,
 }

@@ -30,7 +30,6 @@ def driving(
     segments: Int[Array, "2 s"],
     tokens: Float[Array, "b2 k d"],
     codes: Codes,
-    reread_chance: float | Float[Array, ""],
 ) -> Drive:
     """The content of the other segment and the motion of its own (`vdd.method.objective`).
 
@@ -47,14 +46,9 @@ def driving(
         def whole(x: Array) -> Array:
             return join_segments(x, segments, num_frames)[rows]
 
-        again, recommitment = jax.lax.cond(
-            reread_chance > 0.0,
-            lambda: _reread(
-                apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords),
-                reread_chance,
-            ),
-            lambda: (content[rows], jnp.zeros(())),  # nothing is drawn before its time
-        )  # fmt: skip
+        again, recommitment = _reread(
+            apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords)
+        )
         content = content.at[rows].set(again)
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     motion = jnp.where(kept, codes.quantized, jax.lax.stop_gradient(codes.quantized))
@@ -62,7 +56,7 @@ def driving(
 
 
 def _reread(
-    apply, rng, content, quantized, codewords, chance
+    apply, rng, content, quantized, codewords
 ) -> tuple[Float[Array, "b k d"], Float[Array, ""]]:
     """Content read again from mean frames that show it in the motion of another clip.
 
@@ -78,17 +72,14 @@ def _reread(
     is shown are halves; their motion is read so too, though `Disentangler.read` reads it otherwise.
     A swap is a picture like any other; no gradient goes into how it was drawn.
     """
-    rng_turn, rng_content, rng_chance = jax.random.split(rng, 3)
+    rng_turn, rng_content = jax.random.split(rng)
     turn = jax.random.randint(rng_turn, (), 1, len(content))
     quantized, codewords = (jnp.roll(x, turn, axis=0) for x in (quantized, codewords))
     swap = jax.lax.stop_gradient(apply(Disentangler.mean, content, quantized))
     features = apply(Disentangler.encode, swap)
     again = apply(Disentangler.compress, features.content, rng_content).tokens
     told = apply(Disentangler.quantize, features.motion)
-    miss = jnp.mean(jnp.square(told.vectors - jax.lax.stop_gradient(codewords)), axis=(1, 2, 3))
-    chosen = jax.random.bernoulli(rng_chance, chance, miss.shape)
-    recommitment = jnp.sum(miss * chosen) / jnp.maximum(jnp.sum(chosen), 1)
-    return jnp.where(chosen[:, None, None], again, content), recommitment
+    return again, jnp.mean(jnp.square(told.vectors - jax.lax.stop_gradient(codewords)))
 
 
 def join_segments(

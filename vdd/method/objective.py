@@ -35,7 +35,6 @@ class Objective:
     highest_snr: float  # in the loss weight (vdd.diffusion.edm.loss_weight)
     null_content: float  # share of segments whose content is withheld
     reread_clips: int  # clips of a step of which the content of one segment is read from a swap
-    reread_start: float = 0.0  # share of the training after which that begins
     weights: Mapping[str, float] = field(default_factory=dict)  # of vdd.method.losses.TERMS
 
     @classmethod
@@ -130,12 +129,8 @@ def bitrate_controlled_diffusion(
     batch: dict[str, Array],
     rng: PRNGKeyArray,
     multipliers: rates.Multipliers,
-    reread_chance: float | Float[Array, ""] = 1.0,
 ) -> Terms:
-    """The loss of one batch: video uint8 [b t h w c], or latents.
-
-    `reread_chance` is the chance that each of `objective.reread_clips` is really read again.
-    """
+    """The loss of one batch: video uint8 [b t h w c], or latents."""
     rng_split, rng_content, rng_codes, rng_drive, rng_denoise = jax.random.split(rng, 5)
 
     def apply(method: Callable[..., Any], *args) -> Any:
@@ -148,9 +143,7 @@ def bitrate_controlled_diffusion(
     content, motion = apply(Disentangler.encode, latents)
     said = apply(Disentangler.compress, content, rng_content)
     codes = apply(Disentangler.quantize, motion, rng_codes)
-    drive = driving(
-        objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes, reread_chance
-    )
+    drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
     denoise = losses.denoising(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive
     )

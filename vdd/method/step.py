@@ -27,7 +27,6 @@ from vdd.training.update import (
 
 REVIVAL_STREAM = 2
 FROZEN = "latents"
-_REREAD_RAMP = 0.05  # share of the training over which the chance of re-reading rises to 1
 
 
 @flax.struct.dataclass
@@ -141,10 +140,9 @@ def step(
 
 def _loss(recipe: Recipe, state: TrainState, part: dict, batch: dict, rng: PRNGKeyArray):
     """The loss of a slice of a batch, and (metrics, usage, vectors)."""
-    progress = state.step / recipe.config.train.num_steps
     terms = bitrate_controlled_diffusion(
         recipe.objective, recipe.rates, recipe.model, {**part, FROZEN: state.params[FROZEN]},
-        batch, rng, state.multipliers, reread_chance(recipe.objective, progress),
+        batch, rng, state.multipliers,
     )  # fmt: skip
     hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
     return terms.total, (terms.metrics, rates.average_assignment(hard), terms.codes.vectors)
@@ -153,11 +151,3 @@ def _loss(recipe: Recipe, state: TrainState, part: dict, batch: dict, rng: PRNGK
 def trained(params: dict) -> dict:
     """The parameters without those that are measured or published: no gradient, no moments."""
     return {part: value for part, value in params.items() if part != FROZEN}
-
-
-def reread_chance(objective: Objective, progress: Float[Array, ""]) -> Float[Array, ""]:
-    """The chance of re-reading after a share `progress` of the training.
-
-    Too early, swaps still show the wrong content, and the encoder would learn those errors.
-    """
-    return jnp.clip((progress - objective.reread_start) / _REREAD_RAMP, 0.0, 1.0)
