@@ -5,7 +5,7 @@ are among them. What the earlier run lacks starts fresh. So does all that is not
 optimiser's state, the prices of the rates, the use of the codewords and the step.
 """
 
-import math
+import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -47,9 +47,9 @@ def load(run: epath.Path, params: Any) -> Earlier:
         raise UserError(
             f"train.init_from: the parameters of {run} do not fit: {_some(wrong, '; ')}"
         )
-    fresh = [path for path in new if path not in old]
-    summary = f"{_count(old.values())} parameters of {run} at step {step}, and "
-    summary += f"{_count(new[path] for path in fresh)} new ones"
+    fresh = {path: x for path, x in new.items() if path not in old}
+    many, added = (sum(x.size for x in some.values()) for some in (old, fresh))
+    summary = f"{many:,} parameters of {run} at step {step}, and {added:,} new ones"
     summary += f": {_some(_modules(fresh, old), ', ')}" if fresh else ""
     return Earlier({path: np.asarray(x) for path, x in old.items()}, summary)
 
@@ -84,21 +84,16 @@ def _form(x: Any) -> str:
     return "absent" if x is None else f"{x.dtype}[{','.join(map(str, x.shape))}]"
 
 
-def _modules(fresh: list[str], old: Iterable[str]) -> list[str]:
+def _modules(fresh: Iterable[str], old: Iterable[str]) -> list[str]:
     """The largest parts of the model of which all is new."""
-    known = {part for path in old for part in _prefixes(path)}
-    return sorted({next(part for part in _prefixes(path) if part not in known) for path in fresh})
 
+    def prefixes(path: str) -> list[str]:
+        return list(itertools.accumulate(path.split("."), "{}.{}".format))
 
-def _prefixes(path: str) -> list[str]:
-    words = path.split(".")
-    return [".".join(words[: i + 1]) for i in range(len(words))]
+    known = {part for path in old for part in prefixes(path)}
+    return sorted({next(part for part in prefixes(path) if part not in known) for path in fresh})
 
 
 def _some(texts: list[str], between: str) -> str:
     more = f" (and {len(texts) - _NAMED} more)" if len(texts) > _NAMED else ""
     return between.join(texts[:_NAMED]) + more
-
-
-def _count(arrays: Iterable[Any]) -> str:
-    return f"{sum(math.prod(x.shape) for x in arrays):,}"
