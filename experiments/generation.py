@@ -34,11 +34,12 @@ from etils import epath
 
 import vdd
 from vdd import apply, priors
+from vdd.apply import to_uint8
 from vdd.data import sprites
 from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import gallery, judge, pictures
-from vdd.evaluation.inference import batches, clip_keys, padded, to_uint8
+from vdd.evaluation.inference import batches, clip_keys, padded
 from vdd.evaluation.metrics import frechet_distance
 from vdd.evaluation.report import machine
 from vdd.models.prior_sampling import sample_codes

@@ -23,12 +23,12 @@ import numpy as np
 from swap_errors import characters, draw_swaps, of_characters
 
 import vdd
+from vdd.apply import to_uint8
 from vdd.data import sprites as data
 from vdd.data.sprites import NUM_VARIANTS, SpritesArrays, prepared
 from vdd.data.sprites.renderer import Art, render
 from vdd.errors import UserError
 from vdd.evaluation import judge
-from vdd.evaluation.inference import to_uint8
 from vdd.evaluation.judge import Judge
 from vdd.evaluation.judge_training import JudgeSettings, augment, to_float
 from vdd.evaluation.pairing import pair_clips

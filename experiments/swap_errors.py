@@ -19,13 +19,14 @@ import numpy as np
 
 import vdd
 from vdd import apply
+from vdd.apply import to_uint8
 from vdd.data import sprites as data
 from vdd.data.datasets import trained_split
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, SpritesArrays, prepared
 from vdd.data.sprites.benchmark import split_characters
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge
-from vdd.evaluation.inference import batches, encode_clips, functions_of, padded, to_uint8
+from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
 from vdd.evaluation.pairing import pair_clips
 from vdd.evaluation.report import machine
 from vdd.run import Run

@@ -22,8 +22,8 @@ from etils import epath
 from ml_collections import ConfigDict
 from short_runs import cells
 
-from vdd import main as training
 from vdd import runs
+from vdd import train as training
 from vdd.data.sprites.benchmark import PERMUTATION_SEED, split_characters
 from vdd.data.sprites.prepared import permutation_seed
 from vdd.errors import UserError

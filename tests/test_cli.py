@@ -80,7 +80,7 @@ def test_examples_are_clips_that_the_command_it_prints_can_read(tmp_path, capsys
     status, said, complained = vdd_command(capsys, "examples", tmp_path / "clips")
     assert (status, complained) == (0, "")
     arguments = shlex.split(said.splitlines()[-1])
-    options = cli.parser(cli.COMMANDS).parse_args(arguments[1:])
+    options = cli.parser().parse_args(arguments[1:])
     assert options.run_dir in runs.pretrained()
     clips = [video_io.read_clip(path) for path in (options.content, options.motion)]
     assert [clip.shape for clip in clips] == [(8, 64, 64, 3)] * 2
@@ -456,7 +456,7 @@ def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
     assert ended.value.code == 0
     example = capsys.readouterr().out.split("example:\n")[1].split()
     assert example[:2] == ["vdd", command]
-    cli.parser(cli.COMMANDS).parse_args(example[1:])
+    cli.parser().parse_args(example[1:])
 
 
 def test_the_installed_program_answers_and_ends_with_its_status():

@@ -14,8 +14,10 @@ from vdd import main
 from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
+from vdd.train import default_workdir, expand_homes
 from vdd.training import checkpoints, loop
 from vdd.training.logging import TIMINGS
+from vdd.training.processes import connect_processes
 
 CONFIG = tiny.ROOT / "configs" / "sprites.py"
 
@@ -31,7 +33,6 @@ for arguments in json.loads(sys.argv[1]):
         os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
         sys.argv = ["vdd.main", *arguments]
         del sys.modules["vdd.main"]
-        vdd.main.flags.FLAGS.remove_flag_values(["config", "workdir", "debug"])
         runpy.run_module("vdd.main", run_name="__main__")
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -270,18 +271,18 @@ def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config,
 def test_processes_named_by_hand(monkeypatch):
     calls = []
     monkeypatch.setattr(main.jax.distributed, "initialize", lambda *args: calls.append(args))
-    main.connect_processes({})
-    main.connect_processes({"SLURM_STEP_NUM_TASKS": "1"})
+    connect_processes({})
+    connect_processes({"SLURM_STEP_NUM_TASKS": "1"})
     assert calls == []
-    main.connect_processes({"SLURM_STEP_NUM_TASKS": "4"})
-    main.connect_processes({"OMPI_COMM_WORLD_SIZE": "2"})
+    connect_processes({"SLURM_STEP_NUM_TASKS": "4"})
+    connect_processes({"OMPI_COMM_WORLD_SIZE": "2"})
     named = {"VDD_COORDINATOR": "host:1", "VDD_NUM_PROCESSES": "2", "VDD_PROCESS_ID": "1"}
-    main.connect_processes(named)
+    connect_processes(named)
     assert calls == [(), (), ("host:1", 2, 1)]
     with pytest.raises(UserError, match="VDD_COORDINATOR is set: set all of"):
-        main.connect_processes({"VDD_COORDINATOR": "host:1"})
+        connect_processes({"VDD_COORDINATOR": "host:1"})
     with pytest.raises(UserError, match="cannot connect"):
-        main.connect_processes(named | {"VDD_PROCESS_ID": "one"})
+        connect_processes(named | {"VDD_PROCESS_ID": "one"})
 
 
 @pytest.mark.parametrize(
@@ -293,13 +294,13 @@ def test_processes_named_by_hand(monkeypatch):
     ],
 )
 def test_the_run_of_a_config_has_its_name(named, run):
-    assert str(main.default_workdir(named)) == run
+    assert str(default_workdir(named)) == run
 
 
 def test_homes_in_a_config_are_spelled_out(config, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     config.data.art_dir = "~/sheets"
-    main.expand_homes(config)
+    expand_homes(config)
     assert config.data.art_dir == "/home/ann/sheets"
 
 

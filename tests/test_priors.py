@@ -22,6 +22,7 @@ from vdd.errors import UserError
 from vdd.run import Run
 from vdd.tasks import prior as task
 from vdd.tasks.prior import evaluation
+from vdd.train import build
 
 SAMPLER = Sampler("euler", 1, 0.05, 2.0)
 STEPS = 6
@@ -329,6 +330,6 @@ def test_a_config_that_cannot_be_built(place):
     with config.unlocked():
         config.train.accumulate = 2
     with pytest.raises(UserError, match=r"cannot be built: train\.accumulate=2"):
-        main.build(config)
+        build(config)
     with pytest.raises(UserError, match="no such run directory"):
-        main.build(get_config("nothing"))
+        build(get_config("nothing"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from vdd import apply, streaming
+from vdd import apply, compiled, streaming
 from vdd.diffusion.samplers import Sampler
 from vdd.run import frames_shown
 
@@ -55,7 +55,7 @@ def world():
     """A model, a content clip of 4 frames, and 7 driving frames of other motion than its first."""
     model, params = tiny.get_model()
     clips = tiny.random_video(20, 7)
-    motion = np.asarray(streaming.encode(model, params, clips[:, :4]).motion)
+    motion = np.asarray(compiled.encode(model, params, clips[:, :4]).motion)
     other = next(i for i in range(20) if np.abs(motion[i, 0] - motion[0, 0]).max() > 0.1)
     return model, params, clips[0, :4], clips[other]
 
@@ -86,11 +86,11 @@ def test_a_long_clip_has_all_its_frames(world):
 
 def test_relative_motion_begins_at_the_content_s_own_pose(world):
     model, params, content, driving = world
-    source = streaming.encode(model, params, content[None])
-    motion = streaming.encode(model, params, driving[None, :4]).motion
+    source = compiled.encode(model, params, content[None])
+    motion = compiled.encode(model, params, driving[None, :4]).motion
     offset = source.motion[0, 0] - motion[0, 0]
     key = jax.random.fold_in(jax.random.key(0), 0)
-    expected = streaming._draw(model, SAMPLER, params, key, source.content, motion, offset)
+    expected = compiled.draw(model, SAMPLER, params, key, source.content, motion + offset)[0]
     np.testing.assert_array_equal(drawn(world, driving[:4], relative=True), expected)
     assert (expected != drawn(world, driving[:4])).any()
 

@@ -15,14 +15,13 @@ from etils import epath
 from jaxtyping import Array, Float, Int, UInt8
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import apply, priors, runs, streaming
+from vdd import apply, compiled, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.method.cross_driving import SPLITTERS
 from vdd.method.disentangler import Disentangler
-from vdd.models.prior import code_bits
 from vdd.training import checkpoints
 
 Clips = UInt8[Array | np.ndarray, "b t h w c"]
@@ -88,10 +87,9 @@ class Run:
         parts, content, bits = [], None, None
         for window in streaming.windows(np.arange(clips.shape[1]), *self.windows):
             frames = np.asarray(clips)[:, window.frames]
-            encoding = streaming.encode(self.model, self.params, frames)
+            encoding = compiled.encode(self.model, self.params, frames)
             if content is None:
-                content = encoding.content
-                bits = _content_bits(self.model, self.params, frames)
+                content, bits = encoding.content, encoding.content_bits
             parts.append((encoding.motion[:, window.kept], encoding.codes[:, window.kept]))
         motion, codes = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         return Encoded(
@@ -108,7 +106,7 @@ class Run:
         except priors.NoPriorError:
             book = self.model.quantizer.codebook
             return np.full(codes.shape[:2], book.num_groups * np.log2(book.num_codes))
-        return np.asarray(_motion_bits(prior.model, prior.params, codes))
+        return np.asarray(compiled.bits_of_codes(prior.model, prior.params, codes)).sum(-1)
 
     def decode(
         self,
@@ -128,7 +126,7 @@ class Run:
             seed: of the noise.
         """
         return np.asarray(
-            _decode(
+            compiled.draw(
                 self.model, self._sampler(sampler, steps), self.params, jax.random.key(seed),
                 content, motion,
             )
@@ -173,23 +171,6 @@ class Run:
         if isinstance(sampler, Sampler):
             return sampler if steps is None else dataclasses.replace(sampler, steps=steps)
         return samplers.choose(self.config.eval, sampler, steps)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _content_bits(model, params, clips):
-    return apply.content_bits(model, params, clips)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _motion_bits(prior, params, codes):
-    return code_bits(prior.apply({"params": params}, codes), codes).sum(-1)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _decode(model, sampler, params, key, content, motion):
-    if jax.numpy.issubdtype(motion.dtype, jax.numpy.integer):
-        motion = apply.lookup(model, params, motion)
-    return apply.to_uint8(apply.sample(model, params, key, content, motion, sampler))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

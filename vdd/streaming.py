@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from vdd import apply
+from vdd import apply, compiled
 from vdd.diffusion.samplers import Sampler
 from vdd.method.disentangler import Disentangler
 from vdd.models.prior import MotionPrior
@@ -81,17 +81,17 @@ def transfer(
             the pose of the content's first frame. Motion vectors are displaced by the difference of
             the two first frames and quantised again; the paper transfers absolute motion.
     """
-    source = encode(model, params, content_video[None])
+    source = compiled.encode(model, params, content_video[None])
     offset = jnp.zeros(source.motion.shape[-1:])
     key = jax.random.key(seed)
     for i, window in enumerate(windows(motion_frames, size, overlap)):
-        motion = encode(model, params, window.frames[None]).motion
+        motion = compiled.encode(model, params, window.frames[None]).motion
         if relative and i == 0:
             offset = source.motion[0, 0] - motion[0, 0]
-        video = _draw(
-            model, sampler, params, jax.random.fold_in(key, i), source.content, motion, offset
+        video = compiled.draw(
+            model, sampler, params, jax.random.fold_in(key, i), source.content, motion + offset
         )
-        yield np.asarray(video)[window.kept]
+        yield np.asarray(video[0])[window.kept]
 
 
 def generate(
@@ -122,8 +122,8 @@ def generate(
         temperature: as for `apply.generate`.
         top_p: as for `apply.generate`.
     """
-    content = encode(model, params, content_video[None]).content
-    start = None if start_video is None else encode(model, params, start_video[None]).codes
+    content = compiled.encode(model, params, content_video[None]).content
+    start = None if start_video is None else compiled.encode(model, params, start_video[None]).codes
     key = jax.random.key(seed)
     codes = np.asarray(_codes(prior, num_frames, prior_params, key, start, temperature, top_p))
     size = min(num_frames, apply.FRAMES_AT_ONCE)
@@ -159,24 +159,4 @@ def _draw_piece(
     number: Int[Array, ""],
 ) -> UInt8[Array, "t h w c"]:
     video = apply.draw_piece(model, params, key, content, codes, number, sampler)
-    return apply.to_uint8(video[0])
-
-
-@partial(jax.jit, static_argnums=0)
-def encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> apply.Encoding:
-    """`apply.encode`, compiled once for each model and shape."""
-    return apply.encode(model, params, video)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _draw(
-    model: Disentangler,
-    sampler: Sampler,
-    params: Any,
-    key: Key[Array, ""],
-    content: Float[Array, "1 k d"],
-    motion: Float[Array, "1 t m"],
-    offset: Float[Array, "m"],
-) -> UInt8[Array, "t h w c"]:
-    video = apply.sample(model, params, key, content, motion + offset[None, None], sampler)
     return apply.to_uint8(video[0])

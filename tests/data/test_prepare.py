@@ -718,7 +718,7 @@ def test_latents_can_be_added_to_what_is_prepared(three, tmp_path, monkeypatch):
 
 
 def test_beam_writes_the_same_records(three, tmp_path):
-    pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install 'vdd[beam]'")
+    pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install 'vdd-video[beam]'")
     assert run(three, tmp_path / "plain").status == 0
     ran = run(three, tmp_path / "beam", "--beam=runner=DirectRunner")
     assert ran.status == 0, ran.err
@@ -733,7 +733,7 @@ def test_beam_writes_the_same_records(three, tmp_path):
 def test_without_beam_it_is_asked_for(three, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     ran = run(three, tmp_path / "out", "--beam")
-    assert (ran.status, "pip install 'vdd[beam]'" in ran.err) == (2, True)
+    assert (ran.status, "pip install 'vdd-video[beam]'" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])

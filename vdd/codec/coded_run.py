@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import fingerprint, streaming
+from vdd import compiled, fingerprint, streaming
 from vdd.codec import container, content
 from vdd.codec.clip import ClipWriter, read_motion
 from vdd.codec.container import Header
@@ -85,7 +85,7 @@ class CodedRun(NamedTuple):
         """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)
-        encoded = streaming.encode(plain, self.run.params, video)
+        encoded = compiled.encode(plain, self.run.params, video)
         values = encoded.content
         if self.run.model.content_code is not None:
             values = self._content_code(values, ContentCode.to_numbers)

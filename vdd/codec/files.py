@@ -1,11 +1,9 @@
 """The work of `vdd encode` and `vdd decode`."""
 
 import contextlib
-import functools
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +11,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd import apply, files, priors, streaming
+from vdd import compiled, files, priors, streaming
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
@@ -189,14 +187,8 @@ def _pieces(run, codes, size, tokens, sampler, key) -> Iterator[np.ndarray]:
         filling = size - len(piece) if i else 0
         filled = jnp.asarray(np.pad(piece, [(0, filling), (0, 0)], mode="edge"))
         noise = jax.random.fold_in(key, i)
-        video = _draw(run.model, run.params, noise, tokens, filled[None], sampler)
-        yield np.asarray(video)[: len(piece)]
-
-
-@functools.partial(jax.jit, static_argnums=(0, 5))
-def _draw(model, params, key, tokens, codes, sampler) -> Any:
-    motion = apply.lookup(model, params, codes)
-    return apply.to_uint8(apply.sample(model, params, key, tokens, motion, sampler)[0])
+        video = compiled.draw(run.model, sampler, run.params, noise, tokens, filled[None])
+        yield np.asarray(video[0])[: len(piece)]
 
 
 def read_bytes(path: epath.PathLike) -> bytes:

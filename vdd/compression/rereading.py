@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from vdd import compiled
 from vdd.errors import UserError
 from vdd.method.disentangler import Disentangler
 from vdd.progress import progress_bar
@@ -46,23 +47,17 @@ def read(
     if len(video) < 2:
         raise UserError(f"a swap takes two clips, and there are {len(video)}")
 
-    @jax.jit
     def encode(params, video):
-        apply = partial(apply_method, model, params)
-        return compressed(apply, apply(Disentangler.to_latents, video))
+        encoded = compiled.encode(model, params, video)
+        return encoded.content, encoded.codes
 
     @jax.jit
     def reread(params, content, codes):
         apply = partial(apply_method, model, params)
-        return compressed(
-            apply, apply(Disentangler.mean, content, apply(Disentangler.lookup, codes))
-        )
-
-    def compressed(apply, latents):
-        content, motion = apply(Disentangler.read, latents)
-        return apply(Disentangler.compress, content).tokens, apply(
-            Disentangler.quantize, motion
-        ).codes
+        swap = apply(Disentangler.mean, content, apply(Disentangler.lookup, codes))
+        content, motion = apply(Disentangler.read, swap)
+        read = apply(Disentangler.quantize, motion).codes
+        return apply(Disentangler.compress, content).tokens, read
 
     count = len(video)
     size = min(_BATCH, count)

@@ -44,7 +44,7 @@ def import_av() -> Any:
     try:
         return importlib.import_module("av")
     except ImportError as error:
-        raise UserError("video files need PyAV: pip install 'vdd[video]'") from error
+        raise UserError("video files need PyAV: pip install 'vdd-video[video]'") from error
 
 
 def open_container(stack: contextlib.ExitStack, path: epath.Path) -> Any:

@@ -128,7 +128,7 @@ def import_dlib() -> Any:
     try:
         return importlib.import_module("dlib")
     except ImportError as error:
-        raise UserError("finding faces needs dlib: pip install 'vdd[face]'") from error
+        raise UserError("finding faces needs dlib: pip install 'vdd-video[face]'") from error
 
 
 def resized(frame: UInt8[np.ndarray, "h w 3"], factor: float) -> UInt8[np.ndarray, "_ _ 3"]:

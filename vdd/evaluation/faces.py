@@ -195,7 +195,7 @@ def _packaged(file: str) -> Path:
     spec = importlib.util.find_spec("face_recognition_models")
     folders = spec.submodule_search_locations if spec else None
     if not folders:
-        raise UserError("face metrics need face_recognition_models: pip install 'vdd[face]'")
+        raise UserError("face metrics need face_recognition_models: pip install 'vdd-video[face]'")
     return Path(folders[0]) / "models" / file
 
 

@@ -11,29 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Int, Key, UInt8
 
-from vdd import apply
-from vdd.apply import to_uint8
+from vdd import compiled
+from vdd.compiled import Encoded
 from vdd.diffusion.samplers import Sampler
 from vdd.method.disentangler import Disentangler
 from vdd.progress import progress_bar
-
-
-class Encoded(NamedTuple):
-    """What is kept of clips: content, quantised motion, codes, and the rate of the content.
-
-    Motion that is not quantised has no codes: n is 0.
-    """
-
-    content: Float[Array | np.ndarray, "b k d"]
-    motion: Float[Array | np.ndarray, "b t m"]
-    codes: Int[Array | np.ndarray, "b t n"]
-    content_bits: Float[Array | np.ndarray, "b"]  # per clip
-
-    def rows(self, index: Int[np.ndarray, "r"]) -> "Encoded":
-        """The clips at these places."""
-        return Encoded(*(np.asarray(part)[index] for part in self))
 
 
 class Functions(NamedTuple):
@@ -56,22 +40,10 @@ class Functions(NamedTuple):
 def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Functions:
     """The functions of a model; compiled once for each model, sampler and batch size."""
     return Functions(
-        encode=partial(_encode, model, params),
-        sample=partial(_sample, model, sampler, params),
+        encode=partial(compiled.encode, model, params),
+        sample=partial(compiled.draw, model, sampler, params),
         num_codewords=model.quantizer.codebook.num_codes,
     )
-
-
-@partial(jax.jit, static_argnums=0)
-def _encode(model, params, video) -> Encoded:
-    # Content is read twice and the encoder runs once: the compiler merges the two.
-    content, motion, codes = apply.encode(model, params, video)
-    return Encoded(content, motion, codes, apply.content_bits(model, params, video))
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _sample(model, sampler, params, keys, content, motion) -> UInt8[Array, "b t h w c"]:
-    return to_uint8(apply.sample(model, params, keys, content, motion, sampler))
 
 
 def clip_keys(seed: int, stream: int, clips: Int[np.ndarray, "b"]) -> Key[Array, "b"]:

@@ -106,7 +106,7 @@ def import_beam() -> Any:
     try:
         return importlib.import_module("apache_beam")
     except ImportError as error:
-        raise UserError("--beam needs Apache Beam: pip install 'vdd[beam]'") from error
+        raise UserError("--beam needs Apache Beam: pip install 'vdd-video[beam]'") from error
 
 
 def beam_options(options: str) -> Any:

@@ -17,12 +17,13 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from vdd import files, runs
+from vdd.apply import to_uint8
 from vdd.data import datasets, pipeline
 from vdd.data.clips import load_clips
 from vdd.errors import UserError
 from vdd.evaluation import curves, metrics, pictures, report
 from vdd.evaluation.gallery import write_png
-from vdd.evaluation.inference import batches, padded, to_uint8
+from vdd.evaluation.inference import batches, padded
 from vdd.evaluation.sections import mean_or_none
 from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder

@@ -1,6 +1,5 @@
 """The prior over motion codes, measured: bits a frame of held-out clips, beside their entropy."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -8,14 +7,14 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float, Int32
 
-from vdd import files, priors, runs, streaming
+from vdd import compiled, files, priors, runs, streaming
 from vdd.data import datasets
 from vdd.data.clips import load_clips
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import metrics, report
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
-from vdd.models.prior import MotionPrior, code_bits
+from vdd.models.prior import MotionPrior
 from vdd.run import Run
 from vdd.run import load as load_run
 
@@ -59,14 +58,9 @@ def bits_by_frame(
     total = np.zeros(codes.shape[1])
     for piece in batches(len(codes), batch_size):
         rows = padded(np.arange(piece.start, piece.stop), batch_size)
-        bits = _bits(prior, params, codes[rows])
+        bits = compiled.bits_of_codes(prior, params, codes[rows])
         total += np.asarray(bits, np.float64)[: piece.stop - piece.start].sum((0, 2))
     return total / len(codes)
-
-
-@partial(jax.jit, static_argnums=0)
-def _bits(prior, params, codes):
-    return code_bits(prior.apply({"params": params}, codes), codes)
 
 
 def rates(

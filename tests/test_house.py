@@ -1,0 +1,75 @@
+"""How the house is kept: files and functions that fit a screen or a few."""
+
+import ast
+from pathlib import Path
+
+import vdd
+
+PACKAGE = Path(vdd.__file__).parent
+LONGEST_FILE, LONGEST_FUNCTION = 300, 50
+# Longer than a screen, and better in one piece: sequences of many like steps.
+LONG_FILES = {"training/checkpoints.py"}
+LONG_FUNCTIONS = {
+    "compression/compress.py:compress_run",
+    "compression/rereading.py:read",
+    "data/codes.py:crops",
+    "data/tfdata.py:tfdata",
+    "data/video_folder/writing.py:write",
+    "evaluation/run.py:evaluate_run",
+    "evaluation/sprites/protocol.py:evaluate",
+    "evaluation/videos/protocol.py:evaluate",
+    "evaluation/videos/run.py:hooks",
+    "models/unet.py:__call__",
+    "training/loop.py:train",
+}
+
+
+def test_the_entry_fits_a_page():
+    assert len((PACKAGE / "main.py").read_text().splitlines()) <= 70
+
+
+def test_files_are_short():
+    long = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if len(path.read_text().splitlines()) > LONGEST_FILE
+    }
+    assert long == LONG_FILES
+
+
+def test_functions_fit_a_screen():
+    long = {
+        f"{path.relative_to(PACKAGE)}:{node.name}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    }
+    assert long == LONG_FUNCTIONS
+
+
+def imports_of(folder: str) -> set[str]:
+    return {
+        node.module
+        for path in (PACKAGE / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vdd")
+    }
+
+
+def test_the_loss_is_told_by_two_files_and_the_bitrate_by_one():
+    """Whoever else weighs a term or moves a price would be named here."""
+    weighs, moves = set(), set()
+    for path in PACKAGE.rglob("*.py"):
+        text, name = path.read_text(), str(path.relative_to(PACKAGE))
+        if ".weights.items()" in text or "TERMS" in text:
+            weighs.add(name)
+        if "Multipliers(" in text or "content_speed" in text:
+            moves.add(name)
+    assert weighs == {"method/losses.py", "method/objective.py"}
+    assert moves == {"method/rates.py"}
+
+
+def test_training_knows_no_method_and_models_no_training():
+    assert not any(name.startswith("vdd.method") for name in imports_of("training"))
+    assert not any(name.startswith("vdd.training") for name in imports_of("models"))

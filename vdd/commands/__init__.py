@@ -1,0 +1,1 @@
+"""The commands of `vdd`, a file each: what it takes, and what it does."""

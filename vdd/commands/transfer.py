@@ -1,0 +1,77 @@
+"""`vdd transfer`: show one clip's content in another's motion."""
+
+import argparse
+import math
+from itertools import islice
+from typing import Any
+
+import vdd
+from vdd.commands import options, work
+from vdd.errors import UserError
+
+SUMMARY = "show one clip's content in another's motion"
+EXAMPLE = "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif"
+NOUNS = options.NOUNS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
+    options.add_run(parser)
+    parser.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
+    parser.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
+    options.add_out(parser, ".gif .mp4 .png .npy")
+    options.add_frames(parser)
+    options.add_sampler(parser)
+    options.add_seed(parser, "of the noise (0)")
+    options.add_fps(parser, "the motion clip's, else 8")
+    relative = "begin at the content's own pose, and move from there as the motion clip does"
+    parser.add_argument("--relative", action="store_true", help=relative)
+    window = "frames that are read and drawn together (as many as training showed)"
+    parser.add_argument("--window", type=options.count, metavar="N", help=window)
+    overlap = "frames that a window shares with the one before (an eighth)"
+    parser.add_argument("--overlap", type=options.whole, metavar="N", help=overlap)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    from vdd.data import video_io
+
+    inputs = (arguments.content, arguments.motion)
+    out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
+    with work.working("loading the model"):
+        from vdd import streaming
+        from vdd.diffusion import samplers
+
+        work.set_up_jax()
+        run = vdd.load(work.run_named(arguments), arguments.step)
+    size, overlap = _windows(arguments, run)
+    height, width, _ = run.model.latents.size
+    content = work.read_clip(
+        arguments.content, (height, width), min(arguments.frames or size, size)
+    )
+    sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
+    with work.open_clip(arguments.motion, (height, width)) as motion:
+        fps = arguments.fps or motion.fps or 8.0
+        in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
+        if not in_time and motion.sound:
+            print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
+        sound = motion.sound if in_time else None
+        frames = islice(motion.frames, arguments.frames)
+        pieces = streaming.transfer(
+            run.model, run.params, arguments.seed, content, frames, sampler, size, overlap,
+            arguments.relative,
+        )  # fmt: skip
+        task = f"drawing, {sampler.told} a window"
+        count = work.write_frames(out, pieces, fps, task, sound, arguments.overwrite)
+    how = f"at {fps:g} frames a second, {sampler.told}"
+    print(f"{out}: {count} frames of {width}x{height} {how}")
+
+
+def _windows(arguments: argparse.Namespace, run: Any) -> tuple[int, int]:
+    """Frames of a window, and how many of them it shares."""
+    size = arguments.window or run.windows[0]
+    overlap = arguments.overlap
+    overlap = size // 8 if overlap is None else overlap
+    if overlap >= size:
+        raise UserError(f"--overlap {overlap} does not fit windows of {size} frames")
+    return size, overlap

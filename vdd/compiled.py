@@ -1,0 +1,61 @@
+"""The functions of `vdd.apply` as programs: compiled once for each model and shape."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from vdd import apply
+from vdd.diffusion.samplers import Sampler
+from vdd.method.disentangler import Disentangler
+from vdd.models.prior import MotionPrior, code_bits
+
+
+class Encoded(NamedTuple):
+    """What is kept of clips: content, quantised motion, codes, and the rate of the content.
+
+    Motion that is not quantised has no codes: n is 0.
+    """
+
+    content: Float[Array | np.ndarray, "b k d"]
+    motion: Float[Array | np.ndarray, "b t m"]
+    codes: Int[Array | np.ndarray, "b t n"]
+    content_bits: Float[Array | np.ndarray, "b"]  # per clip
+
+    def rows(self, index: Int[np.ndarray, "r"]) -> "Encoded":
+        """The clips at these places."""
+        return Encoded(*(np.asarray(part)[index] for part in self))
+
+
+@partial(jax.jit, static_argnums=0)
+def encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> Encoded:
+    """`apply.encode` and `apply.content_bits`: the compiler runs the encoder once for both."""
+    content, motion, codes = apply.encode(model, params, video)
+    return Encoded(content, motion, codes, apply.content_bits(model, params, video))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def draw(
+    model: Disentangler,
+    sampler: Sampler,
+    params: Any,
+    rng: Key[Array, "*b"],
+    content: Float[Array, "b k d"],
+    motion: Int[Array, "b t n"] | Float[Array, "b t m"],
+) -> UInt8[Array, "b t h w c"]:
+    """`apply.sample` in pixels; `motion` may be codes."""
+    if jnp.issubdtype(motion.dtype, jnp.integer):
+        motion = apply.lookup(model, params, motion)
+    return apply.to_uint8(apply.sample(model, params, rng, content, motion, sampler))
+
+
+@partial(jax.jit, static_argnums=0)
+def bits_of_codes(
+    prior: MotionPrior, params: Any, codes: Int[Array, "b t n"]
+) -> Float[Array, "b t n"]:
+    """Bits of each code under the prior, which knows what came before it."""
+    logits: Any = prior.apply({"params": params}, codes)
+    return code_bits(logits, codes)

@@ -1,0 +1,82 @@
+"""A run from its config: trained or resumed, then evaluated."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+from etils import epath
+from ml_collections import ConfigDict
+
+from vdd import files, runs, tasks
+from vdd.errors import UserError
+from vdd.training import checkpoints, loop, sharding
+from vdd.training.processes import say
+from vdd.training.update import Training
+from vdd.training.workdir import check, held
+
+
+def train(config: Any, workdir: epath.Path) -> bool:
+    """Train or resume; whether `train.num_steps` has been reached."""
+    check(workdir, config)
+    steps, last = checkpoints.list_steps(workdir), config.train.num_steps
+    # The last checkpoint has to be readable too: otherwise training goes on from the one before.
+    if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
+        say(f"{workdir} is trained to step {steps[-1]} already")
+        return True
+    # What a run began with is in its checkpoints: the other run may be gone by now.
+    earlier = None if steps or not config.train.init_from else runs.find(config.train.init_from)
+    task = tasks.find(config.task)
+    settled = task.settle(config, workdir)  # config.json keeps what was asked for
+    training = build(settled)
+    with held(workdir):
+        iterator = task.batches(settled, jax.process_index(), jax.process_count())
+        hooks = task.hooks(settled, workdir)
+        outcome = loop.train(config, workdir, iterator, *training, hooks=hooks, earlier=earlier)
+    if outcome.stopped_by:
+        say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
+    return outcome.step >= config.train.num_steps
+
+
+def build(config: Any) -> Training:
+    """The functions of the training, before anything is read or written for it.
+
+    Raises:
+      UserError: the config asks for what there is not.
+    """
+    mesh = sharding.make_mesh(config.train.mesh.data, config.train.mesh.fsdp)
+    sharding.check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
+    for key in ("num_steps", "log_every"):
+        if config.train[key] < 1:
+            raise UserError(f"train.{key}={config.train[key]}: it must be at least 1")
+    try:
+        return tasks.find(config.task).build(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the config cannot be built: {error}") from error
+
+
+def evaluate(config: Any, workdir: epath.Path) -> None:
+    """Evaluate the latest checkpoint, unless its report is there."""
+    report = workdir / "eval" / f"{checkpoints.list_steps(workdir)[-1]}.json"
+    if report.exists():
+        say(f"{report} is there already")
+    else:
+        with held(workdir):
+            step = tasks.find(config.task).evaluate(workdir)
+        say(f"wrote {report.with_name(f'{step}.json')} and {workdir / 'report.md'}")
+
+
+def default_workdir(named: str) -> epath.Path:
+    """Where a run goes if nobody says: runs/sprites_smoke for configs/sprites.py:smoke."""
+    file, _, variant = named.partition(":")
+    words = [Path(file).stem, *re.findall("[A-Za-z0-9.-]+", variant)]
+    return epath.Path("runs") / "_".join(words)
+
+
+def expand_homes(config: Any) -> None:
+    """Spells out `~` in the paths of a config, which a shell leaves as it is."""
+    for key, value in list(config.items()):
+        if isinstance(value, ConfigDict):
+            expand_homes(value)
+        elif isinstance(value, str) and value.startswith("~"):
+            config[key] = str(files.expand(value))
