@@ -525,3 +525,14 @@ def test_examples_replace_no_clip_of_somebody_else_s(tmp_path, capsys):
     theirs.write_text("mine")
     assert vdd_command(capsys, "examples", tmp_path)[0] == 2
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_train_and_prepare_are_the_same_programs(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["train", "--config=nowhere.py"])
+    assert left.value.code == 2
+    assert "no config file nowhere.py" in capsys.readouterr().err
+    arguments = ["prepare", "--source", tmp_path / "none", "--out", tmp_path / "out"]
+    status, _, complained = vdd_command(capsys, *arguments)
+    assert (status, complained.count("\n")) == (2, 1)
+    assert "none" in complained
