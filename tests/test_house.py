@@ -11,7 +11,6 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 LONG_FILES = {"training/checkpoints.py"}
 LONG_FUNCTIONS = {
     "compression/compress.py:compress_run",
-    "compression/rereading.py:read",
     "data/codes.py:crops",
     "data/tfdata.py:tfdata",
     "data/video_folder/writing.py:write",
@@ -19,7 +18,6 @@ LONG_FUNCTIONS = {
     "evaluation/sprites/protocol.py:evaluate",
     "evaluation/videos/protocol.py:evaluate",
     "evaluation/videos/run.py:hooks",
-    "models/unet.py:__call__",
     "training/loop.py:train",
 }
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.diffusion import samplers
@@ -187,13 +188,13 @@ def generate(
     size = min(num_frames, FRAMES_AT_ONCE)
     count = -(-num_frames // size)
     whole = jnp.pad(codes, [(0, 0), (0, count * size - num_frames), (0, 0)], mode="edge")
-    pieces = jnp.moveaxis(whole.reshape(len(content), count, size, -1), 1, 0)
+    pieces = rearrange(whole, "b (p t) n -> p b t n", p=count)
 
     def draw(piece: tuple[Array, Array]) -> Array:
         return draw_piece(model, params, rng, content, *piece, sampler)
 
-    video = jnp.moveaxis(jax.lax.map(draw, (pieces, jnp.arange(count))), 0, 1)
-    video = video.reshape(len(content), count * size, *video.shape[3:])
+    video = jax.lax.map(draw, (pieces, jnp.arange(count)))
+    video = rearrange(video, "p b t h w c -> b (p t) h w c")
     return Generated(video[:, :num_frames], codes)
 
 

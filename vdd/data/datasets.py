@@ -29,6 +29,7 @@ class Dataset(Protocol):
     """What a data set's module offers; each function takes `config.data`."""
 
     SPLITS: Sequence[str]
+    EVALUATION: str  # the module of its protocol (vdd.evaluation.run)
 
     def fields(self, config: Any) -> Sequence[str]:
         """What batches hold: `video` or `latents`, and labels."""

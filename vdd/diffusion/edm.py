@@ -1,7 +1,7 @@
 """The EDM framework (Karras et al. 2022): noise levels, preconditioning, loss weights.
 
-Every equation of the framework stands here and only here. Nothing knows a network: a denoiser is
-built from a function `network(scaled, noise_label)`.
+Every equation of the framework stands here and only here: another process is another such file.
+Nothing knows a network: a denoiser is built from a function `network(scaled, noise_label)`.
 
 What is diffused is the residual around a mean: the best guess of the clean data before any noise is
 removed. `sigma_data` is the residual's standard deviation; the equations hold for it as they are
@@ -20,6 +20,27 @@ Network = Callable[[Float[Array, "..."], Float[Array, "..."]], Float[Array, "...
 
 # Noise levels beyond which the label stays: nothing is hidden below, nothing is seen above.
 _LABELS = (1e-5, 1e4)
+
+
+def corrupt(
+    clean: Float[Array, "*b h w c"], sigma: Float[Array, "*b"], noise: Float[Array, "*b h w c"]
+) -> Float[Array, "*b h w c"]:
+    """Clean data behind noise of standard deviation `sigma`."""
+    return clean + sigma[..., None, None, None] * noise
+
+
+def slope(
+    noisy: Float[Array, "..."], denoised: Float[Array, "..."], sigma: Float[Array, ""]
+) -> Float[Array, "..."]:
+    """dx/dsigma of the probability-flow ODE (eq. 1, with sigma as time)."""
+    return (noisy - denoised) / sigma
+
+
+def levels(steps: int, low: float, high: float, rho: float) -> Float[Array, "s"]:
+    """The steps + 1 noise levels of a sampler, from `high` down to `low`, then 0 (eq. 5)."""
+    ramp = jnp.linspace(0.0, 1.0, steps) if steps > 1 else jnp.zeros(1)
+    low, high = low ** (1 / rho), high ** (1 / rho)
+    return jnp.append((high + ramp * (low - high)) ** rho, 0.0)
 
 
 def c_skip(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:

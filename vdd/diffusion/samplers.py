@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from vdd.diffusion import edm
+
 Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
 # (noisy, sigma, denoised) -> what to follow in the place of the denoised estimate.
 Callback = Callable[[Array, Float[Array, ""], Array], Array]
@@ -106,7 +108,8 @@ def sample(
         denoised = denoise(noisy, sigma)
         return denoised if callback is None else callback(noisy, sigma, denoised)
 
-    sigmas, shape = noise_levels(sampler), mean.shape
+    sigmas = edm.levels(sampler.steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
+    shape = mean.shape
     noise = (
         jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(rng)
         if rng.ndim
@@ -125,19 +128,12 @@ def guide(denoise: Denoise, unconditional: Denoise, weight: float) -> Denoise:
     return denoise if weight == 1.0 else guided
 
 
-def noise_levels(sampler: Sampler) -> Float[Array, "s"]:
-    """The steps + 1 noise levels from sigma_max down to sigma_min, then 0 (eq. 5)."""
-    ramp = jnp.linspace(0.0, 1.0, sampler.steps) if sampler.steps > 1 else jnp.zeros(1)
-    low, high = sampler.sigma_min ** (1 / sampler.rho), sampler.sigma_max ** (1 / sampler.rho)
-    return jnp.append((high + ramp * (low - high)) ** sampler.rho, 0.0)
-
-
 def euler(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) -> jax.Array:
     """Euler's method, first order: one evaluation a step."""
 
     def step(x, levels):
         now, then = levels
-        return x + (then - now) * (x - denoise(x, now)) / now, None
+        return x + (then - now) * edm.slope(x, denoise(x, now), now), None
 
     return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))[0]
 
@@ -147,9 +143,9 @@ def heun(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) ->
 
     def step(x, levels):
         now, then = levels
-        slope = (x - denoise(x, now)) / now
+        slope = edm.slope(x, denoise(x, now), now)
         ahead = x + (then - now) * slope
-        slope_ahead = (ahead - denoise(ahead, then)) / then
+        slope_ahead = edm.slope(ahead, denoise(ahead, then), then)
         return x + (then - now) * 0.5 * (slope + slope_ahead), None
 
     x, _ = jax.lax.scan(step, x, (sigmas[:-2], sigmas[1:-1]))

@@ -1,10 +1,10 @@
 """Evaluation of a run directory: `eval/<step>.json`, `report.md`, and the hooks of a training.
 
-What is measured depends on the data set: `PROTOCOLS` names a module for each.
+What is measured depends on the data set, which names the module of its protocol.
 """
 
+import importlib
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -19,15 +19,10 @@ from vdd.diffusion import samplers
 from vdd.errors import UserError
 from vdd.evaluation import report
 from vdd.evaluation.inference import functions_of
-from vdd.evaluation.sprites import run as sprites_run
-from vdd.evaluation.videos import run as videos_run
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training.loop import Hook
 from vdd.training.workdir import REPORT
-
-# Each has SPLITS, check, evaluate and hooks.
-PROTOCOLS: dict[str, ModuleType] = {"sprites": sprites_run, "video_folder": videos_run}
 
 
 def evaluate_run(
@@ -120,10 +115,8 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
 
 def _protocol(config: Any) -> Any:
-    if config.data.dataset not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
-        raise UserError(f"--config.data.dataset={config.data.dataset}: take one of {known}")
-    return PROTOCOLS[config.data.dataset]
+    """The module that the data set names: it has SPLITS, check, evaluate and hooks."""
+    return importlib.import_module(datasets.find(config.data.dataset).EVALUATION)
 
 
 def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:

@@ -1,6 +1,6 @@
 """The terms of the loss, a function each; `vdd.method.objective` weighs and adds them up.
 
-To add a term, write a function of `Evidence`, list it in `TERMS`, and give it a weight in
+To add a term, write a function of `Evidence` as a `@term`, and give it a weight by its name in
 `config.objective.weights`.
 """
 
@@ -27,21 +27,35 @@ class Evidence(NamedTuple):
     drive: Drive  # what the segments are rebuilt with
 
 
+Term = Callable[[Evidence], Float[Array, ""]]
+TERMS: dict[str, Term] = {}  # by name
+
+
+def term(function: Term) -> Term:
+    """Puts a function among the terms of the loss, under its name."""
+    TERMS[function.__name__] = function
+    return function
+
+
+@term
 def codebook(seen: Evidence) -> Float[Array, ""]:
     """Pull the chosen codewords to the vectors (VQ-VAE, eq. 3, second term)."""
     return jnp.mean(jnp.square(seen.codes.codewords - jax.lax.stop_gradient(seen.codes.vectors)))
 
 
+@term
 def commitment(seen: Evidence) -> Float[Array, ""]:
     """Pull the vectors to their codewords (VQ-VAE, eq. 3, third term)."""
     return jnp.mean(jnp.square(seen.codes.vectors - jax.lax.stop_gradient(seen.codes.codewords)))
 
 
+@term
 def reread_commitment(seen: Evidence) -> Float[Array, ""]:
     """Pull the motion that is read in swaps to the codewords that they were drawn from. Ours."""
     return seen.drive.reread_commitment
 
 
+@term
 def static_motion(seen: Evidence) -> Float[Array, ""]:
     """Share of the vectors' variance that lies between segments and not within them. Ours.
 
@@ -56,14 +70,6 @@ def static_motion(seen: Evidence) -> Float[Array, ""]:
     between = jnp.mean(jnp.sum(jnp.square(means - centre[None]), axis=2), axis=0)
     whole = jnp.mean(jnp.sum(jnp.square(vectors - centre[None, None]), axis=3), axis=(0, 1))
     return jnp.mean(between / jnp.maximum(whole, 1e-4))
-
-
-TERMS: dict[str, Callable[[Evidence], Float[Array, ""]]] = {
-    "codebook": codebook,
-    "commitment": commitment,
-    "reread_commitment": reread_commitment,
-    "static_motion": static_motion,
-}
 
 
 def denoising(
@@ -96,7 +102,7 @@ def denoising(
     sigma = edm.log_normal_sigma(
         rng_sigma, target.shape[:2], objective.sigma_mean, objective.sigma_std
     )
-    noisy = target + sigma[..., None, None, None] * jax.random.normal(rng_eps, target.shape)
+    noisy = edm.corrupt(target, sigma, jax.random.normal(rng_eps, target.shape))
     denoised = apply(Disentangler.denoise, noisy, sigma, seen(drive.content), motion, mean)
     error = jnp.mean(jnp.square(denoised - target), axis=(2, 3, 4))
     error = error * edm.loss_weight(sigma, sigma_data, objective.highest_snr)

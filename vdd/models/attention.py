@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float
 
 from vdd.models.layers import RMSNorm
@@ -23,15 +24,17 @@ class ContentAttention(nn.Module):
         self, x: Float[Array, "b t h w c"], content: Float[Array, "b k d"]
     ) -> Float[Array, "b t h w c"]:
         """Add to the frames [b t h w c] what their places read from the tokens [b k d]."""
-        b, t, h, w, c = x.shape
+        _, _, h, w, c = x.shape
         q = nn.Dense(c, dtype=self.dtype, name="q")(RMSNorm(name="norm")(x))
         k = nn.Dense(c, dtype=self.dtype, name="k")(content)
         v = nn.Dense(c, dtype=self.dtype, name="v")(content)
 
         def heads(y: jax.Array) -> jax.Array:
-            return y.reshape(b, -1, self.num_heads, c // self.num_heads)
+            return rearrange(y, "b n (h e) -> b n h e", h=self.num_heads)
 
-        y = jax.nn.dot_product_attention(heads(q), heads(k), heads(v)).reshape(b, t, h, w, c)
+        q = rearrange(q, "b t h w c -> b (t h w) c")
+        y = jax.nn.dot_product_attention(heads(q), heads(k), heads(v))
+        y = rearrange(y, "b (t h w) n e -> b t h w (n e)", h=h, w=w)
         out = nn.Dense(c, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out")
         return x + out(y)
 
@@ -49,16 +52,15 @@ class TemporalAttention(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
         """Mix the frames [b t h w c] along t."""
-        b, t, h, w, c = x.shape
-        y = jnp.transpose(RMSNorm(name="norm")(x), (0, 2, 3, 1, 4)).reshape(b * h * w, t, c)
+        _, t, h, w, c = x.shape
+        y = rearrange(RMSNorm(name="norm")(x), "b t h w c -> (b h w) t c")
         qkv = nn.Dense(3 * c, dtype=self.dtype, name="qkv")(y)
-        q, k, v = jnp.split(
-            qkv.reshape(b * h * w, t, 3 * self.num_heads, c // self.num_heads), 3, axis=2
-        )
+        q, k, v = rearrange(qkv, "b t (p n e) -> p b t n e", p=3, n=self.num_heads)
         table = self.param("relative_bias", nn.initializers.zeros, (32, self.num_heads))
         position = jnp.arange(t)
         bias = table[relative_position_bucket(position[None, :] - position[:, None])]
-        bias = jnp.transpose(bias, (2, 0, 1))[None].astype(q.dtype)
-        y = jax.nn.dot_product_attention(q, k, v, bias=bias).reshape(b, h, w, t, c)
+        bias = rearrange(bias, "q k n -> 1 n q k").astype(q.dtype)
+        y = jax.nn.dot_product_attention(q, k, v, bias=bias)
+        y = rearrange(y, "(b h w) t n e -> b h w t (n e)", h=h, w=w)
         out = nn.Dense(c, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="out")
-        return x + jnp.transpose(out(y), (0, 3, 1, 2, 4))
+        return x + rearrange(out(y), "b h w t c -> b t h w c")

@@ -15,6 +15,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange, repeat
 from jaxtyping import Array, Float
 
 from vdd.errors import UserError
@@ -56,12 +57,12 @@ class DiTBlock(nn.Module):
         return x
 
     def _attend(self, x: Float[Array, "b t n d"]) -> Float[Array, "b t n d"]:
-        b, t, n, width = x.shape
+        b, _, _, width = x.shape
         qkv = _dense(3 * width, self.dtype, "qkv")(x)
-        heads = qkv.reshape(b * t, n, 3 * self.num_heads, width // self.num_heads)
-        # Its softmax is in float32 whatever the dtype.
-        y = jax.nn.dot_product_attention(*jnp.split(heads, 3, axis=2))
-        return _dense(width, self.dtype, "attention_out")(y.reshape(b, t, n, width))
+        q, k, v = rearrange(qkv, "b t n (p h e) -> p (b t) n h e", p=3, h=self.num_heads)
+        y = jax.nn.dot_product_attention(q, k, v)  # its softmax is in float32 whatever the dtype
+        y = rearrange(y, "(b t) n h e -> b t n (h e)", b=b)
+        return _dense(width, self.dtype, "attention_out")(y)
 
 
 class DiT(nn.Module):
@@ -108,19 +109,18 @@ class DiT(nn.Module):
 
         `hint` is a picture to see beside the noisy one (the mean of a read-out).
         """
-        b, t, h, w, c = noisy.shape
+        _, t, h, w, c = noisy.shape
         if h % self.patch or w % self.patch:
             raise UserError(f"latents of {h}x{w} cannot be cut in patches of {self.patch}")
         embedding = self._embed(noise, motion)
         planes = [noisy] if hint is None else [noisy, hint]
         if self.content_map:
-            plane = _dense(h * w * self.content_map, self.dtype, "content_map")(
-                flat_tokens(content)
-            ).reshape(b, 1, h, w, self.content_map)
-            planes.append(jnp.broadcast_to(plane, (b, t, h, w, self.content_map)))
+            channels = self.content_map
+            plane = _dense(h * w * channels, self.dtype, "content_map")(flat_tokens(content))
+            planes.append(repeat(plane, "b (h w e) -> b t h w e", t=t, h=h, w=w))
         x = space_to_depth(jnp.concatenate(planes, axis=-1), self.patch)
         high, wide = x.shape[2:4]
-        x = _dense(self.width, self.dtype, "patches")(x).reshape(b, t, high * wide, self.width)
+        x = rearrange(_dense(self.width, self.dtype, "patches")(x), "b t h w d -> b t (h w) d")
         x = x + sine_cosine_positions(high, wide, self.width)[None, None].astype(self.dtype)
         if self.content_tokens:
             x = jnp.concatenate([self._tokens(content, t), x], axis=2)
@@ -133,7 +133,8 @@ class DiT(nn.Module):
         shift, scale = jnp.split(film[:, :, None], 2, axis=-1)
         x = _norm(x, self.dtype) * (1.0 + scale) + shift
         x = _dense(self.patch**2 * self.outputs * c, self.dtype, "out", _zeros)(x)
-        return depth_to_space(x.reshape(b, t, high, wide, -1), self.patch).astype(jnp.float32)
+        x = rearrange(x, "b t (h w) d -> b t h w d", h=high)
+        return depth_to_space(x, self.patch).astype(jnp.float32)
 
     def _scanned(self, block: DiTBlock, x: jax.Array, embedding: jax.Array) -> jax.Array:
         """All blocks, one behind the other."""

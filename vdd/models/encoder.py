@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float
 
 from vdd.models.convolution import Conv3x3
@@ -30,12 +31,12 @@ class FrameStem(nn.Module):
     @nn.compact
     def __call__(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b t d"]:
         """Embed the frames of latents [b t h w c] as tokens [b t d]."""
-        b, t = latents.shape[:2]
-        x = latents.reshape(b * t, *latents.shape[2:]).astype(self.dtype)
+        x = rearrange(latents, "b t h w c -> (b t) h w c").astype(self.dtype)
         for i, channels in enumerate(self.channels):
             x = Conv3x3(channels, stride=2, dtype=self.dtype, name=f"conv_{i}")(x)
             x = nn.silu(x)
-        return nn.Dense(self.width, dtype=self.dtype, name="token")(x.reshape(b, t, -1))
+        x = rearrange(x, "(b t) h w c -> b t (h w c)", b=len(latents))
+        return nn.Dense(self.width, dtype=self.dtype, name="token")(x)
 
 
 class Encoder(nn.Module):

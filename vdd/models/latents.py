@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from etils import epath
 from jaxtyping import Array, Float, UInt8
 
@@ -159,10 +160,10 @@ def _frame_by_frame(method: Any, weights: Any, video: Array) -> Array:
     at_once = max(n for n in range(1, t + 1) if t % n == 0 and n <= max(1, _FRAMES_AT_ONCE // b))
     out = jax.lax.map(
         lambda images: network.apply({"params": weights}, images, method=method),
-        jnp.moveaxis(video, 1, 0),
+        rearrange(video, "b t ... -> t b ..."),
         batch_size=at_once,
     )
-    return jnp.moveaxis(out, 0, 1)
+    return rearrange(out, "t b ... -> b t ...")
 
 
 Latents = PixelLatents | AutoencoderLatents

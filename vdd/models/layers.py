@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float
 
 from vdd.errors import UserError
@@ -38,7 +39,7 @@ def fourier_features(x: Float[Array, "*b"], dim: int, scale: float = 4.0) -> Flo
 
 def flat_tokens(tokens: Float[Array, "b k d"]) -> Float[Array, "b kd"]:
     """Lay the tokens of an example behind one another."""
-    return tokens.reshape(tokens.shape[0], -1)
+    return rearrange(tokens, "b k d -> b (k d)")
 
 
 def double(x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:

@@ -42,6 +42,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from einops import rearrange
 from jaxtyping import Array, Float, Int
 
 from vdd.models.layers import RMSNorm
@@ -103,8 +104,10 @@ class Block(nn.Module):
 
     def _project(self, x: Float[Array, "b s d"]) -> tuple[Float[Array, "b s h e"], KeyValue]:
         u = self.attention_norm(x)
-        shape = (*x.shape[:-1], self.num_heads, self.width // self.num_heads)
-        q, k, v = (dense(u).reshape(shape) for dense in (self.q, self.k, self.v))
+        q, k, v = (
+            rearrange(dense(u), "b s (h e) -> b s h e", h=self.num_heads)
+            for dense in (self.q, self.k, self.v)
+        )
         return q, KeyValue(k, v)
 
     def _finish(
@@ -117,7 +120,7 @@ class Block(nn.Module):
         logits = jnp.einsum("bqhe,bshe->bhqs", query, seen.keys) + bias[None]
         weights = jax.nn.softmax(logits, axis=-1)
         y = jnp.einsum("bhqs,bshe->bqhe", weights, seen.values)
-        x = x + self.o(y.reshape(x.shape))
+        x = x + self.o(rearrange(y, "b q h e -> b q (h e)"))
         return x + self.mlp_out(nn.relu(self.mlp_in(self.mlp_norm(x))))
 
 
@@ -183,10 +186,10 @@ class MotionPrior(nn.Module):
             before = _look_up(self.group_embedding, codes[:, :, :-1])
             y = y + jnp.pad(before, [(0, 0), (0, 0), (1, 0), (0, 0)])
         hidden = jnp.where(jnp.tri(n, dtype=bool), 0.0, MASKED)
-        y = y.reshape(b * t, n, self.width)
+        y = rearrange(y, "b t n d -> (b t) n d")
         for block in self.group_blocks:
             y = block(y, jnp.broadcast_to(hidden[None], (self.num_heads, n, n)))
-        y = self.group_norm(y).reshape(b, t, n, self.width)
+        y = rearrange(self.group_norm(y), "(b t) n d -> b t n d", b=b)
         return jnp.einsum("btnd,ndk->btnk", y, self.head)
 
     def empty_cache(self, batch: int) -> Cache:
@@ -244,7 +247,7 @@ class MotionPrior(nn.Module):
     def _time_bias(self, offset: Int[Array, "*q"], seen: Array) -> Float[Array, "h *q"]:
         """R by offset, heads first; what is not seen is masked."""
         bias = self.relative_bias[jnp.clip(offset, 0, self.span - 1)]
-        return jnp.moveaxis(jnp.where(seen[..., None], bias, MASKED), -1, 0)
+        return rearrange(jnp.where(seen[..., None], bias, MASKED), "... h -> h ...")
 
 
 def _dense(features: int, std: float) -> nn.Dense:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, Int, Key
 
 from vdd.models.prior import MotionPrior
@@ -32,7 +33,9 @@ def sample_codes(
     given = 0 if start is None else min(start.shape[1], num_frames)
     known = jnp.zeros((num_frames, b, n), jnp.int32)
     if start is not None:
-        known = known.at[:given].set(jnp.moveaxis(start[:, :given], 1, 0).astype(jnp.int32))
+        known = known.at[:given].set(
+            rearrange(start[:, :given], "b t n -> t b n").astype(jnp.int32)
+        )
 
     def call(method: Callable[..., Any], *args):
         return prior.apply({"params": params}, *args, method=method)
@@ -61,7 +64,7 @@ def sample_codes(
 
     first = (prior.empty_cache(b), jnp.zeros((b, n), jnp.int32))
     _, codes = jax.lax.scan(frame, first, (jnp.arange(num_frames), known))
-    return jnp.moveaxis(codes, 0, 1)
+    return rearrange(codes, "t b n -> b t n")
 
 
 def truncated(logits: Float[Array, "b k"], top_p: float | Float[Array, ""]) -> Float[Array, "b k"]:

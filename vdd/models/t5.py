@@ -5,6 +5,7 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, Int
 
 from vdd.models.layers import RMSNorm
@@ -45,14 +46,14 @@ class SelfAttention(nn.Module):
 
         def heads(name: str, std: float) -> jax.Array:
             y = _dense(inner, std, self.dtype, name)(x)
-            return y.reshape(*x.shape[:-1], self.num_heads, self.head_dim)
+            return rearrange(y, "b s (h e) -> b s h e", h=self.num_heads)
 
         q = heads("q", (width * self.head_dim) ** -0.5)
         k = heads("k", width**-0.5)
         v = heads("v", width**-0.5)
         logits = jnp.einsum("bqhd,bkhd->bhqk", q, k).astype(jnp.float32) + bias[None]
         weights = jax.nn.softmax(logits, axis=-1).astype(self.dtype)
-        y = jnp.einsum("bhqk,bkhd->bqhd", weights, v).reshape(*x.shape[:-1], inner)
+        y = rearrange(jnp.einsum("bhqk,bkhd->bqhd", weights, v), "b q h d -> b q (h d)")
         return _dense(width, inner**-0.5, self.dtype, "o")(y)
 
 
@@ -85,7 +86,7 @@ class T5Encoder(nn.Module):
             nn.initializers.normal(width**-0.5),
             (self.num_buckets, self.num_heads),
         )
-        bias = jnp.transpose(table[buckets], (2, 0, 1))
+        bias = rearrange(table[buckets], "q k h -> h q k")
         layer = T5Encoder._layer
         if self.remat:
             layer = nn.remat(layer, static_argnums=(3,))

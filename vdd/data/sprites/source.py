@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 __all__ = [
+    "EVALUATION",
     "SPLITS",
     "arrays",
     "edit_in_training",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 SPLITS = tuple(sprites.SPLITS)
+EVALUATION = "vdd.evaluation.sprites.run"
 
 # Nothing that mirrors a clip: to the left and to the right are two motions.
 _AUGMENTATIONS: dict[str, augment.Augment | None] = {"none": None}

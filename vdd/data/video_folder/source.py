@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 __all__ = [
+    "EVALUATION",
     "SPLITS",
     "arrays",
     "edit_in_training",
@@ -26,6 +27,8 @@ __all__ = [
     "records",
     "watched_split",
 ]
+
+EVALUATION = "vdd.evaluation.videos.run"
 
 _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": augment.flip}
 

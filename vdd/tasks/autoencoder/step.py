@@ -19,6 +19,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from einops import rearrange, reduce
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.models.autoencoder.kl import KLAutoencoder
@@ -116,7 +117,7 @@ def reconstruction_loss(
     video = batch["video"]
     times = jax.random.randint(rng_frames, (len(video), objective.frames), 0, video.shape[1])
     frames = jnp.take_along_axis(video, times[:, :, None, None, None], axis=1)
-    frames = to_float(frames.reshape(-1, *video.shape[2:]))
+    frames = to_float(rearrange(frames, "b t h w c -> (b t) h w c"))
 
     def apply(method: Callable[..., Any], x: Array) -> Any:
         return model.apply({"params": params}, x, method=method)
@@ -146,9 +147,9 @@ def gradient_size(images: Float[Array, "n h w c"], scales: int) -> Float[Array, 
     sizes = []
     for scale in range(scales):
         if scale:
-            n, h, w, c = images.shape
-            blocks = images[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c)
-            images = jnp.mean(blocks, axis=(2, 4))
+            _, h, w, _ = images.shape
+            even = images[:, : h // 2 * 2, : w // 2 * 2]
+            images = reduce(even, "n (h i) (w j) c -> n h w c", "mean", i=2, j=2)
         across, down = jnp.diff(images, axis=2), jnp.diff(images, axis=1)
         sizes += [jnp.mean(jnp.abs(x), axis=(1, 2, 3)) for x in (across, down)]
     return jnp.mean(jnp.stack(sizes), axis=0)
