@@ -3,12 +3,14 @@
 # make lint, make types    ruff, pyright
 # make docs    the documentation, into site/
 # make lock    resolve requirements.lock again (needs uv)
-# PYTHON chooses the interpreter, VENV the virtual environment, RUN the demo's run directory.
+# PYTHON chooses the interpreter, VENV the virtual environment, RUN the demo's run directory,
+# WORKERS how many processes test at once.
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/demo
 UV ?= uv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
@@ -23,7 +25,7 @@ demo: $(INSTALLED)
 	@for gif in $$(find $(RUN) -name '*.gif' | sort); do echo "picture:  $$gif"; done
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check

@@ -45,8 +45,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "content by attention only": {"model.denoiser.network.content_map": 0},
     "one content token": {"model.encoder.num_content_tokens": 1},
     "content never withheld": {"objective.null_content": 0.0},
-    "nothing read from swaps": {"objective.reread_clips": 0},
-    "content read from swaps, motion not": {"objective.weights.reread_commitment": 0.0},
+    "swaps read again": {"objective.reread_clips": 16},
+    "content read from swaps, motion not": {
+        "objective.reread_clips": 16,
+        "objective.weights.reread_commitment": 0.0,
+    },
     "EDM's own prediction": {
         "model.denoiser.prediction": "edm",
         "objective.highest_snr": 1e9,

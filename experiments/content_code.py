@@ -53,7 +53,9 @@ def main(arguments: list[str] | None = None) -> None:
     train, test = (prepared.load_split(run.config.data, split) for split in names)
     if options.tiny:
         options.pairs, options.updates = 4, 2
-        train, test = (data.SpritesArrays(*(x[::40] for x in clips)) for clips in (train, test))
+        train, test = (
+            data.SpritesArrays(*(x[:: len(x) // 27] for x in clips)) for clips in (train, test)
+        )
     settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
     referee = judge.load_or_train(art, art_dir, settings=settings)
     print(*machine().values(), sep=", ")

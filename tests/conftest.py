@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -71,6 +72,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest = ("end_to_end", "real_step", "priors", "tiny_forms", "video_end_to_end", "cli")
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@pytest.fixture(scope="module")
+def few_characters() -> Iterator[None]:
+    """As `tiny.few_characters`, for all tests of a module."""
+    import tiny
+
+    with tiny.few_characters():
+        yield
 
 
 @pytest.fixture(scope="session")

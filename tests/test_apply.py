@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -200,6 +201,14 @@ def test_content_bits_are_per_clip(model_and_params):
     )
 
 
-def test_samplers_are_static_arguments():
-    assert dataclasses.replace(SAMPLER) == SAMPLER
-    assert hash(dataclasses.replace(SAMPLER)) == hash(SAMPLER)
+def test_equal_samplers_share_a_program():
+    traced, other = [], dataclasses.replace(SAMPLER, steps=SAMPLER.steps + 1)
+
+    @partial(jax.jit, static_argnums=0)
+    def double(sampler, x):
+        traced.append(sampler)
+        return 2 * x
+
+    for sampler in (SAMPLER, dataclasses.replace(SAMPLER), other):
+        double(sampler, 1.0)
+    assert traced == [SAMPLER, other]

@@ -61,7 +61,6 @@ def place(tmp_path_factory):
     return folder
 
 
-@pytest.mark.timeout(1200)
 def test_the_report_has_figures_of_reconstructions_and_transfers(place):
     report = json.loads((place / "run/eval/6.json").read_text())
     assert (report["dataset"], report["split"]) == ("video_folder", "test")
@@ -109,7 +108,6 @@ def test_info_tells_what_the_run_is(place, capsys):
     assert "video_folder, clips of 64x64 pixels" in capsys.readouterr().out
 
 
-@pytest.mark.timeout(600)
 def test_its_codes_can_have_a_prior_that_generates_and_codes(place, capsys):
     run, out = place / "run", place / "made_up.mp4"
     config = load_module("motion_prior").get_config("smoke")
@@ -154,6 +152,7 @@ def test_windows_are_cut_to_what_the_encoder_reads():
     assert len(videos_run.cut(whole, 4, 99).video) == 6
 
 
+@pytest.mark.experiment
 def test_where_the_time_of_a_transfer_goes(place, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     who, how = (str(place / f"clips/person{i}/0.mp4") for i in (0, 1))
@@ -199,6 +198,7 @@ def assert_frames_are(made, real, first):
         assert error[first + i] <= error.min() + 0.3, i  # some frames are alike
 
 
+@pytest.mark.experiment
 def test_a_codec_s_frames_come_back_in_order(place, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     script = importlib.import_module("rate_quality")
@@ -209,6 +209,7 @@ def test_a_codec_s_frames_come_back_in_order(place, monkeypatch):
     assert_frames_are(fine.video, clip, 0)
 
 
+@pytest.mark.experiment
 def test_people_are_laid_out_to_be_seen_seen_later_and_unseen(place, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     script = importlib.import_module("held_out")

@@ -109,6 +109,7 @@ def test_what_is_lost_is_told_and_the_rest_is_shown(tiny_run, clip, tmp_path, ca
     assert len(video_io.read_clip(out)) == 5
 
 
+@pytest.mark.process
 def test_a_process_set_up_otherwise_decodes_the_same(tiny_run, tiny_prior, clip, tmp_path):
     """Other devices, other code from the compiler, other BLAS threads, chunks by other batches."""
     coded_run = files.open_run(tiny_run, tiny_prior)

@@ -7,6 +7,7 @@ import os
 
 import clips
 import numpy as np
+import pytest
 
 from vdd.codec import container
 from vdd.codec.clip import read_motion
@@ -61,6 +62,7 @@ def reseal(rng, data):
 DAMAGES = (flip_bits, truncate, overwrite, cut_out, repeat, invent, reseal)
 
 
+@pytest.mark.fuzz
 def test_damaged_files_are_read_or_refused():
     rng = np.random.default_rng(int(os.environ.get("VDD_FUZZ_SEED", "0")))
     codes = clips.random_codes(FRAMES)

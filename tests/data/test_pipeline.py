@@ -244,6 +244,7 @@ assert {tfds} == ("tensorflow_datasets" in sys.modules)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("source", ["in_memory", "grain"])
 def test_two_sources_do_without_tensorflow(config, source: str):
     config = with_keys(config, source=source)

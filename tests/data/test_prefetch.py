@@ -10,7 +10,7 @@ import pytest
 from vdd.data.prefetch import prefetch
 
 
-def wait_until(condition, seconds: float = 5.0) -> bool:
+def wait_until(condition, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -80,4 +80,4 @@ def test_closing_closes_the_source():
     next(items)
     items.close()
     gc.collect()
-    assert closed.wait(5)
+    assert closed.wait(60)

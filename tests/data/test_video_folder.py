@@ -251,13 +251,14 @@ assert "tensorflow" not in sys.modules
 """
 
 
+@pytest.mark.process
 def test_array_records_are_written_and_read_without_tensorflow(data_dirs, tmp_path):
     configs = [config_for(data_dirs, source).to_dict() for source in ("in_memory", "grain")]
     again = [f"--source={data_dirs / 'videos'}", f"--out={tmp_path}", "--size=24", "--frames=10"]
     code = WITHOUT_TENSORFLOW.format(
         configs=configs, data_dir=str(data_dirs / "array_record"), again=[*again, "--workers=0"]
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_tfds_opens_what_was_prepared(data_dirs):

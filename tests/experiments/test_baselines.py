@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from experiments.baselines import cdsvae, dsvae, evaluation, strided, train
 from experiments.baselines.dsvae import Gaussian
@@ -172,10 +173,12 @@ def test_published_sizes(model):
     assert state.params["f_mean"]["kernel"].shape == (512, 256)
 
 
+@pytest.mark.experiment
 def test_tiny_run_from_the_command_line_to_the_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VDD_CACHE", str(tmp_path / "cache"))
     command = ["--model", "cdsvae", "--workdir", str(tmp_path / "run"), "--tiny"]
-    assert train.main(command) == 0
+    with tiny.few_characters():
+        assert train.main(command) == 0
     assert "| cdsvae, published | 0.9999 |" in capsys.readouterr().out
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["step"] == 3

@@ -49,6 +49,7 @@ def judge(video):
     return Verdict(*(rng.normal(size=shape).astype(np.float32) for shape in shapes))
 
 
+@pytest.mark.experiment
 def test_what_files_take_and_hold_is_told(bitstream, capsys, monkeypatch):
     monkeypatch.setattr(bitstream.files, "load_run", load_run)
     monkeypatch.setattr(bitstream, "load_prior_of", load_prior_of)

@@ -6,6 +6,7 @@ import pytest
 from tiny import ROOT
 
 
+@pytest.mark.experiment
 def test_what_a_training_takes(capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     budget = importlib.import_module("budget")

@@ -33,6 +33,7 @@ def test_a_factor_tells_the_pixels_that_it_changes(factors, changed):
     assert told == pytest.approx(expected, rel=1e-4, abs=1e-9)
 
 
+@pytest.mark.experiment
 def test_the_table_of_the_built_in_art(factors, capsys, monkeypatch):
     monkeypatch.setattr(factors, "load_arrays", lambda art, split: clips_that_show("direction"))
     factors.main(["--tiny"])

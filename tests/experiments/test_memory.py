@@ -42,7 +42,8 @@ def test_a_loop_keeps_something_of_every_turn(memory):
     assert plain == 3 * again  # that, and two cosines
 
 
-@pytest.mark.timeout(1500)  # it compiles a whole training step
+@pytest.mark.experiment
+@pytest.mark.process
 def test_memory_of_devices_is_told(memory, capsys):
     memory.main(["--tiny"])
     machine, title, *table = capsys.readouterr().out.splitlines()

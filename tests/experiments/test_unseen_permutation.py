@@ -28,6 +28,7 @@ def report_of(accuracy: float) -> dict:
     return {"step": 7, **{section: dict.fromkeys(keys, accuracy) for section in sections}}
 
 
+@pytest.mark.experiment
 def test_both_runs_are_measured_on_the_test_split_of_their_permutation(
     script, tiny_run, tmp_path, capsys, monkeypatch
 ):

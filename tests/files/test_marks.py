@@ -256,6 +256,7 @@ with files.lock(sys.argv[1]):
 """
 
 
+@pytest.mark.process
 def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
     other = subprocess.Popen(
         [sys.executable, "-c", HOLDS, tmp_path],

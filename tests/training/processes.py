@@ -33,7 +33,10 @@ def start(workdir, changes=None, **options):
 
 
 def finish(process):
-    said, _ = process.communicate(timeout=240)
+    try:
+        said, _ = process.communicate()
+    finally:
+        process.kill()  # if the test was stopped meanwhile
     return process.returncode, said
 
 

@@ -127,6 +127,7 @@ def run_in_processes(workdir, first, count, **options):
         return [finish(process) for process in runs]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("count", "devices"), [(1, 8), (2, 1)])
 def test_however_many_devices_and_processes(tmp_path, first, count, devices):
     workdir = tmp_path / "runs" / "run"
@@ -151,7 +152,6 @@ SPATIAL = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(600)
 def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, capsys):
     """The model's own step from `vdd.main`, and what `vdd.load` makes of both runs."""
     config = tiny.get_config()

@@ -23,6 +23,9 @@ def assert_lines_close(a, b):
         assert x == pytest.approx(y, rel=1e-4)
 
 
+pytestmark = pytest.mark.process
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """An uninterrupted run on one device."""

@@ -68,7 +68,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.process
 def test_step_on_four_by_two_devices_equals_one():
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parents[1])])}
     done = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True)
