@@ -97,7 +97,7 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
 def _rates(run: Run) -> list[str]:
     book, rates = run.model.quantizer.codebook, run.config.rates
     capacity = book.num_groups * math.log2(book.num_codes)
-    tokens = f"{run.config.model.encoder.num_content_tokens} tokens x {run.model.content.dim}"
+    tokens = f"{run.model.encoder.num_contents} tokens x {run.model.content.dim}"
     code = run.model.content_code
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"

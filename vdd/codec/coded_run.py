@@ -169,4 +169,4 @@ def content_model(run: Run) -> content.ContentModel:
     code = run.model.content_code
     if code is not None:
         return content.model_of_code(code, run.params["content_code"])
-    return content.model_of_tokens(run.model.encoder.num_content_tokens * run.model.content.dim)
+    return content.model_of_tokens(run.model.encoder.num_contents * run.model.content.dim)

@@ -28,6 +28,13 @@ def quarters(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
     return jnp.where(jax.random.bernoulli(rng), segments, segments[::-1])
 
 
+def apart(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
+    """The first and the last third in time, in random order; the third between is left out."""
+    size = max(1, num_frames // 3)
+    segments = jnp.stack([jnp.arange(size), jnp.arange(num_frames - size, num_frames)])
+    return jnp.where(jax.random.bernoulli(rng), segments, segments[::-1])
+
+
 def subsets(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
     """Two disjoint random sets of frames, each in order of time."""
     half = num_frames // 2
@@ -44,6 +51,7 @@ def same(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
 SPLITTERS: dict[str, Splitter] = {
     "halves": halves,
     "quarters": quarters,
+    "apart": apart,
     "subsets": subsets,
     "same": same,
 }

@@ -13,12 +13,28 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.method.content import Content, ContentCode, GaussianContent
 from vdd.method.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
+from vdd.models import kinds
 from vdd.models import latents as latent_spaces
+from vdd.models.content_map import ContentMap
 from vdd.models.denoiser import Denoiser
 from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import Latents, to_float
 
 QUANTIZERS = {"straight_through": StraightThroughQuantizer, "gumbel_softmax": GumbelQuantizer}
+
+
+def _tokens(dim: int, dtype: jnp.dtype) -> None:
+    """Content is read by the encoder's queries."""
+    del dim, dtype
+
+
+def _map(dim: int, side: int, channels: tuple[int, ...], dtype: jnp.dtype) -> ContentMap:
+    """Content is a map of side x side places, each a token."""
+    del dim
+    return ContentMap(side, tuple(channels), dtype)
+
+
+READERS = {"tokens": _tokens, "map": _map}  # of content, by `model.content.kind`
 
 
 class Disentangler(nn.Module):
@@ -59,24 +75,30 @@ class Disentangler(nn.Module):
         }
         dtype = jnp.dtype(parts.pop("dtype"))
         latents = latent_spaces.from_config(parts.pop("latents"))
+        content = parts.pop("content")
+        reader = Encoder(
+            **parts.pop("encoder"),
+            content_map=kinds.build(READERS, "content", content, "tokens", dtype=dtype),
+            dtype=dtype,
+        )
         quantizer = parts.pop("quantizer")
-        kind = quantizer.pop("kind")
-        if kind not in QUANTIZERS:
-            raise ValueError(f"unknown quantizer {kind!r}; there are: {', '.join(QUANTIZERS)}")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = Codebook(**{f: quantizer.pop(f) for f in sizes if f in quantizer})
         code = parts.pop("content_code", None)
-        encoder, content = Encoder(**parts.pop("encoder"), dtype=dtype), parts.pop("content")
-        tokens = (encoder.num_content_tokens, content["dim"])
-        return cls(
+        shape = (reader.num_contents, content["dim"])
+        model = cls(
             latents=latents,
-            encoder=encoder,
-            content=GaussianContent(**content),
-            quantizer=QUANTIZERS[kind](codebook=book, **quantizer),
+            encoder=reader,
+            content=GaussianContent(content["dim"]),
+            quantizer=kinds.build(QUANTIZERS, "quantizer", quantizer, codebook=book),
             denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
-            content_code=ContentCode(**code, shape=tokens) if code else None,
+            content_code=ContentCode(**code, shape=shape) if code else None,
             **parts,
         )
+        model.denoiser.check_content(reader.num_contents)
+        if reader.content_map is not None:
+            reader.content_map.halvings(*latents.shape[:2])
+        return model
 
     def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:
         """Latents of a video, uint8 or float in [-1, 1]."""

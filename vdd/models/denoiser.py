@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vdd.diffusion import edm
+from vdd.models import kinds
 from vdd.models.dit import DiT
-from vdd.models.readout import TileReadout
+from vdd.models.readout import READOUTS, ConvolutionalReadout, TileReadout
 from vdd.models.unet import UNet
 
 NETWORKS = {"unet": UNet, "dit": DiT}
@@ -25,7 +26,7 @@ class Denoiser(nn.Module):
     """EDM's preconditioning around a network, and around the mean of a read-out."""
 
     network: UNet | DiT
-    readout: TileReadout | None
+    readout: TileReadout | ConvolutionalReadout | None
     prediction: str  # of vdd.diffusion.edm.PREDICTIONS
     sigma_data: float  # standard deviation of what is diffused: the latents less their mean
     horizon: float  # noise level about which the network's part fades; only with a read-out
@@ -40,20 +41,29 @@ class Denoiser(nn.Module):
         Raises KeyError, TypeError or ValueError for a key or a value that there is not.
         """
         fields = dict(config)
-        network, readout = dict(fields.pop("network")), fields.pop("readout")
-        kind, prediction = network.pop("kind"), fields["prediction"]
-        if kind not in NETWORKS:
-            raise ValueError(f"unknown network {kind!r}; there are: {', '.join(NETWORKS)}")
+        network, readout = fields.pop("network"), fields.pop("readout")
+        prediction, where = fields["prediction"], {"shape": shape, "dtype": dtype}
         if prediction not in edm.PREDICTIONS:
             known = ", ".join(edm.PREDICTIONS)
             raise ValueError(f"unknown prediction {prediction!r}; there are: {known}")
         outputs = edm.PREDICTIONS[prediction].outputs
         return cls(
-            network=NETWORKS[kind](**network, outputs=outputs, dtype=dtype),
-            readout=TileReadout(**readout, shape=shape, dtype=dtype) if readout else None,
+            network=kinds.build(NETWORKS, "network", network, outputs=outputs, dtype=dtype),
+            readout=kinds.build(READOUTS, "read-out", readout, "tiles", **where)
+            if readout
+            else None,
             shape=shape,
             **fields,
         )
+
+    def check_content(self, count: int) -> None:
+        """Raises a ValueError for so many content tokens that the read-out cannot lay out."""
+        side = getattr(self.readout, "side", None)
+        if side is not None and count != side**2:
+            raise ValueError(
+                f"the read-out draws from a map of {side}x{side} places, and content has {count}:"
+                f" take model.content.kind=map of side={side}"
+            )
 
     def mean(
         self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]

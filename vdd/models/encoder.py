@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
+from vdd.models.content_map import ContentMap
 from vdd.models.convolution import Conv3x3
 from vdd.models.t5 import T5Encoder
 
@@ -44,7 +45,8 @@ class Encoder(nn.Module):
 
     The K outputs at the queries are the content feature, the T outputs at the frames the motion
     feature (paper, section on the transformer encoder). Any number of frames works, since positions
-    enter only through relative buckets.
+    enter only through relative buckets. With a `content_map` (ours) that is the content feature,
+    and the queries are places where the transformer may keep what concerns the whole clip.
     """
 
     stem: tuple[int, ...]
@@ -53,6 +55,7 @@ class Encoder(nn.Module):
     num_heads: int
     mlp_dim: int
     num_content_tokens: int
+    content_map: ContentMap | None = None
     remat: bool = False  # compute layers anew in the backward pass
     dtype: jnp.dtype = jnp.float32
 
@@ -75,7 +78,12 @@ class Encoder(nn.Module):
             dtype=self.dtype,
             name="t5",
         )(jnp.concatenate([queries, frames], axis=1))
-        return Features(
-            content=tokens[:, : self.num_content_tokens].astype(jnp.float32),
-            motion=tokens[:, self.num_content_tokens :].astype(jnp.float32),
-        )
+        content, motion = jnp.split(tokens.astype(jnp.float32), [self.num_content_tokens], axis=1)
+        if self.content_map is not None:
+            content = self.content_map(latents)
+        return Features(content, motion)
+
+    @property
+    def num_contents(self) -> int:
+        """How many content tokens, or places of the map, a clip has."""
+        return self.content_map.side**2 if self.content_map else self.num_content_tokens

@@ -7,10 +7,12 @@ draw: a UNet needs twice the time for the same mean (experiments/notebook/readou
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Array, Float
 
+from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens
 
 
@@ -68,3 +70,67 @@ class TileReadout(nn.Module):
         x = jnp.einsum("btnd,ndo->btno", features, kernel.astype(self.dtype)) + bias[None, None]
         pattern = "b t (i j) (y x c) -> b t (i y) (j x) c"
         return rearrange(x, pattern, i=self.tiles, y=high, x=wide)
+
+
+class ConvolutionalReadout(nn.Module):
+    """Convolutions over a content map, modulated at every place by the motion of the frame.
+
+    Content tokens are the places of a square map, row by row (`vdd.models.content_map`). Its
+    resolution is doubled until it is that of the latents. At each resolution motion becomes a
+    picture of its own, which says at every place how features are scaled and shifted.
+
+    Raises ValueError where the latents are no square of a map's size times a power of two.
+    """
+
+    channels: tuple[int, ...]  # of each resolution, from the map's to the latents'
+    num_blocks: int  # at each resolution
+    motion_channels: int  # of the picture of motion
+    shape: tuple[int, int, int]  # h w c of the latents
+    dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        h, w, _ = self.shape
+        if not self.channels or h != w or self.side << (len(self.channels) - 1) != h:
+            raise ValueError(f"{len(self.channels)} resolutions do not make latents of {h}x{w}")
+        super().__post_init__()
+
+    @property
+    def side(self) -> int:
+        """Places along each side of the content map."""
+        return self.shape[0] >> (len(self.channels) - 1)
+
+    @nn.compact
+    def __call__(
+        self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+    ) -> Float[Array, "b t h w c"]:
+        """The mean latents [b t h w c] of every frame."""
+        places = rearrange(content, "b (h w) d -> b h w d", h=self.side).astype(self.dtype)
+        x = Conv3x3(self.channels[0], dtype=self.dtype, name="content")(places)
+        x = repeat(x, "b h w d -> (b t) h w d", t=motion.shape[1])
+        pose = rearrange(motion, "b t m -> (b t) m")
+        pose = nn.silu(nn.Dense(4 * self.motion_channels, dtype=self.dtype, name="motion")(pose))
+        for level, channels in enumerate(self.channels):
+            if level:
+                x = nn.Dense(4 * channels, dtype=self.dtype, name=f"up_{level}")(x)
+                x = rearrange(x, "n h w (i j c) -> n (h i) (w j) c", i=2, j=2)
+            picture = self._picture(pose, x.shape[1], level)
+            for i in range(self.num_blocks):
+                x = self._block(x, picture, f"{level}_{i}")
+        x = nn.silu(RMSNorm(name="norm_out")(x))
+        x = nn.Dense(self.shape[2], dtype=self.dtype, name="out")(x)
+        return rearrange(x, "(b t) h w c -> b t h w c", b=len(content)).astype(jnp.float32)
+
+    def _picture(self, pose: jax.Array, side: int, level: int) -> jax.Array:
+        """Motion as a picture [n h w e]."""
+        dense = nn.Dense(side**2 * self.motion_channels, dtype=self.dtype, name=f"picture_{level}")
+        return rearrange(dense(pose), "n (h w e) -> n h w e", h=side, w=side)
+
+    def _block(self, x: jax.Array, picture: jax.Array, name: str) -> jax.Array:
+        """A residual block, modulated by the picture at each place."""
+        film = nn.Dense(2 * x.shape[-1], dtype=self.dtype, name=f"film_{name}")(picture)
+        scale, shift = jnp.split(film, 2, axis=-1)
+        y = nn.silu(RMSNorm(name=f"norm_{name}")(x) * (1.0 + scale) + shift)
+        return x + Conv3x3(x.shape[-1], dtype=self.dtype, name=f"conv_{name}")(y)
+
+
+READOUTS = {"tiles": TileReadout, "convolutions": ConvolutionalReadout}

@@ -1,0 +1,59 @@
+"""Content that lies where the figure lies: a map of a clip, place by place. Ours, not the paper's.
+
+The paper reads content as tokens, by queries before the frames of a transformer. Tokens name what
+they have seen before. A map refers to what is in the frames, so that looks which no training clip
+showed can be carried (Universal LPC).
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+from jaxtyping import Array, Float
+
+from vdd.models.convolution import Conv3x3
+
+
+class ContentMap(nn.Module):
+    """The frames of a clip as one map, averaged place by place with weights of their own.
+
+    The frames are made smaller by strided convolutions, each half the one before, until `side`
+    places are left along each side. Each place looks through the clip for the frames that show it
+    best (a softmax over time).
+
+    Raises ValueError where there is no place, or no convolution.
+    """
+
+    side: int
+    channels: tuple[int, ...]  # of each convolution; the last one's are the features
+    dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        if self.side < 1 or not self.channels:
+            raise ValueError(f"a content map of {self.side} places and channels {self.channels}")
+        super().__post_init__()
+
+    def halvings(self, h: int, w: int) -> int:
+        """How often latents of h x w are halved; ValueError where that does not lead to `side`."""
+        count = max(round(math.log2(h / self.side)), 0)
+        if not h == w == self.side << count or count > len(self.channels):
+            raise ValueError(
+                f"latents of {h}x{w} cannot be halved to {self.side}x{self.side} by"
+                f" {len(self.channels)} convolutions"
+            )
+        return count
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b k d"]:
+        """Read latents into the places of the map, row by row: k is side^2."""
+        halvings = self.halvings(*latents.shape[2:4])
+        x = rearrange(latents, "b t h w c -> (b t) h w c").astype(self.dtype)
+        for i, channels in enumerate(self.channels):
+            stride = 2 if i < halvings else 1
+            x = nn.silu(Conv3x3(channels, stride=stride, dtype=self.dtype, name=f"conv_{i}")(x))
+        x = rearrange(x, "(b t) h w c -> b t (h w) c", b=len(latents))
+        shown = nn.Dense(1, dtype=self.dtype, name="shown")(x).astype(jnp.float32)
+        weight = jax.nn.softmax(shown, axis=1)
+        return jnp.sum(weight * x.astype(jnp.float32), axis=1)

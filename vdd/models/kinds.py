@@ -1,0 +1,27 @@
+"""Parts of a model by the `kind` that a config names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def build(
+    kinds: Mapping[str, Callable[..., T]],
+    what: str,
+    settings: Mapping[str, Any],
+    default: str | None = None,
+    **more: Any,
+) -> T:
+    """The part of that kind, its other settings as fields, and `more`.
+
+    Raises:
+        KeyError: no kind is named and there is no default.
+        ValueError: there is no such kind.
+        TypeError: a field that it does not have, or lacks.
+    """
+    fields = dict(settings)
+    kind = fields.pop("kind") if default is None else fields.pop("kind", default)
+    if kind not in kinds:
+        raise ValueError(f"unknown {what} {kind!r}; there are: {', '.join(kinds)}")
+    return kinds[kind](**fields, **more)
