@@ -5,7 +5,7 @@ name it in `DATASETS`.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
 DATASETS = {
     "sprites": "vdd.data.sprites.source",
+    "universal_lpc": "vdd.data.universal_lpc.source",
     "video_folder": "vdd.data.video_folder.source",
 }
+
+Draw = Callable[[int, int], Mapping[str, np.ndarray]]
+"""From a seed and a number to a clip and its labels, by `fields`; the same at every call."""
 
 _T = TypeVar("_T")
 
 
 class Dataset(Protocol):
-    """What a data set's module offers; each function takes `config.data`."""
+    """What a data set's module offers; each function takes `config.data`.
+
+    It may also have `draw(config, split)`, as `find_draw` says.
+    """
 
     SPLITS: Sequence[str]
     EVALUATION: str  # the module of its protocol (vdd.evaluation.run)
@@ -84,6 +91,15 @@ def find(name: str) -> Dataset:
       UserError: there is none.
     """
     return cast(Dataset, importlib.import_module(choose("dataset", name, DATASETS)))
+
+
+def find_draw(dataset: Dataset, config: Any, split: str) -> Draw | None:
+    """How clips of a split are drawn without end, by the data set's own function `draw`.
+
+    None where it has no such function, or says that the clips of this split are counted.
+    """
+    draw = getattr(dataset, "draw", None)
+    return draw(config, split) if draw else None
 
 
 def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:

@@ -1,9 +1,10 @@
 """Training batches from any source, chosen by `config.data`.
 
-Three sources give the same kind of batches: `in_memory` (no TensorFlow, all clips in memory),
-`tfdata` (TFRecord files streamed by tf.data) and `grain` (ArrayRecord files read at random). In
-each, batch i is a pure function of (seed, i), so that the number of batches delivered is the whole
-state of an iterator, and a resumed run sees what an uninterrupted one would.
+Three sources give the same kind of batches: `in_memory` (no TensorFlow, all clips in memory, or
+drawn as they are needed), `tfdata` (TFRecord files streamed by tf.data) and `grain` (ArrayRecord
+files read at random). In each, batch i is a pure function of (seed, i), so that the number of
+batches delivered is the whole state of an iterator, and a resumed run sees what an uninterrupted
+one would.
 """
 
 import functools
@@ -12,6 +13,7 @@ from typing import Any
 
 from vdd.data import datasets
 from vdd.data.batches import Batch, ClipIterator
+from vdd.data.endless import endless
 from vdd.data.in_memory import in_memory
 from vdd.errors import UserError
 
@@ -35,9 +37,11 @@ def load_source(
         default's in_memory only). Of "video_folder": data_dir
         (what `vdd.data.prepare` wrote), frames (of each window so many are taken from a random
         place), latents (True: batches hold `latents` in place of `video`), augment ("none",
-        "flip").
+        "flip"). Of "universal_lpc": art_dir, data_dir (each None for its default), frames,
+        channels (3, or 4 with alpha), background ("grey", "random"), num_clips (clips of "train";
+        in_memory draws them without end).
       split: "train", "validation", "test"; with "sprites" also "fit", which is "train" without
-        "validation".
+        "validation"; with "universal_lpc" also "test_parts".
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       process_index: whose rows of the global batch to give.
@@ -76,6 +80,9 @@ def _open(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., C
 def _open_in_memory(
     dataset: datasets.Dataset, config: Any, split: str
 ) -> Callable[..., ClipIterator]:
+    draw = datasets.find_draw(dataset, config, split)
+    if draw is not None:
+        return functools.partial(endless, draw)
     return functools.partial(in_memory, dataset.arrays(config, split))
 
 

@@ -1,0 +1,83 @@
+"""Universal LPC for `vdd.data.pipeline`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vdd.data import augment
+from vdd.data.datasets import Draw
+from vdd.data.records import DataSource
+from vdd.data.universal_lpc.art import load_art
+from vdd.data.universal_lpc.characters import SPLITS
+from vdd.data.universal_lpc.clips import FIELDS, Settings, draw_clip, draw_clips
+from vdd.data.universal_lpc.prepared import load_builder, num_clips
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+__all__ = [
+    "EVALUATION",
+    "SPLITS",
+    "arrays",
+    "draw",
+    "edit_in_training",
+    "fields",
+    "files",
+    "frames",
+    "overlap",
+    "records",
+    "watched_split",
+]
+
+EVALUATION = "vdd.evaluation.universal_lpc.run"
+
+
+def fields(config: Any) -> Sequence[str]:
+    """Clips, the cell of every frame, and the parts that are worn."""
+    return FIELDS
+
+
+def frames(config: Any) -> int:
+    """Frames of every clip."""
+    return config.frames
+
+
+def draw(config: Any, split: str) -> Draw | None:
+    """Clips of train without end; the other splits have a fixed number of them."""
+    if split != "train":
+        return None
+    art, settings = load_art(config.art_dir), Settings.from_config(config, split)
+    return lambda seed, number: draw_clip(art, settings, seed, split, number)._asdict()
+
+
+def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
+    """The clips of a split and their labels, in memory; of train `num_clips`."""
+    settings = Settings.from_config(config, split)
+    art = load_art(config.art_dir)
+    return draw_clips(art, settings, split, num_clips(config, split))._asdict()
+
+
+def records(config: Any, split: str) -> DataSource:
+    """Random access to the clips of a split; they are prepared at the first use."""
+    return DataSource(load_builder(config, "array_record"), split)
+
+
+def files(config: Any, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
+    """The builder of the TFRecord files; they are prepared at the first use."""
+    return load_builder(config, "tfrecord"), split
+
+
+def watched_split(config: Any, otherwise: str) -> str:
+    """The validation split."""
+    return "validation"
+
+
+def overlap(split: str, other: str) -> bool:
+    """Whether they are the same: a character is in one split alone."""
+    return split == other
+
+
+def edit_in_training(config: Any) -> augment.Augment | None:
+    """Nothing: to the left and to the right are two motions."""
+    return None
