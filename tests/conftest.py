@@ -69,7 +69,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: of two processes, neither ought to wait for the other's."""
-    longest = ("end_to_end", "real_step", "priors", "tiny_forms", "video_end_to_end", "cli")
+    longest = ("end_to_end", "real_step", "video_end_to_end", "priors", "main", "cli", "baselines")
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 

@@ -143,6 +143,7 @@ def test_the_command_tells_the_version_of_the_distribution(capsys):
     assert capsys.readouterr().out == f"vdd {version[1]}\n"
 
 
+@pytest.mark.process
 def test_the_version_is_no_matter_where_nothing_is_installed(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from vdd import cli\n"
     code += "import importlib.metadata as m\n"

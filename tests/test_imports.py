@@ -208,6 +208,7 @@ def run_python(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.process
 def test_everything_but_the_dataset_builders_imports_without_tensorflow():
     modules = [name for name in MODULES if name not in NEEDS_TENSORFLOW]
     run_python(f"""
@@ -219,6 +220,7 @@ for name in {modules}:
 """)
 
 
+@pytest.mark.process
 def test_importing_the_functions_leaves_tensorflow_out():
     run_python("""
 import sys

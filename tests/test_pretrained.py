@@ -123,6 +123,7 @@ def test_the_command_that_the_examples_name_works(tmp_path, monkeypatch, capsys)
     assert video_io.read_clip("swap.gif").shape == (8, 64, 64, 3)
 
 
+@pytest.mark.process
 def test_a_wheel_holds_all_of_it(tmp_path):
     command = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
