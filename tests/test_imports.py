@@ -127,6 +127,7 @@ MAY_IMPORT = {
 MAY_IMPORT_TENSORFLOW = ("vdd.data.", "vdd.training.tensorboard")
 NEEDS_TENSORFLOW = (
     "vdd.data.sprites.sprites_dataset_builder",
+    "vdd.data.universal_lpc.universal_lpc_dataset_builder",
     "vdd.data.video_folder.video_folder_dataset_builder",
 )
 

@@ -71,7 +71,7 @@ def test_the_finite_loss_is_told_by_ranges_of_noise(model_and_params):
 def spied(monkeypatch, model, params, split="halves", **changes):
     """What drives and what is rebuilt: calls of the mean and of the denoiser, by video."""
     calls = {}
-    for name in ("encode", "compress", "mean", "denoise"):
+    for name in ("encode_in_training", "compress", "mean", "denoise"):
         method = getattr(Disentangler, name)
 
         def spy(self, *args, name=name, method=method):
@@ -122,7 +122,7 @@ def test_what_is_rebuilt_is_the_segment_that_moves(monkeypatch, model_and_params
     model, params = model_and_params
     video = random_video(2, 4)
     calls = spied(monkeypatch, model, params, sigma_mean=-30.0, sigma_std=0.0)(video)
-    latents, (features, motion) = calls["encode"]
+    latents, ((features, motion), _) = calls["encode_in_training"]
     squeezed, _, said = calls["compress"]
     np.testing.assert_array_equal(squeezed, features)
     content, driving, _ = calls["mean"]
@@ -146,7 +146,7 @@ def test_noisy_frames_keep_their_motion_and_mean(monkeypatch, model_and_params):
     picked = []
     for rng in range(6):
         calls = run(random_video(2, 8), rng)
-        latents, (_, motion) = calls["encode"]
+        latents, ((_, motion), _) = calls["encode_in_training"]
         quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
         noisy, _, content, driving, mean, _ = calls["denoise"]
         assert noisy.shape[:2] == (4, 2)
@@ -240,7 +240,7 @@ def test_every_frame_gets_its_turn_with_the_network(monkeypatch, model_and_param
     places = set()
     for rng in range(5):
         calls = run(random_video(4, 4), rng)
-        noisy, latents = calls["denoise"][0], calls["encode"][0]
+        noisy, latents = calls["denoise"][0], calls["encode_in_training"][0]
         same = jnp.all(jnp.isclose(noisy, latents, atol=1e-6), axis=(-1, -2, -3))
         places |= set(np.asarray(jnp.argmax(same, axis=1)).tolist())
     assert places == {0, 1}
@@ -389,7 +389,7 @@ def test_gumbel_draws_codes_anew_at_each_step():
 @pytest.mark.parametrize("frames", [2, 3, 8, 9])
 @pytest.mark.parametrize(
     ("split", "share", "in_one_piece"),
-    [("halves", 2, True), ("quarters", 4, True), ("subsets", 2, False)],
+    [("halves", 2, True), ("quarters", 4, True), ("apart", 3, True), ("subsets", 2, False)],
 )
 def test_segments_are_disjoint_and_in_order(split, share, in_one_piece, frames):
     size = max(1, frames // share)

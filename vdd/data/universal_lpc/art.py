@@ -105,11 +105,28 @@ def _read(root: epath.Path, names: Sequence[str]) -> tuple[dict[str, Drawing], t
             left_out[name] = str(error)
         else:
             drawings[name] = Drawing(*map(once, drawing))
-    for name in list(drawings):
-        if (back := behind(name)) in left_out:  # half a cape
-            left_out[name] = f"has nothing behind the body: {back}.png {left_out[back]}"
-            del drawings[name]
+    for name, why in _unwearable(drawings, left_out).items():
+        left_out[name] = why
+        del drawings[name]
     return drawings, tuple(f"{name}.png {why}" for name, why in sorted(left_out.items()))
+
+
+def _unwearable(drawings: Mapping[str, Drawing], left_out: Mapping[str, str]) -> dict[str, str]:
+    """Parts that are of no use though their sheets are sound: half a cape, twins of other parts.
+
+    Equal arrays are one. A twin is as another part of its slot, so that nobody could tell them.
+    """
+    found, first = {}, {}
+    for name in drawings:
+        part, back = part_of(name), behind(name)
+        if back in left_out:
+            found[name] = f"has nothing behind the body: {back}.png {left_out[back]}"
+        elif part is not None:
+            arrays = (*drawings[name], *drawings.get(back or "", ()))
+            looks = (part.slot, part.sexes, *map(id, arrays))
+            if (twin := first.setdefault(looks, name)) != name:
+                found[name] = f"is as {twin}.png"
+    return found
 
 
 def _pack(drawings: Mapping[str, Drawing], left_out: Sequence[str]) -> bytes:

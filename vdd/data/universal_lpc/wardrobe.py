@@ -35,7 +35,7 @@ HELD_OUT = {
     "legs": r"/teal_pants",
     "feet": r"/maroon_shoes",
     "torso": r"/shirts/.*/teal_|/maroon_tunic",
-    "hands": r"/leather_bracers",
+    "hands": r"/golden_gloves",
     "cape": r"blue",
     "facial": r"/frenchstache/",
     "hair": r"/(pixie|ponytail2|mohawk)/",
