@@ -152,7 +152,7 @@ def denoiser_steps(config: Any, repeats: int, report: dict[str, Any]) -> dict[st
 def jax_denoiser_step(denoiser: Any, inputs: list[np.ndarray]) -> tuple[Callable[[], None], float]:
     """A call that makes one optimiser step on a squared loss, and its floating-point operations."""
     x, noise, content, motion = map(jnp.asarray, inputs)
-    params = denoiser.init(jax.random.key(0), x, noise, content, motion, x)["params"]
+    params = jax.jit(denoiser.init)(jax.random.key(0), x, noise, content, motion, x)["params"]
     transform = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
 
     def update(state: Any) -> Any:
