@@ -122,7 +122,7 @@ def _unwearable(drawings: Mapping[str, Drawing], left_out: Mapping[str, str]) ->
         if back in left_out:
             found[name] = f"has nothing behind the body: {back}.png {left_out[back]}"
         elif part is not None:
-            arrays = (*drawings[name], *drawings.get(back or "", ()))
+            arrays = (*drawings[name], *drawings.get(back, ()))
             looks = (part.slot, part.sexes, *map(id, arrays))
             if (twin := first.setdefault(looks, name)) != name:
                 found[name] = f"is as {twin}.png"

@@ -66,10 +66,10 @@ def part_of(name: str) -> Part | None:
     return None
 
 
-def behind(name: str) -> str | None:
-    """The sheet of what hangs behind the body, for a cape's: `behind_body/cape/...`."""
+def behind(name: str) -> str:
+    """The sheet of what hangs behind the body, for a cape's: `behind_body/cape/...`; else ""."""
     front = "torso/back/"
-    return name.replace(front, "behind_body/", 1) if name.startswith(front) else None
+    return name.replace(front, "behind_body/", 1) if name.startswith(front) else ""
 
 
 class Wardrobe:
