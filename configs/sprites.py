@@ -51,7 +51,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
         sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
         null_content=0.02, reread_clips=16,
-        weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0625),
+        weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0625,
+                     static_motion=0.0),
     )  # fmt: skip
     config.rates = dict(
         target_bits_per_frame=6.35, motion_weight=0.04, motion_speed=5e-5,

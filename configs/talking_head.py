@@ -72,7 +72,8 @@ def _base() -> Any:
         split="halves", mean_frames=25, noisy_segments=64, noisy_frames=25,
         sigma_mean=-1.2, sigma_std=1.4, highest_snr=25.0,
         null_content=0.1, reread_clips=0,
-        weights=dict(codebook=0.25, commitment=0.0625, static_motion=0.0),
+        weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0,
+                     static_motion=0.0),
     )  # fmt: skip
     config.rates = dict(
         target_bits_per_frame=160.0, motion_weight=0.04, motion_speed=5e-6,

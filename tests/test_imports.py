@@ -89,6 +89,7 @@ MAY_IMPORT = {
         "training",
         "compiled",
     },
+    "export": {"run", "runs"},
     "summary": {"priors", "run", "runs", "training"},
     "commands": {
         "codec",
@@ -97,8 +98,8 @@ MAY_IMPORT = {
         "data",
         "diffusion",
         "evaluation",
+        "export",
         "priors",
-        "run",
         "runs",
         "startup",
         "streaming",

@@ -8,6 +8,7 @@ import vdd
 from vdd import apply, priors
 from vdd.data import sprites
 from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +98,64 @@ def test_a_long_clip_is_read_in_windows(run, clips, encoded):
     assert found.codes.shape == (6, 24, 1)
     np.testing.assert_allclose(found.content, encoded.content, atol=1e-4)  # of the first window
     np.testing.assert_array_equal(found.codes[:, :7], encoded.codes[:, :7])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda clips: clips[0], r"clips are \[clips, frames, 64, 64, 3\]"),
+        (lambda clips: clips[..., :1], "64, 64, 3"),
+        (lambda clips: clips[:, :0], "at least one of each"),
+        (lambda clips: clips.astype(np.float32), "floats in"),
+        (lambda clips: clips.astype(np.int32), "these are int32"),
+    ],
+)
+def test_what_are_no_clips_is_told(run, clips, change, told):
+    with pytest.raises(UserError, match=told):
+        run.encode(change(clips))
+
+
+def test_floats_and_lists_are_clips_too(run, clips, encoded):
+    floats = run.encode((clips / 127.5 - 1.0).tolist())
+    np.testing.assert_array_equal(floats.codes, encoded.codes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda codes: codes + 1000,
+        lambda codes: codes - 1000,
+        lambda codes: codes > 3,
+        lambda codes: codes[..., 0],
+        lambda codes: codes.astype(np.float32),
+    ],
+)
+def test_what_is_no_motion_is_told(run, encoded, change):
+    with pytest.raises(UserError, match="motion is codes, whole numbers"):
+        run.decode(encoded.content, change(encoded.codes))
+
+
+def test_a_sampler_that_there_is_not_is_told(run, encoded):
+    for sampler, told in (("shrp", "sampler, sharp"), ("batch_size", "sampler, sharp")):
+        with pytest.raises(UserError, match=told):
+            run.decode(encoded.content, encoded.codes, sampler)
+    mean = run.decode(encoded.content, encoded.codes, Sampler("euler", 4), steps=0)
+    np.testing.assert_array_equal(mean, run.decode(encoded.content, encoded.codes, steps=0))
+
+
+def test_a_long_clip_is_drawn_in_windows(run, encoded):
+    codes = np.concatenate([encoded.codes] * 3, axis=1)[:, :20]
+    long = run.decode(encoded.content, codes)
+    assert long.shape[:2] == (6, 20)
+    np.testing.assert_array_equal(long[:, 8:16], run.decode(encoded.content, codes[:, 8:16]))
+
+
+def test_a_prior_of_another_model_is_not_asked(run, encoded, monkeypatch):
+    def other(*_):
+        raise priors.OtherPriorError("of another")
+
+    monkeypatch.setattr(priors, "load_prior_of", other)
+    fresh = vdd.load("sprites")
+    assert fresh.motion_bits(encoded.codes)[0, 0] == fresh.motion_bits(encoded.codes)[1, 1]
+    with pytest.raises(UserError, match="of another"):
+        fresh.generate(np.zeros((1, 1, 64, 64, 3), np.uint8), frames=4)

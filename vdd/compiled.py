@@ -1,4 +1,4 @@
-"""The functions of `vdd.apply` as programs: compiled once for each model and shape."""
+"""What of `vdd.apply` several parts need as programs, compiled once for each model and shape."""
 
 from functools import partial
 from typing import Any, NamedTuple

@@ -13,12 +13,16 @@ _SMALLEST = 1 << 16  # numbers of an array that is worth it
 _KEYS = {"int8", "scale"}
 
 
-def pack(tree: Any) -> Any:
-    """A tree of parameters with its large matrices as {"int8": [... i o], "scale": [... 1 o]}."""
+def pack(tree: Any, name: str = "") -> Any:
+    """A tree of parameters with its large kernels as {"int8": [... i o], "scale": [... 1 o]}.
+
+    Kernels are matrices of layers, by their name. What else is large, a codebook or an embedding,
+    stays as it is.
+    """
     if isinstance(tree, Mapping):
-        return {name: pack(part) for name, part in tree.items()}
+        return {name: pack(part, name) for name, part in tree.items()}
     x = np.asarray(tree)
-    if x.size < _SMALLEST or x.ndim < 2 or x.dtype != np.float32:
+    if not name.endswith("kernel") or x.size < _SMALLEST or x.dtype != np.float32:
         return tree
     scale = np.maximum(np.abs(x).max(axis=-2, keepdims=True), 1e-30) / np.float32(127.0)
     return {"int8": np.round(x / scale).astype(np.int8), "scale": scale}

@@ -14,11 +14,12 @@ def of_model(params: Mapping[str, Any]) -> bytes:
 
     Codewords count in half precision, so that a run and its export are one.
     """
-    book = params["quantizer"]["codebook"]
-    codewords = np.asarray(book["codewords"]).astype(jnp.bfloat16).astype("f4")
+    book = dict(params["quantizer"]["codebook"])
+    if "codewords" in book:  # a grid has none
+        book["codewords"] = np.asarray(book["codewords"]).astype(jnp.bfloat16).astype("f4")
     code = params.get("content_code", {})
     prior = {name: code[name] for name in code if name.startswith("prior_")}
-    return digest({}, {**book, "codewords": codewords, **prior})
+    return digest({}, {**book, **prior})
 
 
 def digest(settings: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:

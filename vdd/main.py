@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"unexpected argument {argv[1]}: flags begin with --")
     config = flags.CONFIG.value
     if config is None:
-        raise UserError("--config is needed: see python -m vdd.main --help")
+        raise UserError("--config is needed: see vdd train --help")
     expand_homes(config)
     workdir = files.expand(flags.WORKDIR.value or default_workdir(flags.config_file()))
     connect_processes(os.environ)
@@ -46,6 +46,7 @@ def program(argv: Sequence[str]) -> int:
     """`vdd train` with these arguments; ends the process."""
     # Libraries log tracebacks of what becomes one line here; --verbosity=0 shows them again.
     logging.set_verbosity(logging.FATAL)
+    sys.modules["__main__"].__doc__ = __doc__  # what --help says
     app.run(run, argv=["vdd train", *argv], flags_parser=flags.parse)
     return 0
 

@@ -21,6 +21,10 @@ class NoPriorError(UserError):
     """A run has no prior, where one is looked for."""
 
 
+class OtherPriorError(UserError):
+    """A prior is of the codes of another model."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
@@ -87,11 +91,12 @@ def load_prior_of(
         prior: of the prior, as for `load_prior`.
 
     Raises:
-        UserError: as `load_prior`, or it is of the codes of another model.
+        UserError: as `load_prior`.
+        OtherPriorError: it is of the codes of another model.
     """
     loaded = load_prior(prior or path_or_name)
     if not loaded.source.is_of(run):
-        raise UserError(
+        raise OtherPriorError(
             f"{prior or find_prior(path_or_name)}: a prior of {loaded.source.run}, step"
             f" {loaded.source.step}, and not of {path_or_name}, step {run.step}: train one for it"
         )
@@ -164,7 +169,7 @@ def write_source(path: epath.Path, source: Source) -> None:
 
 
 def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> PriorRun:
-    """Writes what inference needs of a prior, in half precision; as `vdd.run.export`.
+    """Writes what inference needs of a prior, in half precision; as `vdd.export.export`.
 
     Returns:
         the prior that was exported, in full precision.

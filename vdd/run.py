@@ -13,18 +13,19 @@ import jax
 import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Int, UInt8
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import apply, compiled, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
-from vdd.method.cross_driving import SPLITTERS
+from vdd.method.cross_driving import segments_shape
 from vdd.method.disentangler import Disentangler
+from vdd.method.objective import Objective
+from vdd.method.rates import Rates
 from vdd.training import checkpoints
 
-Clips = UInt8[Array | np.ndarray, "b t h w c"]
+Clips = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
 
 
 class Encoded(NamedTuple):
@@ -41,16 +42,17 @@ class Encoded(NamedTuple):
 class Run:
     """What a run directory holds, for inference.
 
-    Its methods take clips as uint8 [b t h w c] and give NumPy arrays. They are thin over
-    `vdd.apply`, whose pure functions take `model` and `params`, and compile once a shape. Clips
-    longer than training showed are read in windows of that length.
+    Its methods take clips as uint8 [b t h w c], or floats in [-1, 1], and give NumPy arrays. They
+    are thin over `vdd.apply`, whose pure functions take `model` and `params`, and compile once a
+    shape. Clips longer than training showed are read and drawn in windows of that length.
     """
 
     config: Any  # a FrozenConfigDict; its keys are known when it is read
     model: Disentangler
     params: Any  # the Flax params dict (of the exponential moving average)
     step: int
-    name: str = ""  # the run directory, or the name of a shipped model
+    name: str = ""  # the run directory as it was named, or the name of a shipped model
+    home: str = ""  # the run directory, wherever one is by now
 
     def __repr__(self) -> str:
         """In one line; the parameters are counted, not printed."""
@@ -77,33 +79,39 @@ class Run:
         Raises:
             UserError: there is none, or it is of the codes of another model.
         """
-        return priors.load_prior_of(self, self.name)
+        return priors.load_prior_of(self, self.home or self.name)
 
     def encode(self, clips: Clips) -> Encoded:
         """Content once a clip, motion and codes of every frame, and their bits.
 
         Of a clip longer than a window the content is that of the first one.
+
+        Raises:
+            UserError: these are no clips of the model's size.
         """
-        parts, content, bits = [], None, None
+        read = self._read(clips)
+        content, motion, codes, bits = map(np.asarray, read)
+        return Encoded(content, motion, codes, bits, self.motion_bits(codes))
+
+    def _read(self, clips: Clips) -> compiled.Encoded:
+        clips, first, parts = self._checked_clips(clips), None, []
         for window in streaming.windows(np.arange(clips.shape[1]), *self.windows):
-            frames = np.asarray(clips)[:, window.frames]
-            encoding = compiled.encode(self.model, self.params, frames)
-            if content is None:
-                content, bits = encoding.content, encoding.content_bits
-            parts.append((encoding.motion[:, window.kept], encoding.codes[:, window.kept]))
+            read = compiled.encode(self.model, self.params, clips[:, window.frames])
+            first = read if first is None else first
+            parts.append((read.motion[:, window.kept], read.codes[:, window.kept]))
+        assert first is not None  # a clip has a frame
         motion, codes = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        return Encoded(
-            np.asarray(content), motion, codes, np.asarray(bits), self.motion_bits(codes)
-        )
+        content, bits = np.asarray(first.content), np.asarray(first.content_bits)
+        return compiled.Encoded(content, motion, codes, bits)
 
     def motion_bits(self, codes: Int[Array | np.ndarray, "b t n"]) -> Float[np.ndarray, "b t"]:
         """Bits of each frame under the run's prior, which knows the frames before it.
 
-        Where there is no prior, bits of codes that are all as likely as each other.
+        Where there is no prior of this model, bits of codes that are all as likely as each other.
         """
         try:
             prior = self.prior
-        except priors.NoPriorError:
+        except (priors.NoPriorError, priors.OtherPriorError):
             book = self.model.quantizer.codebook
             return np.full(codes.shape[:2], book.num_groups * np.log2(book.num_codes))
         return np.asarray(compiled.bits_of_codes(prior.model, prior.params, codes)).sum(-1)
@@ -123,14 +131,23 @@ class Run:
             motion: of every frame.
             sampler: a `Sampler`, or a preset of `config.eval`: "sampler" or "sharp".
             steps: of the preset; None leaves it as it is, 0 draws the mean.
-            seed: of the noise.
+            seed: of the noise; each window has noise of its own.
+
+        Raises:
+            UserError: this is no motion of the model, or there is no such sampler.
         """
-        return np.asarray(
-            compiled.draw(
-                self.model, self._sampler(sampler, steps), self.params, jax.random.key(seed),
-                content, motion,
+        motion, key = self._checked_motion(motion), jax.random.key(seed)
+        size, chosen, parts = self.windows[0], self._sampler(sampler, steps), []
+        for i, start in enumerate(range(0, motion.shape[1], size)):
+            piece = motion[:, start : start + size]
+            filling = size - piece.shape[1] if i else 0  # one program for a long clip
+            filled = np.pad(piece, [(0, 0), (0, filling), (0, 0)], mode="edge")
+            noise = jax.random.fold_in(key, i) if i else key
+            video = compiled.draw(
+                self.model, chosen, self.params, noise, np.asarray(content, np.float32), filled
             )
-        )  # fmt: skip
+            parts.append(np.asarray(video)[:, : piece.shape[1]])
+        return np.concatenate(parts, axis=1)
 
     def transfer(
         self,
@@ -141,8 +158,8 @@ class Run:
         seed: int = 0,
     ) -> UInt8[np.ndarray, "b t h w c"]:
         """What `content_clips` show, moving as `motion_clips` do; as long as these."""
-        content = self.encode(content_clips).content
-        return self.decode(content, self.encode(motion_clips).codes, sampler, steps, seed)
+        content = self._read(content_clips).content
+        return self.decode(content, self._read(motion_clips).codes, sampler, steps, seed)
 
     def generate(
         self,
@@ -157,9 +174,11 @@ class Run:
         """What `content_clips` show, in a motion of so many frames that the prior makes up.
 
         Raises:
-            UserError: as `prior`.
+            UserError: as `encode` and `prior`, or there is no frame to make up.
         """
-        content = self.encode(content_clips).content
+        if frames < 1:
+            raise UserError(f"frames={frames}: at least 1 is made up")
+        content = self._read(content_clips).content
         return np.asarray(
             _generate(
                 self.model, self.prior.model, frames, self._sampler(sampler, steps), self.params,
@@ -168,9 +187,45 @@ class Run:
         )  # fmt: skip
 
     def _sampler(self, sampler: Sampler | str, steps: int | None) -> Sampler:
-        if isinstance(sampler, Sampler):
-            return sampler if steps is None else dataclasses.replace(sampler, steps=steps)
-        return samplers.choose(self.config.eval, sampler, steps)
+        try:
+            if not isinstance(sampler, Sampler):
+                return samplers.choose(self.config.eval, sampler, steps)
+            if steps is None:
+                return sampler
+            name = sampler.name if steps else "mean"
+            return dataclasses.replace(sampler, steps=steps, name=name)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    def _checked_clips(self, clips: Any) -> np.ndarray:
+        """Clips as an array; UserError where they are none of the model's size."""
+        clips, size = np.asarray(clips), self.model.latents.size
+        if clips.ndim != 5 or clips.shape[2:] != size or 0 in clips.shape:
+            h, w, c = size
+            raise UserError(
+                f"clips are [clips, frames, {h}, {w}, {c}], at least one of each, and not"
+                f" {list(clips.shape)}"
+            )
+        is_float = np.issubdtype(clips.dtype, np.floating)
+        if clips.dtype != np.uint8 and not (is_float and np.abs(clips).max() <= 1.0):
+            raise UserError(f"clips are uint8, or floats in [-1, 1]; these are {clips.dtype}")
+        return clips
+
+    def _checked_motion(self, motion: Any) -> np.ndarray:
+        """Codes or motion as an array; UserError where they are none of the model."""
+        motion, book = np.asarray(motion), self.model.quantizer.codebook
+        if np.issubdtype(motion.dtype, np.integer):
+            width, motion = book.num_groups, motion.astype(np.int32)
+            wrong = motion.size and not 0 <= motion.min() <= motion.max() < book.num_codes
+        else:
+            width = book.num_groups * book.code_dim
+            wrong = not np.issubdtype(motion.dtype, np.floating)
+        if wrong or motion.ndim != 3 or motion.shape[2] != width or 0 in motion.shape:
+            raise UserError(
+                f"motion is codes, whole numbers [clips, frames, {book.num_groups}] from 0 to"
+                f" {book.num_codes - 1}, or what encode gives as motion"
+            )
+        return motion
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -202,9 +257,13 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     step, params = checkpoints.load_params(path, step)
     try:
         model = Disentangler.from_config(config.model)
+        Objective.from_config(config.objective)
+        Rates(**config.rates)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
-    return Run(config, model, params, step, os.fspath(path_or_name))
+        raise UserError(
+            f"{path}: trained by another version of vdd, whose config is not of this one ({error})"
+        ) from error
+    return Run(config, model, params, step, os.fspath(path_or_name), os.fspath(runs.absolute(path)))
 
 
 def frames_shown(config: Any) -> int:
@@ -213,46 +272,5 @@ def frames_shown(config: Any) -> int:
     Segments of the data set's clips; or both together, where swaps were read again.
     """
     frames = datasets.find(config.data.dataset).frames(config.data)
-    split = SPLITTERS[config.objective.split]
-    count, size = jax.eval_shape(lambda rng: split(rng, frames), jax.random.key(0)).shape
+    count, size = segments_shape(config.objective.split, frames)
     return min(frames, count * size) if config.objective.reread_clips else size
-
-
-# Keys of the config that name files of one machine.
-_DATA_PLACES = ("art_dir", "data_dir")
-_WEIGHT_PLACES = ("encoder", "decoder", "weights")
-_TRAIN_PLACES = ("init_from",)
-
-
-def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> Run:
-    """Writes what inference needs of a run: a run directory of its own, a twelfth of the size.
-
-    It holds the config, less the folders that data came from; the averaged parameters; and the
-    evaluation of that step, if there is one. Of the parameters large matrices have eight bits a
-    number (`vdd.eight_bits`), other arrays of more than 4096 numbers are bfloat16 (those of the
-    latents float16). The codebook stays exact.
-
-    Args:
-        path_or_name: as for `load`.
-        folder: where it goes; made if it is not there.
-        step: which checkpoint; None takes the latest that can be read.
-
-    Returns:
-        the run that was exported, in full precision.
-
-    Raises:
-        UserError: as `load`, or the folder is not empty, or cannot be written.
-    """
-    source = runs.find(path_or_name)
-    run = load(source, step)
-    target = runs.new_folder(folder)
-    config: Any = ConfigDict(run.config)
-    latents = config.model.latents
-    named = (config.data, _DATA_PLACES), (latents, _WEIGHT_PLACES), (config.train, _TRAIN_PLACES)
-    for group, keys in named:
-        for key in keys:
-            if key in group:
-                group[key] = None
-    runs.copy_report(source, target, run.step)
-    runs.write_small(dataclasses.replace(run, config=FrozenConfigDict(config)), target, eight=True)
-    return run

@@ -17,6 +17,8 @@ from vdd.training import checkpoints, workdir
 
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
+# What codes mean: files that one copy of a model wrote have to be read by any other.
+_EXACT = ("quantizer",)
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
@@ -42,7 +44,7 @@ def copy_report(source: epath.Path, target: epath.Path, step: int) -> None:
 def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
     """Writes a run in fewer bits, without a word of the machine it was made on.
 
-    Of a model (`vdd.run.export`) large matrices have eight bits a number; of a prior, of which
+    Of a model (`vdd.export.export`) large matrices have eight bits a number; of a prior, of which
     files are decoded bit by bit, and of the latents sixteen.
     """
     small = {
@@ -51,6 +53,8 @@ def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
             eight_bits.pack(tree) if eight and part not in _HALF else tree,
             is_leaf=eight_bits.is_packed,
         )
+        if part not in _EXACT
+        else tree
         for part, tree in run.params.items()
     }
     write(dataclasses.replace(run, params=small), target)
@@ -62,7 +66,8 @@ def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
 
 
 def _half_precision(x: Any, dtype: Any) -> Any:
-    return x if eight_bits.is_packed(x) or x.size <= 4096 else x.astype(dtype)
+    small = eight_bits.is_packed(x) or x.size <= 4096
+    return x if small or not jnp.issubdtype(x.dtype, jnp.floating) else x.astype(dtype)
 
 
 def new_folder(folder: epath.PathLike) -> epath.Path:

@@ -24,11 +24,11 @@ def train(config: Any, workdir: epath.Path) -> bool:
     if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
-    # What a run began with is in its checkpoints: the other run may be gone by now.
-    earlier = None if steps or not config.train.init_from else runs.find(config.train.init_from)
     task = tasks.find(config.task)
     settled = task.settle(config, workdir)  # config.json keeps what was asked for
     training = build(settled)
+    # What a run began with is in its checkpoints: the other run may be gone by now.
+    earlier = None if steps or not config.train.init_from else runs.find(config.train.init_from)
     with held(workdir):
         iterator = task.batches(settled, jax.process_index(), jax.process_count())
         hooks = task.hooks(settled, workdir)
@@ -51,7 +51,7 @@ def build(config: Any) -> Training:
             raise UserError(f"train.{key}={config.train[key]}: it must be at least 1")
     try:
         return tasks.find(config.task).build(config)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"the config cannot be built: {error}") from error
 
 

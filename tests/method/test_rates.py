@@ -82,6 +82,21 @@ def test_a_rate_that_codes_cannot_have_is_refused():
         HELD.check(2, 8)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content_price": 0.0},
+        {"content_price_range": (0.0, 1.0)},
+        {"content_price": 1.0},
+        {"target_bits_per_clip": 0.0},
+        {"target_bits_per_frame": -5.0},
+    ],
+)
+def test_rates_that_cannot_be_held_are_refused(change):
+    with pytest.raises(ValueError, match="rates"):
+        dataclasses.replace(HELD, **change)
+
+
 def test_the_price_of_motion_slows_down_with_the_learning_rate():
     motion, content = steered(9.0, 30.0, pace=0.25)
     assert (motion, content) == pytest.approx((0.02 / 4, steered(9.0, 30.0)[1]))

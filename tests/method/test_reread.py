@@ -15,8 +15,8 @@ def reread(content, quantized):
     def apply(method, *args):
         if method is Disentangler.mean:
             return args[0] + args[1]
-        if method is Disentangler.encode:
-            return Features(2.0 * args[0], args[0])
+        if method is Disentangler.encode_in_training:
+            return Features(2.0 * args[0], args[0]), {}
         if method is Disentangler.quantize:
             vectors = args[0][..., None]
             return Codes(args[0].astype(int), args[0], vectors, vectors, jnp.inf * vectors)

@@ -12,6 +12,7 @@ from tiny import SIZE, get_config, perturbed, random_video, state_of
 
 import vdd
 from vdd.errors import UserError
+from vdd.export import export
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
@@ -19,7 +20,6 @@ from vdd.method.rates import Rates
 from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import AutoencoderLatents, PixelLatents, initial_params, raw_latents
-from vdd.run import export
 from vdd.training import checkpoints, loop, workdir
 from vdd.training.feed import DeviceBatches
 from vdd.training.sharding import make_mesh

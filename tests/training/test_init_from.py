@@ -17,7 +17,7 @@ from vdd import main
 from vdd.data import pipeline
 from vdd.errors import UserError
 from vdd.evaluation import run
-from vdd.run import export
+from vdd.export import export
 from vdd.training import checkpoints, init_from, loop
 
 ADDED = {"model.skip": True, "train.num_steps": 8}

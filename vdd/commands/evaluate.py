@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
     faces = "of videos: identity and landmarks too (extra face)"
     parser.add_argument("--faces", action="store_true", help=faces)
-    clips = "so many clips or windows of the split, 0 for all, into --out (the config's)"
+    clips = "evaluate only N clips (0: all); requires --out"
     parser.add_argument("--clips", type=options.whole, metavar="N", help=clips)
     parser.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
 

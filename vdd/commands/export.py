@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     with work.working("reading and writing"):
         from vdd import priors, runs
-        from vdd.run import export
+        from vdd.export import export
 
         is_prior = priors.is_prior(runs.find(arguments.run))
         run = (priors.export_prior if is_prior else export)(

@@ -77,6 +77,8 @@ def check(path_or_name: epath.PathLike, run: Run) -> None:
     dataset = run.config.data.dataset
     if dataset != "sprites":
         raise UserError(f"{path_or_name}: a run on {dataset}; compressing learns from Sprites only")
+    if run.config.model.quantizer.kind == "grid":
+        raise UserError(f"{path_or_name}: its codes are levels of a grid, which are not merged")
 
 
 def without_short_codes(run: Run) -> tuple[Any, dict]:

@@ -36,7 +36,7 @@ class Dataset(Protocol):
     """
 
     SPLITS: Sequence[str]
-    EVALUATION: str  # the module of its protocol (vdd.evaluation.run)
+    EVALUATION: str  # the module of its protocol (vdd.evaluation.run); "" where there is none
 
     def fields(self, config: Any) -> Sequence[str]:
         """What batches hold: `video` or `latents`, and labels."""

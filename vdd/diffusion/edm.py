@@ -1,6 +1,6 @@
 """The EDM framework (Karras et al. 2022): noise levels, preconditioning, loss weights.
 
-Every equation of the framework stands here and only here: another process is another such file.
+Every equation of the framework stands here and only here.
 Nothing knows a network: a denoiser is built from a function `network(scaled, noise_label)`.
 
 What is diffused is the residual around a mean: the best guess of the clean data before any noise is

@@ -67,6 +67,9 @@ class Sampler:
         return f"{self.nfe} pass{'es' if self.nfe > 1 else ''}"
 
 
+PRESETS = ("sampler", "sharp")  # of a config's `eval`
+
+
 def choose(settings: Any, preset: str = "sampler", steps: int | None = None) -> Sampler:
     """The sampler of a config's `eval`: its `sampler`, or what of that `sharp` says otherwise.
 
@@ -74,6 +77,8 @@ def choose(settings: Any, preset: str = "sampler", steps: int | None = None) -> 
 
     Raises ValueError or TypeError for a sampler that there is not.
     """
+    if preset not in PRESETS:
+        raise ValueError(f"no preset {preset!r} of samplers; there are: {', '.join(PRESETS)}")
     if steps and not settings[preset]["steps"]:
         preset = "sharp"
     fields = {**settings["sampler"], **settings[preset]}

@@ -116,7 +116,10 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
 def _protocol(config: Any) -> Any:
     """The module that the data set names: it has SPLITS, check, evaluate and hooks."""
-    return importlib.import_module(datasets.find(config.data.dataset).EVALUATION)
+    name = datasets.find(config.data.dataset).EVALUATION
+    if not name:
+        raise UserError(f"config.data.dataset={config.data.dataset} has no protocol of evaluation")
+    return importlib.import_module(name)
 
 
 def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:

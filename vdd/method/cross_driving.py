@@ -55,6 +55,12 @@ def _ends(rng: PRNGKeyArray, num_frames: int, size: int) -> Int[Array, "2 s"]:
     return jnp.where(jax.random.bernoulli(rng), segments, segments[::-1])
 
 
+def segments_shape(split: str, num_frames: int) -> tuple[int, ...]:
+    """How many segments a clip of so many frames is cut into, and how many frames each has."""
+    cut = SPLITTERS[split]
+    return jax.eval_shape(lambda rng: cut(rng, num_frames), jax.random.key(0)).shape
+
+
 SPLITTERS: dict[str, Splitter] = {
     "halves": halves,
     "quarters": quarters,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.method.content import Content, ContentCode, GaussianContent
-from vdd.method.quantizer import Codebook, Codes, GumbelQuantizer, StraightThroughQuantizer
+from vdd.method.quantizer import Codebook, Codes, Grid, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models import kinds
 from vdd.models import latents as latent_spaces
 from vdd.models.content_map import ContentMap
@@ -20,7 +20,24 @@ from vdd.models.denoiser import Denoiser
 from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import Latents, to_float
 
-QUANTIZERS = {"straight_through": StraightThroughQuantizer, "gumbel_softmax": GumbelQuantizer}
+
+def _grid(book: dict[str, Any], **fields: Any) -> StraightThroughQuantizer:
+    return StraightThroughQuantizer(Grid(**book), **fields)
+
+
+def _straight_through(book: dict[str, Any], **fields: Any) -> StraightThroughQuantizer:
+    return StraightThroughQuantizer(Codebook(**book), **fields)
+
+
+def _gumbel_softmax(book: dict[str, Any], **fields: Any) -> GumbelQuantizer:
+    return GumbelQuantizer(Codebook(**book), **fields)
+
+
+QUANTIZERS = {
+    "straight_through": _straight_through,
+    "gumbel_softmax": _gumbel_softmax,
+    "grid": _grid,
+}
 
 
 def _tokens(dim: int, dtype: jnp.dtype) -> None:
@@ -83,14 +100,14 @@ class Disentangler(nn.Module):
         )
         quantizer = parts.pop("quantizer")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
-        book = Codebook(**{f: quantizer.pop(f) for f in sizes if f in quantizer})
+        book = {f: quantizer.pop(f) for f in sizes if f in quantizer}
         code = parts.pop("content_code", None)
         shape = (reader.num_contents, content["dim"])
         model = cls(
             latents=latents,
             encoder=reader,
             content=GaussianContent(content["dim"]),
-            quantizer=kinds.build(QUANTIZERS, "quantizer", quantizer, codebook=book),
+            quantizer=kinds.build(QUANTIZERS, "quantizer", quantizer, book=book),
             denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
             content_code=ContentCode(**code, shape=shape) if code else None,
             **parts,
@@ -114,8 +131,18 @@ class Disentangler(nn.Module):
 
     def encode(self, latents: Float[Array, "b t h w c"]) -> Features:
         """Read a clip: content [b k w] and motion [b t m], both before their bottlenecks."""
+        return self._encode(latents)[0]
+
+    def encode_in_training(
+        self, latents: Float[Array, "b t h w c"]
+    ) -> tuple[Features, dict[str, Array]]:
+        """`encode`, and what the codebook learns of the batch (`vdd.method.quantizer.keep`)."""
+        return self._encode(latents, fresh=True)
+
+    def _encode(self, latents, fresh=False) -> tuple[Features, dict[str, Array]]:
         content, motion = self.encoder(latents)
-        return Features(content, self.motion_head(motion))
+        motion, statistics = self.quantizer.codebook.bound(self.motion_head(motion), fresh)
+        return Features(content, motion), statistics
 
     def read(self, latents: Float[Array, "b t h w c"]) -> Features:
         """`encode` of a clip that is longer than the segments of training: content of all of it,

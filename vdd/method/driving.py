@@ -76,7 +76,7 @@ def _reread(
     turn = jax.random.randint(rng_turn, (), 1, len(content))
     quantized, codewords = (jnp.roll(x, turn, axis=0) for x in (quantized, codewords))
     swap = jax.lax.stop_gradient(apply(Disentangler.mean, content, quantized))
-    features = apply(Disentangler.encode, swap)
+    features, _ = apply(Disentangler.encode_in_training, swap)
     again = apply(Disentangler.compress, features.content, rng_content).tokens
     told = apply(Disentangler.quantize, features.motion)
     return again, jnp.mean(jnp.square(told.vectors - jax.lax.stop_gradient(codewords)))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.errors import UserError
 from vdd.method import losses, rates
-from vdd.method.cross_driving import SPLITTERS
+from vdd.method.cross_driving import SPLITTERS, segments_shape
 from vdd.method.disentangler import Disentangler
 from vdd.method.driving import driving
 from vdd.method.losses import Apply, Evidence
@@ -34,7 +34,7 @@ class Objective:
     sigma_std: float
     highest_snr: float  # in the loss weight (vdd.diffusion.edm.loss_weight)
     null_content: float  # share of segments whose content is withheld
-    reread_clips: int  # clips of a step of which the content of one segment is read from a swap
+    reread_clips: int  # of a step; the content of one segment of each is read again from a swap
     weights: Mapping[str, float] = field(default_factory=dict)  # of vdd.method.losses.TERMS
 
     @classmethod
@@ -48,6 +48,8 @@ class Objective:
         unknown = set(self.weights) - set(losses.TERMS)
         if unknown:
             raise ValueError(f"objective.weights: there is no term {', '.join(sorted(unknown))}")
+        if not 0.0 <= self.null_content <= 1.0 or self.sigma_std < 0.0:
+            raise ValueError("objective: null_content is from 0 to 1, sigma_std not negative")
         if not 1 <= self.noisy_frames <= self.mean_frames:
             raise ValueError(
                 f"objective.noisy_frames={self.noisy_frames} are taken out of mean_frames="
@@ -109,8 +111,7 @@ class Objective:
 
     def segment_frames(self, num_frames: int) -> int:
         """Frames of each of the two segments of a clip."""
-        cut = SPLITTERS[self.split]
-        return jax.eval_shape(lambda rng: cut(rng, num_frames), jax.random.key(0)).shape[1]
+        return segments_shape(self.split, num_frames)[1]
 
 
 class Terms(NamedTuple):
@@ -119,6 +120,7 @@ class Terms(NamedTuple):
     total: Float[Array, ""]
     metrics: dict[str, Float[Array, ""]]
     codes: Codes
+    statistics: dict[str, Array]  # vdd.method.quantizer.keep
 
 
 def bitrate_controlled_diffusion(
@@ -130,17 +132,21 @@ def bitrate_controlled_diffusion(
     rng: PRNGKeyArray,
     multipliers: rates.Multipliers,
 ) -> Terms:
-    """The loss of one batch: video uint8 [b t h w c], or latents."""
+    """The loss of one batch: video uint8 [b t h w c], or latents.
+
+    Raises UserError as `Objective.check`.
+    """
     rng_split, rng_content, rng_codes, rng_drive, rng_denoise = jax.random.split(rng, 5)
 
     def apply(method: Callable[..., Any], *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
     clips = clip_latents(apply, batch)
+    objective.check(model, clips.shape[1])
     segments = SPLITTERS[objective.split](rng_split, clips.shape[1])
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
     latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
-    content, motion = apply(Disentangler.encode, latents)
+    (content, motion), statistics = apply(Disentangler.encode_in_training, latents)
     said = apply(Disentangler.compress, content, rng_content)
     codes = apply(Disentangler.quantize, motion, rng_codes)
     drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
@@ -148,7 +154,7 @@ def bitrate_controlled_diffusion(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive
     )
     seen = Evidence(codes, drive)
-    parts = {name: losses.TERMS[name](seen) for name in objective.weights}
+    parts = {name: term(seen) for name, term in losses.TERMS.items()}  # unused ones cost nothing
     parts["denoise"] = denoise["denoise_infinite"] + denoise["denoise_finite"]
     parts["content_bits_per_clip"] = jnp.mean(said.bits)
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)
@@ -156,7 +162,7 @@ def bitrate_controlled_diffusion(
         parts["bits_per_frame"], parts["content_bits_per_clip"], multipliers
     )
     total += sum(weight * parts[name] for name, weight in objective.weights.items())
-    return Terms(total, {"loss": total, **parts, **denoise}, codes)
+    return Terms(total, {"loss": total, **parts, **denoise}, codes, statistics)
 
 
 def clip_latents(apply: Apply, batch: dict[str, Array]) -> Float[Array, "b t h w c"]:

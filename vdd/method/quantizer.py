@@ -11,7 +11,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.models.layers import rms_normalize
@@ -27,8 +27,15 @@ class Codes(NamedTuple):
     codewords: Float[Array, "b t n g"]  # what it became; gradients reach the codebook only
 
 
+class Bounded(NamedTuple):
+    """The motion feature, fit to be quantised, and what training learns of the batch by the way."""
+
+    motion: Float[Array, "b t ng"]
+    statistics: dict[str, Array]  # new values of the codebook's parameters; {} where it learns else
+
+
 class Codebook(nn.Module):
-    """n codebooks of k codewords, kept at root mean square 1, as the vectors they are compared to.
+    """n learned codebooks of k codewords, kept at root mean square 1, as the vectors they meet.
 
     With both normalised, distances, and with them the softness of the assignment, keep their scale
     through training.
@@ -67,11 +74,73 @@ class Codebook(nn.Module):
         vectors = motion.astype(jnp.float32)
         return rms_normalize(rearrange(vectors, "b t (n g) -> b t n g", n=self.num_groups))
 
+    def bound(self, motion: Float[Array, "b t ng"], fresh: bool = False) -> Bounded:
+        """The motion feature as it is: `split` normalises it."""
+        del fresh
+        return Bounded(motion, {})
+
+
+class Grid(nn.Module):
+    """A codebook that is not learned: each group is one number, at one of k levels from -1 to 1.
+
+    Finite scalar quantisation (Mentzer et al. 2023). The numbers are brought to mean 0 and standard
+    deviation 1 over the batch before a tanh bounds them (Ioffe & Szegedy 2015): so all levels are
+    used from the first step to the last, whatever motion is worth meanwhile.
+    """
+
+    num_groups: int
+    num_codes: int
+    code_dim: int = 1
+    merged: bool = False
+
+    def __post_init__(self):
+        if self.code_dim != 1 or self.merged or self.num_codes < 2:
+            raise ValueError("a grid has numbers of at least 2 levels, none of which are merged")
+        super().__post_init__()
+
+    def setup(self):
+        """Mean and standard deviation of each number, as training found them of late [n]."""
+        self.centre = self.param("centre", nn.initializers.zeros, (self.num_groups,))
+        self.spread = self.param("spread", nn.initializers.ones, (self.num_groups,))
+
+    def __call__(self) -> Float[Array, "n k 1"]:
+        """The levels, the same of all groups."""
+        levels = jnp.linspace(-1.0, 1.0, self.num_codes)
+        return repeat(levels, "k -> n k 1", n=self.num_groups)
+
+    def lookup(self, codes: Int[Array, "b t n"]) -> Float[Array, "b t n"]:
+        """The quantised motion that the codes stand for."""
+        return _side_by_side(gather_codewords(self(), codes))
+
+    def nearest(self, distances: Float[Array, "b t n k"]) -> Int[Array, "b t n"]:
+        """The codes of numbers at these distances from all levels."""
+        return jnp.argmin(distances, axis=-1)
+
+    def split(self, motion: Float[Array, "b t n"]) -> Float[Array, "b t n 1"]:
+        """Each number a vector of its own; `bound` has bounded it."""
+        return jnp.clip(motion.astype(jnp.float32), -1.0, 1.0)[..., None]
+
+    def bound(self, motion: Float[Array, "b t n"], fresh: bool = False) -> Bounded:
+        """The motion feature between -1 and 1.
+
+        With `fresh`, as in training, normalised by the batch's own mean and standard deviation,
+        which are returned too; without, by those that training found.
+        """
+        motion = motion.astype(jnp.float32)
+        if not fresh:
+            known = (self.centre[None, None], self.spread[None, None])
+            return Bounded(jnp.tanh((motion - known[0]) / known[1]), {})
+        centre = jnp.mean(motion, axis=(0, 1))
+        offset = motion - centre[None, None]
+        spread = jnp.sqrt(jnp.mean(jnp.square(offset), axis=(0, 1)) + 1e-6)
+        bounded = jnp.tanh(offset / spread[None, None])
+        return Bounded(bounded, jax.lax.stop_gradient({"centre": centre, "spread": spread}))
+
 
 class StraightThroughQuantizer(nn.Module):
     """Nearest codeword forwards, identity backwards (van den Oord et al. 2017), in groups."""
 
-    codebook: Codebook
+    codebook: Codebook | Grid
     alpha: float  # sharpness of the soft assignment, softmax(-alpha * distance)
 
     def __call__(self, motion: Float[Array, "b t ng"], rng: PRNGKeyArray | None = None) -> Codes:
@@ -93,7 +162,7 @@ class GumbelQuantizer(nn.Module):
     codeword is taken, which is the nearest.
     """
 
-    codebook: Codebook
+    codebook: Codebook | Grid
     alpha: float
     temperature: float = 1.0
 
@@ -140,6 +209,10 @@ class Revival:
     below: float  # a codeword used less than this times its even share 1/k is dead
     rate: float  # chance per step, at the peak of the learning rate, that it is moved; 0: never
 
+    def __post_init__(self):
+        if not (0.0 <= self.usage_decay < 1.0 and 0.0 <= self.rate <= 1.0):
+            raise ValueError("revival: usage_decay is from 0 to under 1, rate from 0 to 1")
+
     def running(
         self, usage: Float[Array, "n k"], before: Float[Array, "n k"]
     ) -> Float[Array, "n k"]:
@@ -168,6 +241,28 @@ class Revival:
         moved = jax.random.bernoulli(rng_moved, self.rate * pace, usage.shape)
         dead = (usage < self.below * even) & moved
         return jnp.where(dead[..., None], fresh, codebook), jnp.where(dead, even, usage)
+
+
+def keep(
+    revival: Revival,
+    codebook: dict[str, Array],
+    rng: PRNGKeyArray,
+    usage: Float[Array, "n k"],
+    vectors: Float[Array, "b t n g"],
+    statistics: dict[str, Array],
+    pace: Float[Array, ""],
+) -> tuple[dict[str, Array], Float[Array, "n k"]]:
+    """The codebook's parameters after a step, beside what gradients did to them, and the usage.
+
+    Dead codewords move; what a grid knows of its numbers follows the batches, as slowly as the
+    running share of codewords does.
+    """
+    if not statistics:
+        codewords, usage = revival.revive(rng, codebook["codewords"], usage, vectors, pace)
+        return {**codebook, "codewords": codewords}, usage
+    decay = revival.usage_decay
+    known = {k: decay * codebook[k] + (1.0 - decay) * x for k, x in statistics.items()}
+    return {**codebook, **known}, usage
 
 
 def _side_by_side(vectors: Float[Array, "b t n g"]) -> Float[Array, "b t ng"]:

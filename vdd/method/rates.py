@@ -1,4 +1,4 @@
-"""The two rates that do the disentangling, and how they are held: all of it is in this file.
+"""The two rates that do the disentangling, and how they are held: targets, terms and prices.
 
 Motion costs bits per frame: by Shannon, the entropy of the codes' histogram, where each group of
 codes is coded by its own. Content costs bits per clip, as its bottleneck says
@@ -47,6 +47,16 @@ class Rates:
     content_price: float  # at the start, loss per bit
     content_price_range: tuple[float, float]
     content_speed: float  # of the price's logarithm, per relative excess and step
+
+    def __post_init__(self):
+        low, high = self.content_price_range
+        if not 0.0 < low <= self.content_price <= high:
+            raise ValueError(
+                f"rates.content_price={self.content_price} lies in content_price_range="
+                f"{self.content_price_range}, above 0"
+            )
+        if self.target_bits_per_frame <= 0.0 or self.target_bits_per_clip <= 0.0:
+            raise ValueError("rates: targets are above 0 bits")
 
     def check(self, num_groups: int, num_codes: int) -> None:
         """Raises a UserError for a rate that codes cannot have: its price would never rest."""

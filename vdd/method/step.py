@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from vdd.method import rates
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
-from vdd.method.quantizer import Revival
+from vdd.method.quantizer import Revival, keep
 from vdd.method.rates import Rates
 from vdd.models import latents
 from vdd.training.optimizer import Optimizer
@@ -100,21 +100,21 @@ def step(
     """The state after one more step, and its metrics."""
     seed, train = recipe.config.seed, recipe.config.train
     rate = recipe.optimizer.schedule(train.num_steps)(state.step)
-    # Where the weights hardly move any more, neither codewords nor prices may run ahead of them.
+    # Where the weights hardly move any more, neither codewords nor the price of motion run ahead.
     pace: Any = rate / recipe.optimizer.learning_rate
 
     rng = step_key(seed, LOSS_STREAM, state.step)
-    grads, (metrics, usage, vectors) = accumulated_gradient(
+    grads, (metrics, usage, (vectors, statistics)) = accumulated_gradient(
         partial(_loss, recipe, state), trained(state.params), batch, rng, train.accumulate
     )
     transform = recipe.optimizer.build(train.num_steps)
     updates, opt_state = transform.update(grads, state.opt_state, trained(state.params))
     params: Any = optax.apply_updates(trained(state.params), updates)
 
-    book = params["quantizer"]["codebook"]
-    book["codewords"], usage = recipe.revival.revive(
-        step_key(seed, REVIVAL_STREAM, state.step), book["codewords"],
-        recipe.revival.running(usage, state.usage), vectors, pace,
+    params["quantizer"]["codebook"], usage = keep(
+        recipe.revival, params["quantizer"]["codebook"],
+        step_key(seed, REVIVAL_STREAM, state.step),
+        recipe.revival.running(usage, state.usage), vectors, statistics, pace,
     )  # fmt: skip
     multipliers = recipe.rates.steer(
         state.multipliers, metrics["bits_per_frame"], metrics["content_bits_per_clip"], pace
@@ -139,13 +139,14 @@ def step(
 
 
 def _loss(recipe: Recipe, state: TrainState, part: dict, batch: dict, rng: PRNGKeyArray):
-    """The loss of a slice of a batch, and (metrics, usage, vectors)."""
+    """The loss of a slice of a batch, and (metrics, usage, (vectors, statistics))."""
     terms = bitrate_controlled_diffusion(
         recipe.objective, recipe.rates, recipe.model, {**part, FROZEN: state.params[FROZEN]},
         batch, rng, state.multipliers,
     )  # fmt: skip
     hard = jax.nn.one_hot(terms.codes.codes, state.usage.shape[1])
-    return terms.total, (terms.metrics, rates.average_assignment(hard), terms.codes.vectors)
+    last = (terms.codes.vectors, terms.statistics)
+    return terms.total, (terms.metrics, rates.average_assignment(hard), last)
 
 
 def trained(params: dict) -> dict:

@@ -43,10 +43,10 @@ def moving_average(average: Any, params: Any, step: Int[Array, ""], decay: float
 def accumulated_gradient(loss, params, batch, rng, parts: int):
     """Gradient and auxiliary values of `loss`, averaged over `parts` slices of the batch.
 
-    `loss(params, batch, rng)` returns a scalar and (metrics, usage, vectors); vectors are those of
-    the last slice. Each slice keeps every `parts`-th clip, so that a sharded batch stays in place.
-    What is not a mean over clips is that of the slices: their entropy lies a little under that of
-    the whole batch.
+    `loss(params, batch, rng)` returns a scalar and (metrics, usage, last), trees of arrays; `last`
+    is that of the last slice. Each slice keeps every `parts`-th clip, so that a sharded batch stays
+    in place. What is not a mean over clips is that of the slices: their entropy lies a little under
+    that of the whole batch.
     """
     gradient = jax.grad(loss, has_aux=True)
     if parts == 1:
@@ -55,11 +55,11 @@ def accumulated_gradient(loss, params, batch, rng, parts: int):
 
     def add(total, slice_and_index):
         part, i = slice_and_index
-        grads, (metrics, usage, vectors) = gradient(params, part, jax.random.fold_in(rng, i))
-        return jax.tree.map(lambda a, b: a + b / parts, total, (grads, metrics, usage)), vectors
+        grads, (metrics, usage, last) = gradient(params, part, jax.random.fold_in(rng, i))
+        return jax.tree.map(lambda a, b: a + b / parts, total, (grads, metrics, usage)), last
 
     first = jax.tree.map(lambda x: x[0], slices)
     shapes = jax.eval_shape(gradient, params, first, rng)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (shapes[0], *shapes[1][:2]))
-    (grads, metrics, usage), vectors = jax.lax.scan(add, zeros, (slices, jnp.arange(parts)))
-    return grads, (metrics, usage, vectors[-1])
+    (grads, metrics, usage), lasts = jax.lax.scan(add, zeros, (slices, jnp.arange(parts)))
+    return grads, (metrics, usage, jax.tree.map(lambda x: x[-1], lasts))

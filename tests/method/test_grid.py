@@ -1,0 +1,116 @@
+"""The grid as a codebook: numbers, normalised over the batch, at a few levels each."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import get_config, get_model, random_video
+
+from vdd import apply, fingerprint
+from vdd.method import step as training
+from vdd.method.disentangler import Disentangler
+from vdd.method.quantizer import Grid, StraightThroughQuantizer
+
+GRID = Grid(num_groups=4, num_codes=3)
+QUANTIZER = StraightThroughQuantizer(GRID, alpha=4.0)
+PARAMS = {"codebook": {"centre": jnp.array([0.0, 1.0, -2.0, 5.0]), "spread": jnp.full(4, 3.0)}}
+CHANGES = {
+    "model.quantizer": {"kind": "grid", "num_groups": 4, "num_codes": 3, "alpha": 4.0},
+    "objective.weights": {"commitment": 0.1},
+    "rates.motion_weight": 0.0,
+    "rates.motion_speed": 0.0,
+}
+
+
+def bound(motion, fresh):
+    return GRID.apply({"params": PARAMS["codebook"]}, motion, fresh, method=GRID.bound)
+
+
+def quantize(motion):
+    return QUANTIZER.apply({"params": PARAMS}, motion)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 1e3])
+def test_all_levels_are_used_whatever_the_scale_of_the_numbers(scale):
+    motion = scale * jax.random.normal(jax.random.key(0), (8, 16, 4)) + 7.0 * scale
+    bounded, statistics = bound(motion, True)
+    np.testing.assert_allclose(statistics["centre"], 7.0 * scale, rtol=0.1)
+    np.testing.assert_allclose(statistics["spread"], scale, rtol=0.15)
+    codes = quantize(bounded).codes
+    shares = np.stack([(codes == k).mean((0, 1)) for k in range(3)])
+    assert shares.min() > 0.2
+
+
+def test_outside_of_training_a_clip_does_not_depend_on_its_batch():
+    motion = jax.random.normal(jax.random.key(0), (3, 5, 4))
+    bounded, statistics = bound(motion, False)
+    assert statistics == {}
+    np.testing.assert_allclose(
+        bounded,
+        np.tanh((np.asarray(motion) - np.asarray(PARAMS["codebook"]["centre"])) / 3.0),
+        rtol=1e-5,
+    )
+    np.testing.assert_array_equal(bound(motion[:1], False).motion, bounded[:1])
+
+
+def test_levels_are_even_and_quantising_twice_changes_nothing():
+    motion = jnp.linspace(-1.0, 1.0, 24).reshape(1, 6, 4)
+    codes = quantize(motion)
+    assert set(np.unique(codes.quantized)) == {-1.0, 0.0, 1.0}
+    np.testing.assert_allclose(codes.quantized, np.round(motion), atol=1e-6)
+    again = quantize(codes.quantized)
+    np.testing.assert_array_equal(again.codes, codes.codes)
+    np.testing.assert_array_equal(again.quantized, codes.quantized)
+    found = QUANTIZER.apply(
+        {"params": PARAMS}, codes.codes, method=lambda q, c: q.codebook.lookup(c)
+    )
+    np.testing.assert_array_equal(found, codes.quantized)
+
+
+def test_gradients_go_straight_through():
+    motion = 0.9 * jnp.sin(jnp.arange(24.0)).reshape(1, 6, 4)
+    weight = jax.random.normal(jax.random.key(1), motion.shape)
+    gradient = jax.grad(lambda m: jnp.sum(weight * quantize(m).quantized))(motion)
+    np.testing.assert_allclose(gradient, weight, rtol=1e-6)
+
+
+def test_a_grid_is_no_learned_codebook():
+    for wrong in (
+        {"num_codes": 1},
+        {"num_codes": 3, "merged": True},
+        {"num_codes": 3, "code_dim": 2},
+    ):
+        with pytest.raises(ValueError, match="at least 2 levels"):
+            Grid(**{"num_groups": 2, "num_codes": 3, **wrong})
+
+
+def test_a_step_learns_what_the_numbers_are_like_and_no_gradient_does():
+    recipe = training.Recipe.from_config(get_config(CHANGES))
+    batch = {"video": jnp.asarray(random_video(4, 4))}
+    fast = {"xla_backend_optimization_level": 0}
+    init, step = (jax.jit(f, compiler_options=fast) for f in training.build(recipe))
+    state = init(jax.random.key(0), batch)
+    assert state.usage.shape == (4, 3)
+    model = Disentangler.from_config(recipe.config.model)
+    latents = model.apply({"params": state.params}, batch["video"], method=Disentangler.to_latents)
+    halves = jnp.concatenate(jnp.split(latents, 2, axis=1))
+    _, told = model.apply({"params": state.params}, halves, method=Disentangler.encode_in_training)
+    after, metrics = step(state, batch)
+    assert np.isfinite(metrics["loss"])
+    before, book = (x.params["quantizer"]["codebook"] for x in (state, after))
+    for name in ("centre", "spread"):
+        expected = 0.99 * before[name] + 0.01 * told[name]
+        np.testing.assert_allclose(book[name], expected, rtol=1e-4, atol=1e-6)
+    for _ in range(3):
+        after, metrics = step(after, batch)
+    assert float(metrics["bits_per_frame"]) > 3.0  # of 4 log2 3 = 6.3
+
+
+def test_the_whole_interface_takes_a_grid():
+    model, params = get_model(CHANGES)
+    encoding = jax.jit(apply.encode, static_argnums=0)(model, params, random_video(2, 3))
+    assert encoding.codes.shape == (2, 3, 4)
+    np.testing.assert_array_equal(apply.lookup(model, params, encoding.codes), encoding.motion)
+    again = apply.quantize(model, params, encoding.motion)
+    np.testing.assert_array_equal(again.codes, encoding.codes)
+    assert len(fingerprint.of_model(params)) == 8
