@@ -90,7 +90,8 @@ def test_relative_motion_begins_at_the_content_s_own_pose(world):
     motion = compiled.encode(model, params, driving[None, :4]).motion
     offset = source.motion[0, 0] - motion[0, 0]
     key = jax.random.fold_in(jax.random.key(0), 0)
-    expected = compiled.draw(model, SAMPLER, params, key, source.content, motion + offset)[0]
+    moved = motion + offset[None, None]
+    expected = compiled.draw(model, SAMPLER, params, key, source.content, moved)[0]
     np.testing.assert_array_equal(drawn(world, driving[:4], relative=True), expected)
     assert (expected != drawn(world, driving[:4])).any()
 

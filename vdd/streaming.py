@@ -88,9 +88,8 @@ def transfer(
         motion = compiled.encode(model, params, window.frames[None]).motion
         if relative and i == 0:
             offset = source.motion[0, 0] - motion[0, 0]
-        video = compiled.draw(
-            model, sampler, params, jax.random.fold_in(key, i), source.content, motion + offset
-        )
+        moved, noise = motion + offset[None, None], jax.random.fold_in(key, i)
+        video = compiled.draw(model, sampler, params, noise, source.content, moved)
         yield np.asarray(video[0])[window.kept]
 
 
