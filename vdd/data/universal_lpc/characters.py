@@ -28,7 +28,7 @@ def draw_character(
     Raises:
       UserError: the wardrobe is too small to have any character in that split.
     """
-    rng = np.random.default_rng((SPLITS.index(split), number, 0))
+    rng = np.random.default_rng((seed, SPLITS.index(split), number, 0))
     for _ in range(_TRIES):
         character = _dress(wardrobe, rng, new=split == "test_parts")
         if character is not None and split_of(wardrobe, character) == split:

@@ -65,9 +65,8 @@ def over(
     alpha = 255 * a + b * (255 - a)  # 255 times the alpha of the result
     weight = 255 * 255 * 128 * a // alpha
     colour = source[:, :3] * weight + below[:, :3] * (255 * 128 - weight)
-    return np.concatenate(
-        [_by_255(colour + 64 * 128 * 2) >> 7, _by_255(alpha + 128)], axis=1
-    ).astype(np.uint8)
+    rounded = _by_255(colour + 128 * 128) // 128, _by_255(alpha + 128)
+    return np.concatenate(rounded, axis=1).astype(np.uint8)
 
 
 def _by_255(x: np.ndarray) -> np.ndarray:
