@@ -177,7 +177,7 @@ def test_sheets_of_no_use_are_left_out_and_told(art_dir, tmp_path):
     with io.BytesIO() as file:
         sheet(4).save(file, "PNG", compress_level=0)
         broken = bytearray(file.getvalue())
-    broken[len(broken) // 2] ^= 1  # one bit of one pixel, which decoding overlooks
+    broken[len(broken) // 2] ^= 1  # one bit of one pixel
     (folder / "hair/male/plain/broken.png").write_bytes(broken)
     save(folder, "hair/male/plain/odd", Image.new("RGBA", (832, 1280)))
     save(folder, "hair/male/plain/empty", Image.new("RGBA", (832, 1344)))

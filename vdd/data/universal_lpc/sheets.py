@@ -115,8 +115,6 @@ def decode(data: bytes) -> UInt8[np.ndarray, "1344 832 4"]:
     expected = (_COLUMNS * SIZE, _ROWS * SIZE)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            image.verify()  # decoding alone overlooks damaged pixels, but spends the image
-        with Image.open(io.BytesIO(data)) as image:
             # Checked before decoding: a huge image must not fill the memory first.
             size = image.size
             pixels = np.asarray(image.convert("RGBA")) if size == expected else None
