@@ -16,6 +16,7 @@ LONG_FUNCTIONS = {
     "data/video_folder/writing.py:write",
     "evaluation/run.py:evaluate_run",
     "evaluation/sprites/protocol.py:evaluate",
+    "evaluation/universal_lpc/protocol.py:evaluate",
     "evaluation/videos/protocol.py:evaluate",
     "evaluation/videos/run.py:hooks",
     "training/loop.py:train",

@@ -30,7 +30,7 @@ __all__ = [
     "watched_split",
 ]
 
-EVALUATION = ""  # there is none yet
+EVALUATION = "vdd.evaluation.universal_lpc.run"
 
 
 def fields(config: Any) -> Sequence[str]:

@@ -1,0 +1,1 @@
+"""Protocol of Universal LPC: swaps against drawings of what they ought to show."""

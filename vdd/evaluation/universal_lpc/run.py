@@ -1,0 +1,120 @@
+"""Evaluation of a run on Universal LPC: `protocol.evaluate` over a split, pictures and page."""
+
+from typing import Any
+
+import einops
+import jax
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from PIL import Image
+
+from vdd.data.universal_lpc import SPLITS, Art, Clips, Settings, draw_clips, load_art
+from vdd.data.universal_lpc.prepared import num_clips
+from vdd.diffusion.samplers import Sampler
+from vdd.errors import UserError
+from vdd.evaluation import gallery, report
+from vdd.evaluation.evaluation import Evaluation
+from vdd.evaluation.inference import Functions, clip_keys, encode_clips, functions_of
+from vdd.evaluation.universal_lpc import page, protocol
+from vdd.method.disentangler import Disentangler
+from vdd.run import frames_shown
+from vdd.training import sharding
+from vdd.training.loop import Hook
+
+__all__ = ["SPLITS", "check", "evaluate", "hooks"]
+
+_SHOWN = 6  # swaps of a picture
+_PICTURE_STREAM = 2  # of random keys
+
+
+def check(settings: Any) -> None:
+    """Raise a UserError for settings (the config's `eval`) that the protocol cannot have."""
+    if settings["num_clips"] == 1 or settings["quick_pairs"] < 2:
+        raise UserError("eval: swaps need num_clips and quick_pairs of 2 or more (0: all)")
+
+
+def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+    """Reconstructions and swaps of the clips of a split.
+
+    Raises:
+        UserError: no art to measure on.
+    """
+    art, settings = load_art(config.data.art_dir), config.eval
+    clips = _clips(art, config, split, settings.num_clips)
+    figures = protocol.evaluate(
+        functions,
+        clips,
+        protocol.drawer(art),
+        step=step,
+        split=split,
+        target_bits_per_frame=config.rates.target_bits_per_frame,
+        sampler=Sampler(**settings.sampler),
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+    )
+
+    def draw(folder: epath.Path) -> list[gallery.Picture]:
+        picture = swaps(functions, art, clips, settings.seed, settings.batch_size)
+        gallery.write_png(folder / "swaps.png", Image.fromarray(picture))
+        caption = (
+            "Content, driving clip, what it ought to show, what it shows; a swap in four rows."
+        )
+        return [gallery.Picture("swaps.png", caption)]
+
+    return Evaluation(figures, page.sections(figures), draw)
+
+
+def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+    """What a training does on schedule: swaps measured, and drawn.
+
+    Both look at the averaged parameters, on clips of the validation split.
+    """
+    model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
+    art, size, seed = load_art(config.data.art_dir), config.eval.batch_size, config.eval.seed
+    clips = _clips(art, config, "validation", config.eval.quick_pairs)
+
+    def functions(state: Any) -> Functions:
+        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
+
+    def quick(step: int, state: Any) -> dict[str, Any]:
+        figures = protocol.evaluate(
+            functions(state), clips, protocol.drawer(art), step=step, split="validation",
+            seed=seed, batch_size=size, show_progress=False,
+        )  # fmt: skip
+        kinds = (("swap", figures["transfer"]), ("reconstruction", figures["reconstruction"]))
+        named = {f"{kind}_{key}": x for kind, part in kinds for key, x in part.items()}
+        rate = figures["bitrate"]
+        return {**named, "joint_bits_per_frame": rate["joint_entropy_bits_per_frame"]}
+
+    def picture(step: int, state: Any) -> dict[str, Any]:
+        drawn = swaps(functions(state), art, clips, seed, size)
+        if jax.process_index() == 0:
+            path = workdir / report.PICTURES / f"{step}.png"
+            gallery.write_png(path, Image.fromarray(drawn))
+        return {"swaps": drawn}
+
+    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+
+
+def swaps(
+    functions: Functions, art: Art, clips: Clips, seed: int, batch_size: int
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Some swaps: content, driving clip, truth and result, each a row of frames."""
+    rows = np.arange(_SHOWN) % len(clips.video)
+    partner = protocol.partners(len(clips.video), seed)[rows]
+    encoded = encode_clips(
+        functions, clips.video[np.concatenate([rows, partner])], batch_size, show_progress=False
+    )
+    keys = clip_keys(seed, _PICTURE_STREAM, rows)
+    made = functions.sample(keys, encoded.content[: len(rows)], encoded.motion[len(rows) :])
+    draw = protocol.drawer(art)
+    truth = [draw(clips.parts[row], clips.cell[other]) for row, other in zip(rows, partner)]
+    parts = (clips.video[rows], clips.video[partner], np.stack(truth), np.asarray(made))
+    return einops.rearrange(np.stack(parts), "k n t h w c -> (n k h) (t w) c")
+
+
+def _clips(art: Art, config: Any, split: str, count: int) -> Clips:
+    """Clips as long as training shows them to the encoder."""
+    settings = Settings.from_config(config.data, split)._replace(frames=frames_shown(config))
+    return draw_clips(art, settings, split, count or num_clips(config.data, split))
