@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import vdd
 from vdd import apply
-from vdd.codec import container, content, files
+from vdd.codec import container, content
 from vdd.codec.coded_run import Coded, CodedRun
 from vdd.codec.description import size_of
 from vdd.codec.motion import coded_bits
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=592)
     parser.add_argument("--tiny", action="store_true", help="a few clips, for tests")
     options = parser.parse_args(arguments)
-    run = files.vdd.load(options.run)
+    run = vdd.load(options.run)
     prior = load_prior_of(run, options.run, options.prior)
     settings = run.config.eval
     art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)

@@ -104,7 +104,7 @@ def test_frames_of_unlike_sizes_are_refused():
 def test_without_dlib_the_user_is_told_what_to_install(monkeypatch):
     faces._frontal_detector.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
-    with pytest.raises(UserError, match=r"pip install 'vdd\[face\]'"):
+    with pytest.raises(UserError, match=r"pip install 'vdd-video\[face\]'"):
         faces.stable_box(frames(1))
 
 

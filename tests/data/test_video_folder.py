@@ -32,7 +32,10 @@ LABELS = {"identity", "clip"}
 class MeanPixels:
     """Stands in for an autoencoder: a latent is the mean of its 8x8 pixels."""
 
-    def apply(self, params, images, method: str):
+    encode = staticmethod(lambda images: images)  # the method that is asked for, by itself
+
+    def apply(self, params, images, method):
+        assert method is self.encode
         b, h, w, c = images.shape
         return images.reshape(b, h // 8, 8, w // 8, 8, c).mean((2, 4))
 

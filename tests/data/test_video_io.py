@@ -196,7 +196,7 @@ def test_video_without_pyav_tells_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "clip.mp4").write_bytes(b"0")
     for use in (video_io.read_clip, video_io.check_output, video_io.frame_rate):
-        with pytest.raises(UserError, match=r"pip install 'vdd\[video\]'"):
+        with pytest.raises(UserError, match=r"pip install 'vdd-video\[video\]'"):
             use(tmp_path / "clip.mp4")
 
 

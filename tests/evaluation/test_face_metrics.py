@@ -124,10 +124,10 @@ def test_what_was_not_seen_is_none():
 
 def test_without_the_networks_the_user_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(faces.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'vdd\[face\]'"):
+    with pytest.raises(UserError, match=r"pip install 'vdd-video\[face\]'"):
         faces._packaged("a.dat")
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
-    with pytest.raises(UserError, match=r"pip install 'vdd\[face\]'"):
+    with pytest.raises(UserError, match=r"pip install 'vdd-video\[face\]'"):
         faces.dlib_faces()
 
 

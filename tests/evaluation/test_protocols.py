@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from world import World, random_clips
 
+from vdd import apply
 from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import gallery, inference
+from vdd.evaluation import gallery
 from vdd.evaluation.inference import Functions
 from vdd.evaluation.sprites import protocol as sprites
 
@@ -146,8 +147,8 @@ def test_quick_figures_are_of_the_same_swaps(world):
 def test_pixels_round_trip():
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16, 1).repeat(3, -1)
     video = pixels / np.float32(127.5) - 1
-    np.testing.assert_array_equal(inference.to_uint8(jnp.asarray(video)), pixels)
-    assert inference.to_uint8(jnp.full((1, 1, 1, 1, 3), 1.3)).max() == 255
+    np.testing.assert_array_equal(apply.to_uint8(jnp.asarray(video)), pixels)
+    assert apply.to_uint8(jnp.full((1, 1, 1, 1, 3), 1.3)).max() == 255
 
 
 def test_pictures_show_the_swaps(world, tmp_path):

@@ -51,7 +51,7 @@ def judge(video):
 
 @pytest.mark.experiment
 def test_what_files_take_and_hold_is_told(bitstream, capsys, monkeypatch):
-    monkeypatch.setattr(bitstream.files, "load_run", load_run)
+    monkeypatch.setattr(bitstream.vdd, "load", load_run)
     monkeypatch.setattr(bitstream, "load_prior_of", load_prior_of)
     monkeypatch.setattr(bitstream.data, "load_arrays", load_arrays)
     monkeypatch.setattr(bitstream.judge, "load_or_train", lambda *_, **__: judge)
