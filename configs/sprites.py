@@ -2,7 +2,7 @@
 
     python -m vdd.main --config=configs/sprites.py --workdir=runs/sprites
 
-Sizes, after a colon: none (2 CPU cores, an hour), `quick` (2 CPU cores, 10 minutes), `full` (a GPU
+Sizes, after a colon: none (2 CPU cores, an hour or two), `quick` (2 CPU cores, 10 minutes), `full` (a GPU
 or TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the same on
 the art of the public benchmark, its sheets in `--config.data.art_dir` or `$VDD_SPRITES_ART`;
 `paper` (a UNet) and `paper_dit` leave out the read-out of the mean and the gate, which are ours
@@ -65,7 +65,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         clip_norm=1.0,
     )  # fmt: skip
     config.train = dict(
-        batch_size=32, num_steps=12000, accumulate=1, ema_decay=0.995,
+        batch_size=32, num_steps=8000, accumulate=1, ema_decay=0.995,
         log_every=20, checkpoint_every=500, eval_every=1000, sample_every=1000,
         keep=2, keep_every=0, mesh=dict(data=-1, fsdp=1),
         init_from=config_dict.placeholder(str),  # a run whose parameters are taken over
@@ -79,6 +79,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
         config.rates.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
+        config.train.num_steps = 12000
     if size == "quick":
         _quick(config)
         config.train.num_steps = 2800 if art == "lpc" else 1500

@@ -38,10 +38,10 @@ def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
 
 def test_what_is_loaded_is_told_in_a_line():
     assert repr(vdd.load("sprites")) == (
-        "Run('sprites', step 12000, sprites/builtin, 6.35 bits a frame, 6,999,565 parameters)"
+        "Run('sprites', step 8000, sprites/builtin, 6.35 bits a frame, 9,636,925 parameters)"
     )
     assert repr(priors.load_prior("sprites")) == (
-        "PriorRun(step 1200, of the codes of 'sprites' at step 12000, 1,091,088 parameters)"
+        "PriorRun(step 1200, of the codes of 'sprites' at step 8000, 1,091,088 parameters)"
     )
 
 
