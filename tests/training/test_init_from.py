@@ -152,6 +152,14 @@ SPATIAL = {
 }  # fmt: skip
 
 
+class LongClips(toy.Clips):
+    """As long as clips of Sprites."""
+
+    def __next__(self):
+        batch = super().__next__()
+        return {**batch, "video": np.tile(batch["video"], (1, 4, 1, 1, 1))}
+
+
 def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, capsys):
     """The model's own step from `vdd.main`, and what `vdd.load` makes of both runs."""
     config = tiny.get_config()
@@ -159,7 +167,7 @@ def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, cap
         config.data.size = tiny.SIZE[0]
         for key, value in SPATIAL.items():
             config.update_from_flattened_dict({key: value})
-    monkeypatch.setattr(pipeline, "load_source", lambda *args: toy.Clips(config))
+    monkeypatch.setattr(pipeline, "load_source", lambda *args: LongClips(config))
     monkeypatch.setattr(run, "hooks", lambda *args: [])
     folders = [epath.Path(tmp_path / name) for name in ("first", "second")]
     assert main.train(config.lock(), folders[0])
