@@ -131,8 +131,8 @@ def test_the_key_decides_the_sample(model_and_params, encoding):
 
 def test_raw_and_quantised_motion_sample_alike(model_and_params, encoding):
     model, params = model_and_params
-    latents = model.apply({"params": params}, VIDEO, method="to_latents")
-    _, raw = model.apply({"params": params}, latents, method="read")
+    latents = model.apply({"params": params}, VIDEO, method=Disentangler.to_latents)
+    _, raw = model.apply({"params": params}, latents, method=Disentangler.read)
     a, b = (
         sample(model, params, KEY, encoding.content, motion, SAMPLER)
         for motion in (raw, encoding.motion)

@@ -78,7 +78,9 @@ def test_content_bits_are_those_of_the_content_code():
     run = short_run()
     model = CodedRun.create(run, None).content
     numbers = np.random.default_rng(0).integers(-2, 3, (40, 3))
-    told = CODE.apply({"params": run.params["content_code"]}, numbers.astype(float), method="bits")
+    told = CODE.apply(
+        {"params": run.params["content_code"]}, numbers.astype(float), method=CODE.bits
+    )
     for row, bits in zip(numbers, np.asarray(told)):
         code = content.encode(model, row)
         # The tables give what lies beyond the reach to the numbers within: never more bits.

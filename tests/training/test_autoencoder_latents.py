@@ -100,9 +100,11 @@ def test_decoding_gives_what_the_autoencoder_gives(config, start, cached, weight
     model = Disentangler.from_config(config.model)
     network, params = autoencoder.load("kl", weights=weights)
     z = to_latents(model, start.params, cached)
-    decode = jax.jit(lambda z: model.apply({"params": start.params}, z, method="to_video"))
+    decode = jax.jit(
+        lambda z: model.apply({"params": start.params}, z, method=Disentangler.to_video)
+    )
     raw = cached["latents"].reshape(-1, *cached["latents"].shape[2:]).astype(jnp.float32)
-    expected = jax.jit(lambda z: network.apply(params, z, method="decode"))(raw)
+    expected = jax.jit(lambda z: network.apply(params, z, method=network.decode))(raw)
     expected = np.clip(expected, -1, 1).reshape(4, 4, *SIZE)
     np.testing.assert_allclose(decode(z), expected, atol=1e-4)
     assert np.abs(expected).std() > 0.05
@@ -134,8 +136,8 @@ def test_weights_and_statistics_have_neither_gradient_nor_moments(config, start)
     def size(part, z):
         params = {"params": part}
         video = BATCH["video"][:1, :1].astype(jnp.float32) / 127.5 - 1.0
-        encoded = latents.apply(params, video, method="encode")
-        return jnp.sum(encoded**2) + jnp.sum(latents.apply(params, z, method="decode") ** 2)
+        encoded = latents.apply(params, video, method=latents.encode)
+        return jnp.sum(encoded**2) + jnp.sum(latents.apply(params, z, method=latents.decode) ** 2)
 
     z = jnp.full((1, 1, *latents.shape), 0.1)
     gradient, through = jax.jit(jax.grad(size, (0, 1)))(start.params["latents"], z)
