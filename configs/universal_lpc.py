@@ -26,14 +26,15 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config: Any = ml_collections.ConfigDict()
     config.task, config.seed = "disentangler", 0
     config.data = dict(
-        source="in_memory", dataset="universal_lpc", frames=48, channels=3, background="grey",
+        source="in_memory", dataset="universal_lpc", frames=48, channels=4, background="grey",
+        recolour=0.7,  # of the clips: looks should not be known by their palettes
         num_clips=4000,  # of train, where they are written down (source=tfdata, grain)
         augment="none",
         art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),
     )  # fmt: skip
     config.model = dict(
         dtype="float32", motion_window=16,
-        latents=dict(patch=4, size=(64, 64, 3)),
+        latents=dict(patch=4, size=(64, 64, 4)),
         encoder=dict(stem=(48, 96), width=192, num_layers=3, num_heads=4, mlp_dim=512,
                      num_content_tokens=2),
         content=dict(kind="map", dim=16, side=8, channels=(64, 96)),

@@ -3,12 +3,15 @@
 import jax
 import numpy as np
 import pytest
+import tiny
 
 import vdd
 from vdd import apply, priors
 from vdd.data import sprites
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
+from vdd.method.disentangler import Disentangler
+from vdd.models import latents
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,24 @@ def test_without_a_prior_every_code_costs_the_same(run, encoded, monkeypatch):
     book = run.model.quantizer.codebook
     alone = vdd.load("sprites").motion_bits(encoded.codes)
     np.testing.assert_allclose(alone, book.num_groups * np.log2(book.num_codes))
+
+
+def test_three_channels_are_opaque_to_a_model_of_four():
+    config = tiny.get_config({"model.latents.size": (16, 16, 4)})
+    run = vdd.run.Run(config, Disentangler.from_config(config.model), {}, 0)
+    clips = tiny.random_video(2, 2)
+    opaque = np.pad(clips, [(0, 0)] * 4 + [(0, 1)], constant_values=255)
+    whole = run._checked_clips(clips)
+    np.testing.assert_array_equal(whole, opaque)
+    floats = run._checked_clips(clips / 127.5 - 1.0)
+    np.testing.assert_allclose(floats, apply_floats(opaque), atol=1e-6)
+    with pytest.raises(UserError, match=r"\[clips, frames, 16, 16, 4\]"):
+        run._checked_clips(clips[..., :2])
+
+
+def apply_floats(clips):
+    """As the model takes pixels itself."""
+    return np.asarray(latents.to_float(jax.numpy.asarray(clips)))
 
 
 def test_decode_takes_codes_and_motion_alike(run, clips, encoded):

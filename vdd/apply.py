@@ -1,7 +1,8 @@
 """The public functions: pure, with the model static, fit for jit, vmap and grad.
 
 `params` is the dictionary of parameters (`Run.params`). Video is uint8, or float in [-1, 1]; any
-batch size, any number of frames from 1 on. Random keys are `jax.random.key(...)`.
+batch size, any number of frames from 1 on. Of four channels the last is alpha: straight as uint8,
+multiplied in as floats (`vdd.models.latents.to_float`). Random keys are `jax.random.key(...)`.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from vdd.diffusion import samplers
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
+from vdd.models.latents import to_uint8
 from vdd.models.prior import MotionPrior
 from vdd.models.prior_sampling import sample_codes
 
@@ -148,11 +150,6 @@ def transfer(
     content = encode(model, params, content_video).content
     motion = encode(model, params, motion_video).motion
     return sample(model, params, rng, content, motion, sampler)
-
-
-def to_uint8(video: Float[Array, "*b h w c"]) -> UInt8[Array, "*b h w c"]:
-    """Video in [-1, 1] as pixels, rounded to the nearest value."""
-    return jnp.clip(jnp.round((video + 1.0) * 127.5), 0, 255).astype(jnp.uint8)
 
 
 class Generated(NamedTuple):

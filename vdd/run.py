@@ -42,7 +42,9 @@ class Encoded(NamedTuple):
 class Run:
     """What a run directory holds, for inference.
 
-    Its methods take clips as uint8 [b t h w c], or floats in [-1, 1], and give NumPy arrays. They
+    Its methods take clips as uint8 [b t h w c], or floats in [-1, 1], and give NumPy arrays. A
+    model of four channels takes and gives RGBA, uint8 with straight alpha, as in PNG, or floats
+    that are multiplied by it; RGB is opaque to it. They
     are thin over `vdd.apply`, whose pure functions take `model` and `params`, and compile once a
     shape. Clips longer than training showed are read and drawn in windows of that length.
     """
@@ -200,6 +202,9 @@ class Run:
     def _checked_clips(self, clips: Any) -> np.ndarray:
         """Clips as an array; UserError where they are none of the model's size."""
         clips, size = np.asarray(clips), self.model.latents.size
+        if clips.shape[-1:] == (3,) and size[2] == 4:
+            opaque = 255 if np.issubdtype(clips.dtype, np.integer) else 1.0
+            clips = np.pad(clips, [(0, 0)] * (clips.ndim - 1) + [(0, 1)], constant_values=opaque)
         if clips.ndim != 5 or clips.shape[2:] != size or 0 in clips.shape:
             h, w, c = size
             raise UserError(

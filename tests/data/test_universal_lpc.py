@@ -17,7 +17,15 @@ from vdd.data import datasets, pipeline
 from vdd.data import universal_lpc as lpc
 from vdd.data.universal_lpc import __main__ as command
 from vdd.data.universal_lpc import art as art_module
-from vdd.data.universal_lpc import characters, clips, compositing, scripts, sheets, wardrobe
+from vdd.data.universal_lpc import (
+    characters,
+    clips,
+    compositing,
+    recolouring,
+    scripts,
+    sheets,
+    wardrobe,
+)  # fmt: skip
 from vdd.errors import UserError
 from vdd.method import cross_driving
 
@@ -488,6 +496,49 @@ def test_a_clip_is_a_function_of_seed_split_and_number(any_art):
     assert seen[0] != seen[1]
 
 
+def test_new_colours_leave_shapes_and_the_other_splits_alone(any_art):
+    plain, changed = lpc.Settings(8, 4, "grey"), lpc.Settings(8, 4, "grey", recolour=1.0)
+    for number in range(4):
+        one = lpc.draw_clip(any_art, plain, 0, "train", number)
+        other = lpc.draw_clip(any_art, changed, 0, "train", number)
+        np.testing.assert_array_equal(one.video[..., 3], other.video[..., 3])
+        np.testing.assert_array_equal(one.cell, other.cell)
+        seen = one.video[..., 3] == 255
+        assert np.mean(np.any(one.video[seen] != other.video[seen], axis=-1)) > 0.5
+    keys = {"frames": 8, "channels": 4, "background": "grey", "recolour": 1.0}
+    assert lpc.Settings.from_config(ConfigDict(keys), "train") == changed
+    assert lpc.Settings.from_config(ConfigDict(keys), "validation") == plain
+
+
+def test_some_clips_keep_their_colours_and_no_two_new_ones_are_alike(any_art):
+    plain, half = lpc.Settings(1, 4, "grey"), lpc.Settings(1, 4, "grey", recolour=0.5)
+    seeds = range(40)
+    kept = [
+        np.array_equal(*(lpc.draw_clip(any_art, s, seed, "train", 0).video for s in (plain, half)))
+        for seed in seeds
+    ]
+    assert 8 < sum(kept) < 32
+    layers = any_art.layers(lpc.draw_character(any_art.wardrobe, 0, "train", 0))
+    new = [
+        recolouring.recoloured(layers, np.random.default_rng(seed))[0].palette.tobytes()
+        for seed in seeds
+    ]
+    assert len(set(new)) == len(seeds)
+
+
+def test_a_cape_has_one_colour_before_and_behind():
+    rng = np.random.default_rng(0)
+    palette = np.array([[200, 10, 10, 255], [90, 0, 0, 255]], np.uint8)
+    layer = sheets.Drawing(np.zeros(179, np.int32), *(np.zeros(0, np.uint16),) * 2, palette)
+    behind, body, before = recolouring.recoloured(
+        [layer, layer._replace(palette=palette[::-1].copy()), layer._replace()], rng
+    )
+    np.testing.assert_array_equal(behind.palette, before.palette)
+    assert np.any(behind.palette != body.palette[::-1])
+    assert np.all(behind.palette[:, 3] == 255)
+    np.testing.assert_array_equal(palette[0], (200, 10, 10, 255))  # the art's own is untouched
+
+
 # Batches.
 
 
@@ -497,7 +548,7 @@ def config(art_dir, tmp_path, monkeypatch) -> ConfigDict:
         monkeypatch.setitem(clips.COUNTS, split, 5)
     keys = {"dataset": "universal_lpc", "source": "in_memory", "art_dir": str(art_dir)}
     keys |= {"data_dir": str(tmp_path / "tfds"), "frames": 6, "channels": 3}
-    return ConfigDict({**keys, "background": "grey", "num_clips": 10})
+    return ConfigDict({**keys, "background": "grey", "recolour": 0.0, "num_clips": 10})
 
 
 def take(config: ConfigDict, split: str, count: int, size: int = 4, seed: int = 0, **share) -> list:

@@ -69,7 +69,7 @@ def test_mp4_goes_round_with_odd_sizes(tmp_path):
     back = video_io.read_clip(path)
     assert back.shape == (9, 66, 64, 3)
     assert np.abs(back[:, :65, :63].astype(int) - video).mean() < 4
-    assert video_io.frame_rate(path) == pytest.approx(25)
+    assert video_io.probe_clip(path).fps == pytest.approx(25)
 
 
 def test_mp4_turned_by_its_header_is_read_upright(tmp_path):
@@ -139,6 +139,64 @@ def test_transparency_is_laid_on_black(tmp_path):
     frame = video_io.read_clip(tmp_path / "cell.png")[0]
     assert frame[:, :4].max() == 0
     assert frame[:, 4:].min() == 255
+
+
+def cut_out(t=6):
+    """RGBA: the blobs where they are, nothing elsewhere."""
+    video = blobs(t)
+    seen = video.any(axis=-1, keepdims=True)
+    return np.concatenate([video, np.where(seen, 255, 0).astype(np.uint8)], axis=-1)
+
+
+@pytest.mark.parametrize("ending", [".gif", ".npy"])
+def test_alpha_goes_round(tmp_path, ending):
+    video = cut_out()
+    path = video_io.write_clip(tmp_path / f"clip{ending}", video)
+    back = video_io.read_clip(path, alpha=True)
+    np.testing.assert_array_equal(back[..., 3], video[..., 3])
+    seen = video[..., 3] == 255
+    np.testing.assert_array_equal(back[seen], video[seen])
+    if ending == ".gif":  # on black, as ever, where no alpha is asked for
+        np.testing.assert_array_equal(video_io.read_clip(path), video[..., :3])
+
+
+def test_a_gif_of_many_colours_keeps_its_alpha(tmp_path):
+    alpha = np.zeros((5, 64, 64, 1), np.uint8)
+    alpha[:, 16:48, :, 0] = 200
+    video = np.concatenate([smooth(), alpha], axis=-1)
+    back = video_io.read_clip(video_io.write_clip(tmp_path / "a.gif", video), alpha=True)
+    np.testing.assert_array_equal(back[..., 3], np.where(alpha[..., 0] > 0, 255, 0))
+
+
+def test_alpha_of_files_without_any_is_opaque(tmp_path):
+    video = blobs()
+    for name in ("clip.mp4", "clip.npy"):
+        path = video_io.write_clip(tmp_path / name, video)
+        back = video_io.read_clip(path, alpha=True)
+        assert back.shape == (*video.shape[:3], 4)
+        assert np.all(back[..., 3] == 255)
+
+
+def test_an_mp4_lies_on_black_and_a_contact_sheet_on_nothing(tmp_path):
+    video = cut_out()
+    video[..., :3][video[..., 3] == 0] = 255  # must not be seen
+    laid = video_io.read_clip(video_io.write_clip(tmp_path / "clip.mp4", video))
+    assert np.abs(laid[:, 40:, :20].astype(int) - blobs()[:, 40:, :20]).mean() < 6
+    sheet = video_io.write_clip(tmp_path / "clip.png", video)
+    with Image.open(sheet) as image:
+        pixels = np.asarray(image)
+    np.testing.assert_array_equal(pixels[:48, :64, 3], video[0, ..., 3])
+    assert not pixels[:, 64:66, 3].any()
+
+
+def test_a_picture_is_made_smaller_without_what_is_hidden(tmp_path):
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[...] = (0, 255, 0, 0)
+    pixels[1::2] = (255, 0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    (small,) = video_io.read_clip(tmp_path / "a.png", 32, alpha=True)
+    np.testing.assert_array_equal(small[..., :3], np.broadcast_to((255, 0, 0), (32, 32, 3)))
+    assert np.abs(small[..., 3].astype(int) - 128).max() <= 1
 
 
 def test_max_frames_stops_early(tmp_path):

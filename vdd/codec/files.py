@@ -97,8 +97,8 @@ def encode(
     out = check_output(out, [clip], overwrite)
     if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
         raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
-    height, width, _ = coded_run.run.model.latents.size
-    with video_io.open_clip(clip, (height, width)) as opened:
+    height, width, channels = coded_run.run.model.latents.size
+    with video_io.open_clip(clip, (height, width), alpha=channels == 4) as opened:
         frames = _limited(islice(opened.frames, max_frames), clip)
         windows = streaming.windows(frames, *coded_run.run.windows)
         # The codes of all frames are few bytes: coded together, their number is told in the header,
@@ -169,8 +169,8 @@ def draw(
     run = coded_run.run
     size, _ = run.windows
     if other is not None:
-        height, width, _ = run.model.latents.size
-        video = video_io.read_clip(other, (height, width), max_frames=size)
+        height, width, channels = run.model.latents.size
+        video = video_io.read_clip(other, (height, width), max_frames=size, alpha=channels == 4)
         numbers = coded_run.take_apart(video).numbers
     elif decoded.content is None:
         raise UserError("the content of the clip is damaged: give another with --content")

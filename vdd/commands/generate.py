@@ -61,17 +61,18 @@ def run(arguments: argparse.Namespace) -> None:
         run = vdd.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
     height, width, _ = run.model.latents.size
-    content = work.read_clip(arguments.content, (height, width), run.windows[0])
+    content = work.read_clip(arguments.content, run.model.latents.size, run.windows[0])
     start = None
     if arguments.start:
-        start = work.read_end(arguments.start, (height, width), prior.model.window)
+        start = work.read_end(arguments.start, run.model.latents.size, prior.model.window)
         if len(start) >= arguments.frames:
             raise UserError(
                 f"{arguments.start} gives {len(start)} frames: --frames, of which they are the"
                 f" first, must be more than that, not {arguments.frames}"
             )
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
+    with video_io.open_clip(arguments.start or arguments.content) as clip:
+        fps = arguments.fps or clip.fps or 8.0
     pieces = streaming.generate(
         run.model, run.params, prior.model, prior.params, arguments.seed, content,
         arguments.frames, sampler, start, arguments.temperature, arguments.top_p,

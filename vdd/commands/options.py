@@ -10,7 +10,7 @@ RUN = "RUN is a run directory, or the name of a model that the package ships."
 CLIP = """\
 CLIP is a video (mp4, mov, webm, mkv, avi, ...), a gif or another animation (webp, apng), an npy
 (uint8 [frames, height, width, 3]), a picture, or a folder of pictures. What is transparent is laid
-on black."""
+on black, unless the model has an alpha channel."""
 
 NOUNS = f"{RUN[:-1]} (--run RUN says the same).\n{CLIP}"
 

@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
     size, overlap = _windows(arguments, run)
     height, width, _ = run.model.latents.size
     content = work.read_clip(
-        arguments.content, (height, width), min(arguments.frames or size, size)
+        arguments.content, run.model.latents.size, min(arguments.frames or size, size)
     )
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    with work.open_clip(arguments.motion, (height, width)) as motion:
+    with work.open_clip(arguments.motion, run.model.latents.size) as motion:
         fps = arguments.fps or motion.fps or 8.0
         in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
         if not in_time and motion.sound:

@@ -31,16 +31,16 @@ def run_named(arguments: argparse.Namespace) -> str:
     return arguments.run or arguments.run_dir
 
 
-def read_clip(path: str, size: tuple[int, int], frames: int | None):
-    """The first frames of a clip."""
+def read_clip(path: str, size: tuple[int, int, int], frames: int | None):
+    """The first frames of a clip, as `open_clip` has them."""
     import numpy as np
 
     with open_clip(path, size) as clip:
         return np.stack(list(islice(clip.frames, frames)))
 
 
-def read_end(path: str, size: tuple[int, int], frames: int):
-    """The last frames of a clip of any length."""
+def read_end(path: str, size: tuple[int, int, int], frames: int):
+    """The last frames of a clip of any length, as `open_clip` has them."""
     import numpy as np
 
     count, kept = 0, collections.deque(maxlen=frames)
@@ -54,12 +54,12 @@ def read_end(path: str, size: tuple[int, int], frames: int):
 
 
 @contextlib.contextmanager
-def open_clip(path: str, size: tuple[int, int]) -> Iterator[Any]:
-    """A clip at the model's size; says so where it is not of that size."""
+def open_clip(path: str, size: tuple[int, int, int]) -> Iterator[Any]:
+    """A clip at the model's size h w c; says so where it is not of that height and width."""
     from vdd.data import video_io
 
-    with video_io.open_clip(path, size) as clip:
-        if clip.size != size:
+    with video_io.open_clip(path, size[:2], alpha=size[2] == 4) as clip:
+        if clip.size != size[:2]:
             note = f"scaled and cropped to the model's {size[1]}x{size[0]}"
             print(f"{path}: {clip.size[1]}x{clip.size[0]} {note}")
         yield clip

@@ -32,8 +32,8 @@ class Frame(Protocol):
     height: int
     width: int
 
-    def scaled(self, height: int, width: int) -> picture_files.RGB:
-        """The whole frame at a size, laid on black where it is transparent."""
+    def scaled(self, height: int, width: int) -> picture_files.Pixels:
+        """The whole frame at a size, laid on black where it is transparent, or RGBA."""
         ...
 
 
@@ -56,13 +56,14 @@ class Times(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_video(path: epath.Path, *, lenient: bool = False) -> Iterator[Video]:
+def open_video(path: epath.Path, *, lenient: bool = False, alpha: bool = False) -> Iterator[Video]:
     """Opens a video, an animation or a picture, by its ending.
 
     Args:
       path: the file.
       lenient: what is damaged of a video is left out with a warning, as long as there is anything
         else; not an error.
+      alpha: frames of pictures and animations are RGBA; those of a video are RGB all the same.
 
     Raises:
       UserError: PyAV is missing, no picture track, a codec that FFmpeg does not know, frames of
@@ -71,7 +72,7 @@ def open_video(path: epath.Path, *, lenient: bool = False) -> Iterator[Video]:
     """
     if not is_video(path):
         with _open_image(path) as image:
-            frames = picture_files.frames(image)
+            frames = picture_files.frames(image, alpha=alpha)
             yield Video(_named(path, frames), None, picture_files.rate(image), has_sound=False)
         return
     with _open_container(path) as container:

@@ -1,4 +1,4 @@
-"""Pictures, and animations that Pillow reads: upright, in RGB, eight bits a channel."""
+"""Pictures, and animations that Pillow reads: upright, in RGB or RGBA, eight bits a channel."""
 
 import struct
 import warnings
@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, ImageSequence
 from vdd.errors import UserError
 
 RGB = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "h w c"]
 
 ENDINGS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff"
@@ -42,7 +43,7 @@ class PictureFrame:
         self.time, self.seconds = time, seconds
         self.height, self.width = image.height, image.width
 
-    def scaled(self, height: int, width: int) -> RGB:
+    def scaled(self, height: int, width: int) -> Pixels:
         """The whole picture at a size."""
         return np.asarray(resized(self._image, height, width))
 
@@ -81,15 +82,18 @@ def is_animated(image: Image.Image) -> bool:
     return image.format in _SEQUENCES and getattr(image, "is_animated", False)
 
 
-def frames(image: Image.Image) -> Iterator[PictureFrame]:
+def frames(image: Image.Image, *, alpha: bool = False) -> Iterator[PictureFrame]:
     """The frames of an open file one by one; of a still picture, or a photo's several, the first.
+
+    With `alpha` they are RGBA.
 
     Raises:
       UserError: pixels without a known range.
       One of `BROKEN`.
     """
+    convert = _to_rgba if alpha else to_rgb
     if not is_animated(image):
-        yield PictureFrame(to_rgb(image), Fraction(0), _STEP)
+        yield PictureFrame(convert(image), Fraction(0), _STEP)
         return
     time = Fraction(0)
     for number, frame in enumerate(ImageSequence.Iterator(image)):
@@ -98,7 +102,7 @@ def frames(image: Image.Image) -> Iterator[PictureFrame]:
         # A frame of WebP has its time only when it is decoded.
         frame.load()
         seconds = _seconds(frame)
-        yield PictureFrame(to_rgb(frame), time, seconds)
+        yield PictureFrame(convert(frame), time, seconds)
         time += seconds
 
 
@@ -133,18 +137,22 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
       UserError: pixels without a known range (floats, 32-bit integers).
     """
+    layer = _to_rgba(image)
+    black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, layer).convert("RGB")
+
+
+def _to_rgba(image: Image.Image) -> Image.Image:
+    """As `to_rgb`, with what is transparent left so."""
     is_png, image = image.format == "PNG", ImageOps.exif_transpose(image)
     if image.mode in _DEEP or (image.mode == "I" and is_png):
         deep = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGBA")
     if image.mode in ("I", "F"):
         kind = "32-bit" if image.mode == "I" else "floating-point"
         raise UserError(f"{kind} pixels, whose range is not known: save it with 8 or 16 bits")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-    return Image.alpha_composite(black, layer).convert("RGB")
+    # Not every mode becomes RGBA in one step: CMYK does not.
+    return image.convert("RGBA" if image.has_transparency_data else "RGB").convert("RGBA")
 
 
 def resized(image: Image.Image, height: int, width: int) -> Image.Image:

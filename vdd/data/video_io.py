@@ -2,7 +2,8 @@
 
 In: videos, animations (gif, png, webp, avif), a picture (one frame), a folder of pictures, npy.
 Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be gs://. Frames
-come at one constant rate, each at its time, upright, on black where they are transparent.
+come at one constant rate, each at its time, upright, on black where they are transparent. A clip
+with alpha is RGBA [t h w 4], its alpha straight.
 """
 
 import contextlib
@@ -49,20 +50,22 @@ class Clip(NamedTuple):
     """An open clip.
 
     Attributes:
-        frames: uint8 [h w 3], one by one.
+        frames: uint8 [h w 3], one by one; [h w 4] with alpha.
         size: height and width of the first frame before it is scaled.
         fps: frames a second; None for pictures, folders and arrays, which have no clock.
         sound: what is heard, for `video_writer.open_clip`; None where there is nothing.
     """
 
-    frames: Iterator[UInt8[np.ndarray, "h w 3"]]
+    frames: Iterator[UInt8[np.ndarray, "h w c"]]
     size: Size
     fps: float | None
     sound: Sound | None
 
 
 @contextlib.contextmanager
-def open_clip(path: epath.PathLike, size: int | Size | None = None) -> Iterator[Clip]:
+def open_clip(
+    path: epath.PathLike, size: int | Size | None = None, *, alpha: bool = False
+) -> Iterator[Clip]:
     """Opens a clip once, for all that is to be known of it; memory holds a few frames.
 
     A file that is shorter than its header says, damaged in places, or without time stamps is read
@@ -73,6 +76,7 @@ def open_clip(path: epath.PathLike, size: int | Size | None = None) -> Iterator[
             before frame10).
         size: if given, (height, width) or one number for a square: each frame is scaled until it
             covers that size, and the middle is kept. Otherwise frames keep their pixels.
+        alpha: frames are RGBA; opaque where the file has no alpha.
 
     Raises:
         UserError: missing, unreadable or empty file, wrong array; perhaps only while frames are
@@ -85,7 +89,7 @@ def open_clip(path: epath.PathLike, size: int | Size | None = None) -> Iterator[
         raise UserError(f"{path}: no such file or folder")
     with contextlib.ExitStack() as stack:
         if path.is_dir():
-            yield _still_clip(path, _folder(path), size)
+            yield _still_clip(path, _folder(path, alpha), size, alpha)
             return
         ending = path.suffix.lower()
         if ending not in INPUT_ENDINGS:
@@ -93,11 +97,11 @@ def open_clip(path: epath.PathLike, size: int | Size | None = None) -> Iterator[
         if not files.is_remote(path) and not os.path.isfile(path):
             raise UserError(f"{path}: not a regular file")
         if ending == ".npy":
-            frames = stack.enter_context(array_files.open_array(path))
-            yield _still_clip(path, frames, size)
+            frames = stack.enter_context(array_files.open_array(path, alpha=alpha))
+            yield _still_clip(path, frames, size, alpha)
             return
-        video = stack.enter_context(decoding.open_video(path, lenient=True))
-        yield _timed_clip(path, video, size)
+        video = stack.enter_context(decoding.open_video(path, lenient=True, alpha=alpha))
+        yield _timed_clip(path, video, size, alpha)
 
 
 def read_clip(
@@ -105,18 +109,20 @@ def read_clip(
     size: int | Size | None = None,
     *,
     max_frames: int | None = None,
-) -> UInt8[np.ndarray, "t h w 3"]:
-    """Reads a clip as uint8 [t h w 3].
+    alpha: bool = False,
+) -> UInt8[np.ndarray, "t h w c"]:
+    """Reads a clip as uint8 [t h w 3], or [t h w 4] with alpha.
 
     Args:
         path: as for `open_clip`.
         size: as for `open_clip`; without it frames must all be of one size.
         max_frames: stop reading after so many frames.
+        alpha: as for `open_clip`.
 
     Raises:
         UserError: as `open_clip`; unlike sizes.
     """
-    with open_clip(path, size) as clip:
+    with open_clip(path, size, alpha=alpha) as clip:
         frames = list(itertools.islice(clip.frames, max_frames))
     shapes = {frame.shape for frame in frames}
     if len(shapes) > 1:
@@ -125,24 +131,10 @@ def read_clip(
     return np.stack(frames)
 
 
-def iterate_clip(
-    path: epath.PathLike, size: int | Size | None = None
-) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The frames of a clip one by one; else as `read_clip`."""
-    with open_clip(path, size) as clip:
-        yield from clip.frames
-
-
 def probe_clip(path: epath.PathLike) -> ClipInfo:
     """Counts the frames of a clip; raises what `open_clip` raises."""
     with open_clip(path) as clip:
         return ClipInfo(sum(1 for _ in clip.frames), *clip.size, clip.fps)
-
-
-def frame_rate(path: epath.PathLike) -> float | None:
-    """Frames a second of a clip; None for pictures, folders and arrays."""
-    with open_clip(path) as clip:
-        return clip.fps
 
 
 def list_pictures(folder: epath.Path) -> list[epath.Path]:
@@ -163,7 +155,8 @@ def write_clip(
 
     Args:
         path: where to; the folder is made if it is missing.
-        video: [t h w 3], uint8 or float in [-1, 1], at least one frame.
+        video: [t h w 3], uint8 or float in [-1, 1], at least one frame; or [t h w 4], uint8 with
+            straight alpha, which a gif has as all or nothing, and an mp4 laid on black.
         fps: frames a second (gif and mp4).
         overwrite: replace a file that this tool did not write.
 
@@ -176,7 +169,8 @@ def write_clip(
     if array.dtype.kind in "biu" and array.dtype != np.uint8:
         raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
     pixels = encoders.to_uint8(array)
-    if pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
+    channels = (3, 4) if array.dtype == np.uint8 else (3,)
+    if pixels.ndim != 4 or pixels.shape[-1] not in channels or not pixels.size:
         raise ValueError(f"needs a video [t h w 3], got {list(pixels.shape)}")
     return files.write(path, _encode(pixels, path.suffix.lower(), fps), overwrite)
 
@@ -210,28 +204,30 @@ def check_output(
     return files.check(path, inputs, overwrite)
 
 
-def _timed_clip(path: epath.Path, video: decoding.Video, size: Size | None) -> Clip:
+def _timed_clip(path: epath.Path, video: decoding.Video, size: Size | None, alpha: bool) -> Clip:
     """A clip with a clock, or a still picture."""
     first, frames = _begun(path, video.frames)
     times = decoding.read_times(path)
     rate = clock.constant_rate(times.stamps, times.end, video.fps)
     if not decoding.is_video(path) and times.end is None:
-        return _still_clip(path, frames, size)
+        return _still_clip(path, frames, size, alpha)
     _tell_losses(path, video, times)
     if rate is None:
         rate = DEFAULT_RATE
         warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
     step = 1 / rate
     timed = ((frame.time, frame.seconds or step, frame) for frame in frames)
-    pixels = _scaled(clock.hold(timed, rate), size)
+    pixels = _scaled(clock.hold(timed, rate), size, alpha)
     sound = Sound(path, first.time) if video.has_sound else None
     return Clip(pixels, (first.height, first.width), float(rate), sound)
 
 
-def _still_clip(path: epath.Path, frames: Iterator[decoding.Frame], size: Size | None) -> Clip:
+def _still_clip(
+    path: epath.Path, frames: Iterator[decoding.Frame], size: Size | None, alpha: bool
+) -> Clip:
     """A clip without a clock."""
     first, frames = _begun(path, frames)
-    return Clip(_scaled(frames, size), (first.height, first.width), None, None)
+    return Clip(_scaled(frames, size, alpha), (first.height, first.width), None, None)
 
 
 def _begun(
@@ -258,12 +254,12 @@ def _tell_losses(path: epath.Path, video: decoding.Video, times: decoding.Times)
     warnings.warn(f"{path}: is cut off: it holds {held}", stacklevel=2)
 
 
-def _folder(path: epath.Path) -> Iterator[decoding.Frame]:
+def _folder(path: epath.Path, alpha: bool) -> Iterator[decoding.Frame]:
     pictures = list_pictures(path)
     if not pictures:
         raise UserError(f"{path}: a folder without pictures ({', '.join(PICTURE_ENDINGS)})")
     for picture in pictures:
-        with decoding.open_video(picture) as video:
+        with decoding.open_video(picture, alpha=alpha) as video:
             yield _begun(picture, video.frames)[0]
 
 
@@ -272,13 +268,18 @@ def _natural_order(path: epath.Path) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _scaled(frames: Iterator[decoding.Frame], size: Size | None) -> Iterator[np.ndarray]:
+def _scaled(
+    frames: Iterator[decoding.Frame], size: Size | None, alpha: bool
+) -> Iterator[np.ndarray]:
     """Their pixels; those of a frame that is seen more than once are made once."""
     last, pixels = None, None
     for frame in frames:
         if pixels is None or frame is not last:
             covering = _cover(frame.height, frame.width, size)
-            last, pixels = frame, np.ascontiguousarray(_crop(frame.scaled(*covering), size))
+            last, pixels = frame, _crop(frame.scaled(*covering), size)
+            if alpha and pixels.shape[-1] == 3:
+                pixels = np.pad(pixels, [(0, 0), (0, 0), (0, 1)], constant_values=255)
+            pixels = np.ascontiguousarray(pixels)
         yield pixels
 
 

@@ -1,5 +1,6 @@
 """A clip by its number: who plays, what is played, on what ground."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +9,9 @@ from jaxtyping import Int32, UInt8
 from vdd.data.universal_lpc.art import Art
 from vdd.data.universal_lpc.characters import SPLITS, draw_character
 from vdd.data.universal_lpc.compositing import NOTHING, composite
+from vdd.data.universal_lpc.recolouring import recoloured
 from vdd.data.universal_lpc.scripts import script
-from vdd.data.universal_lpc.sheets import SIZE
+from vdd.data.universal_lpc.sheets import SIZE, Drawing
 from vdd.data.universal_lpc.wardrobe import SLOTS
 from vdd.errors import UserError
 
@@ -25,10 +27,11 @@ class Settings(NamedTuple):
     frames: int
     channels: int  # 3: over a flat colour; 4: over nothing, straight alpha
     background: str  # of three channels: "grey" (96), or in training "random", a colour a clip
+    recolour: float = 0.0  # share of training clips whose character has new colours, part by part
 
     @classmethod
     def from_config(cls, config: Any, split: str) -> "Settings":
-        """Of `config.data`: its frames, channels and background. All but train stand on grey.
+        """Of `config.data`. Clips of all splits but train stand on grey, in their own colours.
 
         Raises:
           UserError: a value that there is not.
@@ -44,9 +47,11 @@ class Settings(NamedTuple):
                 f"--config.data.background={config.background}: clips of --config.data.channels=4 "
                 "have none."
             )
-        return cls(
-            config.frames, config.channels, config.background if split == "train" else "grey"
-        )
+        if not 0.0 <= config.recolour <= 1.0:
+            raise UserError(f"--config.data.recolour={config.recolour}: a share is from 0 to 1.")
+        if split == "train":
+            return cls(config.frames, config.channels, config.background, config.recolour)
+        return cls(config.frames, config.channels, "grey")
 
 
 class Clip(NamedTuple):
@@ -77,7 +82,13 @@ def draw_clip(art: Art, settings: Settings, seed: int, split: str, number: int) 
     ground = GREY
     if settings.background == "random":
         ground = (*np.random.default_rng((*at, 2)).integers(256, size=3).tolist(), 255)
-    return Clip(play(art, parts, cell, ground if settings.channels == 3 else None), cell, parts)
+    layers = art.layers(parts)
+    if settings.recolour:
+        rng = np.random.default_rng((*at, 3))
+        if rng.random() < settings.recolour:
+            layers = recoloured(layers, rng)
+    video = _draw(layers, cell, ground if settings.channels == 3 else None)
+    return Clip(video, cell, parts)
 
 
 def play(
@@ -87,7 +98,13 @@ def play(
     ground: tuple[int, int, int, int] | None = GREY,
 ) -> UInt8[np.ndarray, "t h w c"]:
     """Draws a character in some cells: over a flat colour, RGB, or over nothing (None), RGBA."""
-    video = composite(art.layers(parts), cell, NOTHING if ground is None else ground)
+    return _draw(art.layers(parts), cell, ground)
+
+
+def _draw(
+    layers: Sequence[Drawing], cell: np.ndarray, ground: tuple[int, int, int, int] | None
+) -> np.ndarray:
+    video = composite(layers, cell, NOTHING if ground is None else ground)
     return video if ground is None else np.ascontiguousarray(video[..., :3])
 
 

@@ -39,10 +39,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self._art, self._settings = art, settings
         self._counts = {"train": num_clips, **COUNTS}
         name = f"{settings.frames}x{settings.channels}_{settings.background}_{num_clips}"
+        if settings.recolour:
+            name += f"_recolour{settings.recolour:g}"
         super().__init__(config=tfds.core.BuilderConfig(name=name), **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        frames, channels, _ = self._settings
+        frames, channels = self._settings.frames, self._settings.channels
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
@@ -67,7 +69,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         settings, count = self._settings, self._counts[split]
         if split != "train":
-            settings = settings._replace(background="grey")
+            settings = settings._replace(background="grey", recolour=0.0)
         for number in range(count):
             # TFDS sorts the records by their keys in pieces, and takes the piece from the key's
             # first bits: small numbers would all be in one, which has to fit into memory.

@@ -71,7 +71,7 @@ def evaluate(
             for piece in batches(len(rows), batch_size):
                 at = padded(rows[piece], batch_size)
                 content, motion = encoded.content[at], encoded.motion[partner[at]]
-                made = np.asarray(functions.sample(keys[at], content, motion))
+                made = on_grey(np.asarray(functions.sample(keys[at], content, motion)))
                 for row, video in zip(rows[piece], made):
                     cells = clips.cell[partner[row]]
                     found.append(score(video, draw, clips.parts[row], cells))
@@ -144,6 +144,15 @@ def _figure_psnr(
     """PSNR over the pixels that are not background in the truth, dB."""
     error = np.square(truth[figure].astype(np.float64) - video[figure]).mean()
     return float(10.0 * np.log10(255.0**2 / max(error, 1e-9)))
+
+
+def on_grey(video: UInt8[np.ndarray, "*b h w c"]) -> UInt8[np.ndarray, "*b h w 3"]:
+    """RGBA with straight alpha laid on the grey of the data set; RGB as it is."""
+    if video.shape[-1] == 3:
+        return video
+    alpha = video[..., 3:].astype(np.float32) / 255.0
+    mixed = video[..., :3] * alpha + np.float32(GREY[0]) * (1.0 - alpha)
+    return np.round(mixed).astype(np.uint8)
 
 
 def drawer(art: Art) -> Draw:

@@ -110,7 +110,9 @@ def swaps(
     made = functions.sample(keys, encoded.content[: len(rows)], encoded.motion[len(rows) :])
     draw = protocol.drawer(art)
     truth = [draw(clips.parts[row], clips.cell[other]) for row, other in zip(rows, partner)]
-    parts = (clips.video[rows], clips.video[partner], np.stack(truth), np.asarray(made))
+    made = protocol.on_grey(np.asarray(made))
+    shown = (protocol.on_grey(clips.video[at]) for at in (rows, partner))
+    parts = (*shown, np.stack(truth), made)
     return einops.rearrange(np.stack(parts), "k n t h w c -> (n k h) (t w) c")
 
 
