@@ -253,7 +253,7 @@ def test_what_a_user_can_get_wrong_is_one_clear_line(tmp_path):
 def test_video_without_pyav_tells_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "clip.mp4").write_bytes(b"0")
-    for use in (video_io.read_clip, video_io.check_output, video_io.frame_rate):
+    for use in (video_io.read_clip, video_io.check_output, video_io.probe_clip):
         with pytest.raises(UserError, match=r"pip install 'vdd-video\[video\]'"):
             use(tmp_path / "clip.mp4")
 
