@@ -222,7 +222,9 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
 
 def test_a_run_is_compressed_into_a_run(tiny_run, tmp_path, capsys, monkeypatch):
     shown = tiny.random_video(12, 4)
-    monkeypatch.setattr(compress, "load_clips", lambda data, split, _: {"fit": shown}[split])
+    monkeypatch.setattr(
+        compress.datasets, "load_clips", lambda data, split, _: {"fit": shown}[split]
+    )
     coded, again = tmp_path / "coded", tmp_path / "again"
     status, said, _ = vdd_command(capsys, "compress", tiny_run, coded, "--step", 3, "--updates", 3)
     assert status == 0

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import vdd
+from vdd.data import datasets
 
 PACKAGE = Path(vdd.__file__).parent
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
@@ -70,6 +71,36 @@ def test_terms_are_weighed_in_one_place_and_prices_moved_in_one():
             moves.add(name)
     assert weighs == {"method/losses.py", "method/objective.py"}
     assert moves == {"method/rates.py"}
+
+
+def test_another_diffusion_process_is_a_file_and_its_name():
+    names = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and ("edm" in f"{node.module}".split(".") or "edm" in [a.name for a in node.names])
+    }
+    assert names == {"diffusion/__init__.py"}
+
+
+def test_a_data_set_is_a_folder_and_a_line():
+    """Whatever else names one is no part that all data sets have: it is its own, or listed here."""
+    names = {
+        (node.value, str(path.relative_to(PACKAGE)))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in datasets.DATASETS
+    }
+    rooms = {name: (f"data/{name}/", f"evaluation/{name}/") for name in datasets.DATASETS}
+    rooms["video_folder"] += ("evaluation/videos/",)
+    others = {
+        (name, path)
+        for name, path in names
+        if path != "data/datasets.py" and not path.startswith(rooms[name])
+    }
+    # A content code has been tried on Sprites alone.
+    assert others == {("sprites", "compression/compress.py")}
 
 
 def test_training_knows_no_method_and_models_no_training():

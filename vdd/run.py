@@ -138,18 +138,12 @@ class Run:
         Raises:
             UserError: this is no motion of the model, or there is no such sampler.
         """
-        motion, key = self._checked_motion(motion), jax.random.key(seed)
-        size, chosen, parts = self.windows[0], self._sampler(sampler, steps), []
-        for i, start in enumerate(range(0, motion.shape[1], size)):
-            piece = motion[:, start : start + size]
-            filling = size - piece.shape[1] if i else 0  # one program for a long clip
-            filled = np.pad(piece, [(0, 0), (0, filling), (0, 0)], mode="edge")
-            noise = jax.random.fold_in(key, i) if i else key
-            video = compiled.draw(
-                self.model, chosen, self.params, noise, np.asarray(content, np.float32), filled
-            )
-            parts.append(np.asarray(video)[:, : piece.shape[1]])
-        return np.concatenate(parts, axis=1)
+        motion, chosen = self._checked_motion(motion), self._sampler(sampler, steps)
+        pieces = streaming.draw(
+            self.model, self.params, jax.random.key(seed), np.asarray(content, np.float32), motion,
+            chosen, self.windows[0],
+        )  # fmt: skip
+        return np.concatenate(list(pieces), axis=1)
 
     def transfer(
         self,

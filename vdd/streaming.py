@@ -93,6 +93,27 @@ def transfer(
         yield np.asarray(video[0])[window.kept]
 
 
+def draw(
+    model: Disentangler,
+    params: Any,
+    key: Key[Array, ""],
+    content: Float[Array | np.ndarray, "b k d"],
+    motion: Int[np.ndarray, "b t n"] | Float[np.ndarray, "b t m"],
+    sampler: Sampler,
+    size: int,
+) -> Iterator[UInt8[np.ndarray, "b s h w c"]]:
+    """`content` in a motion of any length, in pieces of `size` frames, each with its own noise.
+
+    The last of several is filled up with copies of the last frame, so that all are one program.
+    """
+    for i, start in enumerate(range(0, motion.shape[1], size)):
+        piece = motion[:, start : start + size]
+        filling = size - piece.shape[1] if i else 0
+        filled = np.pad(piece, [(0, 0), (0, filling), (0, 0)], mode="edge")
+        video = compiled.draw(model, sampler, params, jax.random.fold_in(key, i), content, filled)
+        yield np.asarray(video)[:, : piece.shape[1]]
+
+
 def generate(
     model: Disentangler,
     params: Any,

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd import compiled, files, priors, streaming
+from vdd import files, priors, streaming
 from vdd.codec import container, content
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
@@ -177,18 +176,9 @@ def draw(
     else:
         numbers = content.decode(coded_run.content, decoded.content)
     codes = decoded.codes[: len(decoded.codes) - decoded.missing]
-    return _pieces(run, codes, size, coded_run.tokens(numbers), sampler, jax.random.key(seed))
-
-
-def _pieces(run, codes, size, tokens, sampler, key) -> Iterator[np.ndarray]:
-    for i, start in enumerate(range(0, len(codes), size)):
-        piece = codes[start : start + size]
-        # Filled up, so that there is but one program for a long clip.
-        filling = size - len(piece) if i else 0
-        filled = jnp.asarray(np.pad(piece, [(0, filling), (0, 0)], mode="edge"))
-        noise = jax.random.fold_in(key, i)
-        video = compiled.draw(run.model, sampler, run.params, noise, tokens, filled[None])
-        yield np.asarray(video[0])[: len(piece)]
+    tokens, key = coded_run.tokens(numbers), jax.random.key(seed)
+    pieces = streaming.draw(run.model, run.params, key, tokens, codes[None], sampler, size)
+    return (piece[0] for piece in pieces)
 
 
 def read_bytes(path: epath.PathLike) -> bytes:

@@ -11,7 +11,6 @@ from vdd import runs
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.content_code import DEFAULT_SETTINGS, Settings
 from vdd.data import datasets
-from vdd.data.clips import load_clips
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.run import load as load_run
@@ -54,7 +53,7 @@ def compress_run(
     check(path_or_name, run)
     target = runs.new_folder(folder)
     data = run.config.data
-    video = load_clips(data, datasets.trained_split(data), art_dir)
+    video = datasets.load_clips(data, datasets.trained_split(data), art_dir)
     model, params = without_short_codes(run)
     readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
     model, params = merging.merge_codewords(model, params, readings, merge_above)

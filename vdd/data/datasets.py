@@ -5,10 +5,14 @@ name it in `DATASETS`.
 """
 
 import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from ml_collections import ConfigDict
 
 from vdd.data.augment import Augment
 from vdd.data.records import DataSource
@@ -48,6 +52,10 @@ class Dataset(Protocol):
 
     def arrays(self, config: Any, split: str) -> Mapping[str, np.ndarray]:
         """All clips of a split and their labels in memory, by `fields`, [n ...] each."""
+        ...
+
+    def clips(self, config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
+        """The video of `arrays`, whatever batches hold."""
         ...
 
     def records(self, config: Any, split: str) -> DataSource:
@@ -100,6 +108,24 @@ def find_draw(dataset: Dataset, config: Any, split: str) -> Draw | None:
     """
     draw = getattr(dataset, "draw", None)
     return draw(config, split) if draw else None
+
+
+def load_clips(
+    config: Any, split: str, art_dir: epath.PathLike | None = None
+) -> UInt8[np.ndarray, "n t h w c"]:
+    """All clips of a run's data set, for what is learned from the clips of a finished run.
+
+    Args:
+      config: `config.data` of the run.
+      split: one of the data set's.
+      art_dir: folder of sheets, where that is not the config's.
+
+    Raises:
+      UserError: they cannot be found.
+    """
+    if art_dir is not None:
+        config = ConfigDict({**config, "art_dir": os.fspath(art_dir)})
+    return find(config.dataset).clips(config, split)
 
 
 def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:

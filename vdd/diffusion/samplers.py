@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from vdd.diffusion import edm
+from vdd.diffusion import process
 
 Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
 # (noisy, sigma, denoised) -> what to follow in the place of the denoised estimate.
@@ -113,7 +113,7 @@ def sample(
         denoised = denoise(noisy, sigma)
         return denoised if callback is None else callback(noisy, sigma, denoised)
 
-    sigmas = edm.levels(sampler.steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
+    sigmas = process.levels(sampler.steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
     shape = mean.shape
     noise = (
         jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(rng)
@@ -138,7 +138,7 @@ def euler(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) -
 
     def step(x, levels):
         now, then = levels
-        return x + (then - now) * edm.slope(x, denoise(x, now), now), None
+        return x + (then - now) * process.slope(x, denoise(x, now), now), None
 
     return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))[0]
 
@@ -148,9 +148,9 @@ def heun(denoise: Denoise, x: Float[Array, "..."], sigmas: Float[Array, "s"]) ->
 
     def step(x, levels):
         now, then = levels
-        slope = edm.slope(x, denoise(x, now), now)
+        slope = process.slope(x, denoise(x, now), now)
         ahead = x + (then - now) * slope
-        slope_ahead = edm.slope(ahead, denoise(ahead, then), then)
+        slope_ahead = process.slope(ahead, denoise(ahead, then), then)
         return x + (then - now) * 0.5 * (slope + slope_ahead), None
 
     x, _ = jax.lax.scan(step, x, (sigmas[:-2], sigmas[1:-1]))

@@ -5,6 +5,7 @@ A clip of latents z [b t h w c] is read by one encoder into content [b k d], onc
 denoiser sees both, and nothing else, beside the noisy frames.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -40,18 +41,23 @@ QUANTIZERS = {
 }
 
 
-def _tokens(dim: int, dtype: jnp.dtype) -> None:
+def _tokens(dim: int, dtype: jnp.dtype) -> tuple[None, GaussianContent]:
     """Content is read by the encoder's queries."""
-    del dim, dtype
+    del dtype
+    return None, GaussianContent(dim)
 
 
-def _map(dim: int, side: int, channels: tuple[int, ...], dtype: jnp.dtype) -> ContentMap:
+def _map(
+    dim: int, side: int, channels: tuple[int, ...], dtype: jnp.dtype
+) -> tuple[ContentMap, GaussianContent]:
     """Content is a map of side x side places, each a token."""
-    del dim
-    return ContentMap(side, tuple(channels), dtype)
+    return ContentMap(side, tuple(channels), dtype), GaussianContent(dim)
 
 
-READERS = {"tokens": _tokens, "map": _map}  # of content, by `model.content.kind`
+# By `model.content.kind`: what reads content beside the encoder's queries, and its bottleneck.
+CONTENTS: dict[str, Callable[..., tuple[ContentMap | None, GaussianContent]]] = {
+    "tokens": _tokens, "map": _map,
+}  # fmt: skip
 
 
 class Disentangler(nn.Module):
@@ -92,29 +98,27 @@ class Disentangler(nn.Module):
         }
         dtype = jnp.dtype(parts.pop("dtype"))
         latents = latent_spaces.from_config(parts.pop("latents"))
-        content = parts.pop("content")
-        reader = Encoder(
-            **parts.pop("encoder"),
-            content_map=kinds.build(READERS, "content", content, "tokens", dtype=dtype),
-            dtype=dtype,
+        content_map, content = kinds.build(
+            CONTENTS, "content", parts.pop("content"), "tokens", dtype=dtype
         )
+        reader = Encoder(**parts.pop("encoder"), content_map=content_map, dtype=dtype)
         quantizer = parts.pop("quantizer")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = {f: quantizer.pop(f) for f in sizes if f in quantizer}
         code = parts.pop("content_code", None)
-        shape = (reader.num_contents, content["dim"])
+        shape = (reader.num_contents, content.dim)
         model = cls(
             latents=latents,
             encoder=reader,
-            content=GaussianContent(content["dim"]),
+            content=content,
             quantizer=kinds.build(QUANTIZERS, "quantizer", quantizer, book=book),
             denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
             content_code=ContentCode(**code, shape=shape) if code else None,
             **parts,
         )
         model.denoiser.check_content(reader.num_contents)
-        if reader.content_map is not None:
-            reader.content_map.halvings(*latents.shape[:2])
+        if content_map is not None:
+            content_map.halvings(*latents.shape[:2])
         return model
 
     def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from vdd.diffusion import edm
+from vdd.diffusion import process
 from vdd.method.disentangler import Disentangler
 from vdd.method.driving import Drive
 from vdd.method.quantizer import Codes
@@ -82,9 +82,10 @@ def denoising(
 ) -> dict[str, Float[Array, ""]]:
     """The denoising loss at infinite and at finite noise, and the latter by ranges of noise.
 
-    In units of the squared latents (`edm.loss_weight`). At infinite noise the denoiser answers with
-    the mean frame, which is cheap, and which teaches the bottlenecks what they have to say. The
-    network is dear: of the frames that are rebuilt there it sees few, of every so many segments.
+    In units of the squared latents (`process.loss_weight`). At infinite noise the denoiser answers
+    with the mean frame, which is cheap, and which teaches the bottlenecks what they have to say.
+    The network is dear: of the frames that are rebuilt there it sees few, of every so many
+    segments.
     """
     rng_mean, rng_noisy, rng_sigma, rng_eps = jax.random.split(rng, 4)
     frames = pick_frames(rng_mean, len(latents), latents.shape[1], objective.mean_frames)
@@ -99,13 +100,13 @@ def denoising(
     target, motion = (seen(take_frames(x, frames)) for x in (target, motion))
     # What is left of the noise is refined around the mean, and does not bend it.
     mean = jax.lax.stop_gradient(seen(take_frames(mean, frames)))
-    sigma = edm.log_normal_sigma(
+    sigma = process.log_normal_sigma(
         rng_sigma, target.shape[:2], objective.sigma_mean, objective.sigma_std
     )
-    noisy = edm.corrupt(target, sigma, jax.random.normal(rng_eps, target.shape))
+    noisy = process.corrupt(target, sigma, jax.random.normal(rng_eps, target.shape))
     denoised = apply(Disentangler.denoise, noisy, sigma, seen(drive.content), motion, mean)
     error = jnp.mean(jnp.square(denoised - target), axis=(2, 3, 4))
-    error = error * edm.loss_weight(sigma, sigma_data, objective.highest_snr)
+    error = error * process.loss_weight(sigma, sigma_data, objective.highest_snr)
     return {
         "denoise_infinite": infinite,
         "denoise_finite": jnp.mean(error),

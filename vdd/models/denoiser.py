@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vdd.diffusion import edm
+from vdd.diffusion import process
 from vdd.models import kinds
 from vdd.models.dit import DiT
 from vdd.models.readout import READOUTS, ConvolutionalReadout, TileReadout
@@ -43,10 +43,10 @@ class Denoiser(nn.Module):
         fields = dict(config)
         network, readout = fields.pop("network"), fields.pop("readout")
         prediction, where = fields["prediction"], {"shape": shape, "dtype": dtype}
-        if prediction not in edm.PREDICTIONS:
-            known = ", ".join(edm.PREDICTIONS)
+        if prediction not in process.PREDICTIONS:
+            known = ", ".join(process.PREDICTIONS)
             raise ValueError(f"unknown prediction {prediction!r}; there are: {known}")
-        outputs = edm.PREDICTIONS[prediction].outputs
+        outputs = process.PREDICTIONS[prediction].outputs
         return cls(
             network=kinds.build(NETWORKS, "network", network, outputs=outputs, dtype=dtype),
             readout=kinds.build(READOUTS, "read-out", readout, "tiles", **where)
@@ -91,8 +91,8 @@ class Denoiser(nn.Module):
         return self._denoise(noisy, sigma, content, motion, None if self.readout is None else mean)
 
     def _denoise(self, noisy, sigma, content, motion, mean) -> Float[Array, "b t h w c"]:
-        return edm.denoise(
-            edm.PREDICTIONS[self.prediction],
+        return process.denoise(
+            process.PREDICTIONS[self.prediction],
             lambda x, noise: self.network(x, noise, content, motion, mean),
             noisy,
             sigma,

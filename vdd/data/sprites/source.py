@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vdd.data import augment, sprites
 from vdd.data.datasets import choose
@@ -19,6 +20,7 @@ __all__ = [
     "EVALUATION",
     "SPLITS",
     "arrays",
+    "clips",
     "edit_in_training",
     "fields",
     "files",
@@ -48,6 +50,11 @@ def frames(config: Any) -> int:
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
     """All clips of a split and their labels, in memory."""
     return load_split(config, split)._asdict()
+
+
+def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
+    """The video of `arrays`."""
+    return load_split(config, split).video
 
 
 def records(config: Any, split: str) -> DataSource:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vdd.data import augment
 from vdd.data.datasets import Draw
@@ -20,6 +21,7 @@ __all__ = [
     "EVALUATION",
     "SPLITS",
     "arrays",
+    "clips",
     "draw",
     "edit_in_training",
     "fields",
@@ -56,6 +58,11 @@ def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
     settings = Settings.from_config(config, split)
     art = load_art(config.art_dir)
     return draw_clips(art, settings, split, num_clips(config, split))._asdict()
+
+
+def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
+    """The video of `arrays`."""
+    return arrays(config, split)["video"]
 
 
 def records(config: Any, split: str) -> DataSource:

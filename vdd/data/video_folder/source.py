@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vdd.data import augment
 from vdd.data.datasets import choose
 from vdd.data.records import DataSource
-from vdd.data.video_folder import prepared
+from vdd.data.video_folder import load_windows, prepared
 from vdd.data.video_folder.splits import SPLITS
 from vdd.errors import UserError
 
@@ -19,6 +20,7 @@ __all__ = [
     "EVALUATION",
     "SPLITS",
     "arrays",
+    "clips",
     "edit_in_training",
     "fields",
     "files",
@@ -46,6 +48,13 @@ def frames(config: Any) -> int:
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
     """All windows of a split in memory, whole."""
     return prepared.read(_builder(config, split), split, fields(config))
+
+
+def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
+    """The windows of a split in memory, whole, as pixels."""
+    video = load_windows(config.data_dir, split, with_latents=False).video
+    assert video is not None
+    return video
 
 
 def records(config: Any, split: str) -> DataSource:

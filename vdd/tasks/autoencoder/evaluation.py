@@ -19,7 +19,7 @@ from PIL import Image
 from vdd import files, runs
 from vdd.apply import to_uint8
 from vdd.data import datasets, pipeline
-from vdd.data.clips import load_clips
+from vdd.data.datasets import load_clips
 from vdd.errors import UserError
 from vdd.evaluation import curves, metrics, pictures, report
 from vdd.evaluation.gallery import write_png

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int32
 
 from vdd import compiled, files, priors, runs, streaming
 from vdd.data import datasets
-from vdd.data.clips import load_clips
+from vdd.data.datasets import load_clips
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import metrics, report
@@ -31,13 +31,13 @@ def load_codes(
 
     Args:
         run: the run.
-        split: as for `vdd.data.clips.load_clips`.
+        split: as for `vdd.data.datasets.load_clips`.
         art_dir: folder of LPC sheets; None takes the run's, as `load_clips` says.
         num_clips: so many, spread over the split; 0: all.
         batch_size: clips encoded at once.
 
     Raises:
-        UserError: as `vdd.data.clips.load_clips`.
+        UserError: as `vdd.data.datasets.load_clips`.
     """
     video = load_clips(run.config.data, split, art_dir)
     if num_clips:
@@ -101,7 +101,7 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
     data = source.config.data
     figures = {
         "step": prior.step,
-        "dataset": f"{data.dataset}/{data.art}" if data.dataset == "sprites" else data.dataset,
+        "dataset": runs.data_name(source.config),
         "split": settings.split,
         "seen_in_training": datasets.seen_in_training(data, settings.split),
         "num_clips": len(codes),
