@@ -59,10 +59,10 @@ def test_sizes_that_do_not_fit_are_refused_when_the_model_is_built():
     for changes, told in (
         (
             {"model.content": {"kind": "map", "dim": 5, "side": 3, "channels": (8,)}},
-            "of 2x2 places",
+            "draws from 4 content tokens, and content has 9",
         ),
         ({"model.content": {"kind": "heap", "dim": 5}}, "unknown content 'heap'"),
-        ({"model.content": {"kind": "tokens", "dim": 5}}, "content has 2: take model.content.kind"),
+        ({"model.content": {"kind": "tokens", "dim": 5}}, "content has 2: see model.content"),
     ):
         with pytest.raises(ValueError, match=told):
             model(changes)

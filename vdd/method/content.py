@@ -24,14 +24,57 @@ class GaussianContent(nn.Module):
 
     dim: int
 
+    def num_tokens(self, places: int) -> int:
+        """Content tokens of so many features."""
+        return places
+
+    def refer(self, features: Float[Array, "b k w"], pose: Float[Array, "b m"]) -> Array:
+        """Features [b k w] that know the quantised motion of the reference frame: these do not."""
+        del pose
+        return features
+
     @nn.compact
     def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """Content of features: a draw from the posterior if `rng` is given, else its mean."""
         mean, log_std = jnp.split(nn.Dense(2 * self.dim, name="posterior")(features), 2, axis=-1)
         # The posterior starts narrow (e^-2), so that content can speak before it has learned to.
-        log_std = jnp.clip(log_std - 2.0, -8.0, 2.0)
-        noise = 0.0 if rng is None else jax.random.normal(rng, mean.shape)
-        return Content(mean + jnp.exp(log_std) * noise, divergence_bits(mean, log_std))
+        return _draw(mean, log_std - 2.0, rng)
+
+
+class ReferenceContent(nn.Module):
+    """Content that is referred to: places of a map as they are, and the motion they are shown in.
+
+    As `GaussianContent`, but the posterior's mean begins as the features themselves, and one more
+    token is the quantised motion of the reference frame, whose codes are `pose_bits`. Ours.
+    """
+
+    dim: int
+    pose_bits: float
+
+    def num_tokens(self, places: int) -> int:
+        """Content tokens of so many features."""
+        return places + 1
+
+    def refer(self, features: Float[Array, "b k w"], pose: Float[Array, "b m"]) -> Array:
+        """The features, and that motion as one more [b k+1 w]."""
+        room = features.shape[-1] - pose.shape[-1]
+        return jnp.concatenate([features, jnp.pad(pose, [(0, 0), (0, room)])[:, None]], axis=1)
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
+        """Content of features: a draw from the posterior if `rng` is given, else its mean."""
+        places, pose = features[:, :-1], features[:, -1:]
+        zeros = nn.initializers.zeros
+        change = nn.Dense(2 * self.dim, kernel_init=zeros, name="posterior")(places)
+        shift, log_std = jnp.split(change, 2, axis=-1)
+        said = _draw(places + shift, log_std - 3.0, rng)
+        return Content(jnp.concatenate([said.tokens, pose], axis=1), said.bits + self.pose_bits)
+
+
+def _draw(mean: Array, log_std: Array, rng: PRNGKeyArray | None) -> Content:
+    log_std = jnp.clip(log_std, -8.0, 2.0)
+    noise = 0.0 if rng is None else jax.random.normal(rng, mean.shape)
+    return Content(mean + jnp.exp(log_std) * noise, divergence_bits(mean, log_std))
 
 
 class ContentCode(nn.Module):

@@ -5,18 +5,19 @@ A clip of latents z [b t h w c] is read by one encoder into content [b k d], onc
 denoiser sees both, and nothing else, beside the noisy frames.
 """
 
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from vdd.method.content import Content, ContentCode, GaussianContent
+from vdd.method.content import Content, ContentCode, GaussianContent, ReferenceContent
 from vdd.method.quantizer import Codebook, Codes, Grid, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models import kinds
 from vdd.models import latents as latent_spaces
-from vdd.models.content_map import ContentMap
+from vdd.models.content_map import ContentMap, ReferenceMap, reference_frame
 from vdd.models.denoiser import Denoiser
 from vdd.models.encoder import Encoder, Features
 from vdd.models.latents import Latents, to_float
@@ -41,23 +42,40 @@ QUANTIZERS = {
 }
 
 
-def _tokens(dim: int, dtype: jnp.dtype) -> tuple[None, GaussianContent]:
+class ContentPath(NamedTuple):
+    """How content is read, and its bottleneck."""
+
+    content_map: ContentMap | ReferenceMap | None  # beside the encoder's queries, if any
+    bottleneck: GaussianContent | ReferenceContent
+
+
+def _tokens(dim: int, book: Mapping[str, Any], dtype: jnp.dtype) -> ContentPath:
     """Content is read by the encoder's queries."""
-    del dtype
-    return None, GaussianContent(dim)
+    del book, dtype
+    return ContentPath(None, GaussianContent(dim))
 
 
 def _map(
-    dim: int, side: int, channels: tuple[int, ...], dtype: jnp.dtype
-) -> tuple[ContentMap, GaussianContent]:
+    dim: int, side: int, channels: tuple[int, ...], book: Mapping[str, Any], dtype: jnp.dtype
+) -> ContentPath:
     """Content is a map of side x side places, each a token."""
-    return ContentMap(side, tuple(channels), dtype), GaussianContent(dim)
+    del book
+    return ContentPath(ContentMap(side, tuple(channels), dtype), GaussianContent(dim))
 
 
-# By `model.content.kind`: what reads content beside the encoder's queries, and its bottleneck.
-CONTENTS: dict[str, Callable[..., tuple[ContentMap | None, GaussianContent]]] = {
-    "tokens": _tokens, "map": _map,
-}  # fmt: skip
+def _reference(
+    dim: int, side: int, channels: tuple[int, ...], book: Mapping[str, Any], dtype: jnp.dtype
+) -> ContentPath:
+    """Content is a map that begins as a copy of one frame, and the motion of that frame."""
+    width = book["num_groups"] * book.get("code_dim", 1)
+    if width > dim:
+        raise ValueError(f"motion of {width} numbers does not fit into content of dim={dim}")
+    pose_bits = book["num_groups"] * math.log2(book["num_codes"])
+    content_map = ReferenceMap(dim, ContentMap(side, tuple(channels), dtype))
+    return ContentPath(content_map, ReferenceContent(dim, pose_bits))
+
+
+CONTENTS = {"tokens": _tokens, "map": _map, "reference": _reference}  # by `model.content.kind`
 
 
 class Disentangler(nn.Module):
@@ -71,7 +89,7 @@ class Disentangler(nn.Module):
 
     latents: Latents
     encoder: Encoder
-    content: GaussianContent
+    content: GaussianContent | ReferenceContent
     quantizer: StraightThroughQuantizer | GumbelQuantizer
     denoiser: Denoiser
     content_code: ContentCode | None = None
@@ -98,27 +116,27 @@ class Disentangler(nn.Module):
         }
         dtype = jnp.dtype(parts.pop("dtype"))
         latents = latent_spaces.from_config(parts.pop("latents"))
-        content_map, content = kinds.build(
-            CONTENTS, "content", parts.pop("content"), "tokens", dtype=dtype
-        )
-        reader = Encoder(**parts.pop("encoder"), content_map=content_map, dtype=dtype)
         quantizer = parts.pop("quantizer")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = {f: quantizer.pop(f) for f in sizes if f in quantizer}
+        path = kinds.build(
+            CONTENTS, "content", parts.pop("content"), "tokens", book=book, dtype=dtype
+        )
+        reader = Encoder(**parts.pop("encoder"), content_map=path.content_map, dtype=dtype)
         code = parts.pop("content_code", None)
-        shape = (reader.num_contents, content.dim)
+        shape = (path.bottleneck.num_tokens(reader.num_contents), path.bottleneck.dim)
         model = cls(
             latents=latents,
             encoder=reader,
-            content=content,
+            content=path.bottleneck,
             quantizer=kinds.build(QUANTIZERS, "quantizer", quantizer, book=book),
             denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
             content_code=ContentCode(**code, shape=shape) if code else None,
             **parts,
         )
-        model.denoiser.check_content(reader.num_contents)
-        if content_map is not None:
-            content_map.halvings(*latents.shape[:2])
+        model.denoiser.check_content(shape[0])
+        if path.content_map is not None:
+            path.content_map.check(*latents.shape)
         return model
 
     def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:
@@ -146,7 +164,9 @@ class Disentangler(nn.Module):
     def _encode(self, latents, fresh=False) -> tuple[Features, dict[str, Array]]:
         content, motion = self.encoder(latents)
         motion, statistics = self.quantizer.codebook.bound(self.motion_head(motion), fresh)
-        return Features(content, motion), statistics
+        middle = reference_frame(latents.shape[1])
+        pose = self.quantizer(motion[:, middle : middle + 1]).quantized[:, 0]
+        return Features(self.content.refer(content, pose), motion), statistics
 
     def read(self, latents: Float[Array, "b t h w c"]) -> Features:
         """`encode` of a clip that is longer than the segments of training: content of all of it,

@@ -35,6 +35,11 @@ class ContentMap(nn.Module):
             raise ValueError(f"a content map of {self.side} places and channels {self.channels}")
         super().__post_init__()
 
+    def check(self, h: int, w: int, c: int) -> None:
+        """Raises a ValueError for latents that cannot be read."""
+        del c
+        self.halvings(h, w)
+
     def halvings(self, h: int, w: int) -> int:
         """How often latents of h x w are halved; ValueError where that does not lead to `side`."""
         count = max(round(math.log2(h / self.side)), 0)
@@ -57,3 +62,42 @@ class ContentMap(nn.Module):
         shown = nn.Dense(1, dtype=self.dtype, name="shown")(x).astype(jnp.float32)
         weight = jax.nn.softmax(shown, axis=1)
         return jnp.sum(weight * x.astype(jnp.float32), axis=1)
+
+
+class ReferenceMap(nn.Module):
+    """One frame of a clip as a map, as it is, and what the other frames add to it.
+
+    It begins as a copy: the first channels of each place are the latents of the reference frame
+    there. So looks are there before anything is learned. `added` reads all frames, and its part
+    begins at zero.
+    """
+
+    dim: int  # channels of a place; no fewer than the latents have
+    added: ContentMap
+
+    @property
+    def side(self) -> int:
+        """Places along each side."""
+        return self.added.side
+
+    def check(self, h: int, w: int, c: int) -> None:
+        """Raises a ValueError for latents that do not fit in."""
+        if not h == w == self.side or c > self.dim:
+            raise ValueError(
+                f"latents of {h}x{w}x{c} do not fit into a reference of {self.side}x{self.side}"
+                f" places of {self.dim} channels"
+            )
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b k d"]:
+        """Read latents into the places of the map, row by row."""
+        frame = latents[:, reference_frame(latents.shape[1])].astype(jnp.float32)
+        copy = jnp.pad(frame, [(0, 0)] * 3 + [(0, self.dim - frame.shape[-1])])
+        copy = rearrange(copy, "b h w d -> b (h w) d")
+        zeros = nn.initializers.zeros
+        return copy + nn.Dense(self.dim, kernel_init=zeros, name="more")(self.added(latents))
+
+
+def reference_frame(num_frames: int) -> int:
+    """Which frame of a clip its reference is: the one in the middle, which is nearest to all."""
+    return num_frames // 2

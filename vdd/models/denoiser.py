@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from vdd.diffusion import process
 from vdd.models import kinds
 from vdd.models.dit import DiT
-from vdd.models.readout import READOUTS, ConvolutionalReadout, TileReadout
+from vdd.models.readout import READOUTS, ConvolutionalReadout, TileReadout, WarpReadout
 from vdd.models.unet import UNet
 
 NETWORKS = {"unet": UNet, "dit": DiT}
@@ -26,7 +26,7 @@ class Denoiser(nn.Module):
     """EDM's preconditioning around a network, and around the mean of a read-out."""
 
     network: UNet | DiT
-    readout: TileReadout | ConvolutionalReadout | None
+    readout: TileReadout | ConvolutionalReadout | WarpReadout | None
     prediction: str  # of vdd.diffusion.edm.PREDICTIONS
     sigma_data: float  # standard deviation of what is diffused: the latents less their mean
     horizon: float  # noise level about which the network's part fades; only with a read-out
@@ -58,11 +58,11 @@ class Denoiser(nn.Module):
 
     def check_content(self, count: int) -> None:
         """Raises a ValueError for so many content tokens that the read-out cannot lay out."""
-        side = getattr(self.readout, "side", None)
-        if side is not None and count != side**2:
+        needed = getattr(self.readout, "num_contents", count)
+        if count != needed:
             raise ValueError(
-                f"the read-out draws from a map of {side}x{side} places, and content has {count}:"
-                f" take model.content.kind=map of side={side}"
+                f"the read-out draws from {needed} content tokens, and content has {count}: see"
+                " model.content, its kind and side"
             )
 
     def mean(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
-from vdd.models.content_map import ContentMap
+from vdd.models.content_map import ContentMap, ReferenceMap
 from vdd.models.convolution import Conv3x3
 from vdd.models.t5 import T5Encoder
 
@@ -55,7 +55,7 @@ class Encoder(nn.Module):
     num_heads: int
     mlp_dim: int
     num_content_tokens: int
-    content_map: ContentMap | None = None
+    content_map: ContentMap | ReferenceMap | None = None
     remat: bool = False  # compute layers anew in the backward pass
     dtype: jnp.dtype = jnp.float32
 

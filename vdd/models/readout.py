@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 
 from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens
+from vdd.models.modulated import ModulatedBlock
+from vdd.models.warp import WarpReadout
 
 
 class TileReadout(nn.Module):
@@ -99,6 +101,11 @@ class ConvolutionalReadout(nn.Module):
         """Places along each side of the content map."""
         return self.shape[0] >> (len(self.channels) - 1)
 
+    @property
+    def num_contents(self) -> int:
+        """Content tokens: the places of the map."""
+        return self.side**2
+
     @nn.compact
     def __call__(
         self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
@@ -115,7 +122,7 @@ class ConvolutionalReadout(nn.Module):
                 x = rearrange(x, "n h w (i j c) -> n (h i) (w j) c", i=2, j=2)
             picture = self._picture(pose, x.shape[1], level)
             for i in range(self.num_blocks):
-                x = self._block(x, picture, f"{level}_{i}")
+                x = ModulatedBlock(self.dtype, name=f"block_{level}_{i}")(x, picture)
         x = nn.silu(RMSNorm(name="norm_out")(x))
         x = nn.Dense(self.shape[2], dtype=self.dtype, name="out")(x)
         return rearrange(x, "(b t) h w c -> b t h w c", b=len(content)).astype(jnp.float32)
@@ -125,12 +132,5 @@ class ConvolutionalReadout(nn.Module):
         dense = nn.Dense(side**2 * self.motion_channels, dtype=self.dtype, name=f"picture_{level}")
         return rearrange(dense(pose), "n (h w e) -> n h w e", h=side, w=side)
 
-    def _block(self, x: jax.Array, picture: jax.Array, name: str) -> jax.Array:
-        """A residual block, modulated by the picture at each place."""
-        film = nn.Dense(2 * x.shape[-1], dtype=self.dtype, name=f"film_{name}")(picture)
-        scale, shift = jnp.split(film, 2, axis=-1)
-        y = nn.silu(RMSNorm(name=f"norm_{name}")(x) * (1.0 + scale) + shift)
-        return x + Conv3x3(x.shape[-1], dtype=self.dtype, name=f"conv_{name}")(y)
 
-
-READOUTS = {"tiles": TileReadout, "convolutions": ConvolutionalReadout}
+READOUTS = {"tiles": TileReadout, "convolutions": ConvolutionalReadout, "warp": WarpReadout}
