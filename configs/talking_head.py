@@ -7,11 +7,13 @@
         --config.data.data_dir=DATA --config.train.init_from=runs/heads
 
 Sizes, after a colon: `base` (the default; one GPU of 80 GB), `pod` (a TPU v4 or v5 pod slice),
-`tiny` (2 CPU cores, half an hour; 128 x 128: prepare with --size 128), `smoke` (a minute, 64 x 64
-pixels without an autoencoder, for tests). They train without attention along time. `base_temporal`,
-`pod_temporal`, `tiny_temporal` and `smoke_temporal` train with it, in a second run that begins with
-the parameters of the first (`train.init_from`). As in the paper the second run has half as many
-steps as the first (`tiny`: a sixth).
+`small` (2 CPU cores, hours; it resumes; 64 x 64 pixels: prepare with --size 64 --fps 12.5 --frames
+20 --stride 10, without --latents; content is a frame that is referred to), `tiny` (2 CPU cores,
+half an hour; 128 x 128: prepare with --size 128), `smoke` (a minute, 64 x 64 pixels without an
+autoencoder, for tests). They train without attention along time. `base_temporal`, `pod_temporal`,
+`tiny_temporal` and `smoke_temporal` train with it, in a second run that begins with the parameters
+of the first (`train.init_from`). As in the paper the second run has half as many steps as the first
+(`tiny`: a sixth).
 
 Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second (`tiny`: 16 bits).
 The weights of TAEF2, the tiny autoencoder, are looked for in `$VDD_WEIGHTS`.
@@ -22,8 +24,8 @@ from typing import Any
 import ml_collections
 from ml_collections import config_dict
 
-PLAIN = ("base", "pod", "tiny", "smoke")
-SIZES = (*PLAIN, *(f"{size}_temporal" for size in PLAIN))
+PLAIN = ("base", "pod", "small", "tiny", "smoke")
+SIZES = (*PLAIN, *(f"{size}_temporal" for size in PLAIN if size != "small"))
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -34,8 +36,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = _base()
     if size == "pod":
         _for_pod(config)
-    if size in ("tiny", "smoke"):
+    if size in ("small", "tiny", "smoke"):
         _shrink(config)
+    if size == "small":
+        _refer(config)
     if size == "smoke":
         _shrink_further(config)
     if size != variant:
@@ -141,6 +145,34 @@ def _shrink(config: Any) -> None:
     )  # fmt: skip
     config.eval.update(quick_windows=8)
     config.eval.sampler.update(sigma_max=3.0)
+
+
+def _refer(config: Any) -> None:
+    """Content is a frame that is referred to and warped: strangers cannot be drawn from memory.
+
+    Motion stays alive beside a path that copies by a grid of levels, by what it differs by from the
+    reference's motion, and by frames from anywhere in a window.
+    """
+    config.data.update(latents=False, frames=20, augment="flip")
+    config.model.latents = dict(patch=4, size=(64, 64, 3))
+    config.model.content = dict(kind="reference", dim=48, side=16, channels=(48,))
+    config.model.quantizer = dict(kind="grid", num_groups=8, num_codes=8, alpha=4.0)
+    config.model.denoiser.readout = dict(
+        kind="warp", width=96, num_flows=24, num_blocks=3, motion_channels=16,
+    )  # fmt: skip
+    config.model.denoiser.network.update(channels=(32, 64, 96), embedding=192, content_map=0)
+    config.objective.update(mean_frames=2, noisy_segments=4, noisy_frames=1)
+    config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.01)
+    config.rates.update(
+        target_bits_per_frame=24.0, motion_weight=0.0, motion_speed=0.0,
+        target_bits_per_clip=16000.0, content_price=1e-8, content_price_range=(1e-8, 1e-6),
+    )  # fmt: skip
+    config.revival.rate = 0.0
+    config.train.update(
+        batch_size=8, num_steps=60_000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
+        eval_every=2000, sample_every=4000,
+    )  # fmt: skip
+    config.eval.update(split="validation", num_clips=0, quick_windows=32)
 
 
 def _shrink_further(config: Any) -> None:
