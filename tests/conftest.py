@@ -63,7 +63,13 @@ CHECKED = (
 )
 sys.modules["vdd_typechecker"] = ModuleType("vdd_typechecker")
 sys.modules["vdd_typechecker"].__dict__["check_types"] = check_types
-install_import_hook(CHECKED, "vdd_typechecker.check_types")
+_finder = install_import_hook(CHECKED, "vdd_typechecker.check_types").hook
+_checked = _finder.should_instrument
+# The built-in art is drawn by 80,000 calls of small functions: checks would take three times as
+# long as the drawing. What the parts become is checked, in `part_frames`.
+_finder.should_instrument = lambda name: (
+    _checked(name) and not name.startswith("vdd.data.sprites.builtin.")
+)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
