@@ -1,5 +1,6 @@
 """Set-up of all tests: one CPU device, strict shapes, compiled programs kept between runs."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest = ("end_to_end", "real_step", "video_end_to_end", "priors", "main", "cli", "baselines")
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+def _keep_what_is_there() -> None:
+    """What survives is not gone through again: in a process of many tests that took minutes."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    gc.set_threshold(20_000, 20, 20)
+    _keep_what_is_there()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_stay() -> Iterator[None]:
+    yield
+    _keep_what_is_there()
 
 
 @pytest.fixture(scope="module")
