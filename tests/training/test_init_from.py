@@ -186,11 +186,9 @@ def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, cap
     inputs = [jnp.ones(shape) for shape in ((1, 2, 4, 4, 48), (1, 2), (1, 2, 4), (1, 2, 8))]
     fresh = jax.jit(temporal.model.denoiser.network.init)(jax.random.key(0), *inputs)
     network = spatial.params["denoiser"]["network"]
-    before = spatial.model.denoiser.network.apply({"params": network}, *inputs)
+    before = tiny.call(spatial.model.denoiser.network, network, None, *inputs)
     blocks = {**network["blocks"], "time": fresh["params"]["blocks"]["time"]}
-    after = temporal.model.denoiser.network.apply(
-        {"params": {**network, "blocks": blocks}}, *inputs
-    )
+    after = tiny.call(temporal.model.denoiser.network, {**network, "blocks": blocks}, None, *inputs)
     assert np.any(before)
     np.testing.assert_allclose(before, after, atol=1e-6)
 
