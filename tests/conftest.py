@@ -1,5 +1,6 @@
 """Set-up of all tests: one CPU device, strict shapes, compiled programs kept between runs."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -63,15 +64,41 @@ CHECKED = (
 )
 sys.modules["vdd_typechecker"] = ModuleType("vdd_typechecker")
 sys.modules["vdd_typechecker"].__dict__["check_types"] = check_types
-install_import_hook(CHECKED, "vdd_typechecker.check_types")
+_finder = install_import_hook(CHECKED, "vdd_typechecker.check_types").hook
+_checked = _finder.should_instrument
+# The built-in art is drawn by 80,000 calls of small functions: checks would take three times as
+# long as the drawing. What the parts become is checked, in `part_frames`.
+_finder.should_instrument = lambda name: (
+    _checked(name) and not name.startswith("vdd.data.sprites.builtin.")
+)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: of two processes, neither ought to wait for the other's."""
-    longest = ("end_to_end", "real_step", "video_end_to_end", "priors", "main", "cli", "baselines")
+    longest = (
+        "end_to_end", "objective", "video_end_to_end", "real_step", "main", "priors", "cli",
+        "step", "init_from", "baselines", "files", "autoencoder_latents",
+    )  # fmt: skip
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+def _keep_what_is_there() -> None:
+    """What survives is not gone through again: in a process of many tests that took minutes."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    gc.set_threshold(20_000, 20, 20)
+    _keep_what_is_there()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_stay() -> Iterator[None]:
+    yield
+    _keep_what_is_there()
 
 
 @pytest.fixture(scope="module")

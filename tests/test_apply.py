@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import SIZE, get_model, random_video
+from tiny import SIZE, call, get_model, random_video
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
@@ -17,7 +17,9 @@ KEY = jax.random.key(0)
 
 
 encode = jax.jit(apply.encode, static_argnums=0)
-sample = jax.jit(apply.sample, static_argnums=(0, 5))
+sample = jax.jit(apply.sample, static_argnums=(0, 5, 6))
+denoise = jax.jit(apply.denoise, static_argnums=0)
+content_bits = jax.jit(apply.content_bits, static_argnums=0)
 transfer = jax.jit(apply.transfer, static_argnums=(0, 5))
 
 
@@ -131,8 +133,8 @@ def test_the_key_decides_the_sample(model_and_params, encoding):
 
 def test_raw_and_quantised_motion_sample_alike(model_and_params, encoding):
     model, params = model_and_params
-    latents = model.apply({"params": params}, VIDEO, method=Disentangler.to_latents)
-    _, raw = model.apply({"params": params}, latents, method=Disentangler.read)
+    latents = call(model, params, Disentangler.to_latents, VIDEO)
+    _, raw = call(model, params, Disentangler.read, latents)
     a, b = (
         sample(model, params, KEY, encoding.content, motion, SAMPLER)
         for motion in (raw, encoding.motion)
@@ -140,7 +142,7 @@ def test_raw_and_quantised_motion_sample_alike(model_and_params, encoding):
     np.testing.assert_allclose(a, b, atol=1e-4)
     sigma = jnp.full(VIDEO.shape[:2], 0.3)
     a, b = (
-        apply.denoise(model, params, latents, sigma, encoding.content, motion)
+        denoise(model, params, latents, sigma, encoding.content, motion)
         for motion in (raw, encoding.motion)
     )
     np.testing.assert_allclose(a, b, atol=1e-4)
@@ -160,11 +162,11 @@ def test_one_step_from_no_noise_gives_the_mean(model_and_params, encoding):
 
 def test_the_mean_is_what_is_left_of_infinite_noise(model_and_params, encoding):
     model, params = model_and_params
-    latents = model.apply({"params": params}, VIDEO, method=Disentangler.to_latents)
+    latents = call(model, params, Disentangler.to_latents, VIDEO)
     endless = jnp.full(VIDEO.shape[:2], jnp.inf)
     content, motion = encoding.content, encoding.motion
-    denoised = apply.denoise(model, params, latents, endless, content, motion)
-    video = model.apply({"params": params}, denoised, method=Disentangler.to_video)
+    denoised = denoise(model, params, latents, endless, content, motion)
+    video = call(model, params, Disentangler.to_video, denoised)
     mean = sample(*model_and_params, jax.random.key(7), content, motion, MEAN)
     np.testing.assert_allclose(video, mean, atol=1e-5)
 
@@ -187,18 +189,16 @@ def test_a_callback_bends_the_estimates(model_and_params, encoding):
         return denoised - 1.0
 
     code = (encoding.content, encoding.motion)
-    plain = apply.sample(model, params, KEY, *code, SAMPLER)
-    bent = apply.sample(model, params, KEY, *code, SAMPLER, darker)
+    plain = sample(model, params, KEY, *code, SAMPLER)
+    bent = sample(model, params, KEY, *code, SAMPLER, darker)
     assert bent.mean() < plain.mean() - 0.1
 
 
 def test_content_bits_are_per_clip(model_and_params):
-    bits = apply.content_bits(*model_and_params, VIDEO)
+    bits = content_bits(*model_and_params, VIDEO)
     assert bits.shape == (3,)
     assert (bits > 0).all()
-    np.testing.assert_allclose(
-        apply.content_bits(*model_and_params, VIDEO[1:2]), bits[1:2], rtol=1e-4
-    )
+    np.testing.assert_allclose(content_bits(*model_and_params, VIDEO[1:2]), bits[1:2], rtol=1e-4)
 
 
 def test_equal_samplers_share_a_program():

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,6 +13,8 @@ from etils import epath
 from tiny import ROOT, load_module, perturbed
 
 from vdd import cli, main
+from vdd.evaluation import sections
+from vdd.evaluation.probes import ProbeSettings, probe_accuracy
 from vdd.method.content import ContentCode
 
 # The contract: scripts outside the project read these keys.
@@ -35,14 +38,20 @@ KEYS = {
     },
 }  # fmt: skip
 
+JUDGE_STEPS = 2
+BRIEF = ProbeSettings(hidden=16, batch_size=16, checks=2, steps_per_check=2)
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, few_characters) -> Path:
     """A folder with a run of the smoke config in runs/sprites, trained and evaluated."""
     folder = tmp_path_factory.mktemp("end_to_end")
     config = load_module("sprites").get_config("smoke")
-    config.data.source, config.eval.probe_clips = "in_memory", 36
+    config.data.source = "in_memory"
+    config.eval.update(probe_clips=36, judge_steps=JUDGE_STEPS)
     with pytest.MonkeyPatch.context() as patch:
+        # That probes learn is in test_probes, and that judges do in test_judge.
+        patch.setattr(sections, "probe_accuracy", partial(probe_accuracy, settings=BRIEF))
         patch.setenv("VDD_CACHE", str(folder / "cache"))  # the judge is trained once, here
         patch.chdir(folder)
         run = epath.Path("runs/sprites")
@@ -189,7 +198,7 @@ def test_judges_are_compared(place, capsys, monkeypatch):
 
     def load_or_train(*given, settings):  # none is trained but that of the run
         asked.append((settings.steps, settings.seed))
-        return usual(*given, settings=script.judge.JudgeSettings(steps=10))
+        return usual(*given, settings=script.judge.JudgeSettings(steps=JUDGE_STEPS))
 
     monkeypatch.setattr(script.judge, "load_or_train", load_or_train)
     lines = run_experiment("judges", monkeypatch, capsys, "--steps", "2", "--seeds", "0")

@@ -13,6 +13,10 @@ from vdd.errors import UserError
 from vdd.method.disentangler import Disentangler
 from vdd.models import latents
 
+encode = jax.jit(apply.encode, static_argnums=0)
+content_bits = jax.jit(apply.content_bits, static_argnums=0)
+generate = jax.jit(apply.generate, static_argnums=(0, 2, 6))
+
 
 @pytest.fixture(scope="module")
 def run():
@@ -30,11 +34,11 @@ def encoded(run, clips):
 
 
 def test_encode_is_that_of_apply_with_bits(run, clips, encoded):
-    theirs = apply.encode(run.model, run.params, clips)
+    theirs = encode(run.model, run.params, clips)
     np.testing.assert_allclose(encoded.content, theirs.content, atol=1e-4)
     np.testing.assert_array_equal(encoded.codes, theirs.codes)
     np.testing.assert_allclose(encoded.motion, theirs.motion, atol=1e-4)
-    bits = apply.content_bits(run.model, run.params, clips)
+    bits = content_bits(run.model, run.params, clips)
     np.testing.assert_allclose(encoded.content_bits, bits, rtol=1e-3)
     assert encoded.motion_bits.shape == (6, 8)
     # The prior has seen such clips: a frame in the middle of one costs less than its first frame.
@@ -98,7 +102,7 @@ def test_generate_makes_up_frames_of_any_number(run, clips):
     assert made.shape == (2, 20, *clips.shape[2:])
     assert np.any(made != run.generate(clips[:2], frames=20, seed=4))
     content = run.encode(clips[:2]).content
-    theirs = apply.generate(
+    theirs = generate(
         run.model,
         run.params,
         run.prior.model,

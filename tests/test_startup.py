@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import os
 import platform
 import subprocess
@@ -23,51 +24,52 @@ def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, tmp_path,
 
 PACKAGE = Path(vdd.__file__).parent
 
-# Page faults of taking and freeing 64 MiB ten times; there are 32 pages in it or more.
+# Page faults of taking and freeing 64 MiB ten times; there are 32 pages in it or more. Each case is
+# measured in a fork of one process that has imported JAX.
 FAULTS = """
-import ctypes, resource
+import ctypes, json, os, resource, sys
+import jax
 from vdd.startup import keep_freed_memory
-keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
 libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-for i in range(11):
-    place = libc.malloc(1 << 26)
-    libc.memset(place, 1, 1 << 26)
-    libc.free(place)
-    if i == 0:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def faults(env):
+    jax.config.update("jax_platforms", env["JAX_PLATFORMS"])
+    sys.path.append(env["PLUGINS"])
+    keep_freed_memory(env)
+    for i in range(11):
+        place = libc.malloc(1 << 26)
+        libc.memset(place, 1, 1 << 26)
+        libc.free(place)
+        if i == 0:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+for case in json.loads(sys.argv[1]):
+    if not (child := os.fork()):
+        print(faults(case), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 """
 
 
 @pytest.mark.process
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc alone")
-@pytest.mark.parametrize(
-    ("env", "kept"),
-    [
+def test_freed_memory_is_kept_on_cpus_unless_told_otherwise(tmp_path):
+    (tmp_path / "with" / "jax_plugins").mkdir(parents=True)
+    cases = [
         ({"JAX_PLATFORMS": "cpu"}, True),
-        pytest.param(
-            {"JAX_PLATFORMS": ""},
-            True,
-            marks=pytest.mark.skipif(
-                any(map(importlib.util.find_spec, ("jax_plugins", "libtpu"))),
-                reason="an accelerator's plug-in is installed",
-            ),
-        ),
-        ({"JAX_PLATFORMS": "", "PLUGIN": "jax_plugins"}, False),
+        ({"JAX_PLATFORMS": "", "PLUGINS": str(tmp_path / "with")}, False),
         ({"JAX_PLATFORMS": "cuda,cpu"}, False),
         ({"JAX_PLATFORMS": "cpu", "VDD_KEEP_FREED_MEMORY": "0"}, False),
-    ],
-)
-def test_freed_memory_is_kept_on_cpus_unless_told_otherwise(env, kept, tmp_path):
-    paths = [str(PACKAGE.parent)]
-    if "PLUGIN" in env:
-        (tmp_path / "jax_plugins").mkdir()
-        paths.append(str(tmp_path))
-    env = os.environ | env | {"PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run([sys.executable, "-c", FAULTS], env=env, capture_output=True, text=True)
+    ]
+    if not any(map(importlib.util.find_spec, ("jax_plugins", "libtpu"))):  # else: an accelerator's
+        cases.append(({"JAX_PLATFORMS": ""}, True))
+    asked = json.dumps([{"PLUGINS": str(tmp_path / "none")} | env for env, _ in cases])
+    env = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS, asked], env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    faults = int(done.stdout)
-    assert faults < 32 if kept else faults >= 320, faults
+    for (env, kept), faults in zip(cases, map(int, done.stdout.split()), strict=True):
+        assert faults < 32 if kept else faults >= 320, (env, faults)

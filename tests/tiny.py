@@ -1,6 +1,7 @@
 """A model of a few thousand parameters on 16 x 16 videos: compiles in a second or two."""
 
 import contextlib
+import functools
 import importlib.util
 import zlib
 from collections.abc import Iterator
@@ -61,6 +62,12 @@ def get_model(
     shape = jax.ShapeDtypeStruct((1, frames, *SIZE), jnp.uint8)
     shapes = jax.eval_shape(model.init, jax.random.key(0), shape)["params"]
     return model, perturbed(shapes, seed)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def call(module, params, method, *inputs):
+    """A method of a module in one program: without one, every operation would be compiled alone."""
+    return module.apply({"params": params}, *inputs, method=method)
 
 
 def perturbed(shapes, seed: int = 0):

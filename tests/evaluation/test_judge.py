@@ -70,7 +70,9 @@ def art(monkeypatch) -> FakeArt:
 
 
 def test_a_tiny_judge_learns():
-    settings = JudgeSettings(width=8, steps=40, batch_size=8, learning_rate=5e-3, ema_decay=0.9)
+    settings = JudgeSettings(
+        width=8, steps=40, batch_size=8, learning_rate=5e-3, ema_decay=0.9, members=2
+    )
     train, test = coloured_clips(400, 0), coloured_clips(100, 1)
     params = judge_training.train_judge(*train, settings, show_progress=False)
     judge = Judge(JudgeNet(8), params)

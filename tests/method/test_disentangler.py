@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
-from tiny import SIZE, get_config, get_model, random_video
+from tiny import SIZE, call, get_config, get_model, random_video
 
 from vdd import apply
 from vdd.method.disentangler import Disentangler
@@ -112,10 +112,8 @@ def test_motion_is_read_in_windows_and_content_in_the_whole_clip(length, windows
 
 def test_without_a_window_motion_is_read_in_the_whole_clip():
     model, params = get_model({"model.motion_window": 0})
-    latents = model.apply({"params": params}, random_video(2, 7), method="to_latents")
-    read, whole = (
-        model.apply({"params": params}, latents, method=way).motion for way in ("read", "encode")
-    )
+    latents = call(model, params, "to_latents", random_video(2, 7))
+    read, whole = (call(model, params, way, latents).motion for way in ("read", "encode"))
     np.testing.assert_array_equal(read, whole)
 
 
@@ -129,11 +127,9 @@ def test_content_and_motion_both_drive_the_mean():
     content, motion = jnp.ones((2, 2, 4)), jnp.ones((2, 3, 8))
 
     def frame(content, motion):
-        return model.apply({"params": params}, content, motion, method=Disentangler.mean)[
-            0, 1
-        ].sum()
+        return call(model, params, Disentangler.mean, content, motion)[0, 1].sum()
 
-    by_content, by_motion = jax.grad(frame, argnums=(0, 1))(content, motion)
+    by_content, by_motion = jax.jit(jax.grad(frame, argnums=(0, 1)))(content, motion)
     assert np.all([np.any(token) for token in by_content[0]])
     assert not by_content[1].any()
     assert by_motion[0, 1].any()

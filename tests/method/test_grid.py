@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import get_config, get_model, random_video
+from tiny import call, get_config, get_model, random_video
 
 from vdd import apply, fingerprint
 from vdd.method import step as training
@@ -92,9 +92,9 @@ def test_a_step_learns_what_the_numbers_are_like_and_no_gradient_does():
     state = init(jax.random.key(0), batch)
     assert state.usage.shape == (4, 3)
     model = Disentangler.from_config(recipe.config.model)
-    latents = model.apply({"params": state.params}, batch["video"], method=Disentangler.to_latents)
+    latents = call(model, state.params, Disentangler.to_latents, batch["video"])
     halves = jnp.concatenate(jnp.split(latents, 2, axis=1))
-    _, told = model.apply({"params": state.params}, halves, method=Disentangler.encode_in_training)
+    _, told = call(model, state.params, Disentangler.encode_in_training, halves)
     after, metrics = step(state, batch)
     assert np.isfinite(metrics["loss"])
     before, book = (x.params["quantizer"]["codebook"] for x in (state, after))

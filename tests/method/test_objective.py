@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import get_config, get_model, random_video
+from tiny import call, get_config, get_model, random_video
 
 from vdd.errors import UserError
 from vdd.method import driving, losses
@@ -126,7 +126,7 @@ def test_what_is_rebuilt_is_the_segment_that_moves(monkeypatch, model_and_params
     squeezed, _, said = calls["compress"]
     np.testing.assert_array_equal(squeezed, features)
     content, driving, _ = calls["mean"]
-    quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
+    quantized = call(model, params, Disentangler.quantize, motion).quantized
     np.testing.assert_allclose(driving, quantized, atol=1e-6)
     np.testing.assert_allclose(content, np.roll(said.tokens, 2, axis=0), atol=1e-6)
     noisy, sigma, content, driving, mean, _ = calls["denoise"]
@@ -147,7 +147,7 @@ def test_noisy_frames_keep_their_motion_and_mean(monkeypatch, model_and_params):
     for rng in range(6):
         calls = run(random_video(2, 8), rng)
         latents, ((_, motion), _) = calls["encode_in_training"]
-        quantized = model.apply({"params": params}, motion, method=Disentangler.quantize).quantized
+        quantized = call(model, params, Disentangler.quantize, motion).quantized
         noisy, _, content, driving, mean, _ = calls["denoise"]
         assert noisy.shape[:2] == (4, 2)
         same = jnp.all(jnp.isclose(noisy[:, :, None], latents[:, None], atol=1e-6), (-1, -2, -3))
@@ -155,7 +155,7 @@ def test_noisy_frames_keep_their_motion_and_mean(monkeypatch, model_and_params):
         assert np.all(np.diff(place, axis=1) > 0)  # in order of time
         rows = np.arange(4)[:, None]
         np.testing.assert_allclose(driving, quantized[rows, place], atol=1e-6)
-        expected = model.apply({"params": params}, content, driving, method=Disentangler.mean)
+        expected = call(model, params, Disentangler.mean, content, driving)
         np.testing.assert_allclose(mean, expected, atol=1e-5)
         picked.append(place)
     assert set(np.ravel(picked)) == {0, 1, 2, 3}
@@ -209,7 +209,12 @@ def test_an_unknown_term_is_refused():
 def test_a_term_that_has_no_weight_is_told_and_not_paid_for(model_and_params):
     batch = batch_of(random_video(2, 4))
     both = {"codebook": 1.0, "commitment": 1.0}
-    paid, unpaid = (loss(*model_and_params, batch, weights=w) for w in (both, {"codebook": 1.0}))
+
+    @jax.jit
+    def terms():
+        return [loss(*model_and_params, batch, weights=w) for w in (both, {"codebook": 1.0})]
+
+    paid, unpaid = terms()
     commitment = float(unpaid.metrics["commitment"])
     assert commitment > 0.0
     assert float(paid.total - unpaid.total) == pytest.approx(commitment, rel=1e-4)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import get_config, random_video
+from tiny import call, get_config, random_video
 
 from vdd.errors import UserError
 from vdd.method import step as training
@@ -169,11 +169,11 @@ def test_dead_codewords_come_to_life_in_any_frame(start, step):
     revived, _ = step(start.replace(usage=0.0 * start.usage), batch_of())
     at = np.asarray(revived.usage == 1 / 8)
     words = np.asarray(revived.params["quantizer"]["codebook"]["codewords"])[at]
-    model, params = Disentangler.from_config(CONFIG.model), {"params": start.params}
-    latents = model.apply(params, batch_of()["video"], method=Disentangler.to_latents)
+    model, params = Disentangler.from_config(CONFIG.model), start.params
+    latents = call(model, params, Disentangler.to_latents, batch_of()["video"])
     halves = jnp.concatenate(jnp.split(latents, 2, axis=1))
-    motion = model.apply(params, halves, method=Disentangler.encode).motion
-    vectors = np.asarray(model.apply(params, motion, method=Disentangler.quantize).vectors)
+    motion = call(model, params, Disentangler.encode, halves).motion
+    vectors = np.asarray(call(model, params, Disentangler.quantize, motion).vectors)
     vectors = vectors[:, :, np.argwhere(at)[:, 0]]  # [b t r g], of each word's group
     gap = np.square(vectors - words).mean(-1)
     assert len(words) > 8

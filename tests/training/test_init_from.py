@@ -19,6 +19,7 @@ from vdd.errors import UserError
 from vdd.evaluation import run
 from vdd.export import export
 from vdd.training import checkpoints, init_from, loop
+from vdd.training.workdir import claim
 
 ADDED = {"model.skip": True, "train.num_steps": 8}
 
@@ -162,15 +163,15 @@ class LongClips(toy.Clips):
 
 def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, capsys):
     """The model's own step from `vdd.main`, and what `vdd.load` makes of both runs."""
-    config = tiny.get_config()
+    config = tiny.get_config(SPATIAL)
     with config.unlocked():
         config.data.size = tiny.SIZE[0]
-        for key, value in SPATIAL.items():
-            config.update_from_flattened_dict({key: value})
     monkeypatch.setattr(pipeline, "load_source", lambda *args: LongClips(config))
     monkeypatch.setattr(run, "hooks", lambda *args: [])
     folders = [epath.Path(tmp_path / name) for name in ("first", "second")]
-    assert main.train(config.lock(), folders[0])
+    claim(folders[0], config)  # as if it had been trained
+    with checkpoints.Checkpoints(folders[0]) as saved:
+        saved.save(1, {"ema_params": tiny.get_model(SPATIAL)[1]}, {})
     config.model.denoiser.network.temporal = True
     config.train.init_from = str(folders[0])
     config.seed = 1  # and with it the clips, and their mean
@@ -186,11 +187,9 @@ def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, cap
     inputs = [jnp.ones(shape) for shape in ((1, 2, 4, 4, 48), (1, 2), (1, 2, 4), (1, 2, 8))]
     fresh = jax.jit(temporal.model.denoiser.network.init)(jax.random.key(0), *inputs)
     network = spatial.params["denoiser"]["network"]
-    before = spatial.model.denoiser.network.apply({"params": network}, *inputs)
+    before = tiny.call(spatial.model.denoiser.network, network, None, *inputs)
     blocks = {**network["blocks"], "time": fresh["params"]["blocks"]["time"]}
-    after = temporal.model.denoiser.network.apply(
-        {"params": {**network, "blocks": blocks}}, *inputs
-    )
+    after = tiny.call(temporal.model.denoiser.network, {**network, "blocks": blocks}, None, *inputs)
     assert np.any(before)
     np.testing.assert_allclose(before, after, atol=1e-6)
 

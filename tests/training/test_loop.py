@@ -113,13 +113,12 @@ def test_state_not_finite_is_never_saved(tmp_path):
 
 def test_step_is_compiled_once(tmp_path):
     def compilations(num_steps):
-        jax.clear_caches()
         with count_compilations() as compiled:
             toy.run(tmp_path / str(num_steps), toy.get_config(**{"train.num_steps": num_steps}))
         return len(compiled)
 
     compilations(1)  # of all that a process compiles but once
-    assert compilations(5) == compilations(12)
+    assert compilations(5) == compilations(12) > 0  # each run has a step of its own
 
 
 def test_step_is_traced_once(tmp_path):

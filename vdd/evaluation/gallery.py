@@ -177,7 +177,7 @@ def _draw_reconstructions(
 def write_png(path: epath.Path, image: Image.Image) -> None:
     """Writes a picture; the path may be gs://."""
     buffer = io.BytesIO()
-    image.save(buffer, "png", optimize=True)
+    image.save(buffer, "png")
     files.write(path, buffer.getvalue())
 
 

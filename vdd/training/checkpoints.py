@@ -275,6 +275,7 @@ def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable
                 raise  # says nothing about the files
             except Exception as caught:
                 error = caught.with_traceback(None)
+                gc.collect()  # what is told by a destructor is told here
         ok = multihost_utils.process_allgather(np.array(error is None))
         if loaded is not None and np.all(ok):
             if step != max(steps):
@@ -300,7 +301,6 @@ def _silence() -> Iterator[None]:
             logger.disabled = True
         try:
             yield
-            gc.collect()  # what is told by a destructor is told here
         finally:
             sys.unraisablehook = hook
             for logger, disabled in zip(loggers, before, strict=True):
