@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(*machine().values(), sep=", ")
     print(f"{count} swaps of universal_lpc ({options.split})")
-    if options.sheet:
+    if options.sheet and subject:
         draw_sheet(subject, art, clips, options)
         return 0
     rows: dict[str, Row] = {}
