@@ -256,3 +256,11 @@ def test_frechet_estimate_draws_pairs_and_the_same_for_a_seed():
     assert metrics.frechet_estimate(x, y[::-1]).error > 1.5 * metrics.frechet_estimate(x, y).error
     with pytest.raises((ValueError, TypeCheckError)):  # the latter is there in tests only
         metrics.frechet_estimate(x, y[:-1])
+
+
+def test_the_power_of_the_laplacian_is_relative_and_blind_to_levels():
+    clip = np.random.default_rng(0).integers(0, 128, (2, 3, 8, 8, 3)).astype(np.uint8)
+    flat = np.full_like(clip, 7)
+    np.testing.assert_allclose(metrics.laplacian_power(clip, clip + np.uint8(50)), 1.0)
+    np.testing.assert_allclose(metrics.laplacian_power(clip, 2 * clip), 4.0)
+    np.testing.assert_allclose(metrics.laplacian_power(clip, flat), 0.0)

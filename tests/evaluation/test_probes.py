@@ -87,3 +87,17 @@ def test_few_examples_are_not_gone_through_for_ever(monkeypatch):
     probe_accuracy(Labelled(x, y), Labelled(x, y), np.arange(50), 6, settings)
     # 45 examples a hundred times are 4500, and a check comes after 32 x 64.
     assert batches == [(32, 64)] * 3
+
+
+def test_a_probe_without_a_hidden_layer_is_linear():
+    """It reads one feature, and not whether two features agree."""
+    linear = dataclasses.replace(QUICK, hidden=0)
+    bits, bits_test = (np.random.default_rng(i).integers(0, 2, (2000, 2)) for i in (0, 1))
+    labels, labels_test = (
+        np.column_stack([bits[:, 0], bits[:, 0] ^ bits[:, 1]]) for bits in (bits, bits_test)
+    )
+    train, test = Labelled(bits, labels), Labelled(bits_test, labels_test)
+    found = probe_accuracy(train, test, np.arange(2000), 2, linear)
+    assert found[0] == 1.0
+    assert found[1] < 0.8
+    assert probe_accuracy(train, test, np.arange(2000), 2, QUICK).min() == 1.0

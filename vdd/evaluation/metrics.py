@@ -107,16 +107,32 @@ def sharpness(
     flat_real, flat_made = (x.reshape(len(x), -1) for x in (real, made))
     # Squared distances, less the squares of `made`.
     distance = np.sum(flat_real**2, axis=1) - 2 * flat_made @ flat_real.T
-    nearest, detail = _laplacian(real)[distance.argmin(axis=1)], _laplacian(made)
+    nearest = real[distance.argmin(axis=1)]
+    nearest, detail = (laplacian(x).reshape(len(made), -1) for x in (nearest, made))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.vecdot(nearest, detail) / np.vecdot(nearest, nearest))
 
 
-def _laplacian(frames: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n hwc"]:
+def laplacian_power(
+    reference: Num[np.ndarray, "b t h w c"], estimate: Num[np.ndarray, "b t h w c"]
+) -> Float[np.ndarray, "b"]:
+    """Power of each clip's Laplacian, relative to that of its reference: 1 is as much, 0 is flat.
+
+    Blur lowers it and noise raises it, so that both together may look right: see `sharpness`.
+    """
+    ratio = []
+    for pair in zip(reference, estimate, strict=True):
+        real, made = (laplacian(clip.astype(np.float32)).ravel() for clip in pair)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio.append(np.vecdot(made, made) / np.vecdot(real, real))
+    return np.array(ratio, np.float64)
+
+
+def laplacian(frames: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
     """Second differences along both axes, summed; pixels beyond the border repeat it."""
     padded = np.pad(frames, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     down, right = np.diff(padded[:, :, 1:-1], 2, axis=1), np.diff(padded[:, 1:-1], 2, axis=2)
-    return (down + right).reshape(len(frames), -1)
+    return down + right
 
 
 class Estimate(NamedTuple):

@@ -20,9 +20,9 @@ from vdd.evaluation.metrics import correct
 
 @dataclasses.dataclass(frozen=True)
 class ProbeSettings:
-    """Size and training of a probe: an MLP with one hidden layer."""
+    """Size and training of a probe: an MLP with one hidden layer, or linear with none."""
 
-    hidden: int = 256
+    hidden: int = 256  # 0: none
     batch_size: int = 256
     checks: int = 30  # on the held-out examples
     steps_per_check: int = 32
@@ -119,20 +119,24 @@ Params = dict[str, Array]
 
 def _init(settings: ProbeSettings, num_inputs: int, num_factors: int, num_classes: int) -> Params:
     draw = np.random.default_rng(settings.seed).standard_normal
+    bias = jnp.zeros((1, num_factors, num_classes))
+    if not settings.hidden:
+        return {"out": jnp.zeros((num_inputs, num_factors, num_classes)), "out_bias": bias}
     hidden = draw((num_inputs, settings.hidden), np.float32) * (2 / num_inputs) ** 0.5
     out = draw((settings.hidden, num_factors, num_classes), np.float32) * settings.hidden**-0.5
     return {
         "hidden": jnp.asarray(hidden),
         "hidden_bias": jnp.zeros((1, settings.hidden)),
         "out": jnp.asarray(out),
-        "out_bias": jnp.zeros((1, num_factors, num_classes)),
+        "out_bias": bias,
     }
 
 
 @jax.jit
 def _logits(params: Params, x: Float[Array, "n x"]) -> Float[Array, "n f classes"]:
-    hidden = jax.nn.relu(x @ params["hidden"] + params["hidden_bias"])
-    return jnp.einsum("nh,hfc->nfc", hidden, params["out"]) + params["out_bias"]
+    if "hidden" in params:
+        x = jax.nn.relu(x @ params["hidden"] + params["hidden_bias"])
+    return jnp.einsum("nh,hfc->nfc", x, params["out"]) + params["out_bias"]
 
 
 def _optimizer(settings: ProbeSettings) -> optax.GradientTransformation:

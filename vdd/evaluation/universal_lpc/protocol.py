@@ -1,40 +1,61 @@
 """Swaps on Universal LPC, held against what they ought to show: no judge is needed.
 
 Content of clip A and motion of clip B make the character of A in the cells of B, which can be
-drawn. The pose of a frame is the nearest of all cells of A's own true sheet.
+drawn. What is asked of a result has a file each: `likeness`, `parts`, `carried`, `features` (for
+the Frechet distance). Of the representation: `codes`, `leakage`.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Int, UInt8
 
-from vdd.data.universal_lpc import NUM_CELLS, Art, Clips, play
+from vdd.data.universal_lpc import NUM_CELLS, Art, Clips, Wardrobe, play
 from vdd.data.universal_lpc.clips import GREY
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
-from vdd.evaluation.inference import (
-    Functions,
-    batches,
-    clip_keys,
-    encode_clips,
-    padded,
-)
+from vdd.evaluation.inference import Functions, batches, clip_keys, encode_clips, padded
+from vdd.evaluation.universal_lpc import carried, codes, leakage, parts
+from vdd.evaluation.universal_lpc.features import Features, of_validation
+from vdd.evaluation.universal_lpc.likeness import likeness
+from vdd.evaluation.universal_lpc.parts import Draw
 from vdd.progress import progress_bar
 
-# Streams of random keys.
-_RECONSTRUCTION, _SWAP = 0, 1
-# Mean squared difference of two cells that count as one, of 255^2.
-_NEARLY = 2.0
+# Streams of random keys, and what is drawn from each.
+_STREAMS = {"reconstruction": 0, "transfer": 1}
 
-Draw = Callable[[Int[np.ndarray, "s"], Int[np.ndarray, "t"]], UInt8[np.ndarray, "t h w c"]]
+
+class Truth(NamedTuple):
+    """What results are held against.
+
+    Attributes:
+      draw: draws a character in some cells, as the clips are drawn.
+      wardrobe: what can be worn.
+      features: of the Frechet distance; None leaves it, and sharpness, unmeasured.
+    """
+
+    draw: Draw
+    wardrobe: Wardrobe
+    features: Features | None = None
+
+
+def truth_of(art: Art, channels: int) -> Truth:
+    """All of it, for clips of 3 channels over grey or of 4 over nothing."""
+    draw = drawer(art, channels)
+    return Truth(draw, art.wardrobe, of_validation(art.wardrobe, draw))
+
+
+def drawer(art: Art, channels: int = 3) -> Draw:
+    """Draws on grey, as the clips of all splits but train stand; four channels on nothing."""
+    ground = GREY if channels == 3 else None
+    return lambda character, cells: play(art, character, cells, ground)
 
 
 def evaluate(
     functions: Functions,
     clips: Clips,
-    draw: Draw,
+    truth: Truth,
     *,
     step: int,
     split: str,
@@ -42,6 +63,7 @@ def evaluate(
     sampler: Sampler | None = None,
     seed: int = 0,
     batch_size: int = 64,
+    quick: bool = False,
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Measures a model on all clips of a split.
@@ -49,45 +71,120 @@ def evaluate(
     Args:
       functions: the model.
       clips: what is measured, and who plays which cells in it.
-      draw: draws a character (its parts) in some cells, as `clips` are drawn.
+      truth: what results are held against.
       step: of the model, for the record.
       split: the name of the split.
       target_bits_per_frame: what the model was trained for, for the record.
       sampler: the sampler of `functions`, for the record.
-      seed: of pairs and samples.
+      seed: of pairs, samples, alternatives and folds.
       batch_size: clips encoded or sampled at once.
+      quick: for a look while training: leave `carried`, `codes` and `leakage` out.
       show_progress: show bars with the time left.
 
     Returns:
-      The report, ready for JSON: `reconstruction` and `transfer` with `pose_acc` (a fraction of
-      frames), `psnr` and `figure_psnr` in dB, and `ssim`, means over clips; `bitrate` in bits.
+      The report, ready for JSON: `reconstruction` and `transfer`, means over clips of `likeness`,
+      and `frechet`; `parts` of the swaps; `carried`, `codes` and `leakage`, each as its module's
+      `section` describes it; `bitrate` in bits. What was not measured is None.
     """
     encoded = encode_clips(functions, clips.video, batch_size, f"encoding {split}", show_progress)
     rows = np.arange(len(clips.video))
+    partner = partners(len(rows), seed)
+    driven = {"reconstruction": rows, "transfer": partner}
+    keys = {kind: clip_keys(seed, stream, rows) for kind, stream in _STREAMS.items()}
+    tallies = {kind: Tally(truth, seed, kind == "transfer") for kind in driven}
 
-    def measured(partner: Int[np.ndarray, "n"], stream: int, title: str) -> dict[str, float]:
-        keys, found = clip_keys(seed, stream, rows), []
-        with progress_bar(title, len(rows), show_progress) as advance:
-            for piece in batches(len(rows), batch_size):
-                at = padded(rows[piece], batch_size)
-                content, motion = encoded.content[at], encoded.motion[partner[at]]
-                made = on_grey(np.asarray(functions.sample(keys[at], content, motion)))
-                for row, video in zip(rows[piece], made):
-                    cells = clips.cell[partner[row]]
-                    found.append(score(video, draw, clips.parts[row], cells))
-                    advance(1)
-        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    def drawn() -> Iterator[tuple[int, dict[str, UInt8[np.ndarray, "t h w c"]]]]:
+        for piece in batches(len(rows), batch_size):
+            at = padded(rows[piece], batch_size)
+            made = {
+                kind: np.asarray(
+                    functions.sample(
+                        keys[kind][at], encoded.content[at], encoded.motion[motion[at]]
+                    )
+                )
+                for kind, motion in driven.items()
+            }
+            for i, row in enumerate(rows[piece]):
+                yield row, {kind: video[i] for kind, video in made.items()}
 
-    return {
+    with progress_bar("swapping and reconstructing", len(rows), show_progress) as advance:
+        for row, videos in drawn():
+            sheet = truth.draw(clips.parts[row], np.arange(NUM_CELLS, dtype=np.int32))
+            for kind, video in videos.items():
+                cells = clips.cell[driven[kind][row]]
+                tallies[kind].add(video, sheet, clips.parts[row], cells)
+            advance(1)
+    report = {
         "step": step,
         "dataset": "universal_lpc",
         "split": split,
         "num_clips": len(rows),
         "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
-        "reconstruction": measured(rows, _RECONSTRUCTION, "reconstructing"),
-        "transfer": measured(partners(len(rows), seed), _SWAP, "swapping"),
+        **{kind: tally.section() for kind, tally in tallies.items()},
+        "parts": tallies["transfer"].parts_section(),
         "bitrate": sections.bitrate(encoded, functions, target_bits_per_frame),
     }
+    if quick:
+        return report
+    pairs = carried.choose(truth.wardrobe, truth.draw, clips, partner, seed)
+    carried_over = carried.measure(
+        functions, encoded, clips, partner, pairs, truth.draw, seed,
+        _STREAMS["transfer"], batch_size,
+    )  # fmt: skip
+    has_codes = functions.num_codewords is not None
+    return {
+        **report,
+        "carried": carried_over,
+        "codes": codes.section(np.asarray(encoded.codes), clips.cell, clips.parts)
+        if has_codes
+        else None,
+        "leakage": leakage.section(encoded, clips, truth.wardrobe, functions.num_codewords, seed),
+    }
+
+
+class Tally:
+    """Figures of results, gathered one by one.
+
+    Args:
+      truth: what they are held against.
+      seed: of the alternatives to their parts.
+      with_parts: look for parts too.
+    """
+
+    def __init__(self, truth: Truth, seed: int, with_parts: bool):
+        self._truth, self._seed, self._with_parts = truth, seed, with_parts
+        self._figures, self._parts, self._features = [], [], []
+
+    def add(
+        self,
+        video: UInt8[np.ndarray, "t h w c"],
+        sheet: UInt8[np.ndarray, "k h w d"],
+        character: Int[np.ndarray, "s"],
+        cells: Int[np.ndarray, "t"],
+    ) -> None:
+        """Measures a result that ought to show a character in some cells of its sheet."""
+        draw, wardrobe, features = self._truth
+        self._figures.append(likeness(video, sheet, cells, sharp=features is not None))
+        if features is not None:
+            self._features.append((features(sheet[cells]), features(video)))
+        if self._with_parts:
+            right = parts.parts_right(video, draw, wardrobe, character, cells, self._seed)
+            self._parts.append(right)
+
+    def section(self) -> dict[str, float | None]:
+        """Means over the results, and the Frechet distance between them and their truths."""
+        found = {
+            name: sections.mean_or_none(np.array([x[name] for x in self._figures]))
+            for name in self._figures[0]
+        }
+        if self._features:
+            real, made = (np.concatenate(x) for x in zip(*self._features))
+            found["frechet"] = metrics.frechet_distance(real, made)
+        return found
+
+    def parts_section(self) -> dict[str, Any]:
+        """Of `parts`."""
+        return parts.section(np.stack(self._parts))
 
 
 def partners(count: int, seed: int) -> Int[np.ndarray, "n"]:
@@ -96,65 +193,3 @@ def partners(count: int, seed: int) -> Int[np.ndarray, "n"]:
     partner = np.empty(count, np.int64)
     partner[order] = np.roll(order, 1)
     return partner
-
-
-def score(
-    video: UInt8[np.ndarray, "t h w c"],
-    draw: Draw,
-    parts: Int[np.ndarray, "s"],
-    cells: Int[np.ndarray, "t"],
-) -> dict[str, float]:
-    """How right a clip is that ought to show a character in some cells."""
-    sheet = draw(parts, np.arange(NUM_CELLS))
-    truth = sheet[cells]
-    figure = np.any(truth != np.array(GREY[: truth.shape[-1]], np.uint8), axis=-1)
-    return {
-        "pose_acc": float(np.mean(poses_right(video, sheet, cells))),
-        "psnr": float(metrics.psnr(truth[None], video[None], 255)[0]),
-        "figure_psnr": _figure_psnr(truth, video, figure),
-        "ssim": float(metrics.ssim(truth[None], video[None], 255)[0]),
-    }
-
-
-def poses_right(
-    video: UInt8[np.ndarray, "t h w c"],
-    sheet: UInt8[np.ndarray, "k h w c"],
-    cells: Int[np.ndarray, "t"],
-) -> Bool[np.ndarray, "t"]:
-    """Whether the nearest cell of the sheet is the right one, or nearly equal to it."""
-    nearest = np.argmin(_distances(video, sheet), axis=1)
-    between = np.square(sheet[nearest].astype(np.float32) - sheet[cells]).mean((1, 2, 3))
-    return between <= _NEARLY
-
-
-def _distances(
-    frames: UInt8[np.ndarray, "t h w c"], sheet: UInt8[np.ndarray, "k h w c"]
-) -> Float[np.ndarray, "t k"]:
-    """Mean squared differences, by one matrix product."""
-    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (frames, sheet))
-    squared = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
-    return (squared - 2.0 * a @ b.T) / a.shape[1]
-
-
-def _figure_psnr(
-    truth: UInt8[np.ndarray, "t h w c"],
-    video: UInt8[np.ndarray, "t h w c"],
-    figure: Bool[np.ndarray, "t h w"],
-) -> float:
-    """PSNR over the pixels that are not background in the truth, dB."""
-    error = np.square(truth[figure].astype(np.float64) - video[figure]).mean()
-    return float(10.0 * np.log10(255.0**2 / max(error, 1e-9)))
-
-
-def on_grey(video: UInt8[np.ndarray, "*b h w c"]) -> UInt8[np.ndarray, "*b h w 3"]:
-    """RGBA with straight alpha laid on the grey of the data set; RGB as it is."""
-    if video.shape[-1] == 3:
-        return video
-    alpha = video[..., 3:].astype(np.float32) / 255.0
-    mixed = video[..., :3] * alpha + np.float32(GREY[0]) * (1.0 - alpha)
-    return np.round(mixed).astype(np.uint8)
-
-
-def drawer(art: Art) -> Draw:
-    """Draws on grey, as the clips of all splits but train stand."""
-    return lambda parts, cells: play(art, parts, cells)

@@ -17,6 +17,7 @@ from vdd.evaluation import gallery, report
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.inference import Functions, clip_keys, encode_clips, functions_of
 from vdd.evaluation.universal_lpc import page, protocol
+from vdd.evaluation.universal_lpc.ground import on_grey
 from vdd.method.disentangler import Disentangler
 from vdd.run import frames_shown
 from vdd.training import sharding
@@ -45,7 +46,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     figures = protocol.evaluate(
         functions,
         clips,
-        protocol.drawer(art),
+        protocol.truth_of(art, clips.video.shape[-1]),
         step=step,
         split=split,
         target_bits_per_frame=config.rates.target_bits_per_frame,
@@ -73,19 +74,21 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
     art, size, seed = load_art(config.data.art_dir), config.eval.batch_size, config.eval.seed
     clips = _clips(art, config, "validation", config.eval.quick_pairs)
+    truth = protocol.Truth(protocol.drawer(art, clips.video.shape[-1]), art.wardrobe)
 
     def functions(state: Any) -> Functions:
         return functions_of(model, sharding.local_copy(state.ema_params), sampler)
 
     def quick(step: int, state: Any) -> dict[str, Any]:
         figures = protocol.evaluate(
-            functions(state), clips, protocol.drawer(art), step=step, split="validation",
-            seed=seed, batch_size=size, show_progress=False,
+            functions(state), clips, truth, step=step, split="validation",
+            seed=seed, batch_size=size, quick=True, show_progress=False,
         )  # fmt: skip
         kinds = (("swap", figures["transfer"]), ("reconstruction", figures["reconstruction"]))
         named = {f"{kind}_{key}": x for kind, part in kinds for key, x in part.items()}
-        rate = figures["bitrate"]
-        return {**named, "joint_bits_per_frame": rate["joint_entropy_bits_per_frame"]}
+        rate, parts = figures["bitrate"], figures["parts"]["mean"]
+        bits = rate["joint_entropy_bits_per_frame"]
+        return {**named, "swap_parts": parts, "joint_bits_per_frame": bits}
 
     def picture(step: int, state: Any) -> dict[str, Any]:
         drawn = swaps(functions(state), art, clips, seed, size)
@@ -108,12 +111,10 @@ def swaps(
     )
     keys = clip_keys(seed, _PICTURE_STREAM, rows)
     made = functions.sample(keys, encoded.content[: len(rows)], encoded.motion[len(rows) :])
-    draw = protocol.drawer(art)
+    draw = protocol.drawer(art, clips.video.shape[-1])
     truth = [draw(clips.parts[row], clips.cell[other]) for row, other in zip(rows, partner)]
-    made = protocol.on_grey(np.asarray(made))
-    shown = (protocol.on_grey(clips.video[at]) for at in (rows, partner))
-    parts = (*shown, np.stack(truth), made)
-    return einops.rearrange(np.stack(parts), "k n t h w c -> (n k h) (t w) c")
+    parts = (clips.video[rows], clips.video[partner], np.stack(truth), np.asarray(made))
+    return einops.rearrange(on_grey(np.stack(parts)), "k n t h w c -> (n k h) (t w) c")
 
 
 def _clips(art: Art, config: Any, split: str, count: int) -> Clips:
