@@ -97,3 +97,11 @@ def tiny_run(tmp_path_factory) -> Path:
         for step in (3, 7):
             saved.save(step, {"ema_params": tiny.perturbed(params, seed=step)}, {})
     return Path(path)
+
+
+@pytest.fixture(scope="session", params=[3, 4], ids=["rgb", "rgba"])
+def lpc_run(request, tmp_path_factory) -> Path:
+    """A run directory of a tiny model of Universal LPC, as `tiny.save_lpc_run`."""
+    import tiny
+
+    return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc", request.param)

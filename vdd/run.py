@@ -72,6 +72,12 @@ class Run:
         size = frames_shown(self.config)
         return size, size // 8
 
+    @property
+    def ground(self) -> datasets.Ground | None:
+        """The colour that what is transparent is laid on; None where frames have alpha."""
+        channels = self.model.latents.size[2]
+        return None if channels == 4 else datasets.find_ground(self.config.data)
+
     @functools.cached_property
     def prior(self) -> priors.PriorRun:
         """The prior over the codes that lies with the run.

@@ -141,6 +141,43 @@ def test_transparency_is_laid_on_black(tmp_path):
     assert frame[:, 4:].min() == 255
 
 
+def layers():
+    """A clip with alpha: opaque, and transparent without a colour."""
+    video = blobs()
+    shown = (np.indices(video.shape[:3]).sum(0) % 3 > 0)[..., None]
+    return np.concatenate([video * shown, 255 * shown], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", ["clip.npy", "clip.gif"])
+def test_alpha_goes_round_and_can_be_laid_on_any_colour(tmp_path, name):
+    video = layers()
+    path = video_io.write_clip(tmp_path / name, video, fps=10)
+    np.testing.assert_array_equal(video_io.read_clip(path, ground=None), video)
+    laid = video_io.read_clip(path, ground=(9, 8, 7))
+    np.testing.assert_array_equal(laid, np.where(video[..., 3:], video[..., :3], [9, 8, 7]))
+
+
+def test_alpha_of_other_files(tmp_path):
+    video = layers()
+    sheet = video_io.write_clip(tmp_path / "sheet.png", video)
+    np.testing.assert_array_equal(
+        video_io.read_clip(sheet, ground=None)[0], encoders.contact_sheet(video)
+    )
+    mp4 = video_io.write_clip(tmp_path / "clip.mp4", np.zeros((2, 16, 16, 4), np.uint8))
+    back = video_io.read_clip(mp4, ground=None)
+    assert (back[..., 3] == 255).all(), "what a video shows is opaque"
+    assert back[..., :3].max() < 4
+
+
+def test_gif_with_alpha_of_many_colours_is_close(tmp_path):
+    video = np.concatenate([smooth(), np.full((5, 64, 64, 1), 255, np.uint8)], axis=-1)
+    video[:, :9] = 0
+    path = video_io.write_clip(tmp_path / "photo.gif", video)
+    back = video_io.read_clip(path, ground=None)
+    np.testing.assert_array_equal(back[..., 3], video[..., 3])
+    assert np.abs(back.astype(int) - video).mean() < 12
+
+
 def test_max_frames_stops_early(tmp_path):
     path = video_io.write_clip(tmp_path / "clip.gif", blobs(t=6))
     assert len(video_io.read_clip(path, max_frames=4)) == 4
@@ -209,7 +246,7 @@ def test_outputs_that_cannot_be_written(tmp_path):
     }.items():
         with pytest.raises(UserError, match=words):
             video_io.write_clip(tmp_path / name, blobs())
-    with pytest.raises(ValueError, match=r"\[t h w 3\]"):
+    with pytest.raises(ValueError, match=r"\[t h w 3 or 4\]"):
         video_io.write_clip(tmp_path / "a.gif", np.zeros((2, 2, 3), np.uint8))
 
 

@@ -9,10 +9,26 @@ RUN = "RUN is a run directory, or the name of a model that the package ships."
 
 CLIP = """\
 CLIP is a video (mp4, mov, webm, mkv, avi, ...), a gif or another animation (webp, apng), an npy
-(uint8 [frames, height, width, 3]), a picture, or a folder of pictures. What is transparent is laid
-on black."""
+(uint8 [frames, height, width, 3 or 4]), a picture, or a folder of pictures. What is transparent is
+laid on the colour that the model's data stand on (else black); a model with alpha keeps it so."""
+
+SHEET = """\
+The content may also be a sprite sheet, of which the cells are read that are not empty. LAYOUT is
+  lpc                   13x21 cells of 64 pixels, as the Universal LPC collection has them
+  COLSxROWS             so many cells to a picture; 8x1 is a strip
+  COLSxROWS:CELL+X+Y    of so many pixels each (64, or 64x48, width first), the first one X pixels
+                        from the left and Y from the top
+A picture of 832x1344 pixels is read as lpc. Cells are scaled by whole numbers, and padded."""
 
 NOUNS = f"{RUN[:-1]} (--run RUN says the same).\n{CLIP}"
+SHEET_NOUNS = f"{NOUNS}\n{SHEET}"
+
+
+def add_content(parser: argparse.ArgumentParser, told: str, *, required: bool = True) -> None:
+    """A clip or sheet whose content is shown, which `vdd.commands.work.read_content` reads."""
+    parser.add_argument("--content", required=required, metavar="CLIP", help=told)
+    layout = "of a sprite sheet: lpc, or COLSxROWS[:CELL][+X+Y]"
+    parser.add_argument("--layout", metavar="LAYOUT", help=layout)
 
 
 def add_step(parser: argparse.ArgumentParser) -> None:

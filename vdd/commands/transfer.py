@@ -11,13 +11,13 @@ from vdd.errors import UserError
 
 SUMMARY = "show one clip's content in another's motion"
 EXAMPLE = "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif"
-NOUNS = options.NOUNS
+NOUNS = options.SHEET_NOUNS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     options.add_run(parser)
-    parser.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
+    options.add_content(parser, "who or what is seen")
     parser.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
     options.add_out(parser, ".gif .mp4 .png .npy")
     options.add_frames(parser)
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     inputs = (arguments.content, arguments.motion)
     out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
+    layout = work.layout(arguments)
     with work.working("loading the model"):
         from vdd import streaming
         from vdd.diffusion import samplers
@@ -46,11 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
         run = vdd.load(work.run_named(arguments), arguments.step)
     size, overlap = _windows(arguments, run)
     height, width, _ = run.model.latents.size
-    content = work.read_clip(
-        arguments.content, (height, width), min(arguments.frames or size, size)
-    )
+    frames = min(arguments.frames or size, size)
+    content = work.read_content(run, arguments.content, layout, frames)
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    with work.open_clip(arguments.motion, (height, width)) as motion:
+    with work.open_clip(run, arguments.motion) as motion:
         fps = arguments.fps or motion.fps or 8.0
         in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
         if not in_time and motion.sound:

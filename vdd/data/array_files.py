@@ -20,11 +20,11 @@ class ArrayFrame:
 
     time = seconds = Fraction(0)
 
-    def __init__(self, pixels: UInt8[np.ndarray, "h w 3"]):
+    def __init__(self, pixels: UInt8[np.ndarray, "h w c"]):
         self._pixels = pixels
         self.height, self.width, _ = pixels.shape
 
-    def scaled(self, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    def scaled(self, height: int, width: int) -> UInt8[np.ndarray, "h w c"]:
         """The whole frame at a size."""
         if (height, width) == (self.height, self.width):
             return self._pixels
@@ -33,7 +33,7 @@ class ArrayFrame:
 
 @contextlib.contextmanager
 def open_array(path: epath.Path) -> Iterator[Iterator[ArrayFrame]]:
-    """The frames of an npy file uint8 [t h w 3], one by one.
+    """The frames of an npy file uint8 [t h w 3], or [t h w 4] with alpha, one by one.
 
     Raises:
         UserError: no such array, or fewer bytes than its header tells of.
@@ -44,9 +44,9 @@ def open_array(path: epath.Path) -> Iterator[Iterator[ArrayFrame]]:
             shape, by_column, dtype = _header(path, file)
         except (OSError, ValueError, EOFError, SyntaxError) as error:
             raise decoding.unreadable(path, error) from error
-        if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3:
+        if dtype != np.uint8 or len(shape) != 4 or shape[-1] not in (3, 4):
             found = f"{dtype} {list(shape)}"
-            raise UserError(f"{path}: needs uint8 [frames, height, width, 3], holds {found}")
+            raise UserError(f"{path}: needs uint8 [frames, height, width, 3 or 4], holds {found}")
         if shape[0] and not math.prod(shape[1:]):
             raise UserError(f"{path}: frames without pixels, {list(shape)}")
         claimed, held = math.prod(shape), path.stat().length - file.tell()

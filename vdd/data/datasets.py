@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import numpy as np
 
 from vdd.data.augment import Augment
+from vdd.data.picture_files import BLACK, Ground
 from vdd.data.records import DataSource
 from vdd.errors import UserError
 
@@ -32,7 +33,8 @@ _T = TypeVar("_T")
 class Dataset(Protocol):
     """What a data set's module offers; each function takes `config.data`.
 
-    It may also have `draw(config, split)`, as `find_draw` says.
+    It may also have `draw(config, split)`, as `find_draw` says, and `ground(config)`, the colour
+    that its clips stand on.
     """
 
     SPLITS: Sequence[str]
@@ -100,6 +102,12 @@ def find_draw(dataset: Dataset, config: Any, split: str) -> Draw | None:
     """
     draw = getattr(dataset, "draw", None)
     return draw(config, split) if draw else None
+
+
+def find_ground(config: Any) -> Ground:
+    """What clips of a model of this `config.data` stand on: the data set's own colour, or black."""
+    ground = getattr(find(config.dataset), "ground", None)
+    return ground(config) if ground else BLACK
 
 
 def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:

@@ -1,4 +1,7 @@
-"""Clips as bytes: gif, mp4, png contact sheet, npy. A clip is uint8 RGB [t h w 3]."""
+"""Clips as bytes: gif, mp4, png contact sheet, npy.
+
+A clip is uint8 RGB [t h w 3], or RGBA with straight alpha [t h w 4].
+"""
 
 import importlib
 import io
@@ -12,8 +15,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import GifImagePlugin, Image
 
+from vdd.data.picture_files import BLACK, with_ground
+
 _MAX_GIF_RATE = 50
 _MAX_PALETTE_SAMPLES = 1 << 20
+_CLEAR = 255  # index of what is transparent in a gif
 
 
 def to_uint8(
@@ -26,25 +32,30 @@ def to_uint8(
 
 
 def contact_sheet(
-    video: UInt8[np.ndarray, "t h w 3"], columns: int = 8, gap: int = 2
-) -> UInt8[np.ndarray, "height width 3"]:
-    """Lays the frames in rows of `columns`, left to right, on white with `gap` pixels between."""
-    t, h, w, _ = video.shape
+    video: UInt8[np.ndarray, "t h w c"], columns: int = 8, gap: int = 2
+) -> UInt8[np.ndarray, "height width c"]:
+    """Lays the frames in rows of `columns`, left to right, with `gap` pixels between.
+
+    These are white, and of a clip with alpha transparent.
+    """
+    t, h, w, c = video.shape
     columns = min(columns, t)
     rows = -(-t // columns)
-    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 255, np.uint8)
+    size = rows * (h + gap) - gap, columns * (w + gap) - gap, c
+    sheet = np.full(size, 0 if c == 4 else 255, np.uint8)
     for i, frame in enumerate(video):
         top, left = i // columns * (h + gap), i % columns * (w + gap)
         sheet[top : top + h, left : left + w] = frame
     return sheet
 
 
-def gif(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
+def gif(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
     """Animated gif: one palette for all frames, no dithering, endless loop.
 
     Exact where the clip has at most 256 colours. A palette per frame, or dithering, would make
-    still areas flicker. Browsers show no more than 50 frames a second of a gif: of a quicker clip
-    frames are left out, with a warning, so that it lasts as long as it should.
+    still areas flicker. What is less than half opaque is transparent. Browsers show no more than 50
+    frames a second of a gif: of a quicker clip frames are left out, with a warning, so that it
+    lasts as long as it should.
     """
     if fps > _MAX_GIF_RATE:
         shown = np.arange(math.ceil(len(video) * _MAX_GIF_RATE / fps)) * fps / _MAX_GIF_RATE
@@ -56,36 +67,41 @@ def gif(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
         video, fps = video[np.minimum(shown.astype(int), len(video) - 1)], _MAX_GIF_RATE
     # Pillow's own writer merges equal neighbours into one frame, which changes the clip's length:
     # so the container is laid out here, and Pillow packs the pixels.
-    t, h, w, _ = video.shape
-    indices, palette = _share_palette(video)
+    t, h, w, c = video.shape
+    clear = video[..., 3] < 128 if c == 4 else np.zeros((t, h, w), bool)
+    colours = np.where(clear[..., None], 0, video[..., :3]).astype(np.uint8)
+    indices, palette = _share_palette(colours, _CLEAR if c == 4 else 256)
+    # Each frame is cleared away before the next.
+    how: dict[str, Any] = {"transparency": _CLEAR, "disposal": 2} if c == 4 else {}
     ticks = np.round(np.arange(t + 1) * 100 / fps).astype(int)  # 1/100 s; steps add up, no drift
     data = [b"GIF89a", struct.pack("<HHBBB", w, h, 0xF7, 0, 0), palette.ljust(768, b"\0")]
     data.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
-    for frame, start, end in zip(indices, ticks[:-1], ticks[1:]):
+    for frame, start, end in zip(np.where(clear, _CLEAR, indices), ticks[:-1], ticks[1:]):
         duration = 10 * max(int(end - start), 1)
-        data += GifImagePlugin.getdata(Image.fromarray(frame), duration=duration)
+        image = Image.fromarray(frame.astype(np.uint8))
+        data += GifImagePlugin.getdata(image, duration=duration, **how)
     return b"".join(data) + b";"
 
 
-def _share_palette(video: np.ndarray) -> tuple[np.ndarray, bytes]:
-    """Indices uint8 [t h w] into one palette of at most 256 colours, and its RGB bytes."""
+def _share_palette(video: np.ndarray, most: int) -> tuple[np.ndarray, bytes]:
+    """Indices uint8 [t h w] into one palette of at most so many colours, and its RGB bytes."""
     t, h, w, _ = video.shape
     red, green, blue = np.moveaxis(video.astype(np.int32), -1, 0)
     packed = red << 16 | green << 8 | blue
     seen = np.zeros(1 << 24, bool)
     seen[packed] = True
     colours = np.flatnonzero(seen)
-    if len(colours) <= 256:
+    if len(colours) <= most:
         table = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
         return np.searchsorted(colours, packed).astype(np.uint8), table.astype(np.uint8).tobytes()
     strip = Image.fromarray(video.reshape(t * h, w, 3))
     sample = video.reshape(-1, 3)[:: -(-packed.size // _MAX_PALETTE_SAMPLES)]
-    palette = Image.fromarray(sample[None]).quantize(256, Image.Quantize.MEDIANCUT)
+    palette = Image.fromarray(sample[None]).quantize(most, Image.Quantize.MEDIANCUT)
     nearest = np.asarray(strip.quantize(palette=palette, dither=Image.Dither.NONE))
     return nearest.reshape(t, h, w), bytes(palette.getpalette() or ())
 
 
-def mp4(video: UInt8[np.ndarray, "t h w 3"], fps: float) -> bytes:
+def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
     """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV."""
     av = importlib.import_module("av")
     buffer = io.BytesIO()
@@ -108,8 +124,9 @@ class Pictures:
         self._stream.pix_fmt = "yuv420p"
         self.count = 0
 
-    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Encode one more frame; all are of one size."""
+    def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
+        """Encode one more frame; all are of one size. What is transparent is laid on black."""
+        frame = with_ground(frame, BLACK)
         h, w, _ = frame.shape
         even = np.pad(frame, [(0, h % 2), (0, w % 2), (0, 0)], mode="edge")
         if not self.count:
@@ -123,14 +140,14 @@ class Pictures:
         self._container.mux(self._stream.encode())
 
 
-def png(video: UInt8[np.ndarray, "t h w 3"]) -> bytes:
+def png(video: UInt8[np.ndarray, "t h w c"]) -> bytes:
     """Contact sheet of all frames."""
     buffer = io.BytesIO()
     Image.fromarray(contact_sheet(video)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def npy(video: UInt8[np.ndarray, "t h w 3"]) -> bytes:
+def npy(video: UInt8[np.ndarray, "t h w c"]) -> bytes:
     """The array itself in NumPy's format."""
     buffer = io.BytesIO()
     np.save(buffer, video)

@@ -16,11 +16,14 @@ from vdd.errors import UserError
 
 
 class ClipWriter:
-    """Takes frames uint8 [h w 3] one by one; `open_clip` makes one and finishes the file."""
+    """Takes frames uint8 [h w c], of three or four channels, one by one.
+
+    `open_clip` makes one, and finishes the file.
+    """
 
     count = 0
 
-    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+    def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         """Add a frame; all are of one size."""
         raise NotImplementedError
 
@@ -77,7 +80,7 @@ class _Frames(ClipWriter):
     def __init__(self):
         self.kept = []
 
-    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+    def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         self.kept.append(frame)
         self.count += 1
 
@@ -91,7 +94,7 @@ class _Mp4(ClipWriter):
         self._pictures = encoders.Pictures(container, fps)
         self._sound = None if sound is None else Track(stack, container, sound)
 
-    def write(self, frame: UInt8[np.ndarray, "h w 3"]) -> None:
+    def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         self._pictures.write(frame)
         self.count += 1
         if self._sound:

@@ -10,7 +10,7 @@ from vdd.data.datasets import Draw
 from vdd.data.records import DataSource
 from vdd.data.universal_lpc.art import load_art
 from vdd.data.universal_lpc.characters import SPLITS
-from vdd.data.universal_lpc.clips import FIELDS, Settings, draw_clip, draw_clips
+from vdd.data.universal_lpc.clips import FIELDS, GREY, Settings, draw_clip, draw_clips
 from vdd.data.universal_lpc.prepared import load_builder, num_clips
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "fields",
     "files",
     "frames",
+    "ground",
     "overlap",
     "records",
     "watched_split",
@@ -41,6 +42,11 @@ def fields(config: Any) -> Sequence[str]:
 def frames(config: Any) -> int:
     """Frames of every clip."""
     return config.frames
+
+
+def ground(config: Any) -> tuple[int, int, int]:
+    """Grey, on which all splits but train stand."""
+    return GREY[:3]
 
 
 def draw(config: Any, split: str) -> Draw | None:
