@@ -99,9 +99,17 @@ def tiny_run(tmp_path_factory) -> Path:
     return Path(path)
 
 
-@pytest.fixture(scope="session", params=[3, 4], ids=["rgb", "rgba"])
-def lpc_run(request, tmp_path_factory) -> Path:
+@pytest.fixture(scope="session")
+def lpc_run(tmp_path_factory) -> Path:
     """A run directory of a tiny model of Universal LPC, as `tiny.save_lpc_run`."""
     import tiny
 
-    return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc", request.param)
+    return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc", 3)
+
+
+@pytest.fixture(scope="session")
+def lpc_alpha_run(tmp_path_factory) -> Path:
+    """The same of a model of four channels."""
+    import tiny
+
+    return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc_alpha", 4)

@@ -28,6 +28,11 @@ def lpc_sheet(places, seed=0):
     return pixels
 
 
+@pytest.fixture(params=["lpc_run", "lpc_alpha_run"])
+def any_run(request):
+    return request.getfixturevalue(request.param)
+
+
 PLACES = ((0, 0), (0, 1), (13, 4))
 
 
@@ -52,17 +57,17 @@ def transferred(capsys, run, place, *more):
     return said, np.load(place / "out.npy")
 
 
-def test_a_sheet_shows_what_its_cells_show(lpc_run, place, capsys):
-    channels = vdd.load(lpc_run).model.latents.size[2]
-    said, expected = transferred(capsys, lpc_run, place, place / "cells.npy")
+def test_a_sheet_shows_what_its_cells_show(any_run, place, capsys):
+    channels = vdd.load(any_run).model.latents.size[2]
+    said, expected = transferred(capsys, any_run, place, place / "cells.npy")
     assert expected.shape == (4, 64, 64, channels)
-    said, found = transferred(capsys, lpc_run, place, place / "sheet.png")
+    said, found = transferred(capsys, any_run, place, place / "sheet.png")
     np.testing.assert_array_equal(found, expected)
     assert "sheet.png: 13x21 cells of 64x64, 3 filled\n" in said
     for layout in ("3x1", "3x1:64+0+0"):
-        said, found = transferred(capsys, lpc_run, place, place / "strip.png", "--layout", layout)
+        said, found = transferred(capsys, any_run, place, place / "strip.png", "--layout", layout)
         np.testing.assert_array_equal(found, expected)
-    said, found = transferred(capsys, lpc_run, place, place / "strip.png")
+    said, found = transferred(capsys, any_run, place, place / "strip.png")
     assert "scaled and cropped" in said, "without a layout it is a picture as any other"
     assert np.any(found != expected)
 
@@ -73,8 +78,8 @@ def test_frames_of_a_clip_say_how_many_cells_are_read(lpc_run, place, capsys):
     assert "3 filled; 2 of these are read, evenly" in said
 
 
-def test_clips_stand_on_the_ground_of_the_data_or_keep_alpha(lpc_run, place):
-    run = vdd.load(lpc_run)
+def test_clips_stand_on_the_ground_of_the_data_or_keep_alpha(any_run, place):
+    run = vdd.load(any_run)
     alpha = run.model.latents.size[2] == 4
     assert run.ground == (None if alpha else GREY)
     video = video_io.read_clip(place / "cells.npy", ground=run.ground)

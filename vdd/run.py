@@ -14,7 +14,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import apply, compiled, priors, runs, streaming
+from vdd import apply, compiled, motions, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
@@ -86,6 +86,16 @@ class Run:
             UserError: there is none, or it is of the codes of another model.
         """
         return priors.load_prior_of(self, self.home or self.name)
+
+    @functools.cached_property
+    def motions(self) -> dict[str, Int[np.ndarray, "t n"]]:
+        """Codes by name, `slash_left` say, of the motions that lie with the run (`vdd motions`).
+
+        Raises:
+            UserError: there are none, or they are of the codes of another model.
+        """
+        library = motions.load(self, self.home or self.name)
+        return {name: motion.codes for name, motion in library.motions.items()}
 
     def encode(self, clips: Clips) -> Encoded:
         """Content once a clip, motion and codes of every frame, and their bits.

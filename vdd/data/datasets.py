@@ -5,10 +5,11 @@ name it in `DATASETS`.
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
+from jaxtyping import UInt8
 
 from vdd.data.augment import Augment
 from vdd.data.picture_files import BLACK, Ground
@@ -30,11 +31,28 @@ Draw = Callable[[int, int], Mapping[str, np.ndarray]]
 _T = TypeVar("_T")
 
 
+class Played(NamedTuple):
+    """A motion that has a name, played by several characters."""
+
+    name: str
+    fps: float
+    loop_from: int | None  # the first frame of what is repeated; None: it is played once
+    video: UInt8[np.ndarray, "b t h w c"]
+
+
+class PlayedMotions(NamedTuple):
+    """The named motions of a data set, one by one."""
+
+    name: str  # of all of them together, in a command
+    motions: Iterable[Played]
+
+
 class Dataset(Protocol):
     """What a data set's module offers; each function takes `config.data`.
 
-    It may also have `draw(config, split)`, as `find_draw` says, and `ground(config)`, the colour
-    that its clips stand on.
+    It may also have `draw(config, split)`, as `find_draw` says; `ground(config)`, the colour that
+    its clips stand on; and `played(config, characters)`, its named motions, each played by so many
+    characters that no training has seen.
     """
 
     SPLITS: Sequence[str]
@@ -102,6 +120,12 @@ def find_draw(dataset: Dataset, config: Any, split: str) -> Draw | None:
     """
     draw = getattr(dataset, "draw", None)
     return draw(config, split) if draw else None
+
+
+def find_played(config: Any, characters: int) -> PlayedMotions | None:
+    """The named motions of the data set, by its own function `played`; None where it has none."""
+    played = getattr(find(config.dataset), "played", None)
+    return played(config, characters) if played else None
 
 
 def find_ground(config: Any) -> Ground:

@@ -17,6 +17,7 @@ from vdd.errors import UserError
 
 ART_DIR_VARIABLE = "VDD_UNIVERSAL_LPC"
 SIZE = 64  # pixels, of a cell
+FPS = 8.0  # frames a second; sheets have no clock
 DIRECTIONS = ("up", "left", "down", "right")  # up is seen from behind
 COLUMNS, ROWS = 13, 21
 _FRAMES = {"spellcast": 7, "thrust": 8, "walk": 9, "slash": 6, "shoot": 13, "hurt": 6}
@@ -38,6 +39,14 @@ class Motion(NamedTuple):
     def name(self) -> str:
         """`slash_left`, say."""
         return f"{self.action}_{self.direction}"
+
+    @property
+    def loop_from(self) -> int | None:
+        """The first frame of what is repeated; None: it is played once.
+
+        Who walks stands still in frame 0; the cycle is the others.
+        """
+        return 1 if self.action == "walk" else None
 
 
 def _motions() -> tuple[Motion, ...]:
