@@ -92,6 +92,7 @@ MAY_IMPORT = {
         "compiled",
     },
     "export": {"motions", "run", "runs"},
+    "sheet": {"data"},
     "summary": {"motions", "priors", "run", "runs", "training"},
     "commands": {
         "codec",
@@ -104,6 +105,7 @@ MAY_IMPORT = {
         "motions",
         "priors",
         "runs",
+        "sheet",
         "startup",
         "streaming",
         "summary",

@@ -5,6 +5,8 @@ import math
 
 MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn first
 
+FROM_CONTENT = "from-content"  # a palette: the colours of what is given
+
 RUN = "RUN is a run directory, or the name of a model that the package ships."
 
 CLIP = """\
@@ -80,6 +82,15 @@ def add_coded_run(parser: argparse.ArgumentParser) -> None:
         "--prior", metavar="PRIOR", help="of the motion codes (the run's own, if any); or none"
     )
     add_step(parser)
+
+
+def palette(text: str) -> int | str:
+    """A number of colours, or `FROM_CONTENT`."""
+    if text == FROM_CONTENT:
+        return text
+    if not text.isdecimal() or not 2 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {FROM_CONTENT}, nor from 2 to 256")
+    return int(text)
 
 
 def count(text: str) -> int:
