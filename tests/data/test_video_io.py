@@ -178,6 +178,15 @@ def test_gif_with_alpha_of_many_colours_is_close(tmp_path):
     assert np.abs(back.astype(int) - video).mean() < 12
 
 
+def test_gif_with_alpha_leaves_no_colour_to_what_is_transparent(tmp_path):
+    ramp = np.arange(256, dtype=np.uint8)
+    video = np.stack([ramp, ramp, ramp, np.full(256, 255, np.uint8)], -1)[None, None]
+    path = video_io.write_clip(tmp_path / "ramp.gif", video)
+    back = video_io.read_clip(path, ground=None)
+    assert (back[..., 3] == 255).all()
+    assert np.abs(back.astype(int) - video).max() <= 8
+
+
 def test_max_frames_stops_early(tmp_path):
     path = video_io.write_clip(tmp_path / "clip.gif", blobs(t=6))
     assert len(video_io.read_clip(path, max_frames=4)) == 4
