@@ -72,7 +72,12 @@ def parse(text: str) -> Layout:
 
 
 def is_lpc(path: epath.PathLike) -> bool:
-    """Whether a file is a still picture of exactly the size of an LPC sheet."""
+    """Whether a file is a still picture of exactly the size of an LPC sheet.
+
+    Raises:
+        UserError: it is an address.
+    """
+    check_address(path)
     path = epath.Path(path)
     if path.suffix.lower() not in decoding.PICTURE_ENDINGS or not path.is_file():
         return False
