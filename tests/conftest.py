@@ -124,3 +124,19 @@ def tiny_run(tmp_path_factory) -> Path:
         for step in (3, 7):
             saved.save(step, {"ema_params": tiny.perturbed(params, seed=step)}, {})
     return Path(path)
+
+
+@pytest.fixture(scope="session")
+def lpc_run(tmp_path_factory) -> Path:
+    """A run directory of a tiny model of Universal LPC, as `tiny.save_lpc_run`."""
+    import tiny
+
+    return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc", 3)
+
+
+@pytest.fixture(scope="session")
+def lpc_alpha_run(tmp_path_factory) -> Path:
+    """The same of a model of four channels."""
+    import tiny
+
+    return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc_alpha", 4)

@@ -445,6 +445,8 @@ def test_addresses_are_refused_with_a_hint(tiny_run, clips, tmp_path, place, cap
         "generate",
         "encode",
         "decode",
+        "sheet",
+        "motions",
         "evaluate",
         "info",
         "examples",

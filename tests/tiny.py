@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from vdd.data import sprites
@@ -68,6 +69,22 @@ def get_model(
 def call(module, params, method, *inputs):
     """A method of a module in one program: without one, every operation would be compiled alone."""
     return module.apply({"params": params}, *inputs, method=method)
+
+
+def save_lpc_run(path: Path, channels: int) -> Path:
+    """A run directory of a model of Universal LPC, of random parameters, at steps 3 and 7."""
+    from vdd.training import checkpoints, workdir
+
+    config = load_module("universal_lpc").get_config("smoke")
+    config.data.channels, config.model.latents.size = channels, (64, 64, channels)
+    model = Disentangler.from_config(config.model)
+    shape = jax.ShapeDtypeStruct((1, 4, 64, 64, channels), jnp.uint8)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), shape)["params"]
+    workdir.claim(epath.Path(path), config)
+    with checkpoints.Checkpoints(epath.Path(path)) as saved:
+        for step in (3, 7):
+            saved.save(step, {"ema_params": perturbed(shapes, seed=step)}, {})
+    return Path(path)
 
 
 def perturbed(shapes, seed: int = 0):

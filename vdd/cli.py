@@ -12,8 +12,8 @@ from vdd.errors import UserError
 # In the order of the help. Each has SUMMARY, EXAMPLE, NOUNS, add_arguments and run; what takes
 # long to import is imported by `run`, so that help comes at once.
 COMMANDS = (
-    "transfer", "encode", "decode", "generate", "evaluate", "examples", "compress", "export",
-    "info",
+    "transfer", "encode", "decode", "generate", "sheet", "motions", "evaluate", "examples",
+    "compress", "export", "info",
 )  # fmt: skip
 # Programs of their own, with flags of their own.
 PROGRAMS = {

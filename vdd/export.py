@@ -6,7 +6,7 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import runs
+from vdd import motions, runs
 from vdd.run import Run, load
 
 # Keys of the config that name files of one machine.
@@ -18,10 +18,10 @@ _TRAIN_PLACES = ("init_from",)
 def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | None = None) -> Run:
     """Writes what inference needs of a run: a run directory of its own, a twelfth of the size.
 
-    It holds the config, less the folders that data came from; the averaged parameters; and the
-    evaluation of that step, in full precision, if there is one. Of the parameters large kernels
-    have eight bits a number (`vdd.eight_bits`), other arrays of more than 4096 numbers are bfloat16
-    (those of the latents float16). The codebook stays exact.
+    It holds the config, less the folders that data came from; the averaged parameters; and of that
+    step the evaluation, in full precision, and the named motions, where there are any. Of the
+    parameters large kernels have eight bits a number (`vdd.eight_bits`), other arrays of more than
+    4096 numbers are bfloat16 (those of the latents float16). The codebook stays exact.
 
     Args:
         path_or_name: as for `load`.
@@ -45,5 +45,6 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
             if key in group:
                 group[key] = None
     runs.copy_report(source, target, run.step)
+    motions.export(run, source, target)
     runs.write_small(dataclasses.replace(run, config=FrozenConfigDict(config)), target, eight=True)
     return run

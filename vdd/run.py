@@ -14,7 +14,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import apply, compiled, priors, runs, streaming
+from vdd import apply, compiled, motions, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
@@ -74,6 +74,12 @@ class Run:
         size = frames_shown(self.config)
         return size, size // 8
 
+    @property
+    def ground(self) -> datasets.Ground | None:
+        """The colour that what is transparent is laid on; None where frames have alpha."""
+        channels = self.model.latents.size[2]
+        return None if channels == 4 else datasets.find_ground(self.config.data)
+
     @functools.cached_property
     def prior(self) -> priors.PriorRun:
         """The prior over the codes that lies with the run.
@@ -82,6 +88,16 @@ class Run:
             UserError: there is none, or it is of the codes of another model.
         """
         return priors.load_prior_of(self, self.home or self.name)
+
+    @functools.cached_property
+    def motions(self) -> dict[str, Int[np.ndarray, "t n"]]:
+        """Codes by name, `slash_left` say, of the motions that lie with the run (`vdd motions`).
+
+        Raises:
+            UserError: there are none, or they are of the codes of another model.
+        """
+        library = motions.load(self, self.home or self.name)
+        return {name: motion.codes for name, motion in library.motions.items()}
 
     def encode(self, clips: Clips) -> Encoded:
         """Content once a clip, motion and codes of every frame, and their bits.

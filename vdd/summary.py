@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from vdd import priors, runs
+from vdd import motions, priors, runs
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.run import load as load_run
@@ -35,6 +35,7 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
         f" of {config.train.batch_size} clips (checkpoints: {steps})",
         *_parameters(run.params),
         *_rates(run),
+        *_motions(run, path),
     ]
     evaluation = latest_evaluation(path)
     if evaluation is None:
@@ -105,6 +106,15 @@ def _rates(run: Run) -> list[str]:
         f"content     {tokens}, target {rates.target_bits_per_clip:g} bits a clip",
         *([f"            then a code of {code.num_numbers} whole numbers"] if code else []),
     ]
+
+
+def _motions(run: Run, path: epath.Path) -> list[str]:
+    try:
+        return list(motions.describe(motions.load(run, path)))
+    except motions.NoMotionsError:
+        return []
+    except motions.OtherMotionsError as error:
+        return [f"motions     {error}"]
 
 
 def _number(value: Any) -> str:

@@ -716,3 +716,32 @@ def test_on_the_real_sheets_up_shows_the_back(real):
         elif motion.action == "walk":
             side = np.sign(np.round(columns.mean() - 31.5))
             assert side == {"left": -1, "right": 1, "down": 0}[motion.direction]
+
+
+# What is named.
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_named_motions_are_all_cells_as_characters_of_validation_play_them(
+    art, art_dir, channels
+):
+    config = ConfigDict(
+        {"dataset": "universal_lpc", "art_dir": str(art_dir), "frames": 4, "channels": channels,
+         "background": "grey"}
+    )  # fmt: skip
+    found = datasets.find_played(config, 2)
+    assert found is not None
+    motions = list(found.motions)
+    assert found.name == "lpc"
+    assert len({motion.name for motion in motions}) == 21
+    video = np.concatenate([motion.video for motion in motions], axis=1)
+    assert video.shape == (2, lpc.NUM_CELLS, 64, 64, channels)
+    for number in range(2):
+        who = lpc.draw_character(art.wardrobe, 0, "validation", number)
+        ground = GREY if channels == 3 else None
+        np.testing.assert_array_equal(
+            video[number], lpc.play(art, who, np.arange(lpc.NUM_CELLS, dtype=np.int32), ground)
+        )
+    loops = {motion.name for motion in motions if motion.loop_from is not None}
+    assert loops == {f"walk_{direction}" for direction in lpc.DIRECTIONS}
+    assert datasets.find_ground(config) == GREY[:3]

@@ -141,52 +141,50 @@ def test_transparency_is_laid_on_black(tmp_path):
     assert frame[:, 4:].min() == 255
 
 
-def cut_out(t=6):
-    """RGBA: the blobs where they are, nothing elsewhere."""
-    video = blobs(t)
-    seen = video.any(axis=-1, keepdims=True)
-    return np.concatenate([video, np.where(seen, 255, 0).astype(np.uint8)], axis=-1)
-
-
-@pytest.mark.parametrize("ending", [".gif", ".npy"])
-def test_alpha_goes_round(tmp_path, ending):
-    video = cut_out()
-    path = video_io.write_clip(tmp_path / f"clip{ending}", video)
-    back = video_io.read_clip(path, alpha=True)
-    np.testing.assert_array_equal(back[..., 3], video[..., 3])
-    seen = video[..., 3] == 255
-    np.testing.assert_array_equal(back[seen], video[seen])
-    if ending == ".gif":  # on black, as ever, where no alpha is asked for
-        np.testing.assert_array_equal(video_io.read_clip(path), video[..., :3])
-
-
-def test_a_gif_of_many_colours_keeps_its_alpha(tmp_path):
-    alpha = np.zeros((5, 64, 64, 1), np.uint8)
-    alpha[:, 16:48, :, 0] = 200
-    video = np.concatenate([smooth(), alpha], axis=-1)
-    back = video_io.read_clip(video_io.write_clip(tmp_path / "a.gif", video), alpha=True)
-    np.testing.assert_array_equal(back[..., 3], np.where(alpha[..., 0] > 0, 255, 0))
-
-
-def test_alpha_of_files_without_any_is_opaque(tmp_path):
+def layers():
+    """A clip with alpha: opaque, and transparent without a colour."""
     video = blobs()
-    for name in ("clip.mp4", "clip.npy"):
-        path = video_io.write_clip(tmp_path / name, video)
-        back = video_io.read_clip(path, alpha=True)
-        assert back.shape == (*video.shape[:3], 4)
-        assert np.all(back[..., 3] == 255)
+    shown = (np.indices(video.shape[:3]).sum(0) % 3 > 0)[..., None]
+    return np.concatenate([video * shown, 255 * shown], axis=-1).astype(np.uint8)
 
 
-def test_an_mp4_lies_on_black_and_a_contact_sheet_on_nothing(tmp_path):
-    video = cut_out()
-    video[..., :3][video[..., 3] == 0] = 255  # must not be seen
-    laid = video_io.read_clip(video_io.write_clip(tmp_path / "clip.mp4", video))
-    assert np.abs(laid[:, 40:, :20].astype(int) - blobs()[:, 40:, :20]).mean() < 6
-    sheet = video_io.write_clip(tmp_path / "clip.png", video)
-    with Image.open(sheet) as image:
-        pixels = np.asarray(image)
-    np.testing.assert_array_equal(pixels[:48, :64, 3], video[0, ..., 3])
-    assert not pixels[:, 64:66, 3].any()
+@pytest.mark.parametrize("name", ["clip.npy", "clip.gif"])
+def test_alpha_goes_round_and_can_be_laid_on_any_colour(tmp_path, name):
+    video = layers()
+    path = video_io.write_clip(tmp_path / name, video, fps=10)
+    np.testing.assert_array_equal(video_io.read_clip(path, ground=None), video)
+    laid = video_io.read_clip(path, ground=(9, 8, 7))
+    np.testing.assert_array_equal(laid, np.where(video[..., 3:], video[..., :3], [9, 8, 7]))
+
+
+def test_alpha_of_other_files(tmp_path):
+    video = layers()
+    sheet = video_io.write_clip(tmp_path / "sheet.png", video)
+    np.testing.assert_array_equal(
+        video_io.read_clip(sheet, ground=None)[0], encoders.contact_sheet(video)
+    )
+    mp4 = video_io.write_clip(tmp_path / "clip.mp4", np.zeros((2, 16, 16, 4), np.uint8))
+    back = video_io.read_clip(mp4, ground=None)
+    assert (back[..., 3] == 255).all(), "what a video shows is opaque"
+    assert back[..., :3].max() < 4
+
+
+def test_gif_with_alpha_of_many_colours_is_close(tmp_path):
+    video = np.concatenate([smooth(), np.full((5, 64, 64, 1), 255, np.uint8)], axis=-1)
+    video[:, :9] = 0
+    path = video_io.write_clip(tmp_path / "photo.gif", video)
+    back = video_io.read_clip(path, ground=None)
+    np.testing.assert_array_equal(back[..., 3], video[..., 3])
+    assert np.abs(back.astype(int) - video).mean() < 12
+
+
+def test_gif_with_alpha_leaves_no_colour_to_what_is_transparent(tmp_path):
+    ramp = np.arange(256, dtype=np.uint8)
+    video = np.stack([ramp, ramp, ramp, np.full(256, 255, np.uint8)], -1)[None, None]
+    path = video_io.write_clip(tmp_path / "ramp.gif", video)
+    back = video_io.read_clip(path, ground=None)
+    assert (back[..., 3] == 255).all()
+    assert np.abs(back.astype(int) - video).max() <= 8
 
 
 def test_a_picture_is_made_smaller_without_what_is_hidden(tmp_path):
@@ -194,7 +192,7 @@ def test_a_picture_is_made_smaller_without_what_is_hidden(tmp_path):
     pixels[...] = (0, 255, 0, 0)
     pixels[1::2] = (255, 0, 0, 255)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    (small,) = video_io.read_clip(tmp_path / "a.png", 32, alpha=True)
+    (small,) = video_io.read_clip(tmp_path / "a.png", 32, ground=None)
     np.testing.assert_array_equal(small[..., :3], np.broadcast_to((255, 0, 0), (32, 32, 3)))
     assert np.abs(small[..., 3].astype(int) - 128).max() <= 1
 
@@ -267,7 +265,7 @@ def test_outputs_that_cannot_be_written(tmp_path):
     }.items():
         with pytest.raises(UserError, match=words):
             video_io.write_clip(tmp_path / name, blobs())
-    with pytest.raises(ValueError, match=r"\[t h w 3\]"):
+    with pytest.raises(ValueError, match=r"\[t h w 3 or 4\]"):
         video_io.write_clip(tmp_path / "a.gif", np.zeros((2, 2, 3), np.uint8))
 
 

@@ -62,7 +62,7 @@ class CodedRun(NamedTuple):
         model = fingerprint.of_model(run.params)
         return cls(run, motion_model(run, prior), content_model(run), model)
 
-    def take_apart(self, video: UInt8[np.ndarray, "t h w 3"]) -> Coded:
+    def take_apart(self, video: UInt8[np.ndarray, "t h w c"]) -> Coded:
         """Codes and content numbers of a clip."""
         return self.take_all_apart(video[None])[0]
 
@@ -81,7 +81,7 @@ class CodedRun(NamedTuple):
             raise ValueError("a clip without frames")
         return Coded(np.concatenate(parts), numbers)
 
-    def take_all_apart(self, video: UInt8[np.ndarray, "b t h w 3"]) -> list[Coded]:
+    def take_all_apart(self, video: UInt8[np.ndarray, "b t h w c"]) -> list[Coded]:
         """Codes and content numbers of clips of one length."""
         # Without its content code the model gives what the code is made of.
         plain = self.run.model.clone(content_code=None)

@@ -96,10 +96,10 @@ def encode(
     out = check_output(out, [clip], overwrite)
     if not 1 <= chunk_frames <= container.MAX_CHUNK_FRAMES:
         raise UserError(f"chunks hold 1 to {container.MAX_CHUNK_FRAMES} frames")
-    height, width, channels = coded_run.run.model.latents.size
-    with video_io.open_clip(clip, (height, width), alpha=channels == 4) as opened:
+    run = coded_run.run
+    with video_io.open_clip(clip, run.model.latents.size[:2], run.ground) as opened:
         frames = _limited(islice(opened.frames, max_frames), clip)
-        windows = streaming.windows(frames, *coded_run.run.windows)
+        windows = streaming.windows(frames, *run.windows)
         # The codes of all frames are few bytes: coded together, their number is told in the header,
         # and chunks are coded side by side.
         coded = coded_run.take_windows_apart(windows)
@@ -149,10 +149,10 @@ def _losses(decoded: Decoded) -> Iterator[str]:
 def draw(
     coded_run: CodedRun,
     decoded: Decoded,
-    other: epath.PathLike | None,
+    other: UInt8[np.ndarray, "s h w c"] | None,
     sampler: Sampler,
     seed: int,
-) -> Iterator[UInt8[np.ndarray, "t h w 3"]]:
+) -> Iterator[UInt8[np.ndarray, "t h w c"]]:
     """The video of decoded motion, piece by piece as it is drawn, but for `Decoded.missing` frames.
 
     Args:
@@ -163,14 +163,12 @@ def draw(
         seed: of the noise; each piece has noise of its own.
 
     Raises:
-        UserError: the content is damaged and no other is named, or that cannot be read.
+        UserError: the content is damaged, and there is no other.
     """
     run = coded_run.run
     size, _ = run.windows
     if other is not None:
-        height, width, channels = run.model.latents.size
-        video = video_io.read_clip(other, (height, width), max_frames=size, alpha=channels == 4)
-        numbers = coded_run.take_apart(video).numbers
+        numbers = coded_run.take_apart(other[:size]).numbers
     elif decoded.content is None:
         raise UserError("the content of the clip is damaged: give another with --content")
     else:

@@ -6,14 +6,14 @@ from vdd.commands import options, work
 
 SUMMARY = "draw the clip that a .vdd file holds"
 EXAMPLE = "vdd decode sprites bob.vdd --content ann.gif --out swap.gif"
-NOUNS = options.RUN
+NOUNS = f"{options.RUN}\n{options.CLIP}\n{options.SHEET}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     options.add_coded_run(parser)
     parser.add_argument("clip", metavar="FILE", help="a file that `vdd encode` wrote")
-    parser.add_argument("--content", metavar="CLIP", help="who or what is seen instead")
+    options.add_content(parser, "who or what is seen instead", required=False)
     options.add_out(parser, ".gif .mp4 .png .npy")
     options.add_sampler(parser)
     options.add_seed(parser, "of the noise (0)")
@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     inputs = (arguments.clip, arguments.content)
     out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
+    layout = work.layout(arguments)
     with work.working("loading the model"):
         from vdd.codec import files as coded_files
         from vdd.diffusion import samplers
@@ -37,9 +38,12 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.run, arguments.prior, arguments.step, coded, data
         )
         decoded = coded_files.decode(coded_run, coded, data)
-    sampler = samplers.choose(coded_run.run.config.eval, arguments.sampler, arguments.steps)
-    pieces = coded_files.draw(coded_run, decoded, arguments.content, sampler, arguments.seed)
+    run, other = coded_run.run, None
+    if arguments.content:
+        other = work.read_content(run, arguments.content, layout, run.windows[0])
+    sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
+    pieces = coded_files.draw(coded_run, decoded, other, sampler, arguments.seed)
     fps, task = arguments.fps or decoded.header.fps, f"drawing, {sampler.told} a window"
     count = work.write_frames(out, pieces, fps, task, overwrite=arguments.overwrite)
-    height, width, _ = coded_run.run.model.latents.size
+    height, width, _ = run.model.latents.size
     print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")

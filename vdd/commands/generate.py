@@ -8,13 +8,13 @@ from vdd.errors import UserError
 
 SUMMARY = "show a clip's content in a motion that a prior makes up"
 EXAMPLE = "vdd generate sprites --content ann.gif --frames 32 --out ann_moves.gif"
-NOUNS = options.NOUNS
+NOUNS = options.SHEET_NOUNS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     options.add_run(parser)
-    parser.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
+    options.add_content(parser, "who or what is seen")
     parser.add_argument(
         "--frames",
         required=True,
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     inputs = (arguments.content, arguments.start)
     out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
+    layout = work.layout(arguments)
     with work.working("loading the models"):
         from vdd import priors, streaming
         from vdd.diffusion import samplers
@@ -61,18 +62,17 @@ def run(arguments: argparse.Namespace) -> None:
         run = vdd.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
     height, width, _ = run.model.latents.size
-    content = work.read_clip(arguments.content, run.model.latents.size, run.windows[0])
+    content = work.read_content(run, arguments.content, layout, run.windows[0])
     start = None
     if arguments.start:
-        start = work.read_end(arguments.start, run.model.latents.size, prior.model.window)
+        start = work.read_end(run, arguments.start, prior.model.window)
         if len(start) >= arguments.frames:
             raise UserError(
                 f"{arguments.start} gives {len(start)} frames: --frames, of which they are the"
                 f" first, must be more than that, not {arguments.frames}"
             )
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    with video_io.open_clip(arguments.start or arguments.content) as clip:
-        fps = arguments.fps or clip.fps or 8.0
+    fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
     pieces = streaming.generate(
         run.model, run.params, prior.model, prior.params, arguments.seed, content,
         arguments.frames, sampler, start, arguments.temperature, arguments.top_p,

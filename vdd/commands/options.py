@@ -5,14 +5,32 @@ import math
 
 MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn first
 
+FROM_CONTENT = "from-content"  # a palette: the colours of what is given
+
 RUN = "RUN is a run directory, or the name of a model that the package ships."
 
 CLIP = """\
 CLIP is a video (mp4, mov, webm, mkv, avi, ...), a gif or another animation (webp, apng), an npy
-(uint8 [frames, height, width, 3]), a picture, or a folder of pictures. What is transparent is laid
-on black, unless the model has an alpha channel."""
+(uint8 [frames, height, width, 3 or 4]), a picture, or a folder of pictures. What is transparent is
+laid on the colour that the model's data stand on (else black); a model with alpha keeps it so."""
+
+SHEET = """\
+The content may also be a sprite sheet, of which the cells are read that are not empty. LAYOUT is
+  lpc                   13x21 cells of 64 pixels, as the Universal LPC collection has them
+  COLSxROWS             so many cells to a picture; 8x1 is a strip
+  COLSxROWS:CELL+X+Y    of so many pixels each (64, or 64x48, width first), the first one X pixels
+                        from the left and Y from the top
+A picture of 832x1344 pixels is read as lpc. Cells are scaled by whole numbers, and padded."""
 
 NOUNS = f"{RUN[:-1]} (--run RUN says the same).\n{CLIP}"
+SHEET_NOUNS = f"{NOUNS}\n{SHEET}"
+
+
+def add_content(parser: argparse.ArgumentParser, told: str, *, required: bool = True) -> None:
+    """A clip or sheet whose content is shown, which `vdd.commands.work.read_content` reads."""
+    parser.add_argument("--content", required=required, metavar="CLIP", help=told)
+    layout = "of a sprite sheet: lpc, or COLSxROWS[:CELL][+X+Y]"
+    parser.add_argument("--layout", metavar="LAYOUT", help=layout)
 
 
 def add_step(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +82,15 @@ def add_coded_run(parser: argparse.ArgumentParser) -> None:
         "--prior", metavar="PRIOR", help="of the motion codes (the run's own, if any); or none"
     )
     add_step(parser)
+
+
+def palette(text: str) -> int | str:
+    """A number of colours, or `FROM_CONTENT`."""
+    if text == FROM_CONTENT:
+        return text
+    if not text.isdecimal() or not 2 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {FROM_CONTENT}, nor from 2 to 256")
+    return int(text)
 
 
 def count(text: str) -> int:

@@ -11,14 +11,15 @@ from vdd.errors import UserError
 
 SUMMARY = "show one clip's content in another's motion"
 EXAMPLE = "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif"
-NOUNS = options.NOUNS
+NOUNS = options.SHEET_NOUNS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     options.add_run(parser)
-    parser.add_argument("--content", required=True, metavar="CLIP", help="who or what is seen")
-    parser.add_argument("--motion", required=True, metavar="CLIP", help="how it moves")
+    options.add_content(parser, "who or what is seen")
+    how = "how it moves: a clip, or a named motion (lpc:slash_left; see `vdd motions`)"
+    parser.add_argument("--motion", required=True, metavar="CLIP|NAME", help=how)
     options.add_out(parser, ".gif .mp4 .png .npy")
     options.add_frames(parser)
     options.add_sampler(parser)
@@ -36,21 +37,38 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from vdd.data import video_io
 
-    inputs = (arguments.content, arguments.motion)
-    out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     with work.working("loading the model"):
-        from vdd import streaming
+        from vdd import motions
         from vdd.diffusion import samplers
 
+        named = motions.named(arguments.motion)
+        inputs = (arguments.content, None if named else arguments.motion)
+        out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
+        layout = work.layout(arguments)
+        if named and arguments.relative:
+            raise UserError("--relative needs a clip as --motion, not a name")
         work.set_up_jax()
         run = vdd.load(work.run_named(arguments), arguments.step)
-    size, overlap = _windows(arguments, run)
-    height, width, _ = run.model.latents.size
-    content = work.read_clip(
-        arguments.content, run.model.latents.size, min(arguments.frames or size, size)
-    )
+    size, _ = _windows(arguments, run)
+    frames = min(arguments.frames or size, size)
+    content = work.read_content(run, arguments.content, layout, frames)
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    with work.open_clip(arguments.motion, run.model.latents.size) as motion:
+    if named:
+        fps, count = _play(arguments, run, content, named, sampler, out)
+    else:
+        fps, count = _follow(arguments, run, content, sampler, out)
+    height, width, _ = run.model.latents.size
+    how = f"at {fps:g} frames a second, {sampler.told}"
+    print(f"{out}: {count} frames of {width}x{height} {how}")
+
+
+def _follow(
+    arguments: argparse.Namespace, run: Any, content: Any, sampler: Any, out: Any
+) -> tuple[float, int]:
+    """Draws the content in the motion of a clip; frames a second, and how many there are."""
+    from vdd import streaming
+
+    with work.open_clip(run, arguments.motion) as motion:
         fps = arguments.fps or motion.fps or 8.0
         in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
         if not in_time and motion.sound:
@@ -58,13 +76,31 @@ def run(arguments: argparse.Namespace) -> None:
         sound = motion.sound if in_time else None
         frames = islice(motion.frames, arguments.frames)
         pieces = streaming.transfer(
-            run.model, run.params, arguments.seed, content, frames, sampler, size, overlap,
-            arguments.relative,
+            run.model, run.params, arguments.seed, content, frames, sampler,
+            *_windows(arguments, run), arguments.relative,
         )  # fmt: skip
         task = f"drawing, {sampler.told} a window"
-        count = work.write_frames(out, pieces, fps, task, sound, arguments.overwrite)
-    how = f"at {fps:g} frames a second, {sampler.told}"
-    print(f"{out}: {count} frames of {width}x{height} {how}")
+        return fps, work.write_frames(out, pieces, fps, task, sound, arguments.overwrite)
+
+
+def _play(
+    arguments: argparse.Namespace,
+    run: Any,
+    content: Any,
+    named: tuple[str, str],
+    sampler: Any,
+    out: Any,
+) -> tuple[float, int]:
+    """Draws the content in a named motion; frames a second, and how many there are."""
+    from vdd import motions
+
+    motion = motions.load(run, work.run_named(arguments)).find(*named)
+    fps = arguments.fps or motion.fps
+    tokens = run.encode(content[None]).content
+    with work.working("drawing"):
+        codes = motion.codes[None, : arguments.frames]
+        video = run.decode(tokens, codes, sampler, seed=arguments.seed)
+    return fps, work.write_frames(out, video, fps, "writing", overwrite=arguments.overwrite)
 
 
 def _windows(arguments: argparse.Namespace, run: Any) -> tuple[int, int]:

@@ -31,20 +31,39 @@ def run_named(arguments: argparse.Namespace) -> str:
     return arguments.run or arguments.run_dir
 
 
-def read_clip(path: str, size: tuple[int, int, int], frames: int | None):
-    """The first frames of a clip, as `open_clip` has them."""
+def layout(arguments: argparse.Namespace) -> Any:
+    """The layout of the sheet that --content is; None where it is none."""
+    from vdd.data import sheet_files
+
+    if arguments.layout:
+        if not arguments.content:
+            raise UserError("--layout is that of --content: give that, too")
+        return sheet_files.parse(arguments.layout)
+    is_sheet = arguments.content and sheet_files.is_lpc(arguments.content)
+    return sheet_files.LPC if is_sheet else None
+
+
+def read_content(run: Any, path: str, layout: Any, frames: int | None):
+    """The first frames of a clip, or of a sheet of that layout cells from all over it."""
     import numpy as np
 
-    with open_clip(path, size) as clip:
-        return np.stack(list(islice(clip.frames, frames)))
+    from vdd.data import sheet_files
+
+    if layout is None:
+        with open_clip(run, path) as clip:
+            return np.stack(list(islice(clip.frames, frames)))
+    size = run.model.latents.size[:2]
+    video, told = sheet_files.read_clip(path, size, run.ground, layout, frames)
+    print(f"{path}: {told}")
+    return video
 
 
-def read_end(path: str, size: tuple[int, int, int], frames: int):
-    """The last frames of a clip of any length, as `open_clip` has them."""
+def read_end(run: Any, path: str, frames: int):
+    """The last frames of a clip of any length."""
     import numpy as np
 
     count, kept = 0, collections.deque(maxlen=frames)
-    with open_clip(path, size) as clip:
+    with open_clip(run, path) as clip:
         for frame in clip.frames:
             kept.append(frame)
             count += 1
@@ -54,12 +73,13 @@ def read_end(path: str, size: tuple[int, int, int], frames: int):
 
 
 @contextlib.contextmanager
-def open_clip(path: str, size: tuple[int, int, int]) -> Iterator[Any]:
-    """A clip at the model's size h w c; says so where it is not of that height and width."""
+def open_clip(run: Any, path: str) -> Iterator[Any]:
+    """A clip as the model reads it; says so where it is not of its size."""
     from vdd.data import video_io
 
-    with video_io.open_clip(path, size[:2], alpha=size[2] == 4) as clip:
-        if clip.size != size[:2]:
+    size = run.model.latents.size[:2]
+    with video_io.open_clip(path, size, run.ground) as clip:
+        if clip.size != size:
             note = f"scaled and cropped to the model's {size[1]}x{size[0]}"
             print(f"{path}: {clip.size[1]}x{clip.size[0]} {note}")
         yield clip

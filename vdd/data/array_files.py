@@ -32,8 +32,8 @@ class ArrayFrame:
 
 
 @contextlib.contextmanager
-def open_array(path: epath.Path, *, alpha: bool = False) -> Iterator[Iterator[ArrayFrame]]:
-    """The frames of an npy file uint8 [t h w 3], one by one; with `alpha` [t h w 4] will do too.
+def open_array(path: epath.Path) -> Iterator[Iterator[ArrayFrame]]:
+    """The frames of an npy file uint8 [t h w 3], or [t h w 4] with alpha, one by one.
 
     Raises:
         UserError: no such array, or fewer bytes than its header tells of.
@@ -44,9 +44,9 @@ def open_array(path: epath.Path, *, alpha: bool = False) -> Iterator[Iterator[Ar
             shape, by_column, dtype = _header(path, file)
         except (OSError, ValueError, EOFError, SyntaxError) as error:
             raise decoding.unreadable(path, error) from error
-        if dtype != np.uint8 or len(shape) != 4 or shape[-1] not in ((3, 4) if alpha else (3,)):
+        if dtype != np.uint8 or len(shape) != 4 or shape[-1] not in (3, 4):
             found = f"{dtype} {list(shape)}"
-            raise UserError(f"{path}: needs uint8 [frames, height, width, 3], holds {found}")
+            raise UserError(f"{path}: needs uint8 [frames, height, width, 3 or 4], holds {found}")
         if shape[0] and not math.prod(shape[1:]):
             raise UserError(f"{path}: frames without pixels, {list(shape)}")
         claimed, held = math.prod(shape), path.stat().length - file.tell()

@@ -6,8 +6,8 @@ name it in `DATASETS`.
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from etils import epath
@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
 from vdd.data.augment import Augment
+from vdd.data.picture_files import BLACK, Ground
 from vdd.data.records import DataSource
 from vdd.errors import UserError
 
@@ -33,10 +34,28 @@ Draw = Callable[[int, int], Mapping[str, np.ndarray]]
 _T = TypeVar("_T")
 
 
+class Played(NamedTuple):
+    """A motion that has a name, played by several characters."""
+
+    name: str
+    fps: float
+    loop_from: int | None  # the first frame of what is repeated; None: it is played once
+    video: UInt8[np.ndarray, "b t h w c"]
+
+
+class PlayedMotions(NamedTuple):
+    """The named motions of a data set, one by one."""
+
+    name: str  # of all of them together, in a command
+    motions: Iterable[Played]
+
+
 class Dataset(Protocol):
     """What a data set's module offers; each function takes `config.data`.
 
-    It may also have `draw(config, split)`, as `find_draw` says.
+    It may also have `draw(config, split)`, as `find_draw` says; `ground(config)`, the colour that
+    its clips stand on; and `played(config, characters)`, its named motions, each played by so many
+    characters that no training has seen.
     """
 
     SPLITS: Sequence[str]
@@ -126,6 +145,18 @@ def load_clips(
     if art_dir is not None:
         config = ConfigDict({**config, "art_dir": os.fspath(art_dir)})
     return find(config.dataset).clips(config, split)
+
+
+def find_played(config: Any, characters: int) -> PlayedMotions | None:
+    """The named motions of the data set, by its own function `played`; None where it has none."""
+    played = getattr(find(config.dataset), "played", None)
+    return played(config, characters) if played else None
+
+
+def find_ground(config: Any) -> Ground:
+    """What clips of a model of this `config.data` stand on: the data set's own colour, or black."""
+    ground = getattr(find(config.dataset), "ground", None)
+    return ground(config) if ground else BLACK
 
 
 def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:

@@ -25,15 +25,15 @@ import_av = av_files.import_av
 
 
 class Frame(Protocol):
-    """One frame, upright, not yet in RGB; pixels are square."""
+    """One frame, upright, not yet in pixels of eight bits; these are square."""
 
     time: Fraction  # seconds; never less than that of the frame before
     seconds: Fraction  # how long it is seen if it is the last; 0 where that is not known
     height: int
     width: int
 
-    def scaled(self, height: int, width: int) -> picture_files.Pixels:
-        """The whole frame at a size, laid on black where it is transparent, or RGBA."""
+    def scaled(self, height: int, width: int) -> picture_files.RGB | picture_files.RGBA:
+        """The whole frame at a size; RGBA where it has transparency that was asked for."""
         ...
 
 
@@ -63,7 +63,7 @@ def open_video(path: epath.Path, *, lenient: bool = False, alpha: bool = False) 
       path: the file.
       lenient: what is damaged of a video is left out with a warning, as long as there is anything
         else; not an error.
-      alpha: frames of pictures and animations are RGBA; those of a video are RGB all the same.
+      alpha: what is transparent in an animation or picture stays so; else it is laid on black.
 
     Raises:
       UserError: PyAV is missing, no picture track, a codec that FFmpeg does not know, frames of
@@ -72,7 +72,7 @@ def open_video(path: epath.Path, *, lenient: bool = False, alpha: bool = False) 
     """
     if not is_video(path):
         with _open_image(path) as image:
-            frames = picture_files.frames(image, alpha=alpha)
+            frames = picture_files.frames(image, alpha)
             yield Video(_named(path, frames), None, picture_files.rate(image), has_sound=False)
         return
     with _open_container(path) as container:

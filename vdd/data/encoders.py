@@ -1,6 +1,6 @@
 """Clips as bytes: gif, mp4, png contact sheet, npy.
 
-A clip is uint8 RGB [t h w 3], or RGBA [t h w 4] with straight alpha.
+A clip is uint8 RGB [t h w 3], or RGBA with straight alpha [t h w 4].
 """
 
 import importlib
@@ -15,9 +15,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import GifImagePlugin, Image
 
+from vdd.data.picture_files import BLACK, with_ground
+
 _MAX_GIF_RATE = 50
 _MAX_PALETTE_SAMPLES = 1 << 20
-_MAX_COLOURS = 256  # of a gif
+_CLEAR = 255  # index of what is transparent in a gif
 
 
 def to_uint8(
@@ -34,13 +36,13 @@ def contact_sheet(
 ) -> UInt8[np.ndarray, "height width c"]:
     """Lays the frames in rows of `columns`, left to right, with `gap` pixels between.
 
-    These are white, or transparent where frames have alpha.
+    These are white, and of a clip with alpha transparent.
     """
     t, h, w, c = video.shape
     columns = min(columns, t)
     rows = -(-t // columns)
-    between = 255 if c == 3 else 0
-    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), between, np.uint8)
+    size = rows * (h + gap) - gap, columns * (w + gap) - gap, c
+    sheet = np.full(size, 0 if c == 4 else 255, np.uint8)
     for i, frame in enumerate(video):
         top, left = i // columns * (h + gap), i % columns * (w + gap)
         sheet[top : top + h, left : left + w] = frame
@@ -50,10 +52,10 @@ def contact_sheet(
 def gif(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
     """Animated gif: one palette for all frames, no dithering, endless loop.
 
-    Exact where the clip has at most 256 colours, or 255 beside alpha, which is all or nothing: from
-    128 on a pixel is opaque. A palette per frame, or dithering, would make still areas flicker.
-    Browsers show no more than 50 frames a second of a gif: of a quicker clip frames are left out,
-    with a warning, so that it lasts as long as it should.
+    Exact where the clip has at most 256 colours. A palette per frame, or dithering, would make
+    still areas flicker. What is less than half opaque is transparent. Browsers show no more than 50
+    frames a second of a gif: of a quicker clip frames are left out, with a warning, so that it
+    lasts as long as it should.
     """
     if fps > _MAX_GIF_RATE:
         shown = np.arange(math.ceil(len(video) * _MAX_GIF_RATE / fps)) * fps / _MAX_GIF_RATE
@@ -65,23 +67,19 @@ def gif(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
         video, fps = video[np.minimum(shown.astype(int), len(video) - 1)], _MAX_GIF_RATE
     # Pillow's own writer merges equal neighbours into one frame, which changes the clip's length:
     # so the container is laid out here, and Pillow packs the pixels.
-    t, h, w, _ = video.shape
-    how: dict[str, Any] = {}
-    if video.shape[-1] == 4:
-        hidden = video[..., 3] < 128
-        seen = np.where(hidden[..., None], 0, video[..., :3])
-        indices, palette = _share_palette(seen, _MAX_COLOURS - 1)
-        # The last place stands for nothing; each frame is cleared before the next is shown.
-        indices = np.where(hidden, _MAX_COLOURS - 1, indices).astype(np.uint8)
-        how = {"transparency": _MAX_COLOURS - 1, "disposal": 2}
-    else:
-        indices, palette = _share_palette(video, _MAX_COLOURS)
+    t, h, w, c = video.shape
+    clear = video[..., 3] < 128 if c == 4 else np.zeros((t, h, w), bool)
+    colours = np.where(clear[..., None], 0, video[..., :3]).astype(np.uint8)
+    indices, palette = _share_palette(colours, _CLEAR if c == 4 else 256)
+    # Each frame is cleared away before the next.
+    how: dict[str, Any] = {"transparency": _CLEAR, "disposal": 2} if c == 4 else {}
     ticks = np.round(np.arange(t + 1) * 100 / fps).astype(int)  # 1/100 s; steps add up, no drift
     data = [b"GIF89a", struct.pack("<HHBBB", w, h, 0xF7, 0, 0), palette.ljust(768, b"\0")]
     data.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
-    for frame, start, end in zip(indices, ticks[:-1], ticks[1:]):
+    for frame, start, end in zip(np.where(clear, _CLEAR, indices), ticks[:-1], ticks[1:]):
         duration = 10 * max(int(end - start), 1)
-        data += GifImagePlugin.getdata(Image.fromarray(frame), duration=duration, **how)
+        image = Image.fromarray(frame.astype(np.uint8))
+        data += GifImagePlugin.getdata(image, duration=duration, **how)
     return b"".join(data) + b";"
 
 
@@ -104,10 +102,7 @@ def _share_palette(video: np.ndarray, most: int) -> tuple[np.ndarray, bytes]:
 
 
 def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
-    """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV.
-
-    It has no alpha: what is transparent is laid on black.
-    """
+    """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV."""
     av = importlib.import_module("av")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
@@ -130,10 +125,9 @@ class Pictures:
         self.count = 0
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
-        """Encode one more frame; all are of one size."""
-        h, w, channels = frame.shape
-        if channels == 4:
-            frame = np.round(frame[..., :3] * (frame[..., 3:] / 255.0)).astype(np.uint8)
+        """Encode one more frame; all are of one size. What is transparent is laid on black."""
+        frame = with_ground(frame, BLACK)
+        h, w, _ = frame.shape
         even = np.pad(frame, [(0, h % 2), (0, w % 2), (0, 0)], mode="edge")
         if not self.count:
             self._stream.height, self._stream.width = even.shape[:2]

@@ -14,12 +14,14 @@ from PIL import Image, ImageOps, ImageSequence
 from vdd.errors import UserError
 
 RGB = UInt8[np.ndarray, "h w 3"]
-Pixels = UInt8[np.ndarray, "h w c"]
+RGBA = UInt8[np.ndarray, "h w 4"]  # straight alpha
 
 ENDINGS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".bmp", ".tif", ".tiff"
 )  # fmt: skip
 ANIMATED_ENDINGS = (".gif", ".apng")
+Ground = tuple[int, int, int]  # RGB of a flat colour, on which what is transparent is laid
+BLACK: Ground = (0, 0, 0)
 # What Pillow raises on broken files.
 BROKEN = (
     OSError, ValueError, EOFError, SyntaxError, LookupError, ArithmeticError, NotImplementedError,
@@ -43,7 +45,7 @@ class PictureFrame:
         self.time, self.seconds = time, seconds
         self.height, self.width = image.height, image.width
 
-    def scaled(self, height: int, width: int) -> Pixels:
+    def scaled(self, height: int, width: int) -> RGB | RGBA:
         """The whole picture at a size."""
         return np.asarray(resized(self._image, height, width))
 
@@ -82,18 +84,19 @@ def is_animated(image: Image.Image) -> bool:
     return image.format in _SEQUENCES and getattr(image, "is_animated", False)
 
 
-def frames(image: Image.Image, *, alpha: bool = False) -> Iterator[PictureFrame]:
+def frames(image: Image.Image, alpha: bool = False) -> Iterator[PictureFrame]:
     """The frames of an open file one by one; of a still picture, or a photo's several, the first.
 
-    With `alpha` they are RGBA.
+    Args:
+      image: the open file.
+      alpha: what is transparent stays so, and such frames are RGBA; else it is laid on black.
 
     Raises:
       UserError: pixels without a known range.
       One of `BROKEN`.
     """
-    convert = _to_rgba if alpha else to_rgb
     if not is_animated(image):
-        yield PictureFrame(convert(image), Fraction(0), _STEP)
+        yield PictureFrame(upright(image, alpha), Fraction(0), _STEP)
         return
     time = Fraction(0)
     for number, frame in enumerate(ImageSequence.Iterator(image)):
@@ -102,7 +105,7 @@ def frames(image: Image.Image, *, alpha: bool = False) -> Iterator[PictureFrame]
         # A frame of WebP has its time only when it is decoded.
         frame.load()
         seconds = _seconds(frame)
-        yield PictureFrame(convert(frame), time, seconds)
+        yield PictureFrame(upright(frame, alpha), time, seconds)
         time += seconds
 
 
@@ -131,28 +134,38 @@ def _seconds(frame: Image.Image) -> Fraction:
     return seconds if seconds > Fraction(1, 100) else _STEP
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """A picture upright and in RGB; transparent pixels are laid on black, 16 bits become 8.
+def upright(image: Image.Image, alpha: bool = False) -> Image.Image:
+    """A picture upright and in RGB, or RGBA, as `frames` says; 16 bits become 8.
 
     Raises:
       UserError: pixels without a known range (floats, 32-bit integers).
     """
-    layer = _to_rgba(image)
-    black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-    return Image.alpha_composite(black, layer).convert("RGB")
-
-
-def _to_rgba(image: Image.Image) -> Image.Image:
-    """As `to_rgb`, with what is transparent left so."""
     is_png, image = image.format == "PNG", ImageOps.exif_transpose(image)
     if image.mode in _DEEP or (image.mode == "I" and is_png):
         deep = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGBA")
+        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         kind = "32-bit" if image.mode == "I" else "floating-point"
         raise UserError(f"{kind} pixels, whose range is not known: save it with 8 or 16 bits")
-    # Not every mode becomes RGBA in one step: CMYK does not.
-    return image.convert("RGBA" if image.has_transparency_data else "RGB").convert("RGBA")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    return layer if alpha else laid_on(layer, BLACK)
+
+
+def laid_on(layer: Image.Image, ground: Ground) -> Image.Image:
+    """A picture of mode RGBA on a flat colour, in RGB."""
+    flat = Image.new("RGBA", layer.size, (*ground, 255))
+    return Image.alpha_composite(flat, layer).convert("RGB")
+
+
+def with_ground(pixels: RGB | RGBA, ground: Ground | None) -> RGB | RGBA:
+    """A frame in RGB, on a flat colour where it is transparent; without a colour in RGBA."""
+    if ground is None and pixels.shape[-1] == 3:
+        return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
+    if ground is not None and pixels.shape[-1] == 4:
+        return np.asarray(laid_on(Image.fromarray(pixels), ground))
+    return pixels
 
 
 def resized(image: Image.Image, height: int, width: int) -> Image.Image:

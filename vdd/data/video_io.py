@@ -1,17 +1,17 @@
 """Clips in and out of files, chosen by the ending.
 
 In: videos, animations (gif, png, webp, avif), a picture (one frame), a folder of pictures, npy.
-Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3]; paths may be gs://. Frames
-come at one constant rate, each at its time, upright, on black where they are transparent. A clip
-with alpha is RGBA [t h w 4], its alpha straight.
+Out: gif, mp4, png (contact sheet), npy. A clip is uint8 RGB [t h w 3], or RGBA with straight alpha;
+paths may be gs://. Frames come at one constant rate, each at its time, upright.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,10 @@ from etils import epath
 from jaxtyping import UInt8
 
 from vdd import files
-from vdd.data import array_files, clock, decoding, encoders
+from vdd.data import array_files, clock, decoding, encoders, scaling
 from vdd.data.av_files import DEFAULT_RATE
+from vdd.data.picture_files import BLACK, Ground
+from vdd.data.scaling import Size
 from vdd.data.sound import Sound
 from vdd.errors import UserError, check_address
 
@@ -34,7 +36,7 @@ _TOLD_ENDINGS = ".gif, .mp4, .mov, .webm, .mkv, .avi, .png, .jpg, .webp, .avif, 
 # Seconds, and share, by which a file may be shorter than its header says before that is told.
 _SLACK = (0.5, 0.1)
 
-Size = tuple[int, int]  # height, width
+Fit = Callable[[Iterator[decoding.Frame]], Iterator[np.ndarray]]  # frames at the size asked for
 
 
 class ClipInfo(NamedTuple):
@@ -50,7 +52,7 @@ class Clip(NamedTuple):
     """An open clip.
 
     Attributes:
-        frames: uint8 [h w 3], one by one; [h w 4] with alpha.
+        frames: uint8 [h w 3], or [h w 4] without a ground, one by one.
         size: height and width of the first frame before it is scaled.
         fps: frames a second; None for pictures, folders and arrays, which have no clock.
         sound: what is heard, for `video_writer.open_clip`; None where there is nothing.
@@ -64,7 +66,7 @@ class Clip(NamedTuple):
 
 @contextlib.contextmanager
 def open_clip(
-    path: epath.PathLike, size: int | Size | None = None, *, alpha: bool = False
+    path: epath.PathLike, size: int | Size | None = None, ground: Ground | None = BLACK
 ) -> Iterator[Clip]:
     """Opens a clip once, for all that is to be known of it; memory holds a few frames.
 
@@ -76,7 +78,7 @@ def open_clip(
             before frame10).
         size: if given, (height, width) or one number for a square: each frame is scaled until it
             covers that size, and the middle is kept. Otherwise frames keep their pixels.
-        alpha: frames are RGBA; opaque where the file has no alpha.
+        ground: the colour that what is transparent is laid on; None keeps it so, in RGBA.
 
     Raises:
         UserError: missing, unreadable or empty file, wrong array; perhaps only while frames are
@@ -85,11 +87,12 @@ def open_clip(
     check_address(path)
     path = epath.Path(path)
     size = (size, size) if isinstance(size, int) else size
+    fit = functools.partial(scaling.scaled, size=size, ground=ground)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     with contextlib.ExitStack() as stack:
         if path.is_dir():
-            yield _still_clip(path, _folder(path, alpha), size, alpha)
+            yield _still_clip(path, _folder(path), fit)
             return
         ending = path.suffix.lower()
         if ending not in INPUT_ENDINGS:
@@ -97,11 +100,11 @@ def open_clip(
         if not files.is_remote(path) and not os.path.isfile(path):
             raise UserError(f"{path}: not a regular file")
         if ending == ".npy":
-            frames = stack.enter_context(array_files.open_array(path, alpha=alpha))
-            yield _still_clip(path, frames, size, alpha)
+            frames = stack.enter_context(array_files.open_array(path))
+            yield _still_clip(path, frames, fit)
             return
-        video = stack.enter_context(decoding.open_video(path, lenient=True, alpha=alpha))
-        yield _timed_clip(path, video, size, alpha)
+        video = stack.enter_context(decoding.open_video(path, lenient=True, alpha=True))
+        yield _timed_clip(path, video, fit)
 
 
 def read_clip(
@@ -109,20 +112,20 @@ def read_clip(
     size: int | Size | None = None,
     *,
     max_frames: int | None = None,
-    alpha: bool = False,
+    ground: Ground | None = BLACK,
 ) -> UInt8[np.ndarray, "t h w c"]:
-    """Reads a clip as uint8 [t h w 3], or [t h w 4] with alpha.
+    """Reads a clip as uint8 [t h w 3], or [t h w 4] without a ground.
 
     Args:
         path: as for `open_clip`.
         size: as for `open_clip`; without it frames must all be of one size.
         max_frames: stop reading after so many frames.
-        alpha: as for `open_clip`.
+        ground: as for `open_clip`.
 
     Raises:
         UserError: as `open_clip`; unlike sizes.
     """
-    with open_clip(path, size, alpha=alpha) as clip:
+    with open_clip(path, size, ground) as clip:
         frames = list(itertools.islice(clip.frames, max_frames))
     shapes = {frame.shape for frame in frames}
     if len(shapes) > 1:
@@ -135,6 +138,12 @@ def probe_clip(path: epath.PathLike) -> ClipInfo:
     """Counts the frames of a clip; raises what `open_clip` raises."""
     with open_clip(path) as clip:
         return ClipInfo(sum(1 for _ in clip.frames), *clip.size, clip.fps)
+
+
+def frame_rate(path: epath.PathLike) -> float | None:
+    """Frames a second of a clip; None for pictures, folders and arrays."""
+    with open_clip(path) as clip:
+        return clip.fps
 
 
 def list_pictures(folder: epath.Path) -> list[epath.Path]:
@@ -155,8 +164,8 @@ def write_clip(
 
     Args:
         path: where to; the folder is made if it is missing.
-        video: [t h w 3], uint8 or float in [-1, 1], at least one frame; or [t h w 4], uint8 with
-            straight alpha, which a gif has as all or nothing, and an mp4 laid on black.
+        video: [t h w 3], or [t h w 4] with straight alpha; uint8 or float in [-1, 1], at least one
+            frame.
         fps: frames a second (gif and mp4).
         overwrite: replace a file that this tool did not write.
 
@@ -169,9 +178,8 @@ def write_clip(
     if array.dtype.kind in "biu" and array.dtype != np.uint8:
         raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
     pixels = encoders.to_uint8(array)
-    channels = (3, 4) if array.dtype == np.uint8 else (3,)
-    if pixels.ndim != 4 or pixels.shape[-1] not in channels or not pixels.size:
-        raise ValueError(f"needs a video [t h w 3], got {list(pixels.shape)}")
+    if pixels.ndim != 4 or pixels.shape[-1] not in (3, 4) or not pixels.size:
+        raise ValueError(f"needs a video [t h w 3 or 4], got {list(pixels.shape)}")
     return files.write(path, _encode(pixels, path.suffix.lower(), fps), overwrite)
 
 
@@ -204,30 +212,28 @@ def check_output(
     return files.check(path, inputs, overwrite)
 
 
-def _timed_clip(path: epath.Path, video: decoding.Video, size: Size | None, alpha: bool) -> Clip:
+def _timed_clip(path: epath.Path, video: decoding.Video, fit: Fit) -> Clip:
     """A clip with a clock, or a still picture."""
     first, frames = _begun(path, video.frames)
     times = decoding.read_times(path)
     rate = clock.constant_rate(times.stamps, times.end, video.fps)
     if not decoding.is_video(path) and times.end is None:
-        return _still_clip(path, frames, size, alpha)
+        return _still_clip(path, frames, fit)
     _tell_losses(path, video, times)
     if rate is None:
         rate = DEFAULT_RATE
         warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
     step = 1 / rate
     timed = ((frame.time, frame.seconds or step, frame) for frame in frames)
-    pixels = _scaled(clock.hold(timed, rate), size, alpha)
+    pixels = fit(clock.hold(timed, rate))
     sound = Sound(path, first.time) if video.has_sound else None
     return Clip(pixels, (first.height, first.width), float(rate), sound)
 
 
-def _still_clip(
-    path: epath.Path, frames: Iterator[decoding.Frame], size: Size | None, alpha: bool
-) -> Clip:
+def _still_clip(path: epath.Path, frames: Iterator[decoding.Frame], fit: Fit) -> Clip:
     """A clip without a clock."""
     first, frames = _begun(path, frames)
-    return Clip(_scaled(frames, size, alpha), (first.height, first.width), None, None)
+    return Clip(fit(frames), (first.height, first.width), None, None)
 
 
 def _begun(
@@ -254,45 +260,15 @@ def _tell_losses(path: epath.Path, video: decoding.Video, times: decoding.Times)
     warnings.warn(f"{path}: is cut off: it holds {held}", stacklevel=2)
 
 
-def _folder(path: epath.Path, alpha: bool) -> Iterator[decoding.Frame]:
+def _folder(path: epath.Path) -> Iterator[decoding.Frame]:
     pictures = list_pictures(path)
     if not pictures:
         raise UserError(f"{path}: a folder without pictures ({', '.join(PICTURE_ENDINGS)})")
     for picture in pictures:
-        with decoding.open_video(picture, alpha=alpha) as video:
+        with decoding.open_video(picture, alpha=True) as video:
             yield _begun(picture, video.frames)[0]
 
 
 def _natural_order(path: epath.Path) -> list[str | int]:
     parts = re.split(r"([0-9]+)", path.name.lower())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
-def _scaled(
-    frames: Iterator[decoding.Frame], size: Size | None, alpha: bool
-) -> Iterator[np.ndarray]:
-    """Their pixels; those of a frame that is seen more than once are made once."""
-    last, pixels = None, None
-    for frame in frames:
-        if pixels is None or frame is not last:
-            covering = _cover(frame.height, frame.width, size)
-            last, pixels = frame, _crop(frame.scaled(*covering), size)
-            if alpha and pixels.shape[-1] == 3:
-                pixels = np.pad(pixels, [(0, 0), (0, 0), (0, 1)], constant_values=255)
-            pixels = np.ascontiguousarray(pixels)
-        yield pixels
-
-
-def _cover(height: int, width: int, size: Size | None) -> Size:
-    """The size to scale a frame to, in its own proportions, so that it covers `size`."""
-    if size is None:
-        return height, width
-    scale = max(size[0] / height, size[1] / width)
-    return max(size[0], round(height * scale)), max(size[1], round(width * scale))
-
-
-def _crop(frame: np.ndarray, size: Size | None) -> np.ndarray:
-    if size is None:
-        return frame
-    top, left = (frame.shape[0] - size[0]) // 2, (frame.shape[1] - size[1]) // 2
-    return frame[top : top + size[0], left : left + size[1]]

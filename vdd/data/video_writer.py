@@ -16,9 +16,9 @@ from vdd.errors import UserError
 
 
 class ClipWriter:
-    """Takes frames uint8 [h w 3], or [h w 4] with straight alpha, one by one.
+    """Takes frames uint8 [h w c], of three or four channels, one by one.
 
-    `open_clip` makes one and finishes the file.
+    `open_clip` makes one, and finishes the file.
     """
 
     count = 0

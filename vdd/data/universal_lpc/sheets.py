@@ -17,8 +17,9 @@ from vdd.errors import UserError
 
 ART_DIR_VARIABLE = "VDD_UNIVERSAL_LPC"
 SIZE = 64  # pixels, of a cell
+FPS = 8.0  # frames a second; sheets have no clock
 DIRECTIONS = ("up", "left", "down", "right")  # up is seen from behind
-_COLUMNS, _ROWS = 13, 21
+COLUMNS, ROWS = 13, 21
 _FRAMES = {"spellcast": 7, "thrust": 8, "walk": 9, "slash": 6, "shoot": 13, "hurt": 6}
 _HOW = (
     f"give --config.data.art_dir=DIR or set {ART_DIR_VARIABLE}=DIR, a clone of "
@@ -34,6 +35,19 @@ class Motion(NamedTuple):
     first: int  # its first cell, of the 178
     frames: int
 
+    @property
+    def name(self) -> str:
+        """`slash_left`, say."""
+        return f"{self.action}_{self.direction}"
+
+    @property
+    def loop_from(self) -> int | None:
+        """The first frame of what is repeated; None: it is played once.
+
+        Who walks stands still in frame 0; the cycle is the others.
+        """
+        return 1 if self.action == "walk" else None
+
 
 def _motions() -> tuple[Motion, ...]:
     motions, first = [], 0
@@ -46,9 +60,8 @@ def _motions() -> tuple[Motion, ...]:
 
 MOTIONS = _motions()  # in the order of the rows
 NUM_CELLS = MOTIONS[-1].first + MOTIONS[-1].frames
-_GRID = np.array(
-    [r * _COLUMNS + f for r, motion in enumerate(MOTIONS) for f in range(motion.frames)]
-)
+# Where each of the 178 cells lies in the grid, whose places are counted row by row.
+GRID = np.array([r * COLUMNS + f for r, motion in enumerate(MOTIONS) for f in range(motion.frames)])
 
 
 class Unusable(Exception):
@@ -112,7 +125,7 @@ def decode(data: bytes) -> UInt8[np.ndarray, "1344 832 4"]:
     Raises:
       Unusable: it is no image, damaged, or of another size.
     """
-    expected = (_COLUMNS * SIZE, _ROWS * SIZE)
+    expected = (COLUMNS * SIZE, ROWS * SIZE)
     try:
         with Image.open(io.BytesIO(data)) as image:
             # Checked before decoding: a huge image must not fill the memory first.
@@ -134,8 +147,8 @@ def to_drawing(pixels: UInt8[np.ndarray, "1344 832 4"]) -> Drawing:
     Raises:
       Unusable: nothing is drawn, or a motion is lacking.
     """
-    grid = pixels.reshape(_ROWS, SIZE, _COLUMNS, SIZE, 4).swapaxes(1, 2)
-    cells = np.ascontiguousarray(grid.reshape(-1, SIZE * SIZE, 4)[_GRID])
+    grid = pixels.reshape(ROWS, SIZE, COLUMNS, SIZE, 4).swapaxes(1, 2)
+    cells = np.ascontiguousarray(grid.reshape(-1, SIZE * SIZE, 4)[GRID])
     filled = np.flatnonzero(cells[..., 3])
     starts = np.searchsorted(filled, np.arange(NUM_CELLS + 1) * SIZE**2).astype(np.int32)
     _check_motions(np.diff(starts) > 0)

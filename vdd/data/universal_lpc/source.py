@@ -7,12 +7,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vdd.data import augment
-from vdd.data.datasets import Draw
+from vdd.data.datasets import Draw, Played, PlayedMotions
 from vdd.data.records import DataSource
 from vdd.data.universal_lpc.art import load_art
-from vdd.data.universal_lpc.characters import SPLITS
-from vdd.data.universal_lpc.clips import FIELDS, Settings, draw_clip, draw_clips
+from vdd.data.universal_lpc.characters import SPLITS, draw_character
+from vdd.data.universal_lpc.clips import FIELDS, GREY, SEED, Settings, draw_clip, draw_clips, play
 from vdd.data.universal_lpc.prepared import load_builder, num_clips
+from vdd.data.universal_lpc.sheets import FPS, MOTIONS, Motion
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -27,7 +28,9 @@ __all__ = [
     "fields",
     "files",
     "frames",
+    "ground",
     "overlap",
+    "played",
     "records",
     "watched_split",
 ]
@@ -43,6 +46,25 @@ def fields(config: Any) -> Sequence[str]:
 def frames(config: Any) -> int:
     """Frames of every clip."""
     return config.frames
+
+
+def ground(config: Any) -> tuple[int, int, int]:
+    """Grey, on which all splits but train stand."""
+    return GREY[:3]
+
+
+def played(config: Any, characters: int) -> PlayedMotions:
+    """The 21 motions, by the first characters of the validation split; walking is repeated."""
+    art, settings = load_art(config.art_dir), Settings.from_config(config, "validation")
+    cast = [draw_character(art.wardrobe, SEED, "validation", n) for n in range(characters)]
+    ground = GREY if settings.channels == 3 else None
+
+    def show(motion: Motion) -> Played:
+        cells = np.arange(motion.first, motion.first + motion.frames, dtype=np.int32)
+        video = np.stack([play(art, parts, cells, ground) for parts in cast])
+        return Played(motion.name, FPS, motion.loop_from, video)
+
+    return PlayedMotions("lpc", map(show, MOTIONS))
 
 
 def draw(config: Any, split: str) -> Draw | None:

@@ -1,0 +1,59 @@
+"""`vdd sheet`: draw a character's whole sprite sheet."""
+
+import argparse
+
+import vdd
+from vdd import files
+from vdd.commands import options, work
+
+SUMMARY = "draw a character's whole sprite sheet, in the Universal LPC layout"
+EXAMPLE = "vdd sheet runs/universal_lpc --content idle.png --layout 1x1 --out hero.png"
+NOUNS = f"""\
+{options.SHEET_NOUNS}
+What is drawn are the 178 cells of 21 motions, by the codes that `vdd motions RUN` keeps. Cells of a
+content sheet in the lpc layout are kept to the pixel. Beside the sheet go a preview (.gif), all
+motions one after the other, and descriptions for Aseprite's readers (.json, which says of each
+frame whether it was given) and for Tiled (.tsx)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
+    options.add_run(parser)
+    options.add_content(parser, "the character: a few frames of it")
+    options.add_out(parser, ".png")
+    told = "colours of what is made up: from-content, or so many (2 to 256)"
+    parser.add_argument("--palette", type=options.palette, metavar="P", help=told)
+    options.add_sampler(parser)
+    options.add_seed(parser, "of the noise (0)")
+    options.add_fps(parser, "of all motions (8)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs the command."""
+    with work.working("loading the model"):
+        from vdd import sheet
+        from vdd.data import palettes, sheet_files
+
+        for path in sheet.outputs(arguments.out):
+            files.check(path, [arguments.content], arguments.overwrite)
+        layout = work.layout(arguments)
+        given = sheet_files.read_sheet(arguments.content, layout) if layout else None
+        work.set_up_jax()
+        run = vdd.load(work.run_named(arguments), arguments.step)
+    content = work.read_content(run, arguments.content, layout, run.windows[0])
+    colours = arguments.palette
+    if colours == options.FROM_CONTENT:
+        size = run.model.latents.size[:2]
+        whole = sheet_files.as_clip(given, size, run.ground).video if given else content
+        colours = palettes.colours_of(whole)
+    with work.working("drawing"):
+        how = (arguments.sampler, arguments.steps, arguments.seed)
+        drawn = sheet.draw(run, content, given, colours, *how)
+        out, *beside = sheet.write(
+            drawn, arguments.out, arguments.fps or sheet.FPS, arguments.overwrite
+        )
+    kept = int(drawn.given.sum())
+    print(f"{out}: {kept} cells as they were given, {len(drawn.given) - kept} made up")
+    if drawn.ground is not None:
+        print(f"{out}: this model knows no alpha: what it made up stands on {drawn.ground}")
+    print(f"beside it: {', '.join(path.name for path in beside)}")
