@@ -113,6 +113,10 @@ def test_samples_are_compared_with_what_they_ought_to_be(figures):
         assert 0.5 < section["ssim"] < 1
     assert across["psnr"] is None
     assert across["ssim"] is None
+    assert within["psnr_mean_frame_held"] < within["psnr"]
+    assert (
+        across["psnr_mean_frame_held"] is figures["reconstruction"]["psnr_mean_frame_held"] is None
+    )
     for section in (figures["reconstruction"], within, across):
         assert section["cross_error"] == 0
         assert section["identity_similarity"] == 1
@@ -121,6 +125,15 @@ def test_samples_are_compared_with_what_they_ought_to_be(figures):
     assert across["motion_error"] is None
     assert across["driving_similarity"] == 0
     assert within["flicker"] == pytest.approx(1, abs=0.02)
+
+
+def test_stills_are_the_last_frame_and_the_mean():
+    video = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), np.uint8)
+    stills = videos.held(video, 3)
+    for still in stills.values():
+        np.testing.assert_array_equal(still, np.repeat(still[:1], 3, axis=0))
+    np.testing.assert_array_equal(stills["psnr_last_frame_held"][0], video[-1])
+    assert np.abs(stills["psnr_mean_frame_held"][0] - video.mean(0)).max() <= 0.5
 
 
 def test_a_model_that_stands_still_is_found_out(clips, figures):

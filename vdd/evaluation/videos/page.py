@@ -7,6 +7,8 @@ from vdd.evaluation.report import number, rates, table
 
 _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),
+    ("the content's last frame held, dB", "psnr_last_frame_held", ".2f"),
+    ("the mean of its frames held, dB", "psnr_mean_frame_held", ".2f"),
     ("SSIM", "ssim", ".3f"),
     ("flicker, times the driving window's", "flicker", ".3f"),
     ("identity: similarity to the content clip", "identity_similarity", ".3f"),

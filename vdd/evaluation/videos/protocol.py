@@ -40,6 +40,9 @@ _RECONSTRUCTION, _WITHIN, _ACROSS = 0, 1, 2
 # A joint entropy is counted from so many frames for each tuple of codes that occurs.
 _FRAMES_PER_TUPLE = 4
 
+_STILLS = ("psnr_last_frame_held", "psnr_mean_frame_held")
+_PIXELS = ("psnr", "ssim", *_STILLS, "flicker")
+
 # Keys of the report that Sprites alone has figures for.
 _JUDGED = ("motion_acc", *(f"{name}_acc" for name in ATTRIBUTES))
 _LEAKAGE = (
@@ -97,9 +100,11 @@ def evaluate(
       `transfer.across_identities` have the same figures: `psnr` (dB) and `ssim` against the window
       that the sample ought to be, `flicker` (see `metrics.flicker`) against the window that gave
       the motion, and those of `faces.Compared`. `transfer` itself repeats `psnr` and `ssim` of the
-      transfers within clips. `real` has what `identity_similarity` is between real windows of one
-      clip, and of two people: the scale to read it by. `networks` names the networks behind the
-      figures. What was not measured, or cannot be, is None.
+      transfers within clips. There
+      `psnr_last_frame_held` and `psnr_mean_frame_held` are what the content window has without
+      motion. `real` has what `identity_similarity` is between real windows of one clip, and of two
+      people: the scale to read it by. `networks` names the networks behind the figures. What was
+      not measured, or cannot be, is None.
     """
     count = len(windows.video)
     encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
@@ -228,7 +233,7 @@ def _figures(
     same_clip: bool,
 ) -> Section:
     """Mean figures over samples."""
-    figures: dict[str, list[float]] = {"psnr": [], "ssim": [], "flicker": []}
+    figures: dict[str, list[float]] = {name: [] for name in _PIXELS}
     compared: list[Compared] = []
     for piece, video in samples:
         for made, content, motion in zip(video, pairs.content[piece], pairs.motion[piece]):
@@ -236,6 +241,9 @@ def _figures(
             if same_clip:
                 figures["psnr"].extend(metrics.psnr(*pair, peak=255))
                 figures["ssim"].extend(metrics.ssim(*pair, peak=255))
+                if content != motion:
+                    for name, still in held(real.video[content], len(made)).items():
+                        figures[name].extend(metrics.psnr(pair[0], still[None], peak=255))
             figures["flicker"].extend(metrics.flicker(*pair))
             if real.faces:
                 observed = (real.faces.observe(made), real.observed[content], real.observed[motion])
@@ -245,6 +253,13 @@ def _figures(
         **{name: _mean(values) for name, values in figures.items()},
         **{name: _mean(values) for name, values in zip(Compared._fields, of_faces)},
     }
+
+
+def held(video: UInt8[np.ndarray, "s h w 3"], frames: int) -> dict[str, UInt8[np.ndarray, "..."]]:
+    """What shows a content clip without any motion: its last frame, and the mean of its frames."""
+    mean = np.round(video.mean(axis=0)).astype(np.uint8)
+    stills = zip(_STILLS, (video[-1], mean), strict=True)
+    return {name: np.repeat(still[None], frames, axis=0) for name, still in stills}
 
 
 def _similarity(observed: Sequence[Observed], partner: Int[np.ndarray, "n"]) -> float | None:
