@@ -48,7 +48,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         ),
     )  # fmt: skip
     config.objective = dict(
-        split="apart", mean_frames=4, noisy_segments=4, noisy_frames=1,
+        split="apart", mean_frames=2, noisy_segments=4, noisy_frames=1,
         sigma_mean=-1.5, sigma_std=1.4, highest_snr=25.0,
         null_content=0.02, reread_clips=0,
         weights=dict(codebook=0.0, commitment=0.0, reread_commitment=0.0, static_motion=0.0),
