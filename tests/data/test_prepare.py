@@ -26,6 +26,7 @@ from vdd.data.decoding import open_video
 from vdd.data.picture_files import MAX_PIXELS
 from vdd.data.video_folder import examples, resampling, splits, workers
 from vdd.data.video_folder import store as stores
+from vdd.data.video_folder.clips import find_clips
 from vdd.errors import UserError
 
 SMALL = ("--size=24", "--frames=10", "--workers=0")
@@ -243,6 +244,20 @@ def test_no_clip_and_no_identity_is_in_two_splits(prepared):
     of_ann = [clip for clip in clips if clip["identity_name"] == "ann"]
     assert len(of_ann) == 2
     assert len({clip["split"] for clip in of_ann}) == 1
+
+
+def test_who_is_seen_is_said_by_the_outer_folder_or_the_inner(tmp_path):
+    for i, path in enumerate(("real/ann/a.mp4", "small/ann/b.mp4", "real/bob/c.mp4", "d.mp4")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(bytes([i]))
+
+    def seen(**options):
+        return {clip.path: clip.identity for clip in find_clips(tmp_path, **options).clips}
+
+    outer = {"real/ann/a.mp4": "real", "small/ann/b.mp4": "small", "real/bob/c.mp4": "real"}
+    assert seen() == {**outer, "d.mp4": "d"}
+    inner = {"real/ann/a.mp4": "ann", "small/ann/b.mp4": "ann", "real/bob/c.mp4": "bob"}
+    assert seen(innermost=True) == {**inner, "d.mp4": "d"}
 
 
 def test_folders_can_name_the_splits(tmp_path):

@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     add("--format", choices=("tfrecord", "array_record"), default="array_record")
     add("--split-by", choices=("identity", "clip", "folder"), default="identity",
         help="folder: as SOURCE's folders train, validation and test say (identity)")  # fmt: skip
+    add("--identity", choices=("outer", "inner"), default="outer",
+        help="who is seen: the outermost folder below SOURCE, or the innermost (outer)")  # fmt: skip
     add("--validation", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--test", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--seed", type=int, default=0, help="of the split and of train's order (0)")
@@ -90,7 +92,7 @@ def prepare(options: argparse.Namespace) -> None:
     stride = options.stride or options.frames
     settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
     by_folder = options.split_by == "folder"
-    clips, skipped = find_clips(options.source, in_splits=by_folder)
+    clips, skipped = find_clips(options.source, by_folder, options.identity == "inner")
     if by_folder and not clips:
         raise UserError(
             f"{options.source}: no clips in folders {', '.join(SPLITS)}, as --split-by=folder wants"

@@ -36,11 +36,12 @@ class Found(NamedTuple):
     skipped: list[Skipped]
 
 
-def find_clips(source: Path, in_splits: bool = False) -> Found:
+def find_clips(source: Path, in_splits: bool = False, innermost: bool = False) -> Found:
     """Walks a folder, links included, for files with one of `ENDINGS`.
 
-    A clip's identity is the folder that it lies in directly under the source, however deep; a clip
-    that lies in the source itself is an identity of its own. With `in_splits` that holds within the
+    A clip's identity is the folder that it lies in directly under the source, however deep; or the
+    innermost one, by its own name, wherever it lies. A clip that lies in the source itself is an
+    identity of its own. With `in_splits` that holds within the
     folders train, validation and test of the source, beside which nothing is a clip. Of files with
     the same bytes the first alone is taken, or a clip might be in two splits.
 
@@ -64,8 +65,9 @@ def find_clips(source: Path, in_splits: bool = False) -> Found:
     first_of = _first_of_equals(readable)
     for name, _ in readable:
         if first_of[name] == name:
-            folder, _, rest = (name.partition("/")[2] if in_splits else name).partition("/")
-            found.clips.append(Clip(name, folder if rest else os.path.splitext(folder)[0]))
+            *folders, file = name.split("/")[in_splits:]
+            own = os.path.splitext(file)[0]
+            found.clips.append(Clip(name, [*folders, own][max(len(folders) - 1, 0) * innermost]))
         else:
             found.skipped.append(Skipped(name, f"the same bytes as {first_of[name]}"))
     return Found(found.clips, sorted(found.skipped))
