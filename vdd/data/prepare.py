@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     add("--split-by", choices=("identity", "clip", "folder"), default="identity",
         help="folder: as SOURCE's folders train, validation and test say (identity)")  # fmt: skip
     add("--identity", choices=("outer", "inner"), default="outer",
-        help="who is seen: the outermost folder below SOURCE, or the innermost (outer)")  # fmt: skip
+        help="who is seen: the first folder below SOURCE, or the innermost (outer)")  # fmt: skip
     add("--validation", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--test", type=float, default=0.1, help="share of identities or clips (0.1)")
     add("--seed", type=int, default=0, help="of the split and of train's order (0)")
