@@ -157,6 +157,14 @@ def test_a_part_is_not_written_over_what_was_measured_of_the_whole(tiny_run, cap
     assert sorted(tiny_run.rglob("*")) == before
 
 
+def test_figures_of_other_data_do_not_take_the_place_of_the_run_s(tiny_run, tmp_path, capsys):
+    before = sorted(tiny_run.rglob("*"))
+    status, _, told = vdd_command(capsys, "evaluate", tiny_run, "--data-dir", tmp_path)
+    assert status == 2
+    assert told == f"vdd: --data-dir {tmp_path} is not the run's: give --out DIR\n"
+    assert sorted(tiny_run.rglob("*")) == before
+
+
 def test_info_of_a_clip(clips, capsys):
     assert "5 frames of 120x90 at 20 frames a second" in vdd_command(capsys, "info", clips[1])[1]
     assert "2 frames of 16x16" in vdd_command(capsys, "info", clips[0])[1]

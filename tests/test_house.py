@@ -1,6 +1,8 @@
 """How the house is kept: files and functions that fit a screen or a few."""
 
 import ast
+import builtins
+import symtable
 from pathlib import Path
 
 import vdd
@@ -46,6 +48,23 @@ def test_functions_fit_a_screen():
         and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
     }
     assert long == LONG_FUNCTIONS
+
+
+def test_every_name_is_defined():
+    """The linters cannot tell: the shapes in annotations look like names that are not."""
+
+    def unknown(table: symtable.SymbolTable, own: set[str]) -> set[str]:
+        used = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+        return used - own | {name for child in table.get_children() for name in unknown(child, own)}
+
+    found = {}
+    for path in (*PACKAGE.rglob("*.py"), *PACKAGE.parent.glob("experiments/**/*.py")):
+        module = symtable.symtable(path.read_text(), str(path), "exec")
+        own = {s.get_name() for s in module.get_symbols() if s.is_assigned() or s.is_imported()}
+        own |= {child.get_name() for child in module.get_children()}
+        if names := unknown(module, own | set(dir(builtins)) | {"__file__", "__name__", "__doc__"}):
+            found[str(path.relative_to(PACKAGE.parent))] = names
+    assert not found
 
 
 def imports_of(folder: str) -> set[str]:

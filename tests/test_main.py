@@ -97,6 +97,12 @@ def mistakes(tmp_path_factory, tiny_run):
             [config, workdir, "--config.model.quantizer.kind=x"],
             "unknown quantizer 'x'; there are: straight_through, gumbel_softmax",
         ),
+        "channels": (
+            [config, workdir, "--config.model.latents.size=(64,64,4)"],
+            "clips are 64x64x3, and model.latents.size is 64x64x4",
+        ),
+        "augment": ([config, workdir, "--config.data.augment=x"], "augment=x is unknown"),
+        "patch": ([config, workdir, "--config.model.latents.patch=3"], "64x64 in patches of 3"),
         "split": ([config, workdir, "--config.objective.split=x"], "unknown split 'x'; there are:"),
         "dtype": ([config, workdir, "--config.model.dtype=x"], "data type 'x' not understood"),
         "sampler": ([config, workdir, "--config.eval.sampler.name=x"], "unknown sampler 'x'"),

@@ -172,8 +172,13 @@ def test_tiled_s_tile_set_has_what_tiled_needs(made):
 
 def test_the_preview_shows_every_cell(run, made):
     place, _ = made
-    shown = video_io.read_clip(place / "hero.gif", ground=run.ground)
-    assert shown.shape == (NUM_CELLS, *run.model.latents.size)
+    shown = video_io.read_clip(place / "hero.gif", ground=None)
+    assert shown.shape == (NUM_CELLS, 64, 64, 4)
+    cells = cells_of(place / "hero.png")
+    # A gif has one palette for all: a frame is nearest to the cell that it shows.
+    for cell in KNOWN:
+        off = np.abs(cells.astype(int) - shown[cell]).mean((1, 2, 3))
+        assert np.argmin(off) == cell
 
 
 def test_a_whole_sheet_comes_back_as_it_is(run, place):
@@ -208,6 +213,18 @@ def test_a_palette_holds_for_what_is_made_up(run, place, capsys):
     shown = cells_of(place / "few.png")[..., : content.shape[-1]]
     found = {tuple(colour) for colour in palettes.colours_of(shown)}
     assert found <= {tuple(colour) for colour in palettes.colours_of(content)}
+
+
+def test_around_a_figure_there_is_nothing_whatever_colours_were_given(run):
+    channels = run.model.latents.size[2]
+    if channels == 3:
+        pytest.skip("a model without alpha")
+    opaque = np.array([[30, 20, 10, 255], [250, 250, 250, 255]], np.uint8)
+    drawn = sheet.draw(run, few_colours(4), colours=opaque, steps=0)
+    hidden = drawn.cells[..., 3] == 0
+    plain = sheet.draw(run, few_colours(4), steps=0).cells[..., 3]
+    assert hidden.any()
+    assert plain[hidden].max() < 128 < plain[~hidden].min() + 128
 
 
 def test_nothing_of_somebody_else_s_is_replaced_and_mistakes_are_one_line(

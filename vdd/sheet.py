@@ -72,6 +72,8 @@ def draw(
     made = _make_up(run, content, known, (sampler, steps, seed))[~known]
     if colours is not None:
         palette = palettes.quantized(made, colours) if isinstance(colours, int) else colours
+        if made.shape[-1] == 4:  # around the figure there is nothing, whatever was given
+            palette = np.concatenate([palette, np.zeros((1, 4), np.uint8)])
         made = palettes.snap(made, palette)
     cells[~known] = [with_ground(cell, None) for cell in made]
     return Drawn(cells, known, run.ground)

@@ -98,7 +98,7 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
 def _rates(run: Run) -> list[str]:
     book, rates = run.model.quantizer.codebook, run.config.rates
     capacity = book.num_groups * math.log2(book.num_codes)
-    tokens = f"{run.model.encoder.num_contents} tokens x {run.model.content.dim}"
+    tokens = "{} tokens x {}".format(*run.model.content_shape)
     code = run.model.content_code
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"

@@ -42,6 +42,18 @@ def save(path, pixels):
     return path
 
 
+def test_an_animation_is_no_sheet(tmp_path):
+    frames = [Image.new("RGBA", (832, 1344), (n, 0, 0, 255)) for n in (9, 200)]
+    for ending in (".png", ".webp"):
+        path = tmp_path / f"a{ending}"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+        assert not sheet_files.is_lpc(path)
+        with pytest.raises(UserError, match="is animated"):
+            sheet_files.read_sheet(path, LPC)
+        frames[0].save(path)
+        assert sheet_files.is_lpc(path)
+
+
 @pytest.mark.parametrize(
     ("text", "layout"),
     [

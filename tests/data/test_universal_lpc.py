@@ -518,25 +518,40 @@ def test_some_clips_keep_their_colours_and_no_two_new_ones_are_alike(any_art):
         for seed in seeds
     ]
     assert 8 < sum(kept) < 32
-    layers = any_art.layers(lpc.draw_character(any_art.wardrobe, 0, "train", 0))
+    character = lpc.draw_character(any_art.wardrobe, 0, "train", 0)
+    layers, worn = any_art.layers(character), any_art.parts(character)
     new = [
-        recolouring.recoloured(layers, np.random.default_rng(seed))[0].palette.tobytes()
+        recolouring.recoloured(layers, worn, np.random.default_rng(seed))[0].palette.tobytes()
         for seed in seeds
     ]
     assert len(set(new)) == len(seeds)
 
 
 def test_a_cape_has_one_colour_before_and_behind():
+    """The two sheets of a cape have palettes of their own, which share some colours."""
+    palette = np.array([[200, 10, 10, 255], [90, 0, 0, 255], [20, 0, 0, 255]], np.uint8)
+    layer = sheets.Drawing(np.zeros(179, np.int32), *(np.zeros(0, np.uint16),) * 2, palette[:2])
+    layers = [layer, layer, layer._replace(palette=palette[1:])]
     rng = np.random.default_rng(0)
-    palette = np.array([[200, 10, 10, 255], [90, 0, 0, 255]], np.uint8)
-    layer = sheets.Drawing(np.zeros(179, np.int32), *(np.zeros(0, np.uint16),) * 2, palette)
-    behind, body, before = recolouring.recoloured(
-        [layer, layer._replace(palette=palette[::-1].copy()), layer._replace()], rng
-    )
-    np.testing.assert_array_equal(behind.palette, before.palette)
-    assert np.any(behind.palette != body.palette[::-1])
+    behind, body, before = recolouring.recoloured(layers, ["cape", "body", "cape"], rng)
+    np.testing.assert_array_equal(behind.palette[1], before.palette[0])
+    assert np.any(behind.palette != body.palette)
     assert np.all(behind.palette[:, 3] == 255)
     np.testing.assert_array_equal(palette[0], (200, 10, 10, 255))  # the art's own is untouched
+
+
+def test_each_layer_is_of_a_part(any_art):
+    caped = 0
+    for number in range(40):
+        character = lpc.draw_character(any_art.wardrobe, 0, "train", number)
+        layers, parts = any_art.layers(character), any_art.parts(character)
+        assert len(layers) == len(parts)
+        own = [part for part in parts if parts.count(part) == 1]
+        assert all(layers[parts.index(part)] is any_art.drawings[part] for part in own)
+        twice = set(parts) - set(own)
+        assert all("cape" in part for part in twice)
+        caped += len(twice)
+    assert caped
 
 
 # Batches.

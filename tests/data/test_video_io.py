@@ -197,6 +197,11 @@ def test_a_picture_is_made_smaller_without_what_is_hidden(tmp_path):
     assert np.abs(small[..., 3].astype(int) - 128).max() <= 1
 
 
+def test_floats_with_alpha_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="to_uint8"):
+        video_io.write_clip(tmp_path / "a.gif", np.zeros((2, 8, 8, 4)))
+
+
 def test_max_frames_stops_early(tmp_path):
     path = video_io.write_clip(tmp_path / "clip.gif", blobs(t=6))
     assert len(video_io.read_clip(path, max_frames=4)) == 4

@@ -99,6 +99,7 @@ def test_content_costs_its_map_and_one_code(model, fresh):
 
     content = jax.jit(said)(fresh)
     assert content.tokens.shape == (2, 17, 48)
+    assert model.content_shape == (17, 48)  # what a file holds of it, and `vdd info` tells
     # Of 16 x 48 numbers that are 0 with a deviation of e^-3, and four codes of five.
     nats = 16 * 48 * (0.5 * (np.exp(-6.0) - 1.0) + 3.0)
     expected = nats / np.log(2.0) + 4 * np.log2(5)

@@ -1,5 +1,6 @@
 """Video of a trained run to the bytes of a file and back."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -169,4 +170,4 @@ def content_model(run: Run) -> content.ContentModel:
     code = run.model.content_code
     if code is not None:
         return content.model_of_code(code, run.params["content_code"])
-    return content.model_of_tokens(run.model.encoder.num_contents * run.model.content.dim)
+    return content.model_of_tokens(math.prod(run.model.content_shape))

@@ -14,9 +14,8 @@ NOUNS = options.NOUNS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     options.add_run(parser)
-    splits = ("train", "fit", "validation", "test", "test_parts")
-    split = "the config's, if not given (fit: of Sprites; test_parts: of Universal LPC)"
-    parser.add_argument("--split", choices=splits, help=split)
+    split = "train, validation, test or another of the data set's (the config's)"
+    parser.add_argument("--split", metavar="NAME", help=split)
     parser.add_argument("--art-dir", metavar="DIR", help="folder of LPC sheets")
     parser.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
     faces = "of videos: identity and landmarks too (extra face)"

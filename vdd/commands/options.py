@@ -12,7 +12,8 @@ RUN = "RUN is a run directory, or the name of a model that the package ships."
 CLIP = """\
 CLIP is a video (mp4, mov, webm, mkv, avi, ...), a gif or another animation (webp, apng), an npy
 (uint8 [frames, height, width, 3 or 4]), a picture, or a folder of pictures. What is transparent is
-laid on the colour that the model's data stand on (else black); a model with alpha keeps it so."""
+laid on the colour that the model's data stand on (else black); a model with alpha keeps it so. That
+of a video is laid on black."""
 
 SHEET = """\
 The content may also be a sprite sheet, of which the cells are read that are not empty. LAYOUT is

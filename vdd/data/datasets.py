@@ -61,6 +61,10 @@ class Dataset(Protocol):
     SPLITS: Sequence[str]
     EVALUATION: str  # the module of its protocol (vdd.evaluation.run); "" where there is none
 
+    def check(self, config: Any, size: tuple[int, int, int]) -> None:
+        """Raise a UserError for values that there are not, or clips that are not of h w c."""
+        ...
+
     def fields(self, config: Any) -> Sequence[str]:
         """What batches hold: `video` or `latents`, and labels."""
         ...
@@ -157,6 +161,13 @@ def find_ground(config: Any) -> Ground:
     """What clips of a model of this `config.data` stand on: the data set's own colour, or black."""
     ground = getattr(find(config.dataset), "ground", None)
     return ground(config) if ground else BLACK
+
+
+def check_size(found: tuple[int, int, int], size: tuple[int, int, int]) -> None:
+    """Raise a UserError for a model that takes clips of another height, width or channels."""
+    if tuple(size) != found:
+        clips, model = ("x".join(map(str, shape)) for shape in (found, size))
+        raise UserError(f"clips are {clips}, and model.latents.size is {model}")
 
 
 def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:

@@ -5,7 +5,7 @@ from einops import rearrange
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-_AT_ONCE = 1 << 14  # colours that are held against a palette
+_AT_ONCE = 1 << 22  # pairs of colours that are compared: 32 MiB
 
 Palette = UInt8[np.ndarray, "k c"]
 
@@ -31,8 +31,9 @@ def snap(video: UInt8[np.ndarray, "t h w c"], palette: Palette) -> UInt8[np.ndar
     """
     pixels = _seen(video.reshape(-1, video.shape[-1]))
     colours, which = np.unique(pixels, axis=0, return_inverse=True)
-    starts = range(0, len(colours), _AT_ONCE)
-    nearest = [_nearest(colours[start : start + _AT_ONCE], palette) for start in starts]
+    at_once = max(1, _AT_ONCE // len(palette))
+    starts = range(0, len(colours), at_once)
+    nearest = [_nearest(colours[start : start + at_once], palette) for start in starts]
     return palette[np.concatenate(nearest)][which.reshape(-1)].reshape(video.shape)
 
 

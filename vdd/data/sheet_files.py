@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int, UInt8
 
 from vdd import files
 from vdd.data import decoding
-from vdd.data.picture_files import BROKEN, Ground, open_image, with_ground
+from vdd.data.picture_files import BROKEN, Ground, is_animated, open_image, with_ground
 from vdd.data.universal_lpc import sheets
 from vdd.errors import UserError, check_address
 
@@ -83,7 +83,8 @@ def is_lpc(path: epath.PathLike) -> bool:
         return False
     try:
         with path.open("rb") as file, open_image(file) as image:
-            return image.size == (sheets.COLUMNS * sheets.SIZE, sheets.ROWS * sheets.SIZE)
+            size = (sheets.COLUMNS * sheets.SIZE, sheets.ROWS * sheets.SIZE)
+            return image.size == size and not is_animated(image)
     except (UserError, *BROKEN):  # whoever reads it says what is wrong
         return False
 
@@ -121,6 +122,8 @@ def _read_picture(path: epath.PathLike) -> UInt8[np.ndarray, "h w 4"]:
     if path.suffix.lower() not in decoding.PICTURE_ENDINGS or not path.is_file():
         raise UserError(f"{path}: a sheet is one still picture, .png say")
     with decoding.open_video(path, alpha=True) as video:
+        if video.fps is not None:
+            raise UserError(f"{path}: is animated; a sheet is one still picture")
         frame = next(video.frames)
     return with_ground(frame.scaled(frame.height, frame.width), None)
 

@@ -164,19 +164,20 @@ def write_clip(
 
     Args:
         path: where to; the folder is made if it is missing.
-        video: [t h w 3], or [t h w 4] with straight alpha; uint8 or float in [-1, 1], at least one
-            frame.
+        video: [t h w 3], uint8 or float in [-1, 1], or [t h w 4], uint8; at least one frame.
         fps: frames a second (gif and mp4).
         overwrite: replace a file that this tool did not write.
 
     Raises:
         UserError: as `check_output`, or a full disk.
-        ValueError: `video` is of another shape, or of whole numbers that are not uint8.
+        ValueError: `video` is of another shape or type.
     """
     path = check_output(path, overwrite=overwrite)
     array = np.asarray(video)
     if array.dtype.kind in "biu" and array.dtype != np.uint8:
         raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
+    if array.ndim == 4 and array.shape[-1] == 4 and array.dtype != np.uint8:
+        raise ValueError("a video with alpha is uint8: see vdd.apply.to_uint8")
     pixels = encoders.to_uint8(array)
     if pixels.ndim != 4 or pixels.shape[-1] not in (3, 4) or not pixels.size:
         raise ValueError(f"needs a video [t h w 3 or 4], got {list(pixels.shape)}")

@@ -29,6 +29,13 @@ def corrupt(
     return clean + sigma[..., None, None, None] * noise
 
 
+def start(
+    mean: Float[Array, "..."], sigma: Float[Array, ""], noise: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Where a sampler begins: all that is known there is the mean."""
+    return mean + sigma * noise
+
+
 def slope(
     noisy: Float[Array, "..."], denoised: Float[Array, "..."], sigma: Float[Array, ""]
 ) -> Float[Array, "..."]:

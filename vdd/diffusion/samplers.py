@@ -120,7 +120,7 @@ def sample(
         if rng.ndim
         else jax.random.normal(rng, shape)
     )
-    return SAMPLERS[sampler.name](estimate, mean + sigmas[0] * noise, sigmas)
+    return SAMPLERS[sampler.name](estimate, process.start(mean, sigmas[0], noise), sigmas)
 
 
 def guide(denoise: Denoise, unconditional: Denoise, weight: float) -> Denoise:

@@ -67,6 +67,8 @@ def evaluate_run(
     in_place = runs.absolute(out) == runs.absolute(workdir)
     if in_place and config.eval.num_clips != run.config.eval.num_clips:
         raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
+    if in_place and config.data.get("data_dir") != run.config.data.get("data_dir"):
+        raise UserError(f"--data-dir {data_dir} is not the run's: give --out DIR")
     split = str(split or config.eval.split)
     check(config, split)
     name = report.json_path("", {"step": run.step, "split": split}, config.eval.split)

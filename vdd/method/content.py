@@ -38,7 +38,7 @@ class GaussianContent(nn.Module):
         """Content of features: a draw from the posterior if `rng` is given, else its mean."""
         mean, log_std = jnp.split(nn.Dense(2 * self.dim, name="posterior")(features), 2, axis=-1)
         # The posterior starts narrow (e^-2), so that content can speak before it has learned to.
-        return _draw(mean, log_std - 2.0, rng)
+        return _sample(mean, log_std - 2.0, rng)
 
 
 class ReferenceContent(nn.Module):
@@ -67,11 +67,11 @@ class ReferenceContent(nn.Module):
         zeros = nn.initializers.zeros
         change = nn.Dense(2 * self.dim, kernel_init=zeros, name="posterior")(places)
         shift, log_std = jnp.split(change, 2, axis=-1)
-        said = _draw(places + shift, log_std - 3.0, rng)
+        said = _sample(places + shift, log_std - 3.0, rng)
         return Content(jnp.concatenate([said.tokens, pose], axis=1), said.bits + self.pose_bits)
 
 
-def _draw(mean: Array, log_std: Array, rng: PRNGKeyArray | None) -> Content:
+def _sample(mean: Array, log_std: Array, rng: PRNGKeyArray | None) -> Content:
     log_std = jnp.clip(log_std, -8.0, 2.0)
     noise = 0.0 if rng is None else jax.random.normal(rng, mean.shape)
     return Content(mean + jnp.exp(log_std) * noise, divergence_bits(mean, log_std))

@@ -134,10 +134,15 @@ class Disentangler(nn.Module):
             content_code=ContentCode(**code, shape=shape) if code else None,
             **parts,
         )
-        model.denoiser.check_content(shape[0])
+        model.denoiser.check_content(model.content_shape[0])
         if path.content_map is not None:
             path.content_map.check(*latents.shape)
         return model
+
+    @property
+    def content_shape(self) -> tuple[int, int]:
+        """Content tokens of a clip, and the numbers of each: (k, d)."""
+        return self.content.num_tokens(self.encoder.num_contents), self.content.dim
 
     def to_latents(self, video: Array) -> Float[Array, "b t H W C"]:
         """Latents of a video, uint8 or float in [-1, 1]."""

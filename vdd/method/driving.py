@@ -14,12 +14,19 @@ from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
 
 
+class Reread(NamedTuple):
+    """Motion of swaps, by what was read in them and by what they were drawn from."""
+
+    vectors: Float[Array, "r s n g"]
+    codewords: Float[Array, "r s n g"]
+
+
 class Drive(NamedTuple):
     """What 2b segments are rebuilt with, first those of all clips, then the second ones."""
 
     content: Float[Array, "b2 k d"]
     motion: Float[Array, "b2 s m"]
-    reread_commitment: Float[Array, ""]  # mean square of the motion read in swaps to its codewords
+    reread: Reread | None  # what was read in swaps, if any were
 
 
 def driving(
@@ -38,7 +45,7 @@ def driving(
     """
     rng_null, rng_reread = jax.random.split(rng)
     count = len(tokens) // 2
-    content, recommitment = jnp.roll(tokens, count, axis=0), jnp.zeros(())
+    content, reread = jnp.roll(tokens, count, axis=0), None
     if objective.reread_clips:
         # One segment of a clip at most: two would lend each other the frames they are to rebuild.
         rows = slice(0, count, count // objective.reread_clips)
@@ -46,23 +53,20 @@ def driving(
         def whole(x: Array) -> Array:
             return join_segments(x, segments, num_frames)[rows]
 
-        again, recommitment = _reread(
+        again, reread = _reread(
             apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords)
         )
         content = content.at[rows].set(again)
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     motion = jnp.where(kept, codes.quantized, jax.lax.stop_gradient(codes.quantized))
-    return Drive(content * kept, motion, recommitment)
+    return Drive(content * kept, motion, reread)
 
 
-def _reread(
-    apply, rng, content, quantized, codewords
-) -> tuple[Float[Array, "b k d"], Float[Array, ""]]:
+def _reread(apply, rng, content, quantized, codewords) -> tuple[Float[Array, "b k d"], Reread]:
     """Content read again from mean frames that show it in the motion of another clip.
 
     Takes the content of clips, and quantised motion and codewords of all their frames. Returns the
-    content that is read in the swaps, and how far the motion that is read there is from the
-    codewords that they were drawn from (mean square).
+    content that is read in the swaps, and the motion.
 
     Both halves of a clip share its action, so content may tell the decoder the action, and codes
     that leave poses of two actions apart only by it cost nothing. Content that was read from a swap
@@ -79,7 +83,7 @@ def _reread(
     features, _ = apply(Disentangler.encode_in_training, swap)
     again = apply(Disentangler.compress, features.content, rng_content).tokens
     told = apply(Disentangler.quantize, features.motion)
-    return again, jnp.mean(jnp.square(told.vectors - jax.lax.stop_gradient(codewords)))
+    return again, Reread(told.vectors, codewords)
 
 
 def join_segments(

@@ -52,7 +52,10 @@ def commitment(seen: Evidence) -> Float[Array, ""]:
 @term
 def reread_commitment(seen: Evidence) -> Float[Array, ""]:
     """Pull the motion that is read in swaps to the codewords that they were drawn from. Ours."""
-    return seen.drive.reread_commitment
+    if seen.drive.reread is None:
+        return jnp.zeros(())
+    read, drawn_from = seen.drive.reread
+    return jnp.mean(jnp.square(read - jax.lax.stop_gradient(drawn_from)))
 
 
 @term

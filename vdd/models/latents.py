@@ -126,9 +126,9 @@ class AutoencoderLatents(nn.Module):
         if self.has_variable("params", "weights"):  # their shapes are known; asking takes a second
             self.weights = self.get_variable("params", "weights")
         else:
-            self.weights = self.param("weights", self._draw)
+            self.weights = self.param("weights", self._init_weights)
 
-    def _draw(self, rng: Array) -> Any:
+    def _init_weights(self, rng: Array) -> Any:
         side = self.autoencoder.factor
         return self._network().init(rng, jnp.zeros((1, side, side, 3)))["params"]
 
@@ -206,10 +206,15 @@ def from_config(config: Mapping[str, Any]) -> Latents:
     """
     settings = {k: v for k, v in config.items() if k not in _KIND_KEYS}
     kind = config.get("kind", "pixels")
+    height, width, channels = settings["size"]
+    if settings["patch"] < 1 or channels not in ((3, 4) if kind == "pixels" else (3,)):
+        raise ValueError(f"model.latents: patch={settings['patch']} of {channels} channels")
     if kind == "pixels":
         unknown = [key for key in _KIND_KEYS[1:] if key in config]
         if unknown:
             raise ValueError(f"model.latents.{unknown[0]} is for kind=autoencoder")
+        if height % settings["patch"] or width % settings["patch"]:
+            raise ValueError(f"model.latents: {height}x{width} in patches of {settings['patch']}")
         return PixelLatents(**settings)
     if kind != "autoencoder":
         raise ValueError(f"unknown kind of latents {kind!r}; there are: pixels, autoencoder")

@@ -21,8 +21,9 @@ def settle(config: Any, workdir: epath.Path) -> Any:
 def build(config: Any) -> Training:
     """The functions of the training."""
     run.check(config)
-    recipe = step.Recipe.from_config(config)
-    recipe.objective.check(recipe.model, datasets.find(config.data.dataset).frames(config.data))
+    recipe, dataset = step.Recipe.from_config(config), datasets.find(config.data.dataset)
+    dataset.check(config.data, recipe.model.latents.size)
+    recipe.objective.check(recipe.model, dataset.frames(config.data))
     return step.build(recipe)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vdd.data import augment, sprites
-from vdd.data.datasets import choose
+from vdd.data.datasets import check_size, choose
 from vdd.data.records import DataSource
 from vdd.data.sprites.benchmark import overlap
 from vdd.data.sprites.prepared import load_builder, load_split, permutation_seed
@@ -20,6 +20,7 @@ __all__ = [
     "EVALUATION",
     "SPLITS",
     "arrays",
+    "check",
     "clips",
     "edit_in_training",
     "fields",
@@ -35,6 +36,12 @@ EVALUATION = "vdd.evaluation.sprites.run"
 
 # Nothing that mirrors a clip: to the left and to the right are two motions.
 _AUGMENTATIONS: dict[str, augment.Augment | None] = {"none": None}
+
+
+def check(config: Any, size: tuple[int, int, int]) -> None:
+    """Raise a UserError for values that there are not, or clips that are not of h w c."""
+    edit_in_training(config)
+    check_size((sprites.SIZE, sprites.SIZE, 3), size)
 
 
 def fields(config: Any) -> Sequence[str]:

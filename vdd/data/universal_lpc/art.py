@@ -31,9 +31,17 @@ class Art(NamedTuple):
 
     def layers(self, character: Int[np.ndarray, "s"]) -> list[Drawing]:
         """What is drawn of a character, the rearmost first; the cape hangs before and behind."""
+        return [self.drawings[name] for name, _ in self._sheets(character)]
+
+    def parts(self, character: Int[np.ndarray, "s"]) -> list[str]:
+        """The name of the part that each of `layers` is of."""
+        return [part for _, part in self._sheets(character)]
+
+    def _sheets(self, character: Int[np.ndarray, "s"]) -> list[tuple[str, str]]:
+        """The sheets of a character, each with its part."""
         names = self.wardrobe.names(character)
-        hidden = [back for name in names if (back := behind(name)) in self.drawings]
-        return [self.drawings[name] for name in hidden + names]
+        hidden = [(back, name) for name in names if (back := behind(name)) in self.drawings]
+        return hidden + [(name, name) for name in names]
 
 
 def load_art(art_dir: epath.PathLike | None = None) -> Art:

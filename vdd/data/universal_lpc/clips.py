@@ -86,7 +86,7 @@ def draw_clip(art: Art, settings: Settings, seed: int, split: str, number: int) 
     if settings.recolour:
         rng = np.random.default_rng((*at, 3))
         if rng.random() < settings.recolour:
-            layers = recoloured(layers, rng)
+            layers = recoloured(layers, art.parts(parts), rng)
     video = _draw(layers, cell, ground if settings.channels == 3 else None)
     return Clip(video, cell, parts)
 

@@ -1,6 +1,7 @@
 """New colours for the parts of a character, so that looks are not known by their palettes."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -11,33 +12,45 @@ from vdd.data.universal_lpc.sheets import Drawing
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def recoloured(layers: Sequence[Drawing], rng: np.random.Generator) -> list[Drawing]:
-    """Layers with new palettes: shapes stay, and so does what is lighter than what, mostly.
+class _Change(NamedTuple):
+    """What happens to the colours of a part."""
 
-    Layers of one palette get the same colours, as what hangs before and behind the body does.
+    turn: Float[np.ndarray, "3 3"]  # of colours, around the grey axis
+    tint: Float[np.ndarray, "3"]
+    power: float  # of lightness
+
+
+def recoloured(
+    layers: Sequence[Drawing], parts: Sequence[str], rng: np.random.Generator
+) -> list[Drawing]:
+    """Layers in new colours: shapes stay, and so does what is lighter than what, mostly.
+
+    Args:
+      layers: of a character.
+      parts: the part that each is of; layers of one part change alike, as a cape's do.
+      rng: decides the colours.
     """
-    known: dict[bytes, np.ndarray] = {}
-    changed = []
-    for layer in layers:
-        key = layer.palette.tobytes()
-        if key not in known:
-            known[key] = _new_colours(layer.palette, rng)
-        changed.append(layer._replace(palette=known[key]))
-    return changed
+    changes = {part: _sample_change(rng) for part in dict.fromkeys(parts)}
+    return [
+        layer._replace(palette=_changed(layer.palette, changes[part]))
+        for layer, part in zip(layers, parts, strict=True)
+    ]
 
 
-def _new_colours(
-    palette: UInt8[np.ndarray, "k 4"], rng: np.random.Generator
-) -> UInt8[np.ndarray, "k 4"]:
-    """A palette in other hues: colours turn around the grey axis and are tinted; alpha stays."""
-    colour = palette[:, :3].astype(np.float32) / 255.0
-    light = (colour @ _WEIGHTS)[:, None]
-    turned = (colour - light) @ _turn(rng.uniform(0.0, 2.0 * np.pi)) * rng.uniform(0.3, 1.5)
-    # A tint is strongest in the middle: black and white stay what they are.
+def _sample_change(rng: np.random.Generator) -> _Change:
+    turn = _turn(rng.uniform(0.0, 2.0 * np.pi)) * np.float32(rng.uniform(0.3, 1.5))
     tint = rng.normal(size=3).astype(np.float32)
     tint *= rng.uniform(0.0, 0.5) / np.linalg.norm(tint)
-    light = light ** np.exp(rng.uniform(-0.6, 0.6))
-    made = light + turned + tint * (4.0 * light * (1.0 - light))
+    return _Change(turn, tint, float(np.exp(rng.uniform(-0.6, 0.6))))
+
+
+def _changed(palette: UInt8[np.ndarray, "k 4"], change: _Change) -> UInt8[np.ndarray, "k 4"]:
+    """A palette in other colours; alpha stays. A tint leaves black and white what they are."""
+    colour = palette[:, :3].astype(np.float32) / 255.0
+    light = (colour @ _WEIGHTS)[:, None]
+    turned = (colour - light) @ change.turn
+    light = light**change.power
+    made = light + turned + change.tint * (4.0 * light * (1.0 - light))
     new = palette.copy()
     new[:, :3] = np.clip(np.round(made * 255.0), 0, 255)
     return new

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vdd.data import augment
-from vdd.data.datasets import Draw, Played, PlayedMotions
+from vdd.data.datasets import Draw, Played, PlayedMotions, check_size, choose
 from vdd.data.records import DataSource
 from vdd.data.universal_lpc.art import load_art
 from vdd.data.universal_lpc.characters import SPLITS, draw_character
 from vdd.data.universal_lpc.clips import FIELDS, GREY, SEED, Settings, draw_clip, draw_clips, play
 from vdd.data.universal_lpc.prepared import load_builder, num_clips
-from vdd.data.universal_lpc.sheets import FPS, MOTIONS, Motion
+from vdd.data.universal_lpc.sheets import FPS, MOTIONS, SIZE, Motion
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -22,6 +22,7 @@ __all__ = [
     "EVALUATION",
     "SPLITS",
     "arrays",
+    "check",
     "clips",
     "draw",
     "edit_in_training",
@@ -36,6 +37,12 @@ __all__ = [
 ]
 
 EVALUATION = "vdd.evaluation.universal_lpc.run"
+
+
+def check(config: Any, size: tuple[int, int, int]) -> None:
+    """Raise a UserError for values that there are not, or clips that are not of h w c."""
+    edit_in_training(config)
+    check_size((SIZE, SIZE, Settings.from_config(config, "train").channels), size)
 
 
 def fields(config: Any) -> Sequence[str]:
@@ -109,4 +116,4 @@ def overlap(split: str, other: str) -> bool:
 
 def edit_in_training(config: Any) -> augment.Augment | None:
     """Nothing: to the left and to the right are two motions."""
-    return None
+    return choose("augment", config.augment, {"none": None})

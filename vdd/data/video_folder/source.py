@@ -20,6 +20,7 @@ __all__ = [
     "EVALUATION",
     "SPLITS",
     "arrays",
+    "check",
     "clips",
     "edit_in_training",
     "fields",
@@ -33,6 +34,12 @@ __all__ = [
 EVALUATION = "vdd.evaluation.videos.run"
 
 _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": augment.flip}
+
+
+def check(config: Any, size: tuple[int, int, int]) -> None:
+    """Raise a UserError for values that there are not; what is prepared is not looked at."""
+    del size
+    edit_in_training(config)
 
 
 def fields(config: Any) -> Sequence[str]:

@@ -119,5 +119,6 @@ def swaps(
 
 def _clips(art: Art, config: Any, split: str, count: int) -> Clips:
     """Clips as long as training shows them to the encoder."""
-    settings = Settings.from_config(config.data, split)._replace(frames=frames_shown(config))
+    # Whatever a training sees, truths are drawn on grey, in the art's own colours.
+    settings = Settings(frames_shown(config), config.data.channels, "grey")
     return draw_clips(art, settings, split, count or num_clips(config.data, split))
