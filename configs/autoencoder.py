@@ -3,7 +3,7 @@
     python -m vdd.main --config=configs/autoencoder.py --workdir=runs/autoencoder
 
 Sizes, after a colon: none (2 CPU cores, Sprites), `full` (a GPU or TPU; Stable Diffusion's sizes, a
-prepared folder of videos, `--config.data.data_dir`), `smoke` (a minute, for tests); none of them
+prepared folder of videos, `--config.data.data_dir`), `smoke` (for tests); none of them
 has been trained to a result yet. The weights come out in `runs/autoencoder/autoencoder`, by the
 names of diffusers' AutoencoderKL. To train on latents of it:
 

@@ -3,7 +3,7 @@
     python -m vdd.main --config=configs/sprites.py --workdir=runs/sprites
 
 Sizes, after a colon: none (2 CPU cores, an hour or two), `quick` (2 CPU cores, 10 minutes), `full`
-(a GPU or TPU), `smoke` (a minute, for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the
+(a GPU or TPU), `smoke` (for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the
 same on the art of the public benchmark, its sheets in `--config.data.art_dir` or
 `$VDD_SPRITES_ART`; `paper` (a UNet) and `paper_dit` leave out the read-out of the mean and the
 gate, which are ours (ARCHITECTURE.md: what else is).

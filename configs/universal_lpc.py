@@ -3,7 +3,7 @@
     export VDD_UNIVERSAL_LPC=SHEETS
     python -m vdd.main --config=configs/universal_lpc.py --workdir=runs/universal_lpc
 
-Sizes, after a colon: none (2 CPU cores, many hours; it resumes), `smoke` (a minute, for tests).
+Sizes, after a colon: none (2 CPU cores, many hours; it resumes), `smoke` (for tests).
 
 Content is a map that lies where the figure lies, and codes are levels of a grid: on endless
 characters, of whom there is nothing to remember, tokens and a learned codebook fall behind.

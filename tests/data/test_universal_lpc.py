@@ -563,7 +563,9 @@ def config(art_dir, tmp_path, monkeypatch) -> ConfigDict:
         monkeypatch.setitem(clips.COUNTS, split, 5)
     keys = {"dataset": "universal_lpc", "source": "in_memory", "art_dir": str(art_dir)}
     keys |= {"data_dir": str(tmp_path / "tfds"), "frames": 6, "channels": 3}
-    return ConfigDict({**keys, "background": "grey", "recolour": 0.0, "num_clips": 10})
+    return ConfigDict(
+        {**keys, "background": "grey", "recolour": 0.0, "augment": "none", "num_clips": 10}
+    )
 
 
 def take(config: ConfigDict, split: str, count: int, size: int = 4, seed: int = 0, **share) -> list:

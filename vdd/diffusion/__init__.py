@@ -1,7 +1,8 @@
 """Diffusion: the equations of the process, and the samplers; no networks.
 
-`process` is the one in use. Another one is a file beside `edm.py` with the same functions, named
-here.
+`process` is the one in use. Another one is a file beside `edm.py`, named here, that has what is
+used of it: `corrupt`, `start`, `slope`, `levels`, `loss_weight`, `log_normal_sigma`, `PREDICTIONS`
+and `denoise`. Data are not scaled by the process: noisy = clean + sigma * noise.
 """
 
 from vdd.diffusion import edm as process

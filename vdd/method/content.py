@@ -1,4 +1,8 @@
-"""The content bottleneck: what a clip may say about itself once, and how many bits that costs."""
+"""The content bottleneck: what a clip may say about itself once, and how many bits that costs.
+
+To add one, write a module with the methods of `GaussianContent`, and a function that builds it in
+`vdd.method.disentangler.CONTENTS`.
+"""
 
 import math
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """The terms of the loss, a function each; `vdd.method.objective` weighs and adds them up.
 
 To add a term, write a function of `Evidence` as a `@term`, and give it a weight by its name in
-`config.objective.weights`.
+`config.objective.weights`. What it needs beyond `Evidence` is put in there by the objective.
 """
 
 from collections.abc import Callable

@@ -154,7 +154,7 @@ def bitrate_controlled_diffusion(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive
     )
     seen = Evidence(codes, drive)
-    parts = {name: term(seen) for name, term in losses.TERMS.items()}  # unused ones cost nothing
+    parts = {name: term(seen) for name, term in losses.TERMS.items()}  # all are logged
     parts["denoise"] = denoise["denoise_infinite"] + denoise["denoise_finite"]
     parts["content_bits_per_clip"] = jnp.mean(said.bits)
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)

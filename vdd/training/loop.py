@@ -231,7 +231,9 @@ def compile_visibly(
     training: Prepared, step: int, progress: ProgressLine, num_steps: int
 ) -> Callable[..., Any]:
     """`compile_step`, told before and after."""
-    progress.say(f"at step {step} of {num_steps}, {describe(training.mesh)}: compiling")
+    progress.say(
+        f"at step {step} of {num_steps}, {describe(training.mesh)}: compiling, for a minute or more"
+    )
     start = time.monotonic()
     program = compile_step(training)
     progress.say(f"compiled in {duration(time.monotonic() - start)}")
