@@ -744,7 +744,7 @@ def test_the_named_motions_are_all_cells_as_characters_of_validation_play_them(
 ):
     config = ConfigDict(
         {"dataset": "universal_lpc", "art_dir": str(art_dir), "frames": 4, "channels": channels,
-         "background": "grey"}
+         "background": "grey", "recolour": 0.7}
     )  # fmt: skip
     found = datasets.find_played(config, 2)
     assert found is not None

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vdd.method import driving
+from vdd.method import driving, losses
 from vdd.method.content import Content
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
@@ -10,7 +10,7 @@ from vdd.models.encoder import Features
 
 
 def reread(content, quantized):
-    """`driving._reread` of a model whose pictures are content + motion, and are read as such."""
+    """Content read again by a model whose pictures are content + motion, and the loss term."""
 
     def apply(method, *args):
         if method is Disentangler.mean:
@@ -26,7 +26,10 @@ def reread(content, quantized):
 
     codewords = 10.0 * quantized[..., None]
     rng = jax.random.key(0)
-    return driving._reread(apply, rng, content, quantized, codewords)
+    again, found = driving._reread(apply, rng, content, quantized, codewords)
+    codes = Codes(*(quantized,) * len(Codes._fields))  # of the segments: no part of the term
+    drive = driving.Drive(content, quantized, found)
+    return again, losses.reread_commitment(losses.Evidence(codes, drive))
 
 
 def test_content_is_read_again_from_a_swap_with_another_clip():
