@@ -32,7 +32,7 @@ from jaxtyping import Float, Int, UInt8
 from swap_errors import characters, of_characters
 
 import vdd
-from vdd import runs
+from vdd import files, runs
 from vdd.data import sprites as data
 from vdd.data.sprites import SpritesArrays, prepared
 from vdd.diffusion import samplers
@@ -68,6 +68,7 @@ class Swaps(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
+        files.check(options.out)
         loaded = {name: load(name) for name in options.runs}
         first = next(iter(loaded.values())).config
         if any(run.config.data.art != first.data.art for run in loaded.values()):
@@ -86,7 +87,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{len(swaps.truth)} swaps of sprites/{first.data.art} ({options.split})")
     rows: list[Row] = []
     frames: dict[tuple[float, int], UInt8[np.ndarray, "h w 3"]] = {}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     for name, run in loaded.items():
         for steps, video in drawn(run, clips, swaps, options):
             about = {"bits": run.config.rates.target_bits_per_frame, "steps": steps}
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
             frames.setdefault(tuple(about.values()), middle(video[0]))
         asked = {key: vars(options)[key] for key in ("split", "sampler", "sigma_max", "seed")}
         text = {**machine(), **asked, "swaps": len(swaps.truth), "rows": rows}
-        options.out.write_text(json.dumps(text, indent=2) + "\n")  # after each run: none is lost
+        files.write(options.out, json.dumps(text, indent=2) + "\n")  # after each run: none is lost
     found = means(rows)
     print(page(found))
     plot(found, rows).savefig(options.out.with_suffix(".png"), dpi=100)

@@ -25,7 +25,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 import vdd
-from vdd import runs
+from vdd import files, runs
 from vdd.data.universal_lpc import NUM_CELLS, SPLITS, Art, Clips, Settings, draw_clips, load_art
 from vdd.data.universal_lpc.clips import COUNTS
 from vdd.diffusion import samplers
@@ -79,6 +79,8 @@ class Subject(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
+        for path in (options.out, options.out.with_suffix(".md")):
+            files.check(path)
         subject = load(options.run) if options.run else None
         art = load_art(options.art_dir)
         frames, channels = (subject.frames, subject.channels) if subject else (FRAMES, 3)
@@ -97,8 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, row in measured(subject, art, clips, options):
         rows[name] = row
         text = {**machine(), **asked, "clips": count, "rows": rows}
-        options.out.write_text(json.dumps(text, indent=2, allow_nan=False) + "\n")  # none is lost
-        options.out.with_suffix(".md").write_text(page(rows) + "\n")
+        files.write(options.out, json.dumps(text, indent=2, allow_nan=False) + "\n")
+        files.write(options.out.with_suffix(".md"), page(rows) + "\n")
     print(page(rows))
     return 0
 

@@ -1,5 +1,6 @@
 """Checks before any work: whether a file or folder may and can be written."""
 
+import os
 import tempfile
 from collections.abc import Iterable
 
@@ -21,11 +22,16 @@ def check(
         overwrite: somebody else's file may be replaced.
 
     Raises:
-        UserError: it is an input, a folder, somebody else's; there is no right or room to write it.
+        UserError: an input is not there; it is an input, a folder, somebody else's; there is no
+          right or room to write it.
     """
     path = expand(path)
-    if any(is_same(path, other) for other in inputs if other is not None):
-        raise UserError(f"{path}: is read, and cannot be written too: name another file")
+    for other in filter(None, inputs):
+        # An address is looked at by whoever reads it.
+        if "://" not in os.fspath(other) and not exists(epath.Path(other)):
+            raise UserError(f"{other}: no such file or folder")
+        if is_same(path, other):
+            raise UserError(f"{path}: is read, and cannot be written too: name another file")
     if path.is_dir():
         raise UserError(f"{path}: is a folder, not a file to write")
     if not overwrite:
