@@ -172,7 +172,7 @@ def test_an_output_is_checked_before_any_work(tmp_path, name, words):
 
 
 def test_an_input_that_is_not_there_is_told_before_any_work(tmp_path):
-    with pytest.raises(UserError, match="missing.gif: no such file or folder"):
+    with pytest.raises(UserError, match=r"missing\.gif: no such file or folder"):
         files.check(tmp_path / "out.gif", [None, tmp_path / "missing.gif"])
     files.check(tmp_path / "out.gif", ["https://host/a.gif"])  # whoever reads it says what of it
 
