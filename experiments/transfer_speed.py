@@ -120,7 +120,8 @@ def seconds(call: Callable[[], Any]) -> float:
 
 def read_frames(path: str, size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
     """The first frames of a clip, scaled and cropped."""
-    return islice(video_io.iterate_clip(path, size), count)
+    with video_io.open_clip(path, size) as clip:
+        yield from islice(clip.frames, count)
 
 
 def write_clip(path: str, motion: str, frames: Iterable[np.ndarray]) -> None:

@@ -99,7 +99,7 @@ def mistakes(tmp_path_factory, tiny_run):
         ),
         "channels": (
             [config, workdir, "--config.model.latents.size=(64,64,4)"],
-            "clips are 64x64x3, and model.latents.size is 64x64x4",
+            "clips have 3 channels, and model.latents.size is (64, 64, 4)",
         ),
         "augment": ([config, workdir, "--config.data.augment=x"], "augment=x is unknown"),
         "patch": ([config, workdir, "--config.model.latents.patch=3"], "64x64 in patches of 3"),

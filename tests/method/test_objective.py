@@ -295,7 +295,7 @@ def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, coun
 
     def spy(apply, rng, content, quantized, codewords):
         seen.extend(x.shape[:2] for x in (content, quantized, codewords))
-        return jnp.zeros_like(content), jnp.float32(7.0)
+        return jnp.zeros_like(content), driving.Reread(codewords, codewords)
 
     monkeypatch.setattr(driving, "_reread", spy)
     calls = spied(monkeypatch, *model_and_params, reread_clips=count)(random_video(4, 6))

@@ -62,7 +62,7 @@ class Dataset(Protocol):
     EVALUATION: str  # the module of its protocol (vdd.evaluation.run); "" where there is none
 
     def check(self, config: Any, size: tuple[int, int, int]) -> None:
-        """Raise a UserError for values that there are not, or clips that are not of h w c."""
+        """Raise a UserError for values that there are not, or clips of other channels."""
         ...
 
     def fields(self, config: Any) -> Sequence[str]:
@@ -163,11 +163,10 @@ def find_ground(config: Any) -> Ground:
     return ground(config) if ground else BLACK
 
 
-def check_size(found: tuple[int, int, int], size: tuple[int, int, int]) -> None:
-    """Raise a UserError for a model that takes clips of another height, width or channels."""
-    if tuple(size) != found:
-        clips, model = ("x".join(map(str, shape)) for shape in (found, size))
-        raise UserError(f"clips are {clips}, and model.latents.size is {model}")
+def check_channels(channels: int, size: tuple[int, int, int]) -> None:
+    """Raise a UserError for a model of clips h w c that have other channels."""
+    if size[2] != channels:
+        raise UserError(f"clips have {channels} channels, and model.latents.size is {tuple(size)}")
 
 
 def choose(key: str, name: str, choices: Mapping[str, _T]) -> _T:

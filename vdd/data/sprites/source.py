@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vdd.data import augment, sprites
-from vdd.data.datasets import check_size, choose
+from vdd.data.datasets import check_channels, choose
 from vdd.data.records import DataSource
 from vdd.data.sprites.benchmark import overlap
 from vdd.data.sprites.prepared import load_builder, load_split, permutation_seed
@@ -39,9 +39,9 @@ _AUGMENTATIONS: dict[str, augment.Augment | None] = {"none": None}
 
 
 def check(config: Any, size: tuple[int, int, int]) -> None:
-    """Raise a UserError for values that there are not, or clips that are not of h w c."""
+    """Raise a UserError for values that there are not, or clips of other channels."""
     edit_in_training(config)
-    check_size((sprites.SIZE, sprites.SIZE, 3), size)
+    check_channels(3, size)
 
 
 def fields(config: Any) -> Sequence[str]:

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vdd.data import augment
-from vdd.data.datasets import Draw, Played, PlayedMotions, check_size, choose
+from vdd.data.datasets import Draw, Played, PlayedMotions, check_channels, choose
 from vdd.data.records import DataSource
 from vdd.data.universal_lpc.art import load_art
 from vdd.data.universal_lpc.characters import SPLITS, draw_character
 from vdd.data.universal_lpc.clips import FIELDS, GREY, SEED, Settings, draw_clip, draw_clips, play
 from vdd.data.universal_lpc.prepared import load_builder, num_clips
-from vdd.data.universal_lpc.sheets import FPS, MOTIONS, SIZE, Motion
+from vdd.data.universal_lpc.sheets import FPS, MOTIONS, Motion
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -40,9 +40,9 @@ EVALUATION = "vdd.evaluation.universal_lpc.run"
 
 
 def check(config: Any, size: tuple[int, int, int]) -> None:
-    """Raise a UserError for values that there are not, or clips that are not of h w c."""
+    """Raise a UserError for values that there are not, or clips of other channels."""
     edit_in_training(config)
-    check_size((SIZE, SIZE, Settings.from_config(config, "train").channels), size)
+    check_channels(Settings.from_config(config, "train").channels, size)
 
 
 def fields(config: Any) -> Sequence[str]:
