@@ -46,7 +46,7 @@ def readings_of(clips):
 
 
 def numbers_of(code, learned, tokens):
-    return np.round(code.apply({"params": learned}, tokens, method="to_numbers"))
+    return np.round(code.apply({"params": learned}, tokens, method=code.to_numbers))
 
 
 def test_a_code_keeps_the_person_and_drops_the_action():

@@ -83,7 +83,7 @@ def test_numbers_cost_what_their_prior_says():
     modes -= scipy.stats.logistic.cdf(numbers[..., None] - 0.5, mean, scale)
     expected = -np.log2((scipy.special.softmax(logit, -1) * modes).sum(-1)).sum(-1)
     parameters = {"params": {**CODE_VARIABLES["params"], **prior}}
-    actual = CODE.apply(parameters, numbers, method="bits")
+    actual = CODE.apply(parameters, numbers, method=CODE.bits)
     np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 

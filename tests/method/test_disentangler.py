@@ -92,7 +92,7 @@ def test_motion_is_read_in_windows_and_content_in_the_whole_clip(length, windows
 
     @functools.partial(jax.jit, static_argnums=1)
     def features(video, method):
-        latents = model.apply({"params": params}, video, method="to_latents")
+        latents = model.apply({"params": params}, video, method=model.to_latents)
         return model.apply({"params": params}, latents, method=method)
 
     read, whole = features(video, "read"), features(video, "encode")

@@ -45,8 +45,8 @@ def tiny_files(folder, model, params):
 
 @partial(jax.jit, static_argnums=0)
 def both_ways(model, params, x):
-    latents = model.apply(params, x, method="encode")
-    return latents, model.apply(params, latents, method="decode")
+    latents = model.apply(params, x, method=model.encode)
+    return latents, model.apply(params, latents, method=model.decode)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_kl_gives_what_diffusers_gives(tmp_path, diffusers, changes):
     assert model == KL.clone(num_blocks=2 - quant, quant_conv=quant)
     x = images()
     latents, rebuilt = both_ways(model, params, x)
-    posterior = jax.jit(lambda x: model.apply(params, x, method="posterior"))(x)
+    posterior = jax.jit(lambda x: model.apply(params, x, method=model.posterior))(x)
     with torch.no_grad():
         z = theirs.encode(torch.tensor(x).permute(0, 3, 1, 2)).latent_dist
         y = theirs.decode(z.mean).sample

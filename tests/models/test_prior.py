@@ -41,12 +41,12 @@ def cached_logits(prior, params, codes):
     def group(carry, at):
         state, cache = carry
         j, before = at
-        logits, cache = prior.apply(variables, state, cache, j, before, method="group_step")
+        logits, cache = prior.apply(variables, state, cache, j, before, method=prior.group_step)
         return (state, cache), logits
 
     def frame(cache, at):
         t, before, now = at
-        state, cache = prior.apply(variables, cache, t, before, method="advance")
+        state, cache = prior.apply(variables, cache, t, before, method=prior.advance)
         shifted = jnp.roll(now, 1, axis=1).T
         groups = prior.empty_group_cache(len(now))
         _, logits = jax.lax.scan(group, (state, groups), (jnp.arange(len(shifted)), shifted))

@@ -2,8 +2,8 @@
 
 model, params = load("tiny", encoder="taef2_encoder.safetensors",
                      decoder="taef2_decoder.safetensors")
-latents = model.apply(params, images, method="encode")  # images [b h w 3] in [-1, 1]
-images = model.apply(params, latents, method="decode")
+latents = model.apply(params, images, method=model.encode)  # images [b h w 3] in [-1, 1]
+images = model.apply(params, latents, method=model.decode)
 """
 
 import json
@@ -42,7 +42,7 @@ def load(kind: str, *, dtype: Any = jnp.float32, **files: epath.PathLike) -> tup
             folder of a model.
 
     Returns:
-        (model, params), for `model.apply(params, images, method="encode")` and `"decode"`.
+        (model, params), for `model.apply(params, images, method=model.encode)` and `model.decode`.
 
     Raises:
         UserError: an unknown kind, or a file that is missing, cut short or of another network; the
