@@ -3,7 +3,8 @@
     export VDD_UNIVERSAL_LPC=SHEETS
     python -m vdd.main --config=configs/universal_lpc.py --workdir=runs/universal_lpc
 
-Sizes, after a colon: none (2 CPU cores, many hours; it resumes), `smoke` (for tests).
+Sizes, after a colon: none (2 CPU cores, many hours; it resumes), `full` (a GPU, minutes), `smoke`
+(for tests).
 
 Content is a map that lies where the figure lies, and codes are levels of a grid: on endless
 characters, of whom there is nothing to remember, tokens and a learned codebook fall behind.
@@ -16,7 +17,7 @@ from typing import Any
 import ml_collections
 from ml_collections import config_dict
 
-SIZES = ("base", "smoke")
+SIZES = ("base", "full", "smoke")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -29,7 +30,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         source="in_memory", dataset="universal_lpc", frames=48, channels=4, background="grey",
         recolour=0.7,  # of the clips: looks should not be known by their palettes
         num_clips=4000,  # of train, where they are written down (source=tfdata, grain)
-        augment="none",
+        augment="none", workers=0,
         art_dir=config_dict.placeholder(str), data_dir=config_dict.placeholder(str),
     )  # fmt: skip
     config.model = dict(
@@ -75,6 +76,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=3.0, rho=7.0),
         sharp=dict(name="euler", steps=8),  # what of the sampler is otherwise
     )  # fmt: skip
+    if size == "full":
+        config.data.workers = 12
+        config.model.encoder.update(width=256, num_layers=4, mlp_dim=1024)
+        config.model.denoiser.readout.update(channels=(192, 128), num_blocks=3)
+        config.objective.update(mean_frames=4, noisy_segments=16)
+        config.train.update(batch_size=32, num_steps=20_000)
     if size == "smoke":
         config.model.encoder.update(stem=(8, 16), width=32, num_layers=1, num_heads=2, mlp_dim=64)
         config.model.content.channels = (8, 8)

@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 
 import jax
@@ -594,6 +595,27 @@ def test_training_goes_on_without_end_and_is_resumed_exactly(config, art):
     assert batches.get_state() == {"step": 4}
     batches.close()
     assert take(config, "train", 1, seed=1)[0]["video"].tobytes() != expected[0]["video"].tobytes()
+
+
+def test_processes_draw_what_the_thread_draws(config):
+    expected = take(config, "train", 8)
+    config.workers = 2
+    batches = pipeline.load_source(config, "train", 4, seed=0)
+    batches.set_state({"step": 1})
+    for batch in expected[1:]:  # more than there are places to draw into
+        assert_equal(next(batches), batch)
+    assert len(active_children()) == 2
+    batches.close()
+    assert not active_children()
+
+
+def test_a_process_that_fails_to_draw_is_told(config, tmp_path):
+    config.workers, config.art_dir = 1, str(shutil.copytree(config.art_dir, tmp_path / "gone"))
+    batches = pipeline.load_source(config, "train", 4, seed=0)
+    next(batches)
+    shutil.rmtree(config.art_dir)  # the worker has not read it yet
+    with pytest.raises(UserError, match="no sheets"):
+        list(itertools.islice(batches, 8))
 
 
 def test_processes_share_a_batch_without_end(config):

@@ -39,7 +39,8 @@ def load_source(
         place), latents (True: batches hold `latents` in place of `video`), augment ("none",
         "flip"). Of "universal_lpc": art_dir, data_dir (each None for its default), frames,
         channels (3, or 4 with alpha), background ("grey", "random"), recolour (share of train
-        clips in new colours), num_clips (clips of "train"; in_memory draws them without end).
+        clips in new colours), num_clips (clips of "train"; in_memory draws them without end, by so
+        many processes as `workers` says; 0: in the thread that reads ahead).
       split: "train", "validation", "test"; with "sprites" also "fit", which is "train" without
         "validation"; with "universal_lpc" also "test_parts".
       batch_size: rows of the global batch.
@@ -82,7 +83,7 @@ def _open_in_memory(
 ) -> Callable[..., ClipIterator]:
     draw = datasets.find_draw(dataset, config, split)
     if draw is not None:
-        return functools.partial(endless, draw)
+        return functools.partial(endless, draw, workers=config.get("workers", 0))
     return functools.partial(in_memory, dataset.arrays(config, split))
 
 

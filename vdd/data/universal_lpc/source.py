@@ -1,5 +1,6 @@
 """Universal LPC for `vdd.data.pipeline`."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,15 @@ def draw(config: Any, split: str) -> Draw | None:
     """Clips of train without end; the other splits have a fixed number of them."""
     if split != "train":
         return None
-    art, settings = load_art(config.art_dir), Settings.from_config(config, split)
-    return lambda seed, number: draw_clip(art, settings, seed, split, number)._asdict()
+    load_art(config.art_dir)  # what is wrong with it is told here
+    settings = Settings.from_config(config, split)
+    return functools.partial(_draw, config.art_dir, settings, split)
+
+
+def _draw(
+    art_dir: str | None, settings: Settings, split: str, seed: int, number: int
+) -> Mapping[str, np.ndarray]:
+    return draw_clip(load_art(art_dir), settings, seed, split, number)._asdict()
 
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
