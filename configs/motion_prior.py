@@ -4,14 +4,15 @@
         --workdir=runs/sprites_prior
 
 `source` is a run directory or the name of a shipped model. Sizes, after a colon: none (Sprites: 1 M
-parameters, a few minutes on 2 CPU cores), `large` (64 groups x 50 frames, a GPU or TPU), `smoke` (a
-minute, for tests).
+parameters, a few minutes on 2 CPU cores), `universal_lpc` (6 groups x 48 frames of play that goes
+on, half an hour on 2 CPU cores), `large` (64 groups x 50 frames, a GPU or TPU), `smoke` (a minute,
+for tests).
 """
 
 import ml_collections
 from ml_collections import config_dict
 
-SIZES = ("base", "large", "smoke")
+SIZES = ("base", "universal_lpc", "large", "smoke")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -39,6 +40,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         init_from=config_dict.placeholder(str),  # a run whose parameters are taken over
     )  # fmt: skip
     config.eval = dict(split="validation", num_clips=0, batch_size=64)
+    if size == "universal_lpc":
+        config.data.update(frames=48, loop=False)
+        config.model.window = 16  # an action has at most 13 frames
+        config.train.update(batch_size=8, num_steps=2500)
     if size == "large":
         config.data.update(frames=50, loop=False)
         config.model.update(

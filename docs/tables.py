@@ -17,20 +17,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from figures import DESCRIBED, TABLES, Figure
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/results.md")
+PAGES = (
+    "README.md",
+    "docs/results.md",
+    "docs/universal_lpc.md",
+    "vdd/pretrained/universal_lpc/README.md",
+)
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NOTHING = "–"
-
-
-class Figure(NamedTuple):
-    """A row of a table: where a report has the figure, how it is shown, and what to hold it to."""
-
-    label: str
-    path: str  # of the keys in a report
-    form: str = ".2f"
-    percent: bool = False
-    scale: str = ""  # what would be best, or chance; or the path of it in the report
 
 
 class Column(NamedTuple):
@@ -45,131 +42,9 @@ class Column(NamedTuple):
         first = self.reports[0]
         if "reconstruction" not in first:
             return "prior"
+        if first.get("dataset") == "universal_lpc":
+            return "universal_lpc"
         return "sprites" if "leakage" in first else "videos"
-
-
-def _attributes(where: str) -> list[Figure]:
-    names = ("body", "bottomwear", "topwear", "hair")
-    return [Figure(name, f"{where}.{name}_acc", ".2f", True, "100 %") for name in names]
-
-
-_BITS = (
-    Figure("bits a frame, entropy of the codes", "bitrate.joint_entropy_bits_per_frame"),
-    Figure("bits of content a clip", "bitrate.content_bits_per_clip", ".1f"),
-)
-_LEAKS = (
-    Figure(
-        "action, read from content",
-        "leakage.motion_from_content_acc",
-        ".1f",
-        True,
-        "leakage.chance_motion",
-    ),
-    Figure(
-        "attributes, read from the codes",
-        "leakage.content_from_motion_acc",
-        ".1f",
-        True,
-        "leakage.chance_content",
-    ),
-)
-_SWAPS = (
-    Figure("all five factors right", "transfer.joint_acc", ".2f", True, "100 %"),
-    Figure("motion right", "transfer.motion_acc", ".2f", True, "100 %"),
-    Figure("attributes right", "transfer.content_acc", ".2f", True, "100 %"),
-    Figure("shows the content clip's motion", "transfer.leak_acc", ".2f", True, "0 %"),
-    Figure("PSNR, dB", "transfer.psnr", ".1f"),
-)
-
-# Kind of report and rows of each table. README's is one choice from the rest.
-TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
-    "readme": ("sprites", (*_SWAPS, *_BITS, *_LEAKS)),
-    "swaps": (
-        "sprites",
-        (
-            *_SWAPS[:3],
-            *_attributes("transfer"),
-            *_SWAPS[3:],
-            Figure("SSIM", "transfer.ssim", ".3f", scale="1"),
-        ),
-    ),
-    "reconstructions": (
-        "sprites",
-        (
-            Figure("motion right", "reconstruction.motion_acc", ".2f", True, "100 %"),
-            *_attributes("reconstruction"),
-            Figure("PSNR, dB", "reconstruction.psnr", ".1f"),
-            Figure("SSIM", "reconstruction.ssim", ".3f", scale="1"),
-        ),
-    ),
-    "representation": (
-        "sprites",
-        (
-            *_BITS,
-            Figure("bits a frame, as the code of each clip", "bitrate.coded_bits_per_frame", ".3f"),
-            Figure("codewords in use", "bitrate.distinct_codes", ".0f"),
-            *_LEAKS,
-            *(
-                Figure(
-                    f"{name}, read from the codes",
-                    f"leakage.per_attribute.{name}",
-                    ".1f",
-                    True,
-                    "leakage.chance_content",
-                )
-                for name in ("body", "bottomwear", "topwear", "hair")
-            ),
-            Figure(
-                "attributes, read from content",
-                "leakage.content_from_content_acc",
-                ".2f",
-                True,
-                "100 %",
-            ),
-        ),
-    ),
-    "cdsvae": (
-        "sprites",
-        (
-            Figure("accuracy", "cdsvae_protocol.acc", ".2f", True, "100 %"),
-            Figure("inception score", "cdsvae_protocol.inception_score", ".3f", scale="9"),
-            Figure("H(y given x), nats", "cdsvae_protocol.h_y_given_x", ".1e", scale="0"),
-            Figure("H(y), nats", "cdsvae_protocol.h_y", ".3f", scale="2.197"),
-        ),
-    ),
-    "prior": (
-        "prior",
-        (
-            Figure("bits a frame, by the prior", "bitrate.prior_bits_per_frame", ".3f"),
-            Figure("bits a clip, by the prior", "bitrate.prior_bits_per_clip", ".2f"),
-            Figure("bits a frame, each frame alone", "bitrate.joint_entropy_bits_per_frame", ".3f"),
-        ),
-    ),
-    "videos": (
-        "videos",
-        (
-            Figure("reconstruction: PSNR, dB", "reconstruction.psnr", ".1f"),
-            Figure("transfer within a clip: PSNR, dB", "transfer.within_clip.psnr", ".1f"),
-            Figure(
-                "across people: like who gave the content",
-                "transfer.across_identities.identity_similarity",
-                ".3f",
-                scale="real.same_clip_similarity",
-            ),
-            Figure(
-                "across people: like who gave the motion",
-                "transfer.across_identities.driving_similarity",
-                ".3f",
-                scale="real.other_identity_similarity",
-            ),
-            Figure("across people: motion error", "transfer.across_identities.motion_error", ".4f"),
-            Figure("bits a frame, entropy of the codes", "bitrate.entropy_bits_per_frame", ".1f"),
-        ),
-    ),
-}
-
-
-DESCRIBED = ("readme", "swaps", "prior", "videos")  # tables that begin with what was trained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

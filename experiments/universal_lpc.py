@@ -1,12 +1,14 @@
 """How good is a run on Universal LPC, beside what is reached without a model?
 
     python experiments/universal_lpc.py [--run RUN] [--split validation] [--out FILE.json]
+        [--steps 0,1,2,4,8] [--known 0]
     python experiments/universal_lpc.py --run RUN --sheet FILE.png [--split validation]
 
 The first form measures on the swaps of `vdd evaluate`: nothing but grey, the mean of the split's
 frames, the best and any of 600 characters of the training in the exact pose, and the run. The best
-is told the truth: a run that is nearer has carried over what it had not seen. Prints a table, and
-writes it beside the figures (`FILE.md`). What results are asked: `vdd.evaluation.universal_lpc`.
+is told the truth: a run that is nearer has carried over what it had not seen. The run has a row for
+each number of sampler steps that is named (0: the mean frame). Prints a table, and writes it beside
+the figures (`FILE.md`). What results are asked: `vdd.evaluation.universal_lpc`.
 
 The second form draws swaps chosen by a rule, that of their PSNR: the best, those in the middle and
 the worst. Content, driving clip, truth and result, a row each.
@@ -15,7 +17,7 @@ the worst. Content, driving clip, truth and result, a row each.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +72,7 @@ class Subject(NamedTuple):
     name: str
     step: int
     functions: Functions
-    sampler: Sampler | None
+    sampler: Sampler
     frames: int
     channels: int
     batch_size: int
@@ -81,7 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for path in (options.out, options.out.with_suffix(".md")):
             files.check(path)
-        subject = load(options.run) if options.run else None
+        subjects = load(options.run, options.steps) if options.run else []
+        subject = subjects[0] if subjects else None
         art = load_art(options.art_dir)
         frames, channels = (subject.frames, subject.channels) if subject else (FRAMES, 3)
         count = options.clips or COUNTS[options.split]
@@ -96,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     rows: dict[str, Row] = {}
     asked = {key: vars(options)[key] for key in ("split", "known", "seed")}
-    for name, row in measured(subject, art, clips, options):
+    for name, row in measured(subjects, art, clips, options):
         rows[name] = row
         text = {**machine(), **asked, "clips": count, "rows": rows}
         files.write(options.out, json.dumps(text, indent=2, allow_nan=False) + "\n")
@@ -111,7 +114,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--run", help="a run on Universal LPC")
     parser.add_argument("--split", default="validation", choices=SPLITS[1:])
     parser.add_argument("--clips", type=int, default=0, help="so many of the split; 0: all")
-    parser.add_argument("--known", type=int, default=baselines.NUM_KNOWN, help="characters")
+    parser.add_argument("--steps", type=counts, help="the run's own, if not given")
+    parser.add_argument(
+        "--known", type=int, default=baselines.NUM_KNOWN, help="characters; 0: no baselines"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of pairs, samples and baselines")
     parser.add_argument("--art_dir", help="folder of sheets")
     parser.add_argument("--out", type=Path, default=Path("universal_lpc.json"), help="FILE.json")
@@ -125,8 +131,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def load(name: str) -> Subject:
-    """A run on Universal LPC, with its own sampler.
+def counts(text: str) -> list[int]:
+    """Numbers of steps, from text with commas."""
+    steps = [int(part) for part in text.split(",")]
+    if min(steps) < 0:
+        raise ValueError(text)
+    return steps
+
+
+def load(name: str, steps: list[int] | None) -> list[Subject]:
+    """A run on Universal LPC, drawn in so many steps each; None: by its own sampler.
 
     Raises:
       UserError: it is none.
@@ -135,26 +149,39 @@ def load(name: str) -> Subject:
     config = run.config
     if config.data.dataset != "universal_lpc":
         raise UserError(f"{name}: on {runs.data_name(config)}, not on universal_lpc")
-    sampler = samplers.choose(config.eval)
-    functions = functions_of(run.model, run.params, sampler)
     shape = frames_shown(config), config.data.channels, config.eval.batch_size
-    return Subject(name, run.step, functions, sampler, *shape)
+    chosen = [samplers.choose(config.eval)]
+    if steps is not None:
+        chosen = [samplers.choose(config.eval, "sharp", count) for count in steps]
+    return [
+        Subject(name, run.step, functions_of(run.model, run.params, sampler), sampler, *shape)
+        for sampler in chosen
+    ]
 
 
-def measured(subject: Subject | None, art: Art, clips: Clips, options: argparse.Namespace):
+def measured(
+    subjects: Sequence[Subject], art: Art, clips: Clips, options: argparse.Namespace
+) -> Iterator[tuple[str, Row]]:
     """The name and the row of each baseline, then of the run."""
-    flat = clips._replace(video=on_grey(clips.video))
-    truth = protocol.truth_of(art, 3)
-    answers = known_answers(truth, flat, options.known, options.seed)
-    for name, answer in answers.items():
-        yield name, baseline_row(name, answer, truth, flat, options.seed)
-    if subject is not None:
+    if options.known:
+        yield from baseline_rows(art, clips, options)
+    for subject in subjects:
         report = protocol.evaluate(
             subject.functions, clips, protocol.truth_of(art, subject.channels), step=subject.step,
             split=options.split, sampler=subject.sampler, seed=options.seed,
             batch_size=subject.batch_size,
         )  # fmt: skip
-        yield f"{subject.name}, step {subject.step}", row_of(report)
+        steps = subject.sampler.steps
+        yield f"{subject.name}, step {subject.step}, {steps} sampler steps", row_of(report)
+
+
+def baseline_rows(art: Art, clips: Clips, options: argparse.Namespace) -> Iterator[tuple[str, Row]]:
+    """The name and the row of each baseline."""
+    flat = clips._replace(video=on_grey(clips.video))
+    truth = protocol.truth_of(art, 3)
+    answers = known_answers(truth, flat, options.known, options.seed)
+    for name, answer in answers.items():
+        yield name, baseline_row(name, answer, truth, flat, options.seed)
 
 
 def known_answers(truth: protocol.Truth, clips: Clips, known: int, seed: int) -> dict[str, Answer]:

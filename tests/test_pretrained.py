@@ -9,6 +9,7 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from tiny import ROOT
 
 import vdd
@@ -18,10 +19,12 @@ from vdd.diffusion.samplers import Sampler
 from vdd.models import prior_sampling
 
 FOLDER = ROOT / "vdd" / "pretrained" / "sprites"
+LPC = FOLDER.with_name("universal_lpc")
+MACHINE_PATH = re.compile(rb"/(home|root|tmp|work|Users|mnt|data)/")
 
 
-def files():
-    return [path for path in FOLDER.rglob("*") if path.is_file()]
+def files(folder=FOLDER):
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
@@ -29,8 +32,7 @@ def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
     sizes = [sum(path.stat().st_size for path in some) for some in (prior, files())]
     assert sizes[0] <= 3e6
     assert sizes[1] - sizes[0] <= 12e6
-    absolute = re.compile(rb"/(home|root|tmp|work|Users|mnt|data)/")
-    assert not [path for path in files() if absolute.search(path.read_bytes())]
+    assert not [path for path in files() if MACHINE_PATH.search(path.read_bytes())]
     run = vdd.load("sprites")
     assert run.config.data.art == "builtin"  # no licence but the package's own travels with it
     assert run.config.data.art_dir is run.config.data.data_dir is None
@@ -129,7 +131,31 @@ def test_a_wheel_holds_all_of_it(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {str(path.relative_to(ROOT)) for path in files()} <= held
-    assert runs.pretrained() == ["sprites"]
+    assert {str(path.relative_to(ROOT)) for path in (*files(), *files(LPC))} <= held
+    assert runs.pretrained() == ["sprites", "universal_lpc"]
     tops = {name.split("/")[0] for name in held}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"vdd"}
+
+
+def test_the_model_of_others_art_is_small_and_has_its_licence_beside_it():
+    assert sum(path.stat().st_size for path in files(LPC)) <= 16e6
+    assert not [path for path in files(LPC) if MACHINE_PATH.search(path.read_bytes())]
+    assert (LPC / "LICENSE").read_text().startswith("Creative Commons Legal Code")
+    assert "Johannes Sj" in (LPC / "AUTHORS").read_text()
+    assert "CC-BY-SA 3.0" in (LPC / "README.md").read_text()
+
+
+@pytest.mark.process
+def test_five_frames_become_a_whole_sheet(tmp_path, capsys):
+    content, out = LPC / "examples" / "idle.png", tmp_path / "hero.png"
+    asked = ["sheet", "universal_lpc", "--content", str(content), "--layout=5x1", f"--out={out}"]
+    assert cli.main(asked) == 0
+    assert "178 made up" in capsys.readouterr().out
+    sheet = np.asarray(Image.open(out))
+    assert sheet.shape == (21 * 64, 13 * 64, 4)
+    given = np.asarray(Image.open(content))[:, :64]
+    drawn = sheet[10 * 64 : 11 * 64, :64]  # walking towards us, where it stands still
+    opaque = [frame[..., 3] >= 128 for frame in (given, drawn)]
+    assert (opaque[0] & opaque[1]).sum() / (opaque[0] | opaque[1]).sum() > 0.9
+    error = given[opaque[0]].astype(float) - drawn[opaque[0]]
+    assert 10 * np.log10(255**2 / np.square(error[:, :3]).mean()) > 15  # dB, of the figure; grey in its place has about 10

@@ -11,6 +11,7 @@ from tiny import ROOT
 
 from vdd.data import universal_lpc as lpc
 from vdd.data.universal_lpc.sheets import Drawing
+from vdd.diffusion.samplers import Sampler
 
 PIXELS = 40  # of each part in each cell
 
@@ -74,25 +75,26 @@ def knows_all(script, world, channels=3):
         return np.stack([draw(*one) for one in asked])
 
     functions = world.Functions(encode, sample, num_codewords=lpc.NUM_CELLS)
-    return script.Subject("known", 7, functions, None, 4, channels, 3)
+    sampler = Sampler("mean", 0, 0.02, 3.0, 7.0)
+    return script.Subject("known", 7, functions, sampler, 4, channels, 3)
 
 
 @pytest.mark.experiment
 def test_the_table_has_the_baselines_and_the_run(script, world, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(script, "load", lambda name: knows_all(script, world))
+    monkeypatch.setattr(script, "load", lambda name, steps: [knows_all(script, world)])
     out = tmp_path / "table.json"
     asked = ["--run", "x", "--clips", "4", "--known", "3", "--out", str(out)]
     assert script.main(asked) == 0
     rows = json.loads(out.read_text())["rows"]
     grey, mean, random, best, run = rows.values()
-    assert list(rows)[-1] == "known, step 7"
+    assert list(rows)[-1] == "known, step 7, 0 sampler steps"
     assert grey["psnr"] < mean["psnr"] < best["psnr"]
     assert random["psnr"] < best["psnr"]
     assert max(grey["parts"], best["parts"]) < run["parts"] == 1
     assert run["pose_acc"] == 1
     assert best["carried"] is None
     table = out.with_suffix(".md").read_text()
-    assert "| known, step 7 | 100.00 % | – | " in table
+    assert "| known, step 7, 0 sampler steps | 100.00 % | – | " in table
     assert table in capsys.readouterr().out
 
 
@@ -108,7 +110,7 @@ def test_known_characters_do_not_pass_their_floor(script, tmp_path):
 @pytest.mark.experiment
 @pytest.mark.parametrize("channels", [3, 4])
 def test_the_sheet_has_four_rows_for_each_swap(script, world, monkeypatch, tmp_path, channels):
-    monkeypatch.setattr(script, "load", lambda name: knows_all(script, world, channels))
+    monkeypatch.setattr(script, "load", lambda name, steps: [knows_all(script, world, channels)])
     path = tmp_path / "pictures/sheet.png"
     assert script.main(["--run=x", "--clips=6", "--each=1", f"--sheet={path}"]) == 0
     sheet = np.asarray(Image.open(path)).reshape(3, 4, 64, 4 * 64, 3)

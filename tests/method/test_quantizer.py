@@ -1,4 +1,5 @@
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -233,3 +234,14 @@ def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():
         for x in np.moveaxis(who + moves, 2, 0)
     ]
     assert static_share(who + moves) == pytest.approx(np.mean(share), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [q.StraightThroughQuantizer, q.GumbelQuantizer])
+def test_no_device_shortens_what_decides_on_a_codeword(kind):
+    quantizer, motion = kind(q.Codebook(2, 5, 4), alpha=2.0), jnp.ones((1, 3, 8))
+    params = quantizer.init(jax.random.key(0), motion)
+    program = str(jax.make_jaxpr(quantizer.apply)(params, motion))
+    products = re.findall(r"dot_general\[.*?\]\s", program, re.DOTALL)
+    assert products
+    for product in products:
+        assert product.count("Precision.HIGHEST") == 2  # of both factors

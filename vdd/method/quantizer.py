@@ -16,6 +16,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.models.layers import rms_normalize
 
+# GPUs and TPUs shorten the numbers of a product unless told not to. Twins among the codewords are
+# then one in training and two elsewhere.
+EXACT = jax.lax.Precision.HIGHEST
+
 
 class Codes(NamedTuple):
     """The quantised motion of a batch of clips (n groups, k codewords of g dimensions each)."""
@@ -174,7 +178,8 @@ class GumbelQuantizer(nn.Module):
         soft = jax.nn.softmax(noisy / self.temperature, axis=-1)
         codes = self.codebook.nearest(-noisy)
         hard = jax.nn.one_hot(codes, codebook.shape[1])
-        through = jnp.einsum("btnk,nkg->btng", hard + soft - jax.lax.stop_gradient(soft), codebook)
+        weights = hard + soft - jax.lax.stop_gradient(soft)
+        through = jnp.einsum("btnk,nkg->btng", weights, codebook, precision=EXACT)
         codewords = gather_codewords(codebook, codes)
         assignment = jax.nn.softmax(logits, axis=-1)
         return Codes(codes, _side_by_side(through), assignment, vectors, codewords)
@@ -183,12 +188,12 @@ class GumbelQuantizer(nn.Module):
 def pairwise_distances(
     vectors: Float[Array, "b t n g"], codebook: Float[Array, "n k g"]
 ) -> Float[Array, "b t n k"]:
-    """L2 distance of every vector to every codeword of its group, in float32."""
+    """L2 distance of every vector to every codeword of its group, in float32 on any device."""
     vectors, codebook = vectors.astype(jnp.float32), codebook.astype(jnp.float32)
     squared = (
         jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
         + jnp.sum(jnp.square(codebook), axis=-1)[None, None]
-        - 2.0 * jnp.einsum("btng,nkg->btnk", vectors, codebook)
+        - 2.0 * jnp.einsum("btng,nkg->btnk", vectors, codebook, precision=EXACT)
     )
     # The floor keeps the root differentiable where a vector sits on its codeword.
     return jnp.sqrt(jnp.maximum(squared, 1e-6))
