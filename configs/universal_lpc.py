@@ -9,7 +9,7 @@ Sizes, after a colon: none (2 CPU cores, many hours; it resumes), `full` (a GPU,
 Content is a map that lies where the figure lies, and codes are levels of a grid: on endless
 characters, of whom there is nothing to remember, tokens and a learned codebook fall behind.
 Segments are a third of a clip each, with a third left out between them, so that no action is in
-both. This recipe has not been trained to a result yet.
+both. `full` has been trained (experiments/notebook/universal_lpc.md); the base size has not.
 """
 
 from typing import Any

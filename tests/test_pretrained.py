@@ -158,4 +158,5 @@ def test_five_frames_become_a_whole_sheet(tmp_path, capsys):
     opaque = [frame[..., 3] >= 128 for frame in (given, drawn)]
     assert (opaque[0] & opaque[1]).sum() / (opaque[0] | opaque[1]).sum() > 0.9
     error = given[opaque[0]].astype(float) - drawn[opaque[0]]
-    assert 10 * np.log10(255**2 / np.square(error[:, :3]).mean()) > 15  # dB, of the figure; grey in its place has about 10
+    # dB over the figure; grey in its place has about 10.
+    assert 10 * np.log10(255**2 / np.square(error[:, :3]).mean()) > 15
