@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vdd.data import sprites
 from vdd.evaluation.report import machine
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
@@ -85,7 +86,8 @@ def training_step(config: Any, peak: float, repeats: int) -> dict[str, float]:
     """The step of `vdd.method.step`, state donated, as the loop runs it."""
     functions = step.build(step.Recipe.from_config(config))
     rng = np.random.default_rng(0)
-    shape = (config.train.batch_size, 8, *config.model.latents.size)
+    frames = config.data.get("frames", sprites.NUM_FRAMES)
+    shape = (config.train.batch_size, frames, *config.model.latents.size)
     video = rng.integers(0, 256, shape, np.uint8)
     batch = {"video": video}
     state = jax.jit(functions.init)(jax.random.key(0), batch)

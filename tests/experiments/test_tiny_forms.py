@@ -42,6 +42,16 @@ def test_throughput(capsys, monkeypatch):
     assert report["denoiser step"]["jax: GFLOP/s"] > 0
 
 
+def test_a_config_that_fails_is_told_by_the_script_for_accelerators(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    script, out = importlib.import_module("gpu"), tmp_path / "gpu.json"
+    monkeypatch.setattr(script, "measured_apart", lambda name, *rest: {"error": f"no {name}"})
+    assert script.main(["--configs", "a", "b", "--out", str(out)]) == 1
+    monkeypatch.undo()
+    assert json.loads(out.read_text()) == {"a": {"error": "no a"}, "b": {"error": "no b"}}
+    assert script.measured_apart("a", True, 0) == {"error": "no time was left"}
+
+
 def test_readout(capsys, monkeypatch):
     (row,) = rows_of(run_experiment("readout", monkeypatch, capsys))
     assert row[:3] == ["16", "4x4", "8"]
