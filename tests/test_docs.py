@@ -27,6 +27,7 @@ SHORT = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "experiments/README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "vdd").rglob("*.md")),
 ]
 
 
