@@ -12,6 +12,7 @@ class Figure(NamedTuple):
     form: str = ".2f"
     percent: bool = False
     scale: str = ""  # what would be best, or chance; or the path of it in the report
+    beside: str = ""  # path of what stands in brackets behind the figure, in each column
 
 
 def _attributes(where: str) -> list[Figure]:
@@ -148,16 +149,20 @@ TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
                     "head",
                 )
             ),
-            Figure("new parts carried", "carried.carried", ".1f", True, "carried.floor"),
-            Figure("the same of twins in known parts", "carried.twin", ".1f", True),
+            Figure("nearer to the new part than to its twin (floor)", "carried.carried", ".1f",
+                   True, beside="carried.floor"),
+            Figure("of so many pairs", "carried.num_pairs", ".0f"),
             Figure("reconstruction: PSNR, dB", "reconstruction.psnr", ".1f"),
-            Figure("bits a frame, entropy of the codes", "bitrate.joint_entropy_bits_per_frame"),
-            Figure("of them about the cell", "codes.information_bits", scale="codes.cell_bits"),
-            Figure("two people in one cell have one code", "codes.same_code", ".1f", True),
+            Figure("bits a frame, entropy of the codes (of the cells)",
+                   "bitrate.joint_entropy_bits_per_frame", beside="codes.cell_bits"),
+            Figure("bits of them about the cell (with codes shuffled)", "codes.information_bits",
+                   beside="codes.information_chance"),
+            Figure("two people in one cell have one code (chance)", "codes.same_code", ".1f", True,
+                   beside="codes.same_code_chance"),
             Figure("bits of content a clip", "bitrate.content_bits_per_clip", ".0f"),
             *(
-                Figure(f"{what}, read from {where}", f"leakage.{what}_from_{where}", ".1f", True,
-                       f"leakage.{what}_chance")
+                Figure(f"{what}, read from {where} (chance)", f"leakage.{what}_from_{where}", ".1f",
+                       True, beside=f"leakage.{what}_chance")
                 for what, where in (
                     ("skin", "codes"), ("hairstyle", "codes"), ("torso", "codes"),
                     ("direction", "content"), ("action", "content"),

@@ -1,4 +1,4 @@
-"""Writes the tables of results, into README.md and docs/results.md, from committed reports.
+"""Writes the tables of results into the pages that have them (`PAGES`), from committed reports.
 
     python docs/tables.py           # after a change of docs/reports.toml or of a report
     python docs/tables.py --check   # only says whether the tables are those of the reports
@@ -102,7 +102,7 @@ def table(name: str, columns: Sequence[Column]) -> str:
         ["", *(column.about["name"] for column in shown), "best, or chance"],
         ["---"] * (len(shown) + 2),
         *(_descriptions(shown) if name in DESCRIBED else []),
-        *([f.label, *(value(f, c.reports) for c in shown), scale(f, shown)] for f in figures),
+        *([f.label, *(cell(f, c.reports) for c in shown), scale(f, shown)] for f in figures),
     ]
     if not any(row[-1] for row in rows[2:]):
         rows = [row[:-1] for row in rows]
@@ -134,6 +134,14 @@ def _descriptions(columns: Sequence[Column]) -> list[list[str]]:
     ]
     lines = [[label, *(text(column) for column in columns), ""] for label, text in rows]
     return [line for line in lines if any(cell != _NOTHING for cell in line[1:-1])]
+
+
+def cell(figure: Figure, reports: Sequence[Mapping[str, Any]]) -> str:
+    """The figure, and what belongs beside it."""
+    text = value(figure, reports)
+    if not figure.beside or text == _NOTHING:
+        return text
+    return f"{text} ({value(figure._replace(path=figure.beside), reports)})"
 
 
 def value(figure: Figure, reports: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from multiprocessing import active_children
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from vdd.data import datasets, pipeline
+from vdd.data import datasets, pipeline, workers
 from vdd.data import universal_lpc as lpc
 from vdd.data.universal_lpc import __main__ as command
 from vdd.data.universal_lpc import art as art_module
@@ -605,17 +606,45 @@ def test_processes_draw_what_the_thread_draws(config):
     for batch in expected[1:]:  # more than there are places to draw into
         assert_equal(next(batches), batch)
     assert len(active_children()) == 2
+    batches.set_state({"step": 2})  # ends them, and begins anew
+    assert_equal(next(batches), expected[2])
     batches.close()
     assert not active_children()
+
+
+def test_a_process_that_is_killed_is_done_without(config):
+    expected = take(config, "train", 12)
+    config.workers = 2
+    batches = pipeline.load_source(config, "train", 4, seed=0)
+    assert_equal(next(batches), expected[0])
+    assert_equal(next(batches), expected[1])
+    active_children()[0].kill()
+    with pytest.warns(RuntimeWarning, match="this one draws them now"):
+        found = list(itertools.islice(batches, 10))
+    for one, other in zip(found, expected[2:], strict=True):
+        assert_equal(one, other)
+    batches.close()
+    assert not active_children()
+
+
+def test_workers_that_there_cannot_be_are_told(config, monkeypatch):
+    config.workers = -1
+    with pytest.raises(UserError, match="at least 0"):
+        take(config, "train", 1)
+    config.workers = 1
+    monkeypatch.setattr(workers.os, "statvfs", lambda path: SimpleNamespace(f_bavail=1, f_frsize=9))
+    with pytest.raises(UserError, match="shm-size"):
+        take(config, "train", 1)
 
 
 def test_a_process_that_fails_to_draw_is_told(config, tmp_path):
     config.workers, config.art_dir = 1, str(shutil.copytree(config.art_dir, tmp_path / "gone"))
     batches = pipeline.load_source(config, "train", 4, seed=0)
     next(batches)
-    shutil.rmtree(config.art_dir)  # the worker has not read it yet
+    shutil.rmtree(config.art_dir)  # what is drawn looks where the sheets are, each time
     with pytest.raises(UserError, match="no sheets"):
         list(itertools.islice(batches, 8))
+    assert not active_children()
 
 
 def test_processes_share_a_batch_without_end(config):

@@ -83,7 +83,10 @@ def _open_in_memory(
 ) -> Callable[..., ClipIterator]:
     draw = datasets.find_draw(dataset, config, split)
     if draw is not None:
-        return functools.partial(endless, draw, workers=config.get("workers", 0))
+        workers = config.get("workers", 0)
+        if workers < 0:
+            raise UserError(f"--config.data.workers={workers}: it must be at least 0.")
+        return functools.partial(endless, draw, workers=workers)
     return functools.partial(in_memory, dataset.arrays(config, split))
 
 
