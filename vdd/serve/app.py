@@ -9,7 +9,7 @@ from etils import epath
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -25,6 +25,7 @@ from vdd.serve.rooms import Room, Shown
 from vdd.serve.work import CancelledError, Job, Steps, Worker
 
 OWN = "server"  # whose turns take what nobody has asked for
+_BEHIND = "~"
 
 
 class Server:
@@ -92,9 +93,8 @@ class Server:
     def new_client(self) -> Client:
         """Somebody has opened the page."""
         client, gone = self.clients.new()
-        if gone is not None:
-            self.drawing.cancel_all(gone.id)
-            self.reading.cancel_all(gone.id)
+        for worker, owner in self._lines(gone) if gone else ():
+            worker.cancel_all(owner)
         return client
 
     def client(self, request: Request) -> Client:
@@ -117,11 +117,29 @@ class Server:
 
     def find_job(self, client: Client, name: str) -> Job | None:
         """Work of a client, as long as it is not done."""
-        return self.drawing.find(client.id, name) or self.reading.find(client.id, name)
+        found = (worker.find(owner, name) for worker, owner in self._lines(client))
+        return next((job for job in found if job is not None), None)
 
-    async def do(self, client: Client, steps: Steps[Any], lane: str = "", name: str = "") -> Any:
-        """What work gives, once it is done; the event loop waits without blocking."""
-        job = self.drawing.submit(client.id, steps, lane, name)
+    def _lines(self, client: Client) -> list[tuple[Worker, str]]:
+        """Where work of a client may be."""
+        drawing = [(self.drawing, client.id), (self.drawing, client.id + _BEHIND)]
+        return [*drawing, (self.reading, client.id)]
+
+    async def do(
+        self,
+        client: Client,
+        steps: Steps[Any],
+        lane: str = "",
+        name: str = "",
+        behind: bool = False,
+    ) -> Any:
+        """What work gives, once it is done; the event loop waits without blocking.
+
+        Work `behind` the page, the atlas say, has turns of its own: what is looked at does not wait
+        for it.
+        """
+        owner = client.id + (_BEHIND if behind else "")
+        job = self.drawing.submit(owner, steps, lane, name)
         return await asyncio.wrap_future(job.future)
 
     async def show(self, client: Client, room: Room, name: str, job: str = "") -> Shown:
@@ -143,9 +161,10 @@ class Server:
         return known
 
 
-async def _tell(request: Request, error: Exception) -> JSONResponse:
+async def _tell(request: Request, error: Exception) -> Response:
+    if isinstance(error, CancelledError):  # which the page has asked for
+        return Response(status_code=204)
     status = 413 if isinstance(error, TooMuch) else 400
-    status = 409 if isinstance(error, CancelledError) else status
     return JSONResponse({"error": sentence(str(error))}, status)
 
 

@@ -13,6 +13,7 @@ from vdd.data import encoders
 from vdd.errors import UserError
 from vdd.serve.clips import imports
 from vdd.serve.studio import Studio, Word
+from vdd.serve.work import Progress, Steps
 
 COLUMNS = 16  # of a sheet of frames that goes to the page
 KINDS = {
@@ -110,17 +111,20 @@ def use_bits(codes: Int[np.ndarray, "t n"], words: Sequence[Word]) -> float | No
 
 def meter(
     studio: Studio, coder: Coder, piece: Piece, video: np.ndarray, words: Sequence[Word]
-) -> dict[str, Any]:
+) -> Steps[dict[str, Any]]:
     """What the motion costs, beside what other formats take for the same clip."""
-    frames = len(piece.codes)
-    coded = coder.to_bytes(piece)
+    size, doing = {}, "measuring"
+    yield Progress(0, 4, doing)
+    size["vdd"] = len(coder.to_bytes(piece))
+    yield Progress(1, 4, doing)
+    size["gif"] = len(encoders.gif(video, piece.fps))
+    yield Progress(2, 4, doing)
+    size["mp4"] = len(encoders.mp4(video, piece.fps)) if has_mp4() else None
+    yield Progress(3, 4, doing)
     return {
-        "frames": frames,
+        "frames": len(piece.codes),
         "flat": studio.groups * float(np.log2(studio.codes)),
         "use": use_bits(piece.codes, words),
         "prior": studio.prior_bits(piece.codes),
-        "vdd": len(coded),
-        "gif": len(encoders.gif(video, piece.fps)),
-        "mp4": len(encoders.mp4(video, piece.fps)) if has_mp4() else None,
-        "raw": int(video.nbytes),
+        **size,
     }

@@ -43,6 +43,7 @@ class Room:
         read = shown[0].read
         yield from self.studio.draw(read.content, read.codes)
         yield from self.studio.draw(read.content, read.codes[:1])
+        self.studio.prior_bits(read.codes)
         yield from self.studio.words((yield from self.gallery()))
 
     def gallery(self) -> Steps[Gallery]:

@@ -112,7 +112,7 @@ async def read(request: Request) -> Response:
 async def frames(request: Request) -> Response:
     """The frames of a clip, as one picture."""
     server, client, _, _, shown = await _clip(request)
-    return _png(await server.do(client, as_png(shown.answer.video)))
+    return _png(await server.do(client, as_png(shown.answer.video), behind=True))
 
 
 async def draw(request: Request) -> Response:
@@ -125,7 +125,8 @@ async def draw(request: Request) -> Response:
         video = yield from studio.draw(shown.read.content, codes, steps, seed)
         return (yield from as_png(video))
 
-    return _png(await server.do(client, work(), lane, ask.job_name(request)))
+    behind = lane == "atlas"
+    return _png(await server.do(client, work(), lane, ask.job_name(request), behind))
 
 
 async def words(request: Request) -> Response:
@@ -136,7 +137,7 @@ async def words(request: Request) -> Response:
         data = yield from room.gallery()
         return (yield from room.studio.words(data))
 
-    found = await server.do(client, work(), name=ask.job_name(request))
+    found = await server.do(client, work(), name=ask.job_name(request), behind=True)
     return JSONResponse([{"codes": word.codes, "share": word.share} for word in found])
 
 
@@ -164,9 +165,10 @@ async def meter(request: Request) -> Response:
         data = yield from room.gallery()
         used = yield from room.studio.words(data)
         video = yield from room.studio.draw(shown.read.content, *piece[2:5])
-        return out.meter(room.studio, room.coder, piece, video, used)
+        return (yield from out.meter(room.studio, room.coder, piece, video, used))
 
-    return JSONResponse(await server.do(client, work(), "meter", ask.job_name(request)))
+    name = ask.job_name(request)
+    return JSONResponse(await server.do(client, work(), "meter", name, behind=True))
 
 
 async def save(request: Request) -> Response:

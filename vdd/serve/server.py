@@ -61,7 +61,7 @@ def serve(runs: Mapping[str, Any], listening: socket.socket, host: str) -> None:
         print("^C ends it", flush=True)
         config = uvicorn.Config(
             server.app,
-            log_level="critical",
+            log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,
