@@ -12,7 +12,7 @@ from vdd.serve.clips import Clip, Gallery, read
 from vdd.serve.limits import Limits
 from vdd.serve.out import Coder
 from vdd.serve.reading import Answer, Reader
-from vdd.serve.studio import Read, Studio
+from vdd.serve.studio import COUNTED, Read, Studio, Word
 from vdd.serve.work import Progress, Steps
 
 _ROWS_KEPT = 64
@@ -33,6 +33,7 @@ class Room:
     def __init__(self, name: str, run: Run, limits: Limits):
         self.name, self.studio = name, Studio(name, run, limits.drawn_bytes)
         self.coder = Coder(self.studio)
+        self.motions = _motions_of(run)
         self._gallery: Gallery | None = None
         self._rows: collections.OrderedDict[str, Shown] = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -44,7 +45,7 @@ class Room:
         yield from self.studio.draw(read.content, read.codes)
         yield from self.studio.draw(read.content, read.codes[:1])
         self.studio.prior_bits(read.codes)
-        yield from self.studio.words((yield from self.gallery()))
+        yield from self.words()
 
     def gallery(self) -> Steps[Gallery]:
         """Clips of the data set; the first time this takes a while."""
@@ -63,6 +64,12 @@ class Room:
             yield Progress(number, len(chosen), "reading the gallery")
             shown.append((yield from self.row(row)))
         return shown
+
+    def words(self) -> Steps[list[Word]]:
+        """The codes that the data set uses, by use."""
+        gallery, run = (yield from self.gallery()), self.studio.run
+        videos = (read(gallery.clip(row), run, None).video for row in gallery.spread(COUNTED))
+        return (yield from self.studio.words(videos))
 
     def row(self, row: int | None) -> Steps[Shown]:
         """A clip of the data set by its place; None: by chance."""
@@ -103,3 +110,11 @@ class Room:
         """The frames of a file that was dropped, for the threads that read files."""
         yield Progress(0, 1, "reading the file")
         return read(client.find(name), self.studio.run, reader)
+
+
+def _motions_of(run: Run) -> dict[str, list[list[int]]]:
+    """The named motions that lie with a run; none where there are none of this model."""
+    try:
+        return {name: codes.tolist() for name, codes in run.motions.items()}
+    except UserError:
+        return {}

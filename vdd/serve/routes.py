@@ -49,10 +49,6 @@ async def hello(request: Request) -> Response:
 def _about(room: Room) -> dict[str, Any]:
     studio = room.studio
     height, width, channels = studio.run.model.latents.size
-    try:
-        motions = {name: codes.tolist() for name, codes in studio.run.motions.items()}
-    except UserError:
-        motions = {}
     return {
         "name": room.name,
         "size": [height, width],
@@ -61,7 +57,7 @@ def _about(room: Room) -> dict[str, Any]:
         "codes": studio.codes,
         "steps": studio.sampler(None).steps,
         "prior": studio.prior is not None,
-        "motions": motions,
+        "motions": room.motions,
     }
 
 
@@ -133,11 +129,7 @@ async def words(request: Request) -> Response:
     """The codes that the data set uses, by use."""
     server, client, room = await _of_run(request)
 
-    def work() -> Steps[list[Any]]:
-        data = yield from room.gallery()
-        return (yield from room.studio.words(data))
-
-    found = await server.do(client, work(), name=ask.job_name(request), behind=True)
+    found = await server.do(client, room.words(), name=ask.job_name(request), behind=True)
     return JSONResponse([{"codes": word.codes, "share": word.share} for word in found])
 
 
@@ -162,8 +154,7 @@ async def meter(request: Request) -> Response:
     piece = _piece(room.studio, asked, shown, server.limits.frames)
 
     def work() -> Steps[dict[str, Any]]:
-        data = yield from room.gallery()
-        used = yield from room.studio.words(data)
+        used = yield from room.words()
         video = yield from room.studio.draw(shown.read.content, *piece[2:5])
         return (yield from out.meter(room.studio, room.coder, piece, video, used))
 

@@ -7,6 +7,7 @@ drawn together. What is edited has the same shapes, so that no edit compiles any
 import collections
 import hashlib
 import threading
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -47,20 +48,13 @@ class Studio:
 
     def __init__(self, name: str, run: Run, drawn_bytes: int):
         self.name, self.run = name, run
+        self.prior = _prior_of(run)
         self._drawn = Kept(drawn_bytes)
         self._words: list[Word] | None = None
         book = run.model.quantizer.codebook
         self.groups, self.codes = book.num_groups, book.num_codes
         # A frame of the mean is a function of its own code, where frames do not look at each other.
         self._alone = not run.model.denoiser.network.temporal
-
-    @property
-    def prior(self) -> PriorRun | None:
-        """The run's prior; None where there is none of this model."""
-        try:
-            return self.run.prior
-        except UserError:
-            return None
 
     def sampler(self, steps: int | None) -> Sampler:
         """The sampler with so many steps; None: as the run's config says."""
@@ -142,16 +136,16 @@ class Studio:
         given = (key, content[None], codes[None].astype(np.int32))
         return np.asarray(compiled.draw(self.run.model, sampler, self.run.params, *given))[0]
 
-    def words(self, gallery: Any) -> Steps[list[Word]]:
-        """The codes that the data set uses, the most frequent first.
+    def words(self, videos: Iterable[UInt8[np.ndarray, "t h w c"]]) -> Steps[list[Word]]:
+        """The codes that clips use, the most frequent first; counted once.
 
         Of codes of several groups there are too many: these are the most used.
         """
         if self._words is None:
-            rows, counts = gallery.spread(COUNTED), collections.Counter()
-            for number, row in enumerate(rows):
-                yield Progress(number, len(rows), "counting codes")
-                read = yield from self.read(gallery.clip(row).frames)
+            counts = collections.Counter()
+            for number, video in enumerate(videos):
+                yield Progress(number, COUNTED, "counting codes")
+                read = yield from self.read(video)
                 counts.update(map(tuple, read.codes.tolist()))
             total = sum(counts.values())
             found = [Word(code, count / total) for code, count in counts.most_common(SHOWN)]
@@ -222,6 +216,14 @@ class Kept:
             while self._held > self._most:
                 _, old = self._pictures.popitem(last=False)
                 self._held -= old.nbytes
+
+
+def _prior_of(run: Run) -> PriorRun | None:
+    """The run's prior; None where there is none of this model."""
+    try:
+        return run.prior
+    except UserError:
+        return None
 
 
 def _filled(codes: Int[np.ndarray, "t n"], size: int) -> Int[np.ndarray, "s n"]:

@@ -70,9 +70,10 @@ const redraw = caught(async () => {
   if (!page.content || !strip.tiles.length) return;
   const turn = ++drawing;
   const began = performance.now();
+  const { run } = page;
   const tiles = strip.tiles;
-  const frames = await draw(question(), page.run, "result");
-  if (turn !== drawing) return;
+  const frames = await draw(question(), run, "result");
+  if (run !== page.run || turn !== drawing) return;
   page.result = frames;
   player.lasts(tiles.length);
   player.set("result", frames);
@@ -92,6 +93,7 @@ async function showDriving(tiles) {
   const frames = new Map();
   for (const clip of known) frames.set(clip, await page.framesOf(clip));
   const first = frames.values().next().value;
+  $("motion").querySelector("figcaption").title = first ? "" : "codes that come from no clip";
   if (!first) { player.set("motion", null); return; }
   player.set("motion", {
     count: tiles.length,
@@ -182,6 +184,7 @@ const chooseRun = caught(async () => {
   Object.assign(page, { run, content: null, motion: null });
   Object.assign(strip, { run, most: page.about.frames });
   strip.clear();
+  atlas.fill([]);
   camera.stop();
   $("steps").replaceChildren(
     option("", run.steps || "0, mean"),
@@ -196,11 +199,14 @@ const chooseRun = caught(async () => {
   $("named-field").hidden = !Object.keys(run.motions).length;
   $("named").replaceChildren(option("", "choose"), ...Object.keys(run.motions).map((name) => option(name, name.replaceAll("_", " "))));
   const gallery = await ask("/api/gallery", { run: run.name });
+  if (page.run !== run) return;
   contents.fill(gallery);
   motions.fill(gallery);
   contents.choose(gallery[0]);
   motions.choose(gallery[Math.floor(gallery.length / 2)]);
-  atlas.fill(await ask("/api/words", { run: run.name }, true));
+  const words = await ask("/api/words", { run: run.name }, true);
+  if (page.run !== run) return;
+  atlas.fill(words);
   await atlas.draw(page.content);
 });
 
