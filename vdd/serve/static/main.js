@@ -173,7 +173,7 @@ function peek(node, codes, index) {
   box.querySelector("p").textContent = `${index === undefined ? "" : `frame ${index + 1}, `}code ${codes.join(" ")}: ${told}`;
   const place = node.getBoundingClientRect();
   const left = Math.max(8, Math.min(innerWidth - 168, place.left + place.width / 2 - 80));
-  const above = place.top > 220;
+  const above = place.bottom + 230 > innerHeight && place.top > 220;
   Object.assign(box.style, { left: `${left}px`, top: above ? "" : `${place.bottom + 8}px`, bottom: above ? `${innerHeight - place.top + 8}px` : "" });
 }
 
@@ -217,6 +217,7 @@ function wire() {
   $("named").addEventListener("change", () => {
     const codes = page.run.motions[$("named").value];
     if (!codes) return;
+    motions.press(null);
     $("motion").querySelector(".name").textContent = $("named").selectedOptions[0].textContent;
     play(codes.map((code) => ({ codes: code, from: null })));
   });
@@ -227,6 +228,7 @@ function wire() {
       run: page.run.name, frames: Number($("made-frames").value), seed: Number($("made-seed").value),
       temperature: Number($("temperature").value),
     });
+    motions.press(null);
     $("motion").querySelector(".name").textContent = `made up, seed ${$("made-seed").value}`;
     play(codes.map((code) => ({ codes: code, from: null })));
   }));

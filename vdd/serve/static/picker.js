@@ -61,8 +61,13 @@ export class Picker {
     this.choose(clip);
   }
 
+  /** Marks a clip as the one that was chosen; null marks none. */
+  press(clip) {
+    for (const button of this.box.children) button.setAttribute("aria-pressed", String(button.dataset.clip === clip?.id));
+  }
+
   choose(clip) {
-    for (const button of this.box.children) button.setAttribute("aria-pressed", String(button.dataset.clip === clip.id));
+    this.press(clip);
     this.#tell(() => this.chosen(clip));
   }
 
