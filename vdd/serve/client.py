@@ -34,9 +34,9 @@ class Client:
         """Keeps a clip; the oldest goes where there are many."""
         self._clips[clip.id] = clip
         while len(self._clips) > self._limits.clips:
-            self.remove(next(iter(self._clips)))
+            self.forget(next(iter(self._clips)))
 
-    def remove(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         """Lets a clip go, and its file."""
         clip = self._clips.pop(name, None)
         self._read = {key: value for key, value in self._read.items() if key[0] != name}
@@ -65,7 +65,7 @@ class Client:
     def close(self) -> None:
         """Removes all of its files."""
         for name in list(self._clips):
-            self.remove(name)
+            self.forget(name)
 
 
 class Clients:

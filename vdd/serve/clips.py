@@ -2,7 +2,6 @@
 
 import dataclasses
 import secrets
-from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -27,7 +26,7 @@ class Clip:
     """
 
     name: str
-    call: str  # gives uint8 [1 t h w c]; knows `run`
+    call: str  # of a module of `vdd.data`: gives uint8 [1 t h w c]; knows `run`
     path: epath.Path | None = None
     layout: str = ""
     frames: UInt8[np.ndarray, "t h w c"] | None = None
@@ -106,9 +105,3 @@ class Gallery:
             video = datasets.load_clip(self._config, _SPLIT, row)
             call = f'datasets.load_clip(run.config.data, "{_SPLIT}", {row})[None]'
         return Clip(f"{_SPLIT} clip {row}", call, frames=video)
-
-
-def imports(calls: Sequence[str]) -> list[str]:
-    """Names of `vdd.data` that lines of Python need."""
-    known = ("datasets", "sheet_files", "sprites", "video_io")
-    return [name for name in known if any(f"{name}." in call for call in calls)]

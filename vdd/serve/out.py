@@ -11,7 +11,6 @@ from jaxtyping import Int, UInt8
 from vdd.codec.coded_run import CodedRun
 from vdd.data import encoders
 from vdd.errors import UserError
-from vdd.serve.clips import imports
 from vdd.serve.studio import Studio, Word
 from vdd.serve.work import Progress, Steps
 
@@ -81,7 +80,7 @@ def has_mp4() -> bool:
 
 def call(studio: Studio, piece: Piece) -> str:
     """Python that makes the same clip."""
-    names = ", ".join(sorted({"video_io", *imports([piece.call])}))
+    names = ", ".join(sorted({"video_io", piece.call.partition(".")[0]}))
     how = "" if piece.steps is None else f", steps={piece.steps}"
     how += f", seed={piece.seed}" if piece.seed else ""
     lines = [

@@ -96,7 +96,7 @@ async def upload(request: Request) -> Response:
     try:
         return JSONResponse(_told(await server.show(client, room, clip.id, ask.job_name(request))))
     except UserError:
-        client.remove(clip.id)
+        client.forget(clip.id)
         raise
 
 
