@@ -1,6 +1,7 @@
 """Work is done in turns: nobody waits for all of somebody else's."""
 
 import threading
+import time
 from concurrent.futures import wait
 
 import pytest
@@ -95,20 +96,21 @@ def test_two_threads_never_work_for_one_owner_at_once():
     busy, most, lock = {"me": 0, "you": 0}, {"me": 0, "you": 0}, threading.Lock()
     both = threading.Barrier(2, timeout=10)
 
-    def count(name):
+    def count(name, meet=False):
         for i in range(20):
             with lock:
                 busy[name] += 1
                 most[name] = max(most[name], busy[name])
-            if i == 0:
+            if meet and i == 0:
                 both.wait()  # so that both threads are at work
+            time.sleep(0.001)  # time for the other thread to do wrong
             with lock:
                 busy[name] -= 1
             yield Progress(i, 20, "")
 
     worker = Worker("test", threads=2)
-    jobs = [worker.submit(name, count(name)) for name in ("me", "you")]
-    jobs.append(worker.submit("me", steps(20)))
+    jobs = [worker.submit(name, count(name, meet=True)) for name in ("me", "you")]
+    jobs += [worker.submit("me", count("me")) for _ in range(3)]
     wait([job.future for job in jobs], 10)
     worker.close()
     assert most == {"me": 1, "you": 1}
