@@ -13,7 +13,7 @@ from vdd.errors import UserError
 # long to import is imported by `run`, so that help comes at once.
 COMMANDS = (
     "transfer", "encode", "decode", "generate", "sheet", "motions", "evaluate", "examples",
-    "compress", "export", "info",
+    "serve", "compress", "export", "info",
 )  # fmt: skip
 # Programs of their own, with flags of their own.
 PROGRAMS = {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from PIL import Image
+from tiny import load_module
 
 from vdd.data import datasets, pipeline, workers
 from vdd.data import universal_lpc as lpc
@@ -813,3 +814,12 @@ def test_the_named_motions_are_all_cells_as_characters_of_validation_play_them(
     loops = {motion.name for motion in motions if motion.loop_from is not None}
     assert loops == {f"walk_{direction}" for direction in lpc.DIRECTIONS}
     assert datasets.find_ground(config) == GREY[:3]
+
+
+def test_a_clip_of_a_split_is_that_of_all_of_them(art_dir):
+    config = load_module("universal_lpc").get_config("smoke").data
+    config.art_dir = str(art_dir)
+    settings = lpc.Settings.from_config(config, "test")
+    few = lpc.draw_clips(lpc.load_art(art_dir), settings, "test", 3)
+    assert np.array_equal(datasets.load_clip(config, "test", 2), few.video[2])
+    assert datasets.count_clips(config, "test") == 1000

@@ -54,8 +54,9 @@ class Dataset(Protocol):
     """What a data set's module offers; each function takes `config.data`.
 
     It may also have `draw(config, split)`, as `find_draw` says; `ground(config)`, the colour that
-    its clips stand on; and `played(config, characters)`, its named motions, each played by so many
-    characters that no training has seen.
+    its clips stand on; `played(config, characters)`, its named motions, each played by so many
+    characters that no training has seen; and, where that is quicker than all `clips`, their number
+    `count(config, split)`, and one of them, `clip(config, split, row)`.
     """
 
     SPLITS: Sequence[str]
@@ -149,6 +150,28 @@ def load_clips(
     if art_dir is not None:
         config = ConfigDict({**config, "art_dir": os.fspath(art_dir)})
     return find(config.dataset).clips(config, split)
+
+
+def count_clips(config: Any, split: str) -> int:
+    """How many clips a split has.
+
+    Raises:
+      UserError: they cannot be found.
+    """
+    dataset = find(config.dataset)
+    count = getattr(dataset, "count", None)
+    return count(config, split) if count else len(dataset.clips(config, split))
+
+
+def load_clip(config: Any, split: str, row: int) -> UInt8[np.ndarray, "t h w c"]:
+    """A clip of a split, by its place.
+
+    Raises:
+      UserError: it cannot be found.
+    """
+    dataset = find(config.dataset)
+    clip = getattr(dataset, "clip", None)
+    return clip(config, split, row) if clip else dataset.clips(config, split)[row]
 
 
 def find_played(config: Any, characters: int) -> PlayedMotions | None:

@@ -24,7 +24,9 @@ __all__ = [
     "SPLITS",
     "arrays",
     "check",
+    "clip",
     "clips",
+    "count",
     "draw",
     "edit_in_training",
     "fields",
@@ -100,6 +102,18 @@ def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
 def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
     """The video of `arrays`."""
     return arrays(config, split)["video"]
+
+
+def count(config: Any, split: str) -> int:
+    """Clips of a split, of train as many as the config says."""
+    load_art(config.art_dir)  # what is wrong with it is told here
+    return num_clips(config, split)
+
+
+def clip(config: Any, split: str, row: int) -> UInt8[np.ndarray, "t h w c"]:
+    """One clip of `clips`."""
+    settings = Settings.from_config(config, split)
+    return draw_clip(load_art(config.art_dir), settings, SEED, split, row).video
 
 
 def records(config: Any, split: str) -> DataSource:

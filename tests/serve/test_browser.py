@@ -1,0 +1,245 @@
+"""The page in a real browser: a headless Chromium that is there (VDD_CHROMIUM, else in PATH)."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import serving
+import tiny
+
+from vdd.data import encoders, video_io
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+from playwright.sync_api import Page, expect, sync_playwright
+
+CHROMIUM = os.environ.get("VDD_CHROMIUM") or shutil.which("chromium") or ""
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.process,
+    pytest.mark.usefixtures("few_characters"),
+    pytest.mark.skipif(not CHROMIUM, reason="no chromium in PATH, and VDD_CHROMIUM is not set"),
+]
+SECONDS = 60_000  # milliseconds: of compiling, on a slow machine
+expect.set_options(timeout=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def camera_file(tmp_path_factory) -> Path:
+    """A video as Chromium takes it for a camera."""
+    path = tmp_path_factory.mktemp("camera") / "camera.y4m"
+    rng = np.random.default_rng(0)
+    luma = rng.integers(16, 235, (4, 64, 64), np.uint8)
+    grey = np.full(2 * 32 * 32, 128, np.uint8).tobytes()
+    frames = [b"FRAME\n" + one.tobytes() + grey for one in luma]
+    path.write_bytes(b"YUV4MPEG2 W64 H64 F10:1 Ip A1:1 C420\n" + b"".join(frames))
+    return path
+
+
+@pytest.fixture(scope="module")
+def address(tiny_run, tmp_path_factory) -> Iterator[str]:
+    with serving.listening(tiny_run, tmp_path_factory.mktemp("dropped")) as (_, place):
+        yield place
+
+
+@pytest.fixture(scope="module")
+def browser(camera_file):
+    arguments = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream"]
+    arguments.append("--use-fake-device-for-media-stream")
+    arguments.append(f"--use-file-for-fake-video-capture={camera_file}")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened(browser, address: str, **how) -> Iterator[Page]:
+    """The page once it has drawn; no script of it may have failed."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
+    context.set_default_timeout(SECONDS)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    page.locator("#bytes tr").first.wait_for()
+    yield page
+    context.close()
+    assert not wrong
+
+
+def drawn(page: Page) -> int:
+    """How often the page has drawn its strip."""
+    return page.evaluate("page.latencies.length")
+
+
+@contextmanager
+def drawing(page: Page) -> Iterator[None]:
+    """What is done in this block makes the page draw."""
+    before = drawn(page)
+    yield
+    for _ in range(600):
+        if drawn(page) > before:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was drawn")
+
+
+def codes(page: Page) -> list[str]:
+    """The codes of the strip, as screen readers are told."""
+    tiles = page.locator(".tile").all()
+    return [re.sub(r".*code ", "", tile.get_attribute("aria-label")) for tile in tiles]
+
+
+def pixels(page: Page, name: str) -> list[int]:
+    canvas = f'document.querySelector("#{name} canvas")'
+    data = f'{canvas}.getContext("2d").getImageData(0, 0, {canvas}.width, {canvas}.height).data'
+    return page.evaluate(f"Array.from({data})")
+
+
+def test_motion_is_swapped_edited_and_taken_back(browser, address):
+    with opened(browser, address) as page:
+        first = codes(page)
+        assert len(first) == 8
+        with drawing(page):
+            page.locator("#pick-motion .gallery button").first.click()
+        second = codes(page)
+        with drawing(page):
+            page.locator("[data-tool=reverse]").click()
+        assert codes(page) == second[::-1]
+        tiles = page.locator(".tile")
+        tiles.nth(2).click()
+        page.keyboard.press("Shift+ArrowRight")
+        expect(page.locator("#selected")).to_have_text("frames 3 to 4 of 8 selected")
+        with drawing(page):
+            page.keyboard.press("Control+x")
+        assert codes(page) == second[::-1][:2] + second[::-1][4:]
+        page.keyboard.press("End")
+        with drawing(page):
+            page.keyboard.press("Control+v")
+        assert codes(page) == [*second[::-1][:2], *second[::-1][4:], *second[::-1][2:4]]
+        for _ in range(3):
+            with drawing(page):
+                page.locator("[data-tool=undo]").click()
+        assert codes(page) == second
+        with drawing(page):
+            page.locator("[data-tool=redo]").click()
+        assert codes(page) == second[::-1]
+        with drawing(page):
+            page.locator(".words button").nth(3).click()
+        assert len(codes(page)) == 9
+        page.locator("#insert").check()
+        with drawing(page):
+            page.locator("#pick-motion .gallery button").nth(4).click()
+        assert len(codes(page)) == 17
+
+
+def test_playing_is_in_step_and_stops(browser, address):
+    with opened(browser, address) as page:
+        with drawing(page):
+            page.locator(".words button").last.click()  # another code than that of frame 8
+        page.locator("#play").click()
+        expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+        page.locator("#scrub").fill("7")
+        before = pixels(page, "content"), pixels(page, "result")
+        page.locator("#next").click()
+        expect(page.locator("#frame")).to_have_text("9 / 9")
+        assert pixels(page, "result") != before[1]
+        page.locator("body").press(",")
+        expect(page.locator("#frame")).to_have_text("8 / 9")
+        assert (pixels(page, "content"), pixels(page, "result")) == before
+        page.locator("#onion").check()
+        assert pixels(page, "result") != before[1]
+        page.locator("#compare").select_option("steps:1")
+        expect(page.locator("#other")).to_be_visible()
+        assert any(pixels(page, "other"))
+
+
+def test_files_are_dropped_saved_and_refused(browser, address, tmp_path):
+    video = tiny.random_video(1, 2, seed=9)[0]
+    with opened(browser, address) as page:
+        chooser = page.locator("#pick-content .file")
+        with drawing(page):
+            chooser.set_input_files(
+                {"name": "me.gif", "mimeType": "image/gif", "buffer": encoders.gif(video, 8)}
+            )
+        expect(page.locator("#content .name")).to_have_text("me.gif")
+        wrong = {"name": "no.gif", "mimeType": "image/gif", "buffer": b"GIF89a nonsense"}
+        chooser.set_input_files(wrong)
+        expect(page.locator("#error span")).to_have_text(re.compile(r"^Cannot be read .*\.$"))
+        expect(page.locator("#content .name")).to_have_text("me.gif")
+        page.locator("#error button").click()
+        expect(page.locator("#error")).to_be_hidden()
+        drop(page, "#pick-motion", "moves.npy", encoders.npy(video))
+        expect(page.locator("#motion .name")).to_have_text("moves.npy")
+        expect(page.locator(".tile")).to_have_count(2)
+        for kind in ("gif", "mp4", "png", "npy", "vdd"):
+            with page.expect_download() as download:
+                page.locator(f"#out [data-kind={kind}]").click()
+            path = tmp_path / f"saved.{kind}"
+            download.value.save_as(path)
+            if kind == "vdd":
+                assert path.read_bytes()[1:4] == b"VDD"
+            else:
+                assert len(video_io.read_clip(path)) == (1 if kind == "png" else 2)
+        page.locator("#out [data-kind=py]").click()
+        expect(page.locator("#call pre")).to_contain_text("run.decode(")
+
+
+def drop(page: Page, target: str, name: str, data: bytes) -> None:
+    """Drops a file on an element, as from a folder."""
+    transfer = page.evaluate_handle(
+        """([name, bytes]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], name));
+          return transfer;
+        }""",
+        [name, list(data)],
+    )
+    with drawing(page):
+        page.dispatch_event(target, "drop", {"dataTransfer": transfer})
+
+
+def test_a_camera_drives_the_content(browser, address):
+    with opened(browser, address) as page:
+        page.locator("#camera summary").click()
+        page.locator("#live").click()
+        told = page.locator("#live-told")
+        expect(told).to_have_text(re.compile(r"\d+ ms, [\d.]+ frames a second"))
+        assert any(pixels(page, "result"))
+        page.locator("#live").click()
+        expect(page.locator("#live")).to_have_text("Start camera")
+        page.locator("#stand-in").click()
+        expect(told).to_have_text(re.compile(r"frames a second"))
+
+
+def test_two_at_once_do_not_see_each_other(browser, address):
+    with opened(browser, address) as one, opened(browser, address) as other:
+        before = codes(other)
+        with drawing(one):
+            one.locator("[data-tool=repeat]").click()
+        assert len(codes(one)) == 16
+        assert codes(other) == before
+        with drawing(other):
+            other.locator("[data-tool=stretch]").click()
+        assert codes(other) == [code for code in before for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
+)
+def test_everything_fits_and_has_a_name(browser, address, tmp_path, scheme, width):
+    size = {"width": width, "height": 844}
+    with opened(browser, address, viewport=size, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (max(map(int, re.findall(r"\d+", dark)[:3])) < 100) == (scheme == "dark")
+        for role in ("button", "combobox", "slider", "checkbox", "spinbutton", "textbox"):
+            for control in page.get_by_role(role).all()[:60]:
+                snapshot = control.aria_snapshot()
+                assert re.match(rf'- {role} "[^"]+"', snapshot), snapshot
+        picture = os.environ.get("VDD_SCREENSHOTS", tmp_path)
+        page.screenshot(path=Path(picture, f"{scheme}_{width}.png"), full_page=True)

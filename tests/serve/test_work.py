@@ -1,0 +1,126 @@
+"""Work is done in turns: nobody waits for all of somebody else's."""
+
+import threading
+import time
+from concurrent.futures import wait
+
+import pytest
+
+from vdd.errors import UserError
+from vdd.serve.work import CancelledError, Progress, Worker
+
+
+@pytest.fixture
+def worker():
+    made = Worker("test", threads=1, most=3)
+    yield made
+    made.close()
+
+
+def steps(count, log=None, name="", gate=None):
+    for i in range(count):
+        yield Progress(i, count, "counting")
+        if gate is not None:
+            gate.wait(10)
+        if log is not None:
+            log.append(name)
+    return name
+
+
+def test_work_of_many_is_done_in_turns(worker):
+    log, gate = [], threading.Event()
+    jobs = [worker.submit("long", steps(30, log, "long", gate))]
+    jobs += [worker.submit(f"client {i}", steps(2, log, f"{i}")) for i in range(10)]
+    gate.set()
+    wait([job.future for job in jobs], 10)
+    assert jobs[0].future.result() == "long"
+    # All ten were done while the long work had no more than a few turns.
+    assert log[: max(log.index(f"{i}") for i in range(10))].count("long") <= 4
+
+
+def test_work_of_one_owner_is_done_in_turns_too(worker):
+    log, gate = [], threading.Event()
+    first = worker.submit("me", steps(20, log, "atlas", gate))
+    second = worker.submit("me", steps(1, log, "picture"))
+    gate.set()
+    wait([first.future, second.future], 10)
+    assert log.index("picture") <= 3
+
+
+def test_newer_work_in_a_lane_ends_the_older(worker):
+    gate = threading.Event()
+    old = worker.submit("me", steps(100, gate=gate), lane="result")
+    other = worker.submit("you", steps(2, name="kept"), lane="result")
+    new = worker.submit("me", steps(2, name="new"), lane="result")
+    gate.set()
+    assert new.future.result(10) == "new"
+    assert other.future.result(10) == "kept"
+    with pytest.raises(CancelledError):
+        old.future.result(10)
+
+
+def test_work_is_found_by_its_owner_alone_and_can_be_cancelled(worker):
+    gate = threading.Event()
+    job = worker.submit("me", steps(100, gate=gate), name="n")
+    assert worker.find("me", "n") is job
+    assert worker.find("you", "n") is None
+    job.cancel()
+    gate.set()
+    with pytest.raises(CancelledError):
+        job.future.result(10)
+
+
+def test_an_error_ends_its_own_work_and_no_other(worker):
+    def wrong():
+        yield Progress(0, 1, "")
+        raise KeyError("wrong")
+
+    jobs = [worker.submit("me", wrong()), worker.submit("me", steps(2, name="right"))]
+    with pytest.raises(KeyError):
+        jobs[0].future.result(10)
+    assert jobs[1].future.result(10) == "right"
+
+
+def test_an_owner_has_so_much_in_work_and_not_more(worker):
+    gate = threading.Event()
+    for _ in range(3):
+        worker.submit("me", steps(2, gate=gate))
+    with pytest.raises(UserError, match="too much"):
+        worker.submit("me", steps(1))
+    other = worker.submit("you", steps(1, name="mine"))
+    gate.set()
+    assert other.future.result(10) == "mine"
+
+
+def test_two_threads_never_work_for_one_owner_at_once():
+    busy, most, lock = {"me": 0, "you": 0}, {"me": 0, "you": 0}, threading.Lock()
+    both = threading.Barrier(2, timeout=10)
+
+    def count(name, meet=False):
+        for i in range(20):
+            with lock:
+                busy[name] += 1
+                most[name] = max(most[name], busy[name])
+            if meet and i == 0:
+                both.wait()  # so that both threads are at work
+            time.sleep(0.001)  # time for the other thread to do wrong
+            with lock:
+                busy[name] -= 1
+            yield Progress(i, 20, "")
+
+    worker = Worker("test", threads=2)
+    jobs = [worker.submit(name, count(name, meet=True)) for name in ("me", "you")]
+    jobs += [worker.submit("me", count("me")) for _ in range(3)]
+    wait([job.future for job in jobs], 10)
+    worker.close()
+    assert most == {"me": 1, "you": 1}
+    assert all(job.future.exception() is None for job in jobs)
+
+
+def test_closing_ends_what_waits():
+    worker, gate = Worker("test"), threading.Event()
+    jobs = [worker.submit(name, steps(1000, gate=gate)) for name in "ab"]
+    gate.set()
+    worker.close()
+    assert not any(thread.is_alive() for thread in worker._threads)
+    assert not any(job.future.done() and job.future.exception() is None for job in jobs)

@@ -1,0 +1,107 @@
+"""Clips on the page: of the data set, or files that somebody has dropped there."""
+
+import dataclasses
+import secrets
+from fractions import Fraction
+
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from PIL import Image
+
+from vdd.data import datasets, picture_files, scaling, sprites
+from vdd.errors import UserError
+from vdd.run import Run
+from vdd.serve.reading import Answer, Reader, Request
+
+GALLERY = 18  # clips
+_SPLIT = "test"
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A clip, and the line of Python that reads it.
+
+    Either a file, or frames of a data set.
+    """
+
+    name: str
+    call: str  # of a module of `vdd.data`: gives uint8 [1 t h w c]; knows `run`
+    path: epath.Path | None = None
+    layout: str = ""
+    frames: UInt8[np.ndarray, "t h w c"] | None = None
+    id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
+
+
+def of_file(path: epath.Path, name: str, layout: str) -> Clip:
+    """A file that was dropped; `name` is what it was called where it came from."""
+    size = "run.model.latents.size[:2]"
+    if layout:
+        where = f"sheet_files.parse({layout!r})"
+        call = f"sheet_files.read_clip({name!r}, {size}, run.ground, {where}).video[None]"
+    else:
+        call = f"video_io.read_clip({name!r}, {size}, ground=run.ground)[None]"
+    return Clip(name, call, path, layout)
+
+
+def read(clip: Clip, run: Run, reader: Reader | None) -> Answer:
+    """The frames of a clip as a model takes them; a file needs a reader.
+
+    Raises:
+        UserError: a file cannot be read; what is wrong is told by its name, not its place.
+    """
+    size = run.model.latents.size[:2]
+    if clip.frames is not None:
+        images = map(Image.fromarray, clip.frames)
+        stills = [picture_files.PictureFrame(image, Fraction(0), Fraction(0)) for image in images]
+        video = np.stack(list(scaling.scaled(iter(stills), size, run.ground)))
+        return Answer(video, None, "")
+    assert reader is not None  # it is a file
+    try:
+        answer = reader.read(Request(str(clip.path), size, run.ground, clip.layout))
+    except UserError as error:
+        raise UserError(_without(str(error), clip)) from error
+    return answer._replace(told=_without(answer.told, clip))
+
+
+def _without(text: str, clip: Clip) -> str:
+    """What was said, without a place on this machine."""
+    return " ".join(text.replace(f"{clip.path}: ", "").replace(str(clip.path), clip.name).split())
+
+
+class Gallery:
+    """Clips of a run's data set, from a split that no training sees.
+
+    Where the data are not there, it is what the package draws itself (`vdd examples`).
+    """
+
+    def __init__(self, run: Run):
+        self._config = run.config.data
+        try:
+            self.count = datasets.count_clips(self._config, _SPLIT)
+        except (UserError, OSError, ValueError, KeyError):
+            self._config = None
+            self.count = len(sprites.load_arrays("builtin", _SPLIT).video)
+
+    def chosen(self) -> list[int]:
+        """Rows to show: a few from all over the split, where neighbours may be alike."""
+        return np.linspace(0, self.count - 1, min(self.count, GALLERY)).astype(int).tolist()
+
+    def spread(self, count: int) -> list[int]:
+        """So many rows, to count on."""
+        rng = np.random.default_rng(0)
+        return rng.choice(self.count, min(count, self.count), replace=False).tolist()
+
+    def any(self) -> int:
+        """A row, by chance."""
+        return secrets.randbelow(self.count)
+
+    def clip(self, row: int) -> Clip:
+        """The clip in that row."""
+        if self._config is None:
+            video = sprites.load_arrays("builtin", _SPLIT).video[row]
+            call = f'sprites.load_arrays("builtin", "{_SPLIT}").video[[{row}]]'
+        else:
+            video = datasets.load_clip(self._config, _SPLIT, row)
+            call = f'datasets.load_clip(run.config.data, "{_SPLIT}", {row})[None]'
+        return Clip(f"{_SPLIT} clip {row}", call, frames=video)
