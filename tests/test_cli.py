@@ -84,7 +84,8 @@ def test_examples_are_clips_that_the_command_it_prints_can_read(tmp_path, capsys
     assert options.run_dir in runs.pretrained()
     clips = [video_io.read_clip(path) for path in (options.content, options.motion)]
     assert [clip.shape for clip in clips] == [(8, 64, 64, 3)] * 2
-    assert len(list((tmp_path / "clips").iterdir())) == 9
+    assert len(list((tmp_path / "clips").glob("*.gif"))) == 9
+    assert (tmp_path / "clips/idle.png").exists()
 
 
 def test_info_of_a_run(tiny_run, capsys):

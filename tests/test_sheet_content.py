@@ -69,6 +69,7 @@ def test_a_sheet_shows_what_its_cells_show(any_run, place, capsys):
         np.testing.assert_array_equal(found, expected)
     said, found = transferred(capsys, any_run, place, place / "strip.png")
     assert "scaled and cropped" in said, "without a layout it is a picture as any other"
+    assert "of a sheet of cells say --layout" in said
     assert np.any(found != expected)
 
 

@@ -18,6 +18,7 @@ from vdd import apply, cli, compiled
 from vdd.data import encoders, video_io
 from vdd.models.prior import MotionPrior
 from vdd.serve import server as serve_server
+from vdd.serve.clips import Gallery
 from vdd.serve.limits import LIMITS
 
 pytestmark = pytest.mark.usefixtures("few_characters")
@@ -351,3 +352,13 @@ def test_a_port_that_is_taken_is_told_before_any_work(capsys):
         port = taken.getsockname()[1]
         assert cli.main(["serve", "sprites", "--port", str(port)]) == 2
     assert capsys.readouterr().err.startswith(f"vdd: 127.0.0.1, port {port}: ")
+
+
+def test_without_its_data_a_run_shows_the_examples_that_lie_with_it(monkeypatch):
+    monkeypatch.delenv("VDD_UNIVERSAL_LPC", raising=False)
+    shown = Gallery(vdd.load("universal_lpc"))
+    assert shown.count == len(shown.chosen()) == 1
+    clip = shown.clip(shown.any())
+    assert clip.frames.shape == (5, 64, 64, 4)
+    assert clip.call.startswith("sheet_files.read_clip('universal_lpc/examples/idle.png', ")
+    assert len(np.unique(clip.frames, axis=0)) == 5

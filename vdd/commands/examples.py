@@ -7,7 +7,9 @@ from vdd.commands import work
 
 SUMMARY = "write out clips to try a model on"
 EXAMPLE = "vdd examples clips"
-NOUNS = "One of each motion, drawn by this package."
+NOUNS = """\
+One of each motion, drawn by this package, and five frames of a character of Universal LPC (under
+CC-BY-SA 3.0, by the authors that vdd/pretrained/universal_lpc/AUTHORS names)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
+    from vdd import runs
     from vdd.data import sprites, video_io
 
-    folder = files.check_folder(arguments.folder, *(f"{name}.gif" for name in sprites.MOTIONS))
+    sheets = sorted((runs.PRETRAINED / "universal_lpc" / "examples").glob("*.png"))
+    written = (*(f"{name}.gif" for name in sprites.MOTIONS), *(path.name for path in sheets))
+    folder = files.check_folder(arguments.folder, *written)
     with work.working("drawing"):
         import numpy as np
 
@@ -30,5 +35,9 @@ def run(arguments: argparse.Namespace) -> None:
         row = int(np.flatnonzero(clips.motion == motion)[motion])
         names.append(str(folder / f"{name}.gif"))
         video_io.write_clip(names[-1], clips.video[row], fps=8)
-    print(f"wrote {len(names)} clips; try:")
+    for path in sheets:
+        files.write(folder / path.name, path.read_bytes())
+    content = folder / sheets[0].name
+    print(f"wrote {len(names)} clips, and {content.name}, frames of a character; try:")
+    print(f"  vdd sheet universal_lpc --content {content} --layout 5x1 --out hero.png")
     print(f"  vdd transfer sprites --content {names[0]} --motion {names[-1]} --out swap.gif")

@@ -81,6 +81,9 @@ def open_clip(run: Any, path: str) -> Iterator[Any]:
     with video_io.open_clip(path, size, run.ground) as clip:
         if clip.size != size:
             note = f"scaled and cropped to the model's {size[1]}x{size[0]}"
+            if clip.size[0] % size[0] == clip.size[1] % size[1] == 0:
+                cells = f"{clip.size[1] // size[1]}x{clip.size[0] // size[0]}"
+                note += f"; of a sheet of cells say --layout {cells}"
             print(f"{path}: {clip.size[1]}x{clip.size[0]} {note}")
         yield clip
 

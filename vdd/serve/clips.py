@@ -9,7 +9,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
-from vdd.data import datasets, picture_files, scaling, sprites
+from vdd.data import datasets, picture_files, scaling, sheet_files, sprites
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.serve.reading import Answer, Reader, Request
@@ -72,16 +72,17 @@ def _without(text: str, clip: Clip) -> str:
 class Gallery:
     """Clips of a run's data set, from a split that no training sees.
 
-    Where the data are not there, it is what the package draws itself (`vdd examples`).
+    Where the data are not there, it is the examples that lie with the run, else what the package
+    draws itself (`vdd examples`).
     """
 
     def __init__(self, run: Run):
-        self._config = run.config.data
+        self._config, self._examples = run.config.data, []
         try:
             self.count = datasets.count_clips(self._config, _SPLIT)
         except (UserError, OSError, ValueError, KeyError):
-            self._config = None
-            self.count = len(sprites.load_arrays("builtin", _SPLIT).video)
+            self._config, self._examples = None, _examples(run)
+            self.count = len(self._examples) or len(sprites.load_arrays("builtin", _SPLIT).video)
 
     def chosen(self) -> list[int]:
         """Rows to show: a few from all over the split, where neighbours may be alike."""
@@ -98,6 +99,8 @@ class Gallery:
 
     def clip(self, row: int) -> Clip:
         """The clip in that row."""
+        if self._examples:
+            return self._examples[row]
         if self._config is None:
             video = sprites.load_arrays("builtin", _SPLIT).video[row]
             call = f'sprites.load_arrays("builtin", "{_SPLIT}").video[[{row}]]'
@@ -105,3 +108,20 @@ class Gallery:
             video = datasets.load_clip(self._config, _SPLIT, row)
             call = f'datasets.load_clip(run.config.data, "{_SPLIT}", {row})[None]'
         return Clip(f"{_SPLIT} clip {row}", call, frames=video)
+
+
+def _examples(run: Run) -> list[Clip]:
+    """The strips of cells in the folder `examples` of a run."""
+    height, width, _ = run.model.latents.size
+    found = []
+    for path in sorted((epath.Path(run.home or run.name) / "examples").glob("*.png")):
+        with path.open("rb") as file, Image.open(file) as image:
+            layout = f"{image.width // width}x{image.height // height}"
+        video = sheet_files.read_clip(
+            path, (height, width), run.ground, sheet_files.parse(layout)
+        ).video
+        named = dataclasses.replace(
+            of_file(path, f"{run.name}/examples/{path.name}", layout), path=None, frames=video
+        )
+        found.append(named)
+    return found

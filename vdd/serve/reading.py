@@ -65,6 +65,9 @@ def read(request: Request, limits: Limits) -> Answer:
                 height, width = request.size
                 was = f"{clip.size[1]}x{clip.size[0]}"
                 told.append(f"{was}, scaled and cropped to the model's {width}x{height}")
+                if clip.size[0] % height == clip.size[1] % width == 0:
+                    cells = f"{clip.size[1] // width}x{clip.size[0] // height}"
+                    told.append(f"of a sheet of cells say {cells} in Sheet")
             if len(frames) > limits.frames:
                 told.append(f"its first {limits.frames} frames are read")
             return Answer(np.stack(frames[: limits.frames]), clip.fps, "; ".join(told))

@@ -73,3 +73,4 @@ def serve(runs: Mapping[str, Any], listening: socket.socket, host: str) -> None:
             ws_max_queue=2,
         )
         uvicorn.Server(config).run(sockets=[listening])
+        print("ended", flush=True)
