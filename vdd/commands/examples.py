@@ -8,8 +8,8 @@ from vdd.commands import work
 SUMMARY = "write out clips to try a model on"
 EXAMPLE = "vdd examples clips"
 NOUNS = """\
-One of each motion, drawn by this package, and five frames of a character of Universal LPC (under
-CC-BY-SA 3.0, by the authors that vdd/pretrained/universal_lpc/AUTHORS names)."""
+One of each motion, drawn by this package. Beside them what lies with the other shipped models, under
+the licence that lies there: five frames of a character."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     from vdd import runs
     from vdd.data import sprites, video_io
 
-    sheets = sorted((runs.PRETRAINED / "universal_lpc" / "examples").glob("*.png"))
+    sheets = sorted(runs.PRETRAINED.glob("*/examples/*.png"))
     written = (*(f"{name}.gif" for name in sprites.MOTIONS), *(path.name for path in sheets))
     folder = files.check_folder(arguments.folder, *written)
     with work.working("drawing"):
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         video_io.write_clip(names[-1], clips.video[row], fps=8)
     for path in sheets:
         files.write(folder / path.name, path.read_bytes())
-    content = folder / sheets[0].name
+    content, model = folder / sheets[0].name, sheets[0].parent.parent.name
     print(f"wrote {len(names)} clips, and {content.name}, frames of a character; try:")
-    print(f"  vdd sheet universal_lpc --content {content} --layout 5x1 --out hero.png")
+    print(f"  vdd sheet {model} --content {content} --layout 5x1 --out hero.png")
     print(f"  vdd transfer sprites --content {names[0]} --motion {names[-1]} --out swap.gif")
