@@ -8,8 +8,8 @@ from vdd.commands import work
 SUMMARY = "write out clips to try a model on"
 EXAMPLE = "vdd examples clips"
 NOUNS = """\
-One of each motion, drawn by this package. Beside them what lies with the other shipped models, under
-the licence that lies there: five frames of a character."""
+One of each motion, drawn by this package. Beside them what lies with the other shipped models,
+under the licence that lies there: five frames of a character."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
