@@ -72,5 +72,7 @@ def serve(runs: Mapping[str, Any], listening: socket.socket, host: str) -> None:
             ws_max_size=LIMITS.upload_bytes // 16,
             ws_max_queue=2,
         )
-        uvicorn.Server(config).run(sockets=[listening])
-        print("ended", flush=True)
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            print("ended", flush=True)
