@@ -21,6 +21,7 @@ from vdd.errors import UserError
 from vdd.evaluation.report import machine
 from vdd.evaluation.universal_lpc import protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
+from vdd.evaluation.universal_lpc.likeness import nearest_cells
 from vdd.progress import progress_bar
 
 
@@ -58,12 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
         each = [np.mean(one) for one in right]
         print(f"{name}: {np.mean(each):.2%} of the steps are right, sd {np.std(each):.2%} of clips")
     return 0
-
-
-def nearest_cells(video: np.ndarray, sheet: np.ndarray) -> Int[np.ndarray, "t"]:
-    """The cell of a sheet [k h w c] that each frame [t h w c] is nearest to."""
-    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (video, sheet))
-    return np.argmin(np.square(b).sum(1)[None] - 2.0 * a @ b.T, axis=1)
 
 
 def follows(cells: Int[np.ndarray, "t"], sheet: np.ndarray) -> Bool[np.ndarray, "t-1"]:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import einops
 import numpy as np
+from diffusion import counts
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
@@ -129,14 +130,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.sheet and not options.run:
         parser.error("--sheet draws the swaps of a run: give --run")
     return options
-
-
-def counts(text: str) -> list[int]:
-    """Numbers of steps, from text with commas."""
-    steps = [int(part) for part in text.split(",")]
-    if min(steps) < 0:
-        raise ValueError(text)
-    return steps
 
 
 def load(name: str, steps: list[int] | None) -> list[Subject]:

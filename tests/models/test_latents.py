@@ -79,7 +79,8 @@ def test_mean_and_scale_are_not_trained():
     params = PixelLatents.measure(jnp.asarray(VIDEO))
 
     def f(params):
-        latents = module.apply({"params": params}, to_float(jnp.asarray(VIDEO)), method="encode")
+        video = to_float(jnp.asarray(VIDEO))
+        latents = module.apply({"params": params}, video, method=module.encode)
         video = module.apply({"params": params}, 0.5 * latents, method=module.decode)
         return jnp.sum(latents**2) + jnp.sum(video**2)
 

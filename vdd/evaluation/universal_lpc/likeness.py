@@ -37,7 +37,7 @@ def likeness(
     of_alpha = {"alpha_iou": alpha_iou(sheet[cells], video)} if video.shape[-1] == 4 else {}
     video, sheet = on_grey(video), on_grey(sheet)
     truth = sheet[cells]
-    nearest = sheet[np.argmin(_distances(video, sheet), axis=1)]
+    nearest = sheet[nearest_cells(video, sheet)]
     of_detail = {}
     if sharp:
         of_detail = {
@@ -53,6 +53,13 @@ def likeness(
         **of_alpha,
         **of_detail,
     }
+
+
+def nearest_cells(
+    frames: UInt8[np.ndarray, "t h w c"], sheet: UInt8[np.ndarray, "k h w c"]
+) -> Int[np.ndarray, "t"]:
+    """Which cell of a sheet each frame is nearest to, by squared error; both over one ground."""
+    return np.argmin(_distances(frames, sheet), axis=1)
 
 
 def _distances(
