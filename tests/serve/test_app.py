@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ import vdd
 from vdd import apply, cli, compiled
 from vdd.data import encoders, video_io
 from vdd.models.prior import MotionPrior
+from vdd.serve import reading
 from vdd.serve import server as serve_server
 from vdd.serve.clips import Gallery
 from vdd.serve.limits import LIMITS
@@ -191,7 +194,14 @@ def test_what_is_too_large_is_refused(tiny_run, tmp_path):
     assert not list(tmp_path.iterdir())  # nothing is kept
 
 
-def test_a_file_that_takes_too_long_is_stopped(tiny_run, tmp_path):
+def test_a_file_that_takes_too_long_is_stopped(tiny_run, tmp_path, monkeypatch):
+    start = reading.Reader._start
+
+    def start_and_hold(reader):
+        start(reader)
+        os.kill(reader._process.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(reading.Reader, "_start", start_and_hold)
     with serving.asking(tiny_run, tmp_path, LIMITS._replace(read_seconds=0.0)) as page:
         answer = page.upload(npy(np.zeros((2, 16, 16, 3), np.uint8)), "slow.npy")
         assert "Takes more than 0 seconds" in answer.json()["error"]
