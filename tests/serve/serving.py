@@ -61,6 +61,11 @@ class Asking:
         query = {"run": self.run, "name": name, **query}
         return self.http.put("/api/clips", params=query, content=data, headers=self.headers)
 
+    def code(self, data: bytes):
+        return self.http.put(
+            "/api/coded", params={"run": self.run}, content=data, headers=self.headers
+        )
+
 
 def frames_of(png: bytes, count: int) -> np.ndarray:
     """The frames in a picture of the server, of 16 x 16."""

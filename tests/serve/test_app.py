@@ -194,6 +194,15 @@ def test_what_is_too_large_is_refused(tiny_run, tmp_path):
     assert not list(tmp_path.iterdir())  # nothing is kept
 
 
+def test_motion_comes_back_from_the_file_that_was_saved(page, gallery, tiny_run, tmp_path):
+    codes = [[0, 1], [3, 2], [0, 1]]
+    data = page.ask("/api/out/vdd", clip=gallery[0]["id"], codes=codes, fps=12.5).content
+    assert page.code(data).json() == {"codes": codes, "fps": 12.5}
+    assert "Not a vdd clip" in page.code(b"nothing").json()["error"]
+    with serving.asking(tiny_run, tmp_path, LIMITS._replace(frames=2)) as other:
+        assert "more than the 2 frames" in other.code(data).json()["error"]
+
+
 def test_a_file_that_takes_too_long_is_stopped(tiny_run, tmp_path, monkeypatch):
     start = reading.Reader._start
 

@@ -182,9 +182,17 @@ def test_files_are_dropped_saved_and_refused(browser, address, tmp_path):
             path = tmp_path / f"saved.{kind}"
             download.value.save_as(path)
             if kind == "vdd":
-                assert path.read_bytes()[1:4] == b"VDD"
+                coded = path.read_bytes()
+                assert coded[1:4] == b"VDD"
             else:
                 assert len(video_io.read_clip(path)) == (1 if kind == "png" else 2)
+        was = codes(page)
+        with drawing(page):
+            page.locator("[data-tool=stretch]").click()
+        drop(page, "#pick-motion", "saved.vdd", coded)
+        expect(page.locator("#motion .name")).to_have_text("saved.vdd")
+        assert codes(page) == was
+        assert any(pixels(page, "motion"))
         page.locator("#out [data-kind=py]").click()
         expect(page.locator("#call pre")).to_contain_text("run.decode(")
 

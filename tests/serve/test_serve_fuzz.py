@@ -91,6 +91,17 @@ def test_damaged_files_are_read_or_refused(tiny_run, tmp_path):
     assert min(seen[200], seen[400]) > UPLOADS // 10, seen
 
 
+def test_damaged_motion_is_decoded_or_refused(tiny_run, tmp_path):
+    rng, seen = np.random.default_rng(SEED), {}
+    with serving.asking(tiny_run, tmp_path, LIMITS._replace(frames=8)) as page:
+        clip = page.ask("/api/gallery").json()[0]["id"]
+        data = page.ask("/api/out/vdd", clip=clip, codes=[[0, 1]] * 8).content
+        assert page.code(data).status_code == 200
+        for _ in range(UPLOADS):
+            check(page.code(mutated(rng, data)), tmp_path, seen)
+    assert seen[400] > UPLOADS // 2, seen
+
+
 def odd(rng) -> object:
     """A value that nobody expects."""
     values = [

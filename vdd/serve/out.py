@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from vdd.codec import container
 from vdd.codec.coded_run import CodedRun
 from vdd.data import encoders
 from vdd.errors import UserError
@@ -36,6 +37,13 @@ class Piece(NamedTuple):
     fps: float
 
 
+class Motion(NamedTuple):
+    """What a .vdd file says of motion."""
+
+    codes: Int[np.ndarray, "t n"]
+    fps: float
+
+
 class Coder:
     """Codes motion into the bytes of .vdd files; made at the first use, as it takes a moment."""
 
@@ -45,12 +53,29 @@ class Coder:
 
     def to_bytes(self, piece: Piece) -> bytes:
         """The file of a clip; as `vdd encode` writes it."""
+        coder = self._open()
+        window = piece.clip[: self._studio.run.windows[0]]
+        coded = coder.take_apart(window)._replace(codes=piece.codes.astype(np.int64))
+        return coder.to_bytes(coded, piece.fps)
+
+    def from_bytes(self, data: bytes, most: int) -> Motion:
+        """The motion in a file that `vdd encode` wrote, of at most so many frames.
+
+        Raises:
+            UserError: it is of another model, has more frames, or is damaged.
+        """
+        if container.read(data).frames > most:
+            raise UserError(f"that file has more than the {most} frames that are taken")
+        decoded = self._open().from_bytes(data)
+        if decoded.lost:
+            raise UserError("that file is damaged: frames of it are lost")
+        return Motion(decoded.codes, decoded.header.fps)
+
+    def _open(self) -> CodedRun:
         with self._lock:
             if self._coded is None:
                 self._coded = CodedRun.create(self._studio.run, self._studio.prior)
-            window = piece.clip[: self._studio.run.windows[0]]
-            coded = self._coded.take_apart(window)._replace(codes=piece.codes.astype(np.int64))
-            return self._coded.to_bytes(coded, piece.fps)
+            return self._coded
 
 
 def sheet(video: UInt8[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "h w c"]:

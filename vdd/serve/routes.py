@@ -15,7 +15,7 @@ from vdd.errors import UserError
 from vdd.serve import ask, clips, out
 from vdd.serve.rooms import Room, Shown
 from vdd.serve.studio import Studio
-from vdd.serve.work import Steps
+from vdd.serve.work import Progress, Steps
 
 if TYPE_CHECKING:
     from vdd.serve.app import Server
@@ -98,6 +98,21 @@ async def upload(request: Request) -> Response:
     except UserError:
         client.forget(clip.id)
         raise
+
+
+async def coded(request: Request) -> Response:
+    """The motion in a .vdd file that was dropped, its bytes as the body."""
+    server, limits = _server(request), _server(request).limits
+    client = server.client(request)
+    room = server.room(ask.Question(dict(request.query_params)).text("run"))
+    data = b"".join([piece async for piece in ask.pieces(request, limits.question_bytes, limits)])
+
+    def work() -> Steps[out.Motion]:
+        yield Progress(0, 1, "decoding motion")
+        return room.coder.from_bytes(data, limits.frames)
+
+    motion = await server.do(client, work(), name=ask.job_name(request), behind=True)
+    return JSONResponse({"codes": motion.codes.tolist(), "fps": motion.fps})
 
 
 async def read(request: Request) -> Response:
@@ -255,6 +270,7 @@ ALL = (
     ("POST", "/api/gallery", gallery),
     ("POST", "/api/random", random),
     ("PUT", "/api/clips", upload),
+    ("PUT", "/api/coded", coded),
     ("POST", "/api/read", read),
     ("POST", "/api/frames", frames),
     ("POST", "/api/draw", draw),

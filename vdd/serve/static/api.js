@@ -50,6 +50,11 @@ export async function upload(file, run, layout) {
   return (await send(`/api/clips?${query}`, { method: "PUT", body: file })).json();
 }
 
+/** The codes in a .vdd file. */
+export async function coded(file, run) {
+  return (await send(`/api/coded?${new URLSearchParams({ run })}`, { method: "PUT", body: file })).json();
+}
+
 /** Shows what has been in work for longer than a moment; called a few times a second. */
 export async function watch(show) {
   const now = performance.now();

@@ -1,11 +1,11 @@
 // The page: what is chosen, and what follows from it.
 
-import { ask, bytes, cancel, hello, watch } from "./api.js";
+import { ask, bytes, cancel, coded, hello, watch } from "./api.js";
 import { Atlas, percent } from "./atlas.js";
 import { Camera } from "./camera.js";
 import { files, measure } from "./meter.js";
 import { Picker, Shelf } from "./picker.js";
-import { Frames, sized } from "./picture.js";
+import { Frames, showCode, sized } from "./picture.js";
 import { Player } from "./player.js";
 import { Strip } from "./strip.js";
 
@@ -39,7 +39,7 @@ const atlas = new Atlas($("atlas").querySelector(".words"), {
   page, peek, insert: (codes) => strip.insert([{ codes, from: null }]),
 });
 const contents = new Picker($("pick-content"), { page, chosen: chooseContent, complain });
-const motions = new Picker($("pick-motion"), { page, chosen: chooseMotion, complain });
+const motions = new Picker($("pick-motion"), { page, chosen: chooseMotion, coded: openCoded, complain });
 const camera = new Camera({
   page, complain,
   show: (bitmap) => {
@@ -54,7 +54,7 @@ motions.takes($("pick-motion"));
 motions.takes($("motion"));
 
 const steps = () => ($("steps").value === "" ? null : Number($("steps").value));
-const rate = () => page.motion?.fps || 8;
+const rate = () => page.fps || 8;
 const question = () => ({
   run: page.run.name, clip: page.content.id, codes: strip.tiles.map((tile) => tile.codes),
   steps: steps(), fps: rate(),
@@ -87,19 +87,18 @@ const redraw = caught(async () => {
   later();
 });
 
-/** The frame of the driving clip that each tile came from. */
+/** The frame of the driving clip that each tile came from, or its codes if from none. */
 async function showDriving(tiles) {
   const known = [...new Set(tiles.map((tile) => tile.from?.clip))].filter(Boolean);
   const frames = new Map();
   for (const clip of known) frames.set(clip, await page.framesOf(clip));
-  const first = frames.values().next().value;
-  $("motion").querySelector("figcaption").title = first ? "" : "codes that come from no clip";
-  if (!first) { player.set("motion", null); return; }
+  const { run } = page;
   player.set("motion", {
     count: tiles.length,
     show(canvas, index) {
-      const from = tiles[index]?.from;
-      (from ? frames.get(from.clip) : first).show(canvas, from ? from.frame : -1);
+      const tile = tiles[index];
+      if (tile?.from) frames.get(tile.from.clip).show(canvas, tile.from.frame);
+      else if (tile) showCode(canvas, run, tile.codes);
     },
   });
 }
@@ -148,10 +147,23 @@ async function chooseContent(clip) {
 
 async function chooseMotion(clip) {
   const tiles = clip.codes.map((codes, frame) => ({ codes, from: { clip, frame } }));
-  page.motion = clip;
+  Object.assign(page, { motion: clip, fps: clip.fps });
   player.fps = rate();
   $("motion").querySelector(".name").textContent = clip.name;
   play(tiles);
+}
+
+async function openCoded(file) {
+  const { codes, fps } = await coded(file, page.run.name);
+  playCodes(codes, file.name, fps);
+}
+
+/** Codes that come from no clip. */
+function playCodes(codes, name, fps = null) {
+  motions.press(null);
+  if (fps) { page.motion = null; page.fps = player.fps = fps; }
+  $("motion").querySelector(".name").textContent = name;
+  play(codes.map((code) => ({ codes: code, from: null })));
 }
 
 function play(tiles) {
@@ -217,9 +229,7 @@ function wire() {
   $("named").addEventListener("change", () => {
     const codes = page.run.motions[$("named").value];
     if (!codes) return;
-    motions.press(null);
-    $("motion").querySelector(".name").textContent = $("named").selectedOptions[0].textContent;
-    play(codes.map((code) => ({ codes: code, from: null })));
+    playCodes(codes, $("named").selectedOptions[0].textContent);
   });
   $("temperature").addEventListener("input", () => { $("temperature-told").value = $("temperature").value; });
   $("made").querySelector("form").addEventListener("submit", caught(async (event) => {
@@ -228,9 +238,7 @@ function wire() {
       run: page.run.name, frames: Number($("made-frames").value), seed: Number($("made-seed").value),
       temperature: Number($("temperature").value),
     });
-    motions.press(null);
-    $("motion").querySelector(".name").textContent = `made up, seed ${$("made-seed").value}`;
-    play(codes.map((code) => ({ codes: code, from: null })));
+    playCodes(codes, `made up, seed ${$("made-seed").value}`);
   }));
   $("cancel").addEventListener("click", caught(cancel));
   $("error").querySelector("button").addEventListener("click", forgive);
@@ -270,6 +278,7 @@ const start = caught(async () => {
   $("run").replaceChildren(...page.about.runs.map((run) => option(run.name, run.name)));
   const endings = page.about.endings.join();
   for (const input of document.querySelectorAll(".file")) input.accept = endings;
+  $("pick-motion").querySelector(".file").accept += ",.vdd";
   files(["gif", ...(page.about.mp4 ? ["mp4"] : []), "png", "npy", "vdd", "py"], { question, complain, say: page.say });
   await chooseRun();
 });

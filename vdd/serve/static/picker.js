@@ -4,8 +4,8 @@ import { ask, bytes, upload } from "./api.js";
 import { Frames } from "./picture.js";
 
 export class Picker {
-  constructor(card, { page, chosen, complain }) {
-    Object.assign(this, { card, page, chosen, complain });
+  constructor(card, { page, chosen, complain, coded = null }) {
+    Object.assign(this, { card, page, chosen, complain, coded });
     this.box = card.querySelector(".gallery");
     card.querySelector(".file").addEventListener("change", (event) => {
       const [file] = event.target.files;
@@ -36,6 +36,7 @@ export class Picker {
       if (file.size > this.page.about.upload_bytes) {
         throw new Error(`That file is larger than ${this.page.about.upload_bytes / 2 ** 20} MiB.`);
       }
+      if (this.coded && file.name.toLowerCase().endsWith(".vdd")) { await this.coded(file); return; }
       const layout = this.card.querySelector(".layout")?.value.trim() || "";
       const clip = await upload(file, this.page.run.name, layout);
       this.add(clip);

@@ -41,3 +41,17 @@ export function colour(run, group, code) {
   const light = 38 + (44 * code) / Math.max(1, run.codes - 1);
   return `hsl(${(group * 360) / run.groups + 20} 60% ${light}%)`;
 }
+
+/** Shows the codes of a frame that comes from no clip: a band a group. */
+export function showCode(canvas, run, codes) {
+  const side = 256;
+  const context = sized(canvas, side, side);
+  const height = side / codes.length;
+  Object.assign(context, { textAlign: "center", textBaseline: "middle", font: `600 ${Math.min(96, 0.6 * height)}px system-ui` });
+  codes.forEach((code, group) => {
+    context.fillStyle = colour(run, group, code);
+    context.fillRect(0, group * height, side, Math.ceil(height));
+    context.fillStyle = "#0009";
+    context.fillText(code, side / 2, (group + 0.5) * height);
+  });
+}

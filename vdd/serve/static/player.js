@@ -66,9 +66,8 @@ export class Player {
       const canvas = $(name).querySelector("canvas");
       if (this.live && name === "result") continue;
       if (!screen) { sized(canvas, canvas.width, canvas.height).clearRect(0, 0, canvas.width, canvas.height); continue; }
-      const onion = $("onion").checked && name === "result" && !this.playing;
       screen.frames.show(canvas, screen.at(this.index));
-      if (onion || ($("onion").checked && name === "result")) this.#skin(canvas, screen);
+      if ($("onion").checked && name === "result") this.#skin(canvas, screen);
     }
   }
 
