@@ -43,6 +43,7 @@ def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
     config.model.encoder.num_content_tokens = 2
     config.model.quantizer.update(num_groups=2, num_codes=8, code_dim=4)
     config.rates.target_bits_per_frame = 5.0
+    config.model.denoiser.sight = 8
     config.model.denoiser.readout.update(width=16, tiles=2, tile_width=8)
     config.model.denoiser.network.update(
         channels=(8, 8), embedding=16, num_heads=2, attention_levels=(1,), content_map=2

@@ -25,7 +25,7 @@ def denoiser(kind="unet", prediction="gated", readout=True) -> Denoiser:
     if kind == "dit":
         fields["network"] = DIT
     if not readout:
-        fields["readout"] = None
+        fields.update(readout=None, sight=0)
     return Denoiser.from_config(fields, SHAPE, jnp.dtype("float32"))
 
 

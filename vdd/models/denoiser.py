@@ -4,8 +4,12 @@ At infinite noise there is nothing to see, and the answer is the mean frame m(co
 With a read-out (ours, `vdd.models.readout`) that answer is drawn by it, the network works on the
 residual around it, and its part vanishes as the noise grows, so that D(x; inf) = m exactly. Without
 one (the paper's) the network answers at all levels, and at infinite noise is shown no data.
+
+With a sight (ours, `vdd.models.sight`) the read-out is told what can be recognised behind the noise
+and draws what of the mean fits to it. The network then works around that.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +21,7 @@ from vdd.diffusion import process
 from vdd.models import kinds
 from vdd.models.dit import DiT
 from vdd.models.readout import READOUTS, ConvolutionalReadout, TileReadout, WarpReadout
+from vdd.models.sight import Sight
 from vdd.models.unet import UNet
 
 NETWORKS = {"unet": UNet, "dit": DiT}
@@ -31,6 +36,7 @@ class Denoiser(nn.Module):
     sigma_data: float  # standard deviation of what is diffused: the latents less their mean
     horizon: float  # noise level about which the network's part fades; only with a read-out
     shape: tuple[int, int, int]  # h w c of the latents
+    sight: Sight | None = None  # only with a read-out
 
     @classmethod
     def from_config(
@@ -42,16 +48,20 @@ class Denoiser(nn.Module):
         """
         fields = dict(config)
         network, readout = fields.pop("network"), fields.pop("readout")
+        sight = fields.pop("sight", 0)
         prediction, where = fields["prediction"], {"shape": shape, "dtype": dtype}
         if prediction not in process.PREDICTIONS:
             known = ", ".join(process.PREDICTIONS)
             raise ValueError(f"unknown prediction {prediction!r}; there are: {known}")
+        if sight < 0 or (sight and not readout):
+            raise ValueError("denoiser: a sight has a width, and a read-out that it tells")
         outputs = process.PREDICTIONS[prediction].outputs
         return cls(
             network=kinds.build(NETWORKS, "network", network, outputs=outputs, dtype=dtype),
             readout=kinds.build(READOUTS, "read-out", readout, "tiles", **where)
             if readout
             else None,
+            sight=Sight(width=sight, dtype=dtype) if sight else None,
             shape=shape,
             **fields,
         )
@@ -86,9 +96,25 @@ class Denoiser(nn.Module):
 
         `mean` is what the method of that name gives; a sampler asks for it once.
         """
-        if self.readout is not None and mean is None:
-            mean = self.readout(content, motion)
-        return self._denoise(noisy, sigma, content, motion, None if self.readout is None else mean)
+        if self.readout is None:
+            return self._denoise(noisy, sigma, content, motion, None)
+        mean = self.readout(content, motion) if mean is None else mean
+        if self.sight is not None:
+            mean = self._recognised(noisy, sigma, content, motion, mean)
+        return self._denoise(noisy, sigma, content, motion, mean)
+
+    def _recognised(self, noisy, sigma, content, motion, mean) -> Float[Array, "b t h w c"]:
+        """What of the mean fits to the noisy frames.
+
+        It is the mean where the noise is above all that a frame can differ by from it.
+        """
+        assert self.readout is not None
+        assert self.sight is not None
+        wide = sigma[..., None, None, None].astype(jnp.float32)
+        residual = process.c_in(wide, self.sigma_data) * (noisy - mean)
+        seen = self.sight(residual, process.c_noise(sigma), content, motion)
+        limit = self.sigma_data * math.sqrt(math.prod(self.shape))
+        return self.readout(content, motion, process.fade(wide[..., 0, 0], limit) * seen)
 
     def _denoise(self, noisy, sigma, content, motion, mean) -> Float[Array, "b t h w c"]:
         return process.denoise(

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens
 from vdd.models.modulated import ModulatedBlock
+from vdd.models.sight import with_seen
 from vdd.models.warp import WarpReadout
 
 
@@ -42,11 +43,15 @@ class TileReadout(nn.Module):
 
     @nn.compact
     def __call__(
-        self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+        self,
+        content: Float[Array, "b k d"],
+        motion: Float[Array, "b t m"],
+        seen: Float[Array, "b t e"] | None = None,
     ) -> Float[Array, "b t h w c"]:
-        """The mean latents [b t h w c] of every frame."""
+        """The mean latents [b t h w c] of every frame, or what of them fits to what is `seen`."""
         b, t = motion.shape[:2]
-        pose = nn.silu(nn.Dense(self.width // 4, dtype=self.dtype, name="motion")(motion))
+        pose = nn.Dense(self.width // 4, dtype=self.dtype, name="motion")(motion)
+        pose = nn.silu(with_seen(pose, seen))
         x = nn.Dense(self.width, dtype=self.dtype, name="content")(flat_tokens(content))
         x = jnp.broadcast_to(x[:, None], (b, t, self.width))
         for i in range(self.num_layers):
@@ -108,14 +113,17 @@ class ConvolutionalReadout(nn.Module):
 
     @nn.compact
     def __call__(
-        self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+        self,
+        content: Float[Array, "b k d"],
+        motion: Float[Array, "b t m"],
+        seen: Float[Array, "b t e"] | None = None,
     ) -> Float[Array, "b t h w c"]:
-        """The mean latents [b t h w c] of every frame."""
+        """The mean latents [b t h w c] of every frame, or what of them fits to what is `seen`."""
         places = rearrange(content, "b (h w) d -> b h w d", h=self.side).astype(self.dtype)
         x = Conv3x3(self.channels[0], dtype=self.dtype, name="content")(places)
         x = repeat(x, "b h w d -> (b t) h w d", t=motion.shape[1])
-        pose = rearrange(motion, "b t m -> (b t) m")
-        pose = nn.silu(nn.Dense(4 * self.motion_channels, dtype=self.dtype, name="motion")(pose))
+        pose = nn.Dense(4 * self.motion_channels, dtype=self.dtype, name="motion")(motion)
+        pose = rearrange(nn.silu(with_seen(pose, seen)), "b t m -> (b t) m")
         for level, channels in enumerate(self.channels):
             if level:
                 x = nn.Dense(4 * channels, dtype=self.dtype, name=f"up_{level}")(x)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from vdd.models.convolution import Conv3x3
 from vdd.models.modulated import ModulatedBlock
+from vdd.models.sight import with_seen
 
 
 class WarpReadout(nn.Module):
@@ -49,12 +50,15 @@ class WarpReadout(nn.Module):
 
     @nn.compact
     def __call__(
-        self, content: Float[Array, "b k d"], motion: Float[Array, "b t m"]
+        self,
+        content: Float[Array, "b k d"],
+        motion: Float[Array, "b t m"],
+        seen: Float[Array, "b t e"] | None = None,
     ) -> Float[Array, "b t h w c"]:
-        """The mean latents [b t h w c] of every frame."""
+        """The mean latents [b t h w c] of every frame, or what of them fits to what is `seen`."""
         side, _, channels = self.shape
         places = rearrange(content[:, :-1], "b (h w) d -> b h w d", h=side).astype(self.dtype)
-        moved = self._difference(motion, content[:, -1, : motion.shape[-1]])
+        moved = with_seen(self._difference(motion, content[:, -1, : motion.shape[-1]]), seen)
         known = nn.silu(Conv3x3(self.width, dtype=self.dtype, name="known")(places))
         carried = jnp.concatenate([places, known], axis=-1)
         x = warp(carried, self._flow(known, moved))
