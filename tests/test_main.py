@@ -158,7 +158,7 @@ def test_mistake_is_told_in_one_line(mistakes, name):
 @pytest.fixture
 def config():
     changes = {"data.source": "in_memory", "train.num_steps": 6, "train.log_every": 2}
-    changes |= {"objective.mean_frames": 1}
+    changes |= {"objective.mean_frames": 1, "objective.reread_clips": 0}
     changes |= {
         "model.denoiser.network.channels": (8,),
         "model.denoiser.network.attention_levels": (),

@@ -115,6 +115,7 @@ def test_its_codes_can_have_a_prior_that_generates_and_codes(place, capsys):
     run, out = place / "run", place / "made_up.mp4"
     config = load_module("motion_prior").get_config("smoke")
     config.source = str(run)
+    config.model.update(width=8, time_layers=1, mlp_dim=8)
     config.train.update(num_steps=2, batch_size=4, log_every=1, checkpoint_every=2, eval_every=2)
     config.eval.batch_size = 4
     prior = epath.Path(place / "run_prior")

@@ -108,14 +108,14 @@ def perturbed(shapes, seed: int = 0):
 
 
 def state_of(workdir, step):
-    """All arrays of a checkpoint, on this process's one device."""
+    """All arrays of a checkpoint, on the host: sums of others are compiled for every shape."""
     path = workdir / "checkpoints" / str(step)
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     shapes = ocp.metadata(path, "state").metadata
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
     )
-    return ocp.load(path, abstract, checkpointable_name="state")
+    return jax.device_get(ocp.load(path, abstract, checkpointable_name="state"))
 
 
 def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:
