@@ -73,6 +73,7 @@ def in_a_process_of_its_own(devices: int, options: argparse.Namespace) -> dict[s
         f"--frames={options.frames}", f"--measure={devices}",
     ]  # fmt: skip
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode:

@@ -48,6 +48,7 @@ def place(tmp_path_factory, few_characters) -> Path:
     folder = tmp_path_factory.mktemp("end_to_end")
     config = load_module("sprites").get_config("smoke")
     config.data.source = "in_memory"
+    config.model.denoiser.network.update(channels=(8,), attention_levels=(0,))
     config.eval.update(probe_clips=36, judge_steps=JUDGE_STEPS)
     with pytest.MonkeyPatch.context() as patch:
         # That probes learn is in test_probes, and that judges do in test_judge.

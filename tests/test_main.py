@@ -21,11 +21,11 @@ from vdd.training.processes import connect_processes
 
 CONFIG = tiny.ROOT / "configs" / "sprites.py"
 
-# Runs `vdd.main` on each command line in a fork of one process that has imported it, and prints
-# [[exit status, stdout, stderr], ...].
+# Runs `vdd.main` on each command line in a fork of one process that has imported it, and what it
+# imports late. Prints [[exit status, stdout, stderr], ...].
 FORKS = """
 import json, os, runpy, sys, tempfile
-import vdd.main
+import vdd.evaluation.sprites.run, vdd.main, vdd.tasks.disentangler
 results = []
 for arguments in json.loads(sys.argv[1]):
     out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
@@ -158,7 +158,7 @@ def test_mistake_is_told_in_one_line(mistakes, name):
 @pytest.fixture
 def config():
     changes = {"data.source": "in_memory", "train.num_steps": 6, "train.log_every": 2}
-    changes |= {"objective.mean_frames": 1}
+    changes |= {"objective.mean_frames": 1, "objective.reread_clips": 0}
     changes |= {
         "model.denoiser.network.channels": (8,),
         "model.denoiser.network.attention_levels": (),
@@ -224,7 +224,7 @@ def test_parameters_that_do_not_fit_are_told_in_one_line(tmp_path, tiny_run, con
     monkeypatch.setattr(sprites, "load_arrays", random_clips)
     monkeypatch.setattr(run, "hooks", lambda *_: [])
     with config.unlocked():
-        config.train.init_from = str(tiny_run)  # its network has two levels
+        config.train.init_from = str(tiny_run)  # its network attends to content
     with pytest.raises(UserError) as error:
         main.train(config, epath.Path(tmp_path / "run"))
     told = str(error.value)

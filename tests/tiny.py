@@ -45,8 +45,9 @@ def get_config(changes: dict | None = None) -> ml_collections.ConfigDict:
     config.rates.target_bits_per_frame = 5.0
     config.model.denoiser.sight = 8
     config.model.denoiser.readout.update(width=16, tiles=2, tile_width=8)
+    # Most of the time of tests goes into compiling: one level has all layers but the resampling.
     config.model.denoiser.network.update(
-        channels=(8, 8), embedding=16, num_heads=2, attention_levels=(1,), content_map=2
+        channels=(8,), embedding=16, num_heads=2, attention_levels=(0,), content_map=2
     )
     config.objective.update(noisy_segments=2, reread_clips=2)
     config.train.update(batch_size=4, num_steps=40)
@@ -72,20 +73,25 @@ def call(module, params, method, *inputs):
     return module.apply({"params": params}, *inputs, method=method)
 
 
-def save_lpc_run(path: Path, channels: int) -> Path:
-    """A run directory of a model of Universal LPC, of random parameters, at steps 3 and 7."""
+def save_run(path: Path, config: ml_collections.ConfigDict, steps=(3, 7)) -> Path:
+    """A run directory of a model of random parameters, with a checkpoint at each of the steps."""
     from vdd.training import checkpoints, workdir
 
-    config = load_module("universal_lpc").get_config("smoke")
-    config.data.channels, config.model.latents.size = channels, (64, 64, channels)
     model = Disentangler.from_config(config.model)
-    shape = jax.ShapeDtypeStruct((1, 4, 64, 64, channels), jnp.uint8)
+    shape = jax.ShapeDtypeStruct((1, 4, *config.model.latents.size), jnp.uint8)
     shapes = jax.eval_shape(model.init, jax.random.key(0), shape)["params"]
     workdir.claim(epath.Path(path), config)
     with checkpoints.Checkpoints(epath.Path(path)) as saved:
-        for step in (3, 7):
+        for step in steps:
             saved.save(step, {"ema_params": perturbed(shapes, seed=step)}, {})
     return Path(path)
+
+
+def save_lpc_run(path: Path, channels: int) -> Path:
+    """The same of a model of Universal LPC, at steps 3 and 7."""
+    config = load_module("universal_lpc").get_config("smoke")
+    config.data.channels, config.model.latents.size = channels, (64, 64, channels)
+    return save_run(path, config)
 
 
 def perturbed(shapes, seed: int = 0):
@@ -103,14 +109,14 @@ def perturbed(shapes, seed: int = 0):
 
 
 def state_of(workdir, step):
-    """All arrays of a checkpoint, on this process's one device."""
+    """All arrays of a checkpoint, on the host: sums of others are compiled for every shape."""
     path = workdir / "checkpoints" / str(step)
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     shapes = ocp.metadata(path, "state").metadata
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
     )
-    return ocp.load(path, abstract, checkpointable_name="state")
+    return jax.device_get(ocp.load(path, abstract, checkpointable_name="state"))
 
 
 def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:

@@ -14,8 +14,10 @@ import tiny
 from experiments.baselines import cdsvae, dsvae, evaluation, strided, train
 from experiments.baselines.dsvae import Gaussian
 from vdd.data.sprites import SpritesArrays
+from vdd.evaluation import sections
 from vdd.evaluation.inference import Encoded, Functions
 from vdd.evaluation.judge import Verdict
+from vdd.evaluation.probes import ProbeSettings, probe_accuracy
 
 TINY = dsvae.DSVAE(width=2, feature_dim=4, hidden_dim=4, f_dim=3, z_dim=2, size=16)
 
@@ -181,6 +183,9 @@ def test_published_sizes(model):
 @pytest.mark.experiment
 def test_tiny_run_from_the_command_line_to_the_report(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VDD_CACHE", str(tmp_path / "cache"))
+    brief = ProbeSettings(hidden=16, batch_size=16, checks=2, steps_per_check=2)
+    # That probes learn is in test_probes.
+    monkeypatch.setattr(sections, "probe_accuracy", partial(probe_accuracy, settings=brief))
     command = ["--model", "cdsvae", "--workdir", str(tmp_path / "run"), "--tiny"]
     with tiny.few_characters():
         assert train.main(command) == 0

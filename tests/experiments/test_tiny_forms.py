@@ -1,7 +1,9 @@
 """Experiments that need no run, in their tiny form; those on a run are in test_end_to_end.py."""
 
 import importlib
+import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -30,16 +32,20 @@ def rows_of(output: str) -> list[list[str]]:
 def test_throughput(capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     config = tiny.get_config({"objective.reread_clips": 0})
-    monkeypatch.setattr(importlib.import_module("throughput"), "load_config", lambda name: config)
+    script, clock = importlib.import_module("throughput"), itertools.count(0.0, 1e-4)
+    monkeypatch.setattr(script, "load_config", lambda name: config)
+    monkeypatch.setattr(script, "time", SimpleNamespace(perf_counter=clock.__next__))
     report = json.loads(run_experiment("throughput", monkeypatch, capsys))
     step = report["training step"]
     assert step.keys() == {
         "steps/s", "examples/s", "GFLOP a step", "GFLOP/s", "share of matmul peak",
     }  # fmt: skip
-    assert 0 <= step["share of matmul peak"] < 1
-    assert step["examples/s"] == pytest.approx(4 * step["steps/s"], rel=0.01, abs=0.1)
-    assert report["matmul GFLOP/s"]["jax"] > 0
-    assert report["denoiser step"]["jax: GFLOP/s"] > 0
+    assert step["steps/s"] == pytest.approx(1e4)
+    assert step["examples/s"] == pytest.approx(4e4)
+    peak = report["matmul GFLOP/s"]["jax"]
+    assert peak == pytest.approx(2 * 256**3 / 1e-4 / 1e9, abs=0.1)
+    assert step["share of matmul peak"] == pytest.approx(step["GFLOP/s"] / peak, abs=2e-3)
+    assert 0 < report["denoiser step"]["jax: GFLOP/s"] < step["GFLOP/s"]
 
 
 def test_a_config_that_fails_is_told_by_the_script_for_accelerators(monkeypatch, tmp_path):

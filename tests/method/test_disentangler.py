@@ -27,9 +27,12 @@ def run(model, params, video=VIDEO):
         {"model.quantizer.kind": "gumbel_softmax"},
         {"model.denoiser.network.content_map": 0},
         {"model.denoiser.network.attention_levels": ()},
-        {"model.denoiser.network.temporal": True, "model.dtype": "bfloat16"},
+        {
+            "model.denoiser.network.temporal": True, "model.dtype": "bfloat16",
+            "model.denoiser.network.channels": (8, 8),
+        },
     ],
-)
+)  # fmt: skip
 def test_variants(changes):
     model, params = get_model(changes)
     parts = {"encoder", "content", "motion_head", "quantizer", "denoiser", "latents"}

@@ -60,7 +60,7 @@ def fresh(model):
     return jax.jit(model.init)(jax.random.key(0), tiny.random_video(2, 3))["params"]
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("frames", [1, 4])
 def test_a_fresh_model_shows_the_reference_as_it_is(model, fresh, frames):
     def rebuilt(params, video):
         def apply(method, *args):
@@ -80,14 +80,14 @@ def test_a_fresh_model_shows_the_reference_as_it_is(model, fresh, frames):
 def test_a_still_shows_the_map_in_whichever_pose_it_is(model, fresh):
     """The flow and what is added come from differences of motion alone."""
     readout = {"params": tiny.perturbed(fresh)["denoiser"]["readout"]}
-    draw = WarpReadout(8, 3, 1, 2, model.latents.shape)
+    draw = jax.jit(WarpReadout(8, 3, 1, 2, model.latents.shape).apply)
     places = np.random.default_rng(0).normal(size=(2, 17, 48)).astype(np.float32)
     other = places.copy()
     other[:, -1] += 1.0
     pose = np.repeat(places[:, -1:, :4], 3, axis=1)
-    still = np.asarray(draw.apply(readout, places, pose))
-    np.testing.assert_allclose(still, draw.apply(readout, other, pose + 1.0), atol=1e-4)
-    assert np.abs(still - np.asarray(draw.apply(readout, places, pose + 1.0))).max() > 1e-2
+    still = np.asarray(draw(readout, places, pose))
+    np.testing.assert_allclose(still, draw(readout, other, pose + 1.0), atol=1e-4)
+    assert np.abs(still - np.asarray(draw(readout, places, pose + 1.0))).max() > 1e-2
 
 
 def test_content_costs_its_map_and_one_code(model, fresh):

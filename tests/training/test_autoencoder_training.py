@@ -111,7 +111,7 @@ def test_a_rebuilt_frame_is_measured_frame_by_frame():
     assert whole["kl_bits"] > 0.0
 
 
-def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path):
+def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path, few_characters):
     config = get_config(**{
         "train.num_steps": 2, "train.eval_every": 2, "train.sample_every": 2, "train.log_every": 1,
     })  # fmt: skip
