@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TINY = HERE / "tiny.py"
+_PROGRESS = re.compile(r"|.* \d+/\d+, .* left")
 
 
 def parser(doc: str | None, count: int) -> argparse.ArgumentParser:
@@ -42,8 +44,8 @@ class Ended(NamedTuple):
 
     @property
     def told(self) -> bool:
-        """Whether nothing is on stderr but lines of the tool's, at most one of them an error."""
-        lines = [line for line in self.err.splitlines() if line.strip()]
+        """Whether stderr has at most one error, in a line of the tool's, besides its progress."""
+        lines = [line for line in self.err.splitlines() if not _PROGRESS.fullmatch(line)]
         errors = [line for line in lines if not line.startswith("vdd: warning: ")]
         return len(errors) <= 1 and all(line.startswith("vdd: ") for line in lines)
 
