@@ -22,9 +22,13 @@ def test_a_run_that_a_crash_left_half_written_is_made_anew(tmp_path):
 
 
 def test_an_error_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), runs.making(tmp_path / "run") as target:
-        files.write(target / "half", "half of it")
-        raise KeyboardInterrupt
+    def fail():
+        with runs.making(tmp_path / "run") as target:
+            files.write(target / "half", "half of it")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

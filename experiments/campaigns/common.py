@@ -5,10 +5,12 @@ still for ever. So whatever computes does so in a child.
 """
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +23,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TINY = HERE / "tiny.py"
+_alive: set[int] = set()  # children
 _PROGRESS = re.compile(r"|.* \d+/\d+, .* left")
 
 
@@ -56,12 +59,16 @@ class Child:
     def __init__(self, work: Callable[[], Any], said: Path):
         self._said = [said.with_suffix(".out"), said.with_suffix(".err")]
         self._start, self._ended = time.monotonic(), None
+        for path in self._said:  # it may be killed before it has begun
+            path.write_text("")
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
             _run(work, self._said)
+        _alive.add(self.pid)
 
     def kill(self, number: int) -> None:
+        """Sends it a signal."""
         os.kill(self.pid, number)
 
     def wait(self, seconds: float | None = None) -> Ended | None:
@@ -70,6 +77,7 @@ class Child:
         while self._ended is None:
             found, status = os.waitpid(self.pid, os.WNOHANG if end is not None else 0)
             if found:
+                _alive.discard(self.pid)
                 texts = [path.read_text(errors="replace") for path in self._said]
                 took = time.monotonic() - self._start
                 self._ended = Ended(os.waitstatus_to_exitcode(status), texts[0], texts[1], took)
@@ -102,6 +110,14 @@ def _run(work: Callable[[], Any], said: list[Path]) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
+
+
+@atexit.register
+def _end_children() -> None:
+    """No child outlives this process, whatever ends it."""
+    for pid in _alive:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def result_of(work: Callable[[], Any], said: Path) -> Any:

@@ -5,10 +5,10 @@
     python experiments/campaigns/devices.py --work DIR --traffic 8,64,256 [--config FILE:variant]
 
 The tiny config (`tiny.py`), on virtual devices of this CPU, in every split of them in data x fsdp:
-losses of all steps, and all parameters at the end, beside those on one device. Each mesh's state at
-half of the steps is saved, and restored on the next mesh, which goes on from there to the same end.
-Counted are XLA's warnings of an "involuntary full rematerialization". `--traffic` counts instead the bytes that a
-device gets by collectives in the compiled step, by kind.
+losses of all steps, and all parameters at the end, beside those on one device. Each mesh's state
+at half of the steps is saved, and restored on the next mesh, which goes on from there to the same
+end. Counted are XLA's warnings of an "involuntary full rematerialization". `--traffic` counts
+instead the bytes that a device gets by collectives in the compiled step, by kind.
 """
 
 import argparse
@@ -139,7 +139,9 @@ def train(config: Any, data: int, fsdp: int) -> Any:
     mesh = sharding.make_mesh(data, fsdp, jax.devices()[: data * fsdp])
     place = sharding.batch_sharding(mesh)
     training = step.build(step.Recipe.from_config(config))
-    prepared = loop.prepare(training.init, training.step, mesh, config.seed, batch(config, 0, place))
+    prepared = loop.prepare(
+        training.init, training.step, mesh, config.seed, batch(config, 0, place)
+    )
     program = loop.compile_step(prepared)
 
     def advance(state: Any, first: int, last: int) -> tuple[Any, list[float]]:
@@ -153,7 +155,12 @@ def train(config: Any, data: int, fsdp: int) -> Any:
     state, losses = advance(loop.begin(prepared, config.seed).state, 0, steps // 2)
     half = jax.tree.map(lambda x: x.copy(), state)
     state, more = advance(state, steps // 2, steps)
-    return losses + more, (half, state), prepared.abstract, lambda s: advance(s, steps // 2, steps)[0]
+    return (
+        losses + more,
+        (half, state),
+        prepared.abstract,
+        lambda s: advance(s, steps // 2, steps)[0],
+    )
 
 
 def batch(config: Any, index: int, place: Any) -> dict[str, Any]:
@@ -175,7 +182,7 @@ def difference(a: Any, b: Any) -> float:
 
 @contextmanager
 def warnings_of_xla() -> Iterator[list[int]]:
-    """How often XLA warned of a full rematerialization meanwhile; it writes to the file number 2."""
+    """How often XLA warned of a full rematerialization meanwhile, on stderr (file number 2)."""
     found, before = [0], os.dup(2)
     with tempfile.TemporaryFile("w+") as file:
         os.dup2(file.fileno(), 2)

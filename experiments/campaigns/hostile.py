@@ -3,11 +3,11 @@
     python experiments/campaigns/hostile.py --work DIR [--count 10000] [--slow 200] [--seed 0]
 
 Clips of every container and codec that can be written here, animations, pictures and arrays
-(`--count` in all), and codec files, as many as of one kind of clip; then `--slow` each of damaged config.json, checkpoints (with and without their
-checksums) and prepared data. They are read in children, each with an address space of a few GiB and
-20 seconds of CPU time for a file. A child that is brought down is counted: readers of strangers'
-files live in a process of their own (vdd/serve/reading.py). All else than a clip or a UserError of
-one line is a fault.
+(`--count` in all), and codec files, as many as of one kind of clip; then `--slow` each of damaged
+config.json, checkpoints (with and without their checksums) and prepared data. They are read in
+children, each with an address space of a few GiB and 20 seconds of CPU time for a file. A child
+that is brought down is counted: readers of strangers' files live in a process of their own
+(vdd/serve/reading.py). All else than a clip or a UserError of one line is a fault.
 """
 
 import collections
@@ -41,7 +41,7 @@ Read = Callable[[Path], object]
 def originals() -> dict[str, tuple[str, bytes]]:
     """A file of each kind: by its name, the ending and what is in it."""
     rng = np.random.default_rng(0)
-    video = np.kron(rng.integers(0, 256, (FRAMES, 8, 8, 3), np.uint8), np.ones((1, 4, 4, 1))).astype(np.uint8)
+    video = rng.integers(0, 256, (FRAMES, 8, 8, 3), np.uint8).repeat(4, 1).repeat(4, 2)
     found = {"npy": ("npy", _npy(video))}
     for container, codec in itertools.product(CONTAINERS, CODECS):
         if data := _encoded(video, container, codec):
@@ -174,7 +174,9 @@ class Children:
         found: list[str] = []
         while len(found) < count:
             first = len(found)
-            child = common.Child(lambda first=first: self._read(make, read, first, count), self._work / "said")
+            child = common.Child(
+                lambda first=first: self._read(make, read, first, count), self._work / "said"
+            )
             ended = child.end()
             found += [line[4:] for line in ended.out.splitlines() if line.startswith("at: ")]
             if len(found) < count:
@@ -209,7 +211,9 @@ def damaged_file(folder: Path, data: bytes, ending: str, seed: int) -> Callable[
     return make
 
 
-def damaged_folder(whole: Path, pattern: str, seed: int, unlisted: bool = False) -> Callable[[int], Path]:
+def damaged_folder(
+    whole: Path, pattern: str, seed: int, unlisted: bool = False
+) -> Callable[[int], Path]:
     """Writes the i-th copy of a folder, a file of which is damaged; the first one is whole."""
     files = sorted(path for path in whole.rglob(pattern) if path.is_file())
 
@@ -269,7 +273,9 @@ def main() -> None:
         if options.slow:
             common.Child(lambda: kill.save_run(work / "run"), work / "run-said").end()
             world = kill.World(work, np.random.default_rng(0))
-            prepare = common.Child(lambda: world.command("prepare", work / "data"), work / "data-said")
+            prepare = common.Child(
+                lambda: world.command("prepare", work / "data"), work / "data-said"
+            )
             assert not prepare.end().status
             for name, folder, pattern, unlisted, read in (
                 ("config.json", "run", "config.json", False, read_run),

@@ -176,6 +176,7 @@ class Campaign:
         self.compare(self.folder("again"))
 
     def folder(self, name: object) -> Path:
+        """Where an attempt of that name works."""
         return self.world.work / self.name / str(name)
 
     def start(
@@ -206,11 +207,13 @@ class Campaign:
         return ended
 
     def check(self, good: bool, out: Path, fault: str) -> None:
+        """Notes a fault."""
         if not good:
             self.faults.append(f"{out.name}: {fault}")
             print(f"FAULT {self.name} {out.name}: {fault}", flush=True)
 
     def contents(self, out: Path) -> dict[str, str]:
+        """What is in a folder, asked in a child."""
         return common.result_of(lambda: contents(out), self.world.work / "said" / "contents")
 
     def compare(self, out: Path) -> None:
@@ -315,6 +318,7 @@ def main() -> None:
         world = World(work, np.random.default_rng(options.seed))
         common.Child(lambda: common.write_videos(work / "clips") and 0, work / "clips-said").end()
         import tensorflow_datasets  # noqa: F401
+
         import vdd.data.prepare
         import vdd.evaluation.report
         import vdd.main  # noqa: F401 (once, for all children)
@@ -330,7 +334,9 @@ def main() -> None:
             campaign.full_disk(others, mount)
             campaign.two(min(others, 3))
             stopped = [campaign.stopped[kind] for kind in (*SIGNALS, "disk", "two")]
-            rows.append([name, *stopped, campaign.folders, campaign.left_over, len(campaign.faults)])
+            rows.append(
+                [name, *stopped, campaign.folders, campaign.left_over, len(campaign.faults)]
+            )
             faults += campaign.faults
     print(f"seed {options.seed}, {time.monotonic() - start:.0f} s, {common.describe_machine()}")
     print("full disks are", "a tmpfs" if mount else "limits on the size of files")

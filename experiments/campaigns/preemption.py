@@ -4,9 +4,10 @@
 
 `vdd train` in so many processes on this machine, which find each other on the loopback; again and
 again in one run directory. One of them is killed at a random moment: the rest have to end within a
-minute, each with at most one line of the tool's on stderr. Started again, all go on from the last checkpoint; one of
-them gets SIGTERM, and all have to save the same step and end well. It is the first process (which
-the others are connected by) that is killed in every other round. What is trained is `toy_task`.
+minute, each with one line of the tool's on stderr. Started again, all go on from the last
+checkpoint; one of them gets SIGTERM, and all have to save the same step and end well. It is the
+first process (which the others are connected by) that is killed in every other round. What is
+trained is `toy_task`.
 """
 
 import os
@@ -105,7 +106,8 @@ def wait_for_steps(work: Path, first: common.Child, rng: np.random.Generator) ->
 def latest(work: Path) -> int:
     """The step of the latest checkpoint."""
     found = (work / "run" / "checkpoints").glob("*/commit_success.txt")
-    return max((int(path.parent.name) for path in found), default=0)
+    names = [path.parent.name for path in found]
+    return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 if __name__ == "__main__":
