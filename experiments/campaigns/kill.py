@@ -103,7 +103,7 @@ def save_run(folder: Path) -> None:
 
 def die_at(change: int, folder: Path) -> list[int]:
     """Kills this process at the n-th change below a folder (0: never); how many there were."""
-    count, below = [0], str(folder)
+    count, below = [0], str(folder.parent)  # some is written beside it
 
     def hook(event: str, args: tuple) -> None:
         is_write = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wxa+")
