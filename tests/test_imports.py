@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "fingerprint": set(),
     "diffusion": set(),
     "models": {"diffusion"},
-    "training": {"eight_bits"},  # no model, no method
+    "training": {"command", "eight_bits"},  # no model, no method
     "method": {"diffusion", "models", "training"},
     "apply": {"diffusion", "method", "models"},
     "compiled": {"apply", "diffusion", "method", "models"},

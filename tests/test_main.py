@@ -281,7 +281,7 @@ def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config,
 
 def test_processes_named_by_hand(monkeypatch):
     calls = []
-    monkeypatch.setattr(jax.distributed, "initialize", lambda *args: calls.append(args))
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *args, **_: calls.append(args))
     connect_processes({})
     connect_processes({"SLURM_STEP_NUM_TASKS": "1"})
     assert calls == []

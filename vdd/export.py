@@ -36,7 +36,6 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
     """
     source = runs.find(path_or_name)
     run = load(source, step)
-    target = runs.new_folder(folder)
     config: Any = ConfigDict(run.config)
     latents = config.model.latents
     named = (config.data, _DATA_PLACES), (latents, _WEIGHT_PLACES), (config.train, _TRAIN_PLACES)
@@ -44,7 +43,9 @@ def export(path_or_name: epath.PathLike, folder: epath.PathLike, step: int | Non
         for key in keys:
             if key in group:
                 group[key] = None
-    runs.copy_report(source, target, run.step)
-    motions.export(run, source, target)
-    runs.write_small(dataclasses.replace(run, config=FrozenConfigDict(config)), target, eight=True)
+    small = dataclasses.replace(run, config=FrozenConfigDict(config))
+    with runs.making(folder) as target:
+        runs.copy_report(source, target, run.step)
+        motions.export(run, source, target)
+        runs.write_small(small, target, eight=True)
     return run

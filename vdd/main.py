@@ -20,7 +20,7 @@ from vdd import command, files, flags
 from vdd.errors import UserError
 from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
 from vdd.train import default_workdir, evaluate, expand_homes, train
-from vdd.training.processes import connect_processes, say
+from vdd.training.processes import connect_processes, leave, say
 
 
 def main(argv: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ def program(argv: Sequence[str]) -> int:
 def run(argv: Sequence[str]) -> None:
     """`main`, with errors told in one line."""
     if status := command.run(lambda: main(argv), "training or evaluating", flags.DEBUG.value):
-        sys.exit(status)
+        leave(status)
 
 
 if __name__ == "__main__":

@@ -174,19 +174,20 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
     Returns:
         the prior that was exported, in full precision.
     """
-    prior, target = load_prior(path, step), runs.new_folder(folder)
+    prior = load_prior(path, step)
     # Nothing of the folders of this machine: of those of the source, its name.
     source = dataclasses.replace(prior.source, run=epath.Path(prior.source.run).name)
     config: Any = ConfigDict(prior.config)
     config.data.art_dir, config.source = None, source.run
     if "init_from" in config.train:
         config.train.init_from = None
-    write_source(target, source)
-    runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
-    runs.copy_report(find_prior(path), target, prior.step)
-    report = target / "eval" / f"{prior.step}.json"
-    if report.exists():
-        figures = json.loads(report.read_text())
-        figures["source"]["run"] = source.run
-        files.write(report, json.dumps(figures, indent=2) + "\n")
+    with runs.making(folder) as target:
+        write_source(target, source)
+        runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
+        runs.copy_report(find_prior(path), target, prior.step)
+        report = target / "eval" / f"{prior.step}.json"
+        if report.exists():
+            figures = json.loads(report.read_text())
+            figures["source"]["run"] = source.run
+            files.write(report, json.dumps(figures, indent=2) + "\n")
     return prior

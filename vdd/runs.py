@@ -1,8 +1,11 @@
 """Run directories: where they are found, what they are called, how they are written."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import secrets
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -70,16 +73,32 @@ def _half_precision(x: Any, dtype: Any) -> Any:
     return x if small or not jnp.issubdtype(x.dtype, jnp.floating) else x.astype(dtype)
 
 
-def new_folder(folder: epath.PathLike) -> epath.Path:
-    """Makes a folder, for a run to be written into.
+@contextlib.contextmanager
+def making(folder: epath.PathLike) -> Iterator[epath.Path]:
+    """A folder to write a run into, which becomes `folder` when all is written.
+
+    What a crash leaves lies beside it, in `.vdd-FOLDER`, and goes with the next try. In a folder
+    that was there, empty, and on gs:// a run is written in place: what a crash leaves stays there.
 
     Raises:
-        UserError: it is there and not empty, or cannot be made or written.
+        UserError: the folder is there and not empty, cannot be made or written, or another process
+            makes it.
     """
     target = files.expand(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target}: already there; name a new or an empty folder")
-    return files.own(files.check_folder(target))
+    files.check_folder(target)
+    if files.is_remote(target) or target.exists():
+        yield files.own(target)
+        return
+    work = files.own_work(target.with_name(f".vdd-{target.name}"))
+    with files.lock(work):
+        try:
+            begun = files.own(work / f"run-{secrets.token_hex(4)}")
+            yield begun
+            files.move(begun, target)
+        finally:
+            files.remove_work(work, "run-[0-9a-f]+")
 
 
 def write(run: Any, folder: epath.Path) -> None:

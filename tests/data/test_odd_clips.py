@@ -390,8 +390,10 @@ def test_arrays_that_are_not_what_they_claim_are_one_line(tmp_path):
     claim = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 114, 114, 3)}
     np.lib.format.write_array_header_1_0(header, claim)
     (tmp_path / "claims.npy").write_bytes(header.getvalue() + bytes(1000))
+    (tmp_path / "open.npy").write_bytes(header.getvalue().replace(b"}", b" ") + bytes(1000))
     for name, words in {
         "archive.npy": "an archive of arrays",
+        "open.npy": "cannot be read",
         "claims.npy": "cut off: 1000 bytes of the 38988000000",
     }.items():
         with pytest.raises(UserError, match=f"{name}: .*{words}"):
@@ -431,3 +433,16 @@ def test_a_quick_gif_lasts_as_long_as_it_should(tmp_path):
 def test_whole_numbers_of_unknown_range_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="not int64"):
         video_io.write_clip(tmp_path / "a.gif", np.full((2, 8, 8, 3), 100))
+
+
+def test_an_animation_whose_last_frame_is_damaged_is_one_line(tmp_path):
+    stills = [Image.fromarray(frame) for frame in tiny_noise()]
+    buffer = io.BytesIO()
+    stills[0].save(buffer, "AVIF", save_all=True, append_images=stills[1:])
+    (tmp_path / "clip.avif").write_bytes(buffer.getvalue()[:-20] + b"\xff" * 20)
+    with pytest.raises(UserError, match=r"clip.avif: cannot be read \(Failed to decode frame"):
+        video_io.read_clip(tmp_path / "clip.avif")
+
+
+def tiny_noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)

@@ -51,23 +51,23 @@ def compress_run(
     """
     run = load_run(path_or_name, step)
     check(path_or_name, run)
-    target = runs.new_folder(folder)
     data = run.config.data
-    video = datasets.load_clips(data, datasets.trained_split(data), art_dir)
-    model, params = without_short_codes(run)
-    readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
-    model, params = merging.merge_codewords(model, params, readings, merge_above)
-    model, params = content_code.learn(model, params, readings, settings, show_progress)
-    config: Any = ConfigDict(run.config)
-    with config.unlocked():
-        config.model.quantizer.merged = True
-        # Its size as it is, so that other defaults do not change how this run is read.
-        sizes = ("num_numbers", "width", "reach", "num_modes")
-        config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
-        options = {"num_swaps": num_swaps, "merge_above": merge_above}
-        config.compression = {**options, **dataclasses.asdict(settings)}
-    run = Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
-    runs.write(run, target)
+    with runs.making(folder) as target:
+        video = datasets.load_clips(data, datasets.trained_split(data), art_dir)
+        model, params = without_short_codes(run)
+        readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
+        model, params = merging.merge_codewords(model, params, readings, merge_above)
+        model, params = content_code.learn(model, params, readings, settings, show_progress)
+        config: Any = ConfigDict(run.config)
+        with config.unlocked():
+            config.model.quantizer.merged = True
+            # Its size as it is, so that other defaults do not change how this run is read.
+            sizes = ("num_numbers", "width", "reach", "num_modes")
+            config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
+            options = {"num_swaps": num_swaps, "merge_above": merge_above}
+            config.compression = {**options, **dataclasses.asdict(settings)}
+        run = Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
+        runs.write(run, target)
     return run
 
 

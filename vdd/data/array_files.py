@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import tokenize
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO
@@ -13,6 +14,9 @@ from PIL import Image
 
 from vdd.data import decoding, picture_files
 from vdd.errors import UserError
+
+# What NumPy raises on a broken header, which it reads as Python.
+_BROKEN = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
 
 
 class ArrayFrame:
@@ -42,7 +46,7 @@ def open_array(path: epath.Path) -> Iterator[Iterator[ArrayFrame]]:
         try:
             file = stack.enter_context(path.open("rb"))
             shape, by_column, dtype = _header(path, file)
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
+        except _BROKEN as error:
             raise decoding.unreadable(path, error) from error
         if dtype != np.uint8 or len(shape) != 4 or shape[-1] not in (3, 4):
             found = f"{dtype} {list(shape)}"

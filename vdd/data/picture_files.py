@@ -22,9 +22,9 @@ ENDINGS = (
 ANIMATED_ENDINGS = (".gif", ".apng")
 Ground = tuple[int, int, int]  # RGB of a flat colour, on which what is transparent is laid
 BLACK: Ground = (0, 0, 0)
-# What Pillow raises on broken files.
+# What Pillow and its decoders raise on broken files.
 BROKEN = (
-    OSError, ValueError, EOFError, SyntaxError, LookupError, ArithmeticError, NotImplementedError,
+    OSError, ValueError, EOFError, SyntaxError, LookupError, ArithmeticError, RuntimeError,
     struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 

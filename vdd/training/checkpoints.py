@@ -34,6 +34,7 @@ from vdd.training.checkpoint_files import (
     own_steps,
     verify,
 )
+from vdd.training.processes import LostProcessError
 
 T = TypeVar("T")
 _HOST_FILE = "process_{}.json"
@@ -102,6 +103,8 @@ class Checkpoints:
         trace: types.TracebackType | None,
     ) -> None:
         failed = kind is not None
+        if kind is LostProcessError:  # what is being saved waits for that one
+            return
         try:
             self.wait()
         except UserError:

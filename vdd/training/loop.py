@@ -23,6 +23,7 @@ from vdd.training.checkpoints import Checkpoints
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
+from vdd.training.processes import noticing_losses
 from vdd.training.progress import ProgressLine, duration
 from vdd.training.stop import StopRequest
 from vdd.training.workdir import check, claim, held
@@ -133,7 +134,7 @@ def train(
             program = compile_visibly(training, place.step, progress, settings.num_steps)
             if not flops_per_step:
                 flops_per_step = count_flops(training.step_fn, training.abstract, training.example)
-            with Writer(workdir, resumed_at=place.step) as writer:
+            with noticing_losses(), Writer(workdir, resumed_at=place.step) as writer:
                 sizes = (settings.batch_size, flops_per_step)
                 log = MetricsLog(writer, progress, place.step, place.seconds, *sizes)
                 run_steps(settings, mesh, place, program, hooks, batches, checkpoints, log, stop)

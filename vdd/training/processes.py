@@ -1,12 +1,31 @@
 """The processes of a run that is spread over several machines, and what the first one says."""
 
+import atexit
+import contextlib
 import importlib.util
-from collections.abc import Mapping
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import jax
+from jax._src import distributed  # what it has of the service is nowhere public
 
+from vdd.command import complain
 from vdd.errors import UserError
+
+# Seconds after which a process that says nothing counts as lost, and that the others wait for it.
+_HEARTBEAT, _SHUTDOWN = 40, 20
+# The key by which a process tells the others that it ends, and milliseconds to wait for it: a year.
+_ENDED, _FOREVER = "vdd/ended", 1000 * 60 * 60 * 24 * 365
+# What JAX's errors say where another process was lost: gloo's on CPUs, NCCL's, the service's.
+_LOST = ("Gloo", "NCCL", "UNAVAILABLE", "heartbeat", "peer", "tasks are unhealthy")
+
+
+class LostProcessError(UserError):
+    """Another process of the run has ended, or cannot be reached."""
 
 
 def connect_processes(env: Mapping[str, str]) -> None:
@@ -15,14 +34,36 @@ def connect_processes(env: Mapping[str, str]) -> None:
     given = [name for name in manual if name in env]
     if given and len(given) < len(manual):
         raise UserError(f"{given[0]} is set: set all of {', '.join(manual)}, or none")
+    patience = {"heartbeat_timeout_seconds": _HEARTBEAT, "shutdown_timeout_seconds": _SHUTDOWN}
     try:
         if given:
             address, processes, index = (env[name] for name in manual)
-            jax.distributed.initialize(address, int(processes), int(index))
+            jax.distributed.initialize(address, int(processes), int(index), **patience)
         elif in_cluster(env):
-            jax.distributed.initialize()
+            jax.distributed.initialize(**patience)
+        else:
+            return
     except (ValueError, RuntimeError) as error:
         raise UserError(f"cannot connect the processes: {error}") from error
+    ending = threading.Event()
+    atexit.register(ending.set)  # before JAX disconnects: what is registered last comes first
+    threading.Thread(target=_end_with_others, args=(ending,), daemon=True).start()
+
+
+def _end_with_others(ending: threading.Event) -> None:
+    """Ends this process in one line when another says that it ends, or the service is gone.
+
+    A collective that waits for a lost process may do so for long, and cannot be interrupted.
+    """
+    client = distributed.global_state.client
+    if client is None:
+        return
+    with contextlib.suppress(jax.errors.JaxRuntimeError):
+        client.blocking_key_value_get(_ENDED, _FOREVER)
+    if not ending.is_set():
+        complain(_lost("as others of them say"))
+        sys.stderr.flush()
+        os._exit(2)
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
@@ -42,3 +83,35 @@ def say(text: str) -> None:
     """Print a line, on the first process only."""
     if jax.process_index() == 0:
         print(text, flush=True)
+
+
+@contextlib.contextmanager
+def noticing_losses() -> Iterator[None]:
+    """What JAX raises here where another process was lost is a `LostProcessError`."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() > 1 and any(word in str(error) for word in _LOST):
+            raise LostProcessError(_lost(str(error).splitlines()[0][:200])) from error
+        raise
+
+
+def _lost(why: str) -> str:
+    return (
+        "another process of this training has ended: see what it said, then start all of them "
+        f"again; the checkpoints are whole ({why})"
+    )
+
+
+def leave(status: int) -> NoReturn:
+    """Ends this process after an error; at once where there are others.
+
+    They are told. An orderly end would wait for them, and they for us.
+    """
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with contextlib.suppress(Exception):
+            distributed.global_state.client.key_value_set(_ENDED, "", allow_overwrite=True)
+        os._exit(status)
+    sys.exit(status)

@@ -1,0 +1,250 @@
+"""Does a training give the same on every number of devices, and what do devices tell each other?
+
+    python experiments/campaigns/devices.py --work DIR [--variants videos,videos_dit_temporal,...]
+        [--devices 1,2,4,8] [--steps 20]
+    python experiments/campaigns/devices.py --work DIR --traffic 8,64,256 [--config FILE:variant]
+
+The tiny config (`tiny.py`), on virtual devices of this CPU, in every split of them in data x fsdp:
+losses of all steps, and all parameters at the end, beside those on one device. Each mesh's state
+at half of the steps is saved, and restored on the next mesh, which goes on from there to the same
+end. Counted are XLA's warnings of an "involuntary full rematerialization". `--traffic` counts
+instead the bytes that a device gets by collectives in the compiled step, by kind.
+"""
+
+import argparse
+import collections
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+
+VARIANTS = ("videos", "videos_temporal", "videos_dit", "videos_dit_temporal")
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+WARNING = "nvoluntary full rematerialization"
+_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4}
+_BYTES |= {"s64": 8, "u64": 8, "f64": 8}
+_RESULT = re.compile(rf"= (.*?) ({'|'.join(COLLECTIVES)})(-start)?\(")
+_ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
+BATCH = 16
+
+
+def main() -> None:
+    parser = common.parser(__doc__, 1)
+    parser.add_argument("--variants", default=",".join(VARIANTS))
+    parser.add_argument("--devices", default="1,2,4,8")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--traffic", help="numbers of devices whose collectives are counted")
+    parser.add_argument("--config", default="configs/sprites.py:smoke", help="FILE[:variant]")
+    parser.add_argument("--fsdp", type=int, default=4, help="with --traffic")
+    parser.add_argument("--part", help=argparse.SUPPRESS)  # in a process of its own
+    options = parser.parse_args()
+    if options.part:
+        work, config = options.part.split(" ")
+        found = traffic(config, options.fsdp) if work == "traffic" else equality(config, options)
+        print(json.dumps(found))
+        return
+    start = time.monotonic()
+    options.work.mkdir(parents=True)
+    good = tell_traffic(options) if options.traffic else tell_equality(options)
+    print(f"{time.monotonic() - start:.0f} s, {common.describe_machine()}")
+    sys.exit(not good)
+
+
+def apart(options: argparse.Namespace, work: str, devices: int) -> Any:
+    """A part in a process of its own, on so many virtual devices."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--part", work]
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    flags += " --xla_llvm_disable_expensive_passes=true"
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tell_equality(options: argparse.Namespace) -> bool:
+    """The table of all variants and splits; whether all are equal."""
+    rows, most = [], max(map(int, options.devices.split(",")))
+    for variant in options.variants.split(","):
+        rows += [(variant, *row) for row in apart(options, f"equality {variant}", most)]
+    names = ("config", "data x fsdp", "arrays split", "largest difference of a loss")
+    names += ("of a parameter", "restored on the next", "full rematerializations")
+    common.table(names, rows)
+    return all(float(row[3]) < 1e-5 and float(row[4]) < 1e-5 and not row[6] for row in rows)
+
+
+def equality(variant: str, options: argparse.Namespace) -> list[list[Any]]:
+    """A row for each split: differences from one device, and warnings."""
+    import jax
+    import tiny
+    from etils import epath
+
+    from vdd.training import checkpoints
+
+    config = tiny.get_config(variant)
+    config.train.update(batch_size=BATCH, num_steps=options.steps)
+    config.objective.update(noisy_segments=2 * BATCH)
+    config.model.denoiser.readout.update(tile_width=32)  # so large that it is split
+    folder = Path(options.work) / variant
+    rows, alone, before = [], None, None
+    for data, fsdp in splits(map(int, options.devices.split(","))):
+        with warnings_of_xla() as warned:
+            losses, states, abstract, go_on = train(config, data, fsdp)
+        half, last = states
+        alone = alone or (losses, last)
+        restored = "-"
+        if before is not None:
+            with checkpoints.Checkpoints(epath.Path(before)) as saved:
+                found = saved.restore(abstract)
+            assert found is not None
+            restored = f"{difference(go_on(found[1]), last):.1e}"
+        before = folder / f"{data}x{fsdp}"
+        with checkpoints.Checkpoints(epath.Path(before)) as saved:
+            saved.save(options.steps // 2, half, {})
+        split = sum("fsdp" in str(x.sharding.spec) for x in jax.tree.leaves(abstract.params))
+        apart = max(abs(a - b) for a, b in zip(losses, alone[0], strict=True))
+        parameters = difference(last, alone[1])
+        rows.append([f"{data} x {fsdp}", split, f"{apart:.1e}", f"{parameters:.1e}", restored])
+        rows[-1].append(warned[0])
+    return rows
+
+
+def splits(numbers: Any) -> Iterator[tuple[int, int]]:
+    """Every (data, fsdp) of these numbers of devices."""
+    for number in numbers:
+        for data in range(number, 0, -1):
+            if number % data == 0:
+                yield data, number // data
+
+
+def train(config: Any, data: int, fsdp: int) -> Any:
+    """Losses, the states at half of the steps and at the end, and how to go on from the half."""
+    import jax
+
+    from vdd.method import step
+    from vdd.training import loop, sharding, windows
+
+    steps = config.train.num_steps
+    mesh = sharding.make_mesh(data, fsdp, jax.devices()[: data * fsdp])
+    place = sharding.batch_sharding(mesh)
+    training = step.build(step.Recipe.from_config(config))
+    prepared = loop.prepare(
+        training.init, training.step, mesh, config.seed, batch(config, 0, place)
+    )
+    program = loop.compile_step(prepared)
+
+    def advance(state: Any, first: int, last: int) -> tuple[Any, list[float]]:
+        losses = []
+        for i in range(first, last):
+            window = loop.put(windows.empty(prepared.names), mesh)
+            state, window, loss = program(state, window, batch(config, i, place))
+            losses.append(float(loss))
+        return state, losses
+
+    state, losses = advance(loop.begin(prepared, config.seed).state, 0, steps // 2)
+    half = jax.tree.map(lambda x: x.copy(), state)
+    state, more = advance(state, steps // 2, steps)
+    return (
+        losses + more,
+        (half, state),
+        prepared.abstract,
+        lambda s: advance(s, steps // 2, steps)[0],
+    )
+
+
+def batch(config: Any, index: int, place: Any) -> dict[str, Any]:
+    """Batch i of random clips."""
+    from vdd.training import sharding
+
+    rng = np.random.default_rng((config.seed, index))
+    shape = (config.train.batch_size, 8, *config.model.latents.size)
+    return sharding.global_batch({"video": rng.integers(0, 256, shape, np.uint8)}, place)
+
+
+def difference(a: Any, b: Any) -> float:
+    """The largest difference of a parameter of two states."""
+    import jax
+
+    pairs = zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True)
+    return max(float(np.max(np.abs(np.asarray(x) - np.asarray(y)))) for x, y in pairs)
+
+
+@contextmanager
+def warnings_of_xla() -> Iterator[list[int]]:
+    """How often XLA warned of a full rematerialization meanwhile, on stderr (file number 2)."""
+    found, before = [0], os.dup(2)
+    with tempfile.TemporaryFile("w+") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield found
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            file.seek(0)
+            found[0] = file.read().count(WARNING)
+
+
+def tell_traffic(options: argparse.Namespace) -> bool:
+    """The table of bytes moved; whether XLA had nothing to warn of."""
+    rows, warned = [], 0
+    for devices in map(int, options.traffic.split(",")):
+        found = apart(options, f"traffic {options.config}", devices)
+        warned += found["warnings"]
+        told = [f"{found['bytes'].get(kind, 0) / 2**20:.2f}" for kind in COLLECTIVES]
+        total = f"{sum(found['bytes'].values()) / 2**20:.2f}"
+        rows.append([devices, found["mesh"], found["batch"], *told, total, found["warnings"]])
+    print(f"MiB that a device gets in a step of {options.config}, by what each collective gives it")
+    names = ("devices", "data x fsdp", "batch", *COLLECTIVES, "together")
+    common.table((*names, "full rematerializations"), rows)
+    return not warned
+
+
+def traffic(name: str, fsdp: int) -> dict[str, Any]:
+    """Bytes by kind in the step of a config, a clip a device or its own batch if that is more."""
+    import jax
+
+    sys.path.insert(0, str(common.ROOT / "experiments"))
+    from memory import batch_of
+    from throughput import load_config
+
+    from vdd.method import step
+    from vdd.training import loop, sharding
+
+    config, devices = load_config(name), len(jax.devices())
+    mesh = sharding.make_mesh(-1, min(fsdp, devices))
+    size = max(config.train.batch_size // devices, 1) * devices
+    example = batch_of(config, size, config.data.get("frames", 8), sharding.batch_sharding(mesh))
+    training = step.build(step.Recipe.from_config(config))
+    with warnings_of_xla() as warned:
+        prepared = loop.prepare(training.init, training.step, mesh, config.seed, example)
+        text = loop.compile_step(prepared).as_text()
+    shape = f"{mesh.shape['data']} x {mesh.shape['fsdp']}"
+    return {"mesh": shape, "batch": size, "bytes": moved(text), "warnings": warned[0]}
+
+
+def moved(hlo: str) -> dict[str, int]:
+    """Bytes of the results of all collectives in a program, by kind; of loops a single turn."""
+    found: collections.Counter[str] = collections.Counter()
+    for line in hlo.splitlines():
+        if match := _RESULT.search(line):
+            sizes = [
+                _BYTES.get(dtype, 4) * math.prod(map(int, filter(None, shape.split(","))))
+                for dtype, shape in _ARRAY.findall(match[1])
+            ]
+            found[match[2]] += sum(sizes) // (2 if match[3] else 1)
+    return dict(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The campaigns in their short forms: each in a process of its own, which forks its children."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from tiny import ROOT
+
+CAMPAIGNS = ROOT / "experiments" / "campaigns"
+
+
+def table_of(name, work, *options):
+    """The cells of the table that a campaign prints in the end, a dict a row."""
+    done = subprocess.run(
+        [sys.executable, CAMPAIGNS / f"{name}.py", "--work", work, "--tiny", *options],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    lines = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line] for line in lines]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.mark.experiment
+@pytest.mark.process
+def test_a_data_set_is_the_same_however_often_it_was_stopped(tmp_path):
+    options = ("--count", "4", "--others", "1", "--commands", "prepare")
+    (row,) = table_of("kill", tmp_path / "work", *options)
+    assert (row["command"], row["SIGKILL"], row["faults"]) == ("prepare", "4", "0")
+    assert int(row["folders compared"]) > 3
+
+
+@pytest.mark.experiment
+@pytest.mark.process
+def test_damaged_clips_of_all_kinds_are_read_or_refused(tmp_path):
+    pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
+    rows = table_of("hostile", tmp_path / "work", "--count", "150", "--slow", "0")
+    assert {"npy", "vdd", "png", "animated gif", "mp4 mpeg4"} <= {row["kind"] for row in rows}
+    assert sum(int(row["refused"]) for row in rows) > 20
+    assert not any(int(row["faults"]) for row in rows)
+
+
+@pytest.mark.experiment
+@pytest.mark.process
+def test_a_training_looks_at_itself(tmp_path):
+    options = ("--variant", "toy", "--count", "400")
+    rows = {row.pop(""): row for row in table_of("endurance", tmp_path / "work", *options)}
+    assert float(rows["MiB resident"]["most"]) > 100
+    assert rows["open files"]["first tenth"] == rows["open files"]["last tenth"]
+
+
+@pytest.fixture
+def campaign(monkeypatch):
+    monkeypatch.syspath_prepend(CAMPAIGNS)
+    return importlib.import_module
+
+
+def test_what_collectives_give_is_counted(campaign):
+    devices = campaign("devices")
+    program = """
+  %x = f32[8,4]{1,0} all-gather(f32[4,4]{1,0} %a), dimensions={0}
+  %y = (f32[3]{0}, bf16[2,2]{1,0}) all-reduce(f32[3]{0} %b, bf16[2,2]{1,0} %c), to_apply=%add
+  %z = f32[100]{0} add(f32[100]{0} %d, f32[100]{0} %e)
+"""
+    assert devices.moved(program) == {"all-gather": 4 * 32, "all-reduce": 4 * 3 + 2 * 4}
+    assert list(devices.splits([1, 4])) == [(1, 1), (4, 1), (2, 2), (1, 4)]
+
+
+def test_a_child_tells_how_it_ended(campaign, tmp_path):
+    common = campaign("common")
+    progress, error = "decoding 2/16, 141 s left\n", "vdd: no room\n"
+    warning, traceback = "vdd: warning: old\n", "Traceback (most recent call last):\n"
+
+    def told(text):
+        return common.Ended(2, "", text, 0.0).told
+
+    assert all(map(told, ["", error, progress + warning + warning + error]))
+    assert not any(map(told, [error + error, traceback, error + "and more\n"]))
+
+
+def test_a_run_is_compared_without_its_times(campaign):
+    kill = campaign("kill")
+    assert kill.stripped([{"step": 1, "seconds": 2.0, "a": {"mfu": 3}}]) == [{"step": 1, "a": {}}]
+    assert signal.SIGKILL in kill.SIGNALS.values()
