@@ -75,3 +75,10 @@ def test_sharpness(capsys, monkeypatch):
     assert power == sorted(power)
     assert found["noise 0.1"][0] > found["noise 0.05"][0] > found["noise 0.02"][0] > 1
     assert found["mean of 4 poses"][3] < found["real"][3]
+
+
+def test_recognition(capsys, monkeypatch, tiny_run):
+    output = run_experiment("recognition", monkeypatch, capsys, str(tiny_run))
+    rows = rows_of(output)
+    assert [row[1] for row in rows] == ["clip", "half"]
+    assert all(float(row[2]) > 0 and float(row[3]) > 0 for row in rows)
