@@ -275,9 +275,9 @@ def test_a_config_that_was_downloaded_names_no_place_here(stub, exported):
 
 def test_other_addresses_are_refused_with_what_to_say(capsys):
     for address, hint in (
-        ("https://example.org/model.tar", "say hf://owner/name, or copy it here"),
+        ("https://example.org/model.tar", "say hf://owner/name, or copy it to this"),
         ("https://huggingface.co/ann/first/tree/main", "say hf://ann/first"),
-        ("s3://bucket/model", "say hf://owner/name, or copy it here"),
+        ("s3://bucket/model", "say hf://owner/name, or copy it to this"),
         ("file:///tmp/model", "name the file by its path"),
     ):
         with pytest.raises(UserError, match=hint) as raised:

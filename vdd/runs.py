@@ -129,7 +129,7 @@ def _check_scheme(name: str) -> None:
     if not found or scheme.lower() in ("gs", "file"):
         return
     page = re.match(r"(?:www\.)?(?:huggingface\.co|hf\.co)/([^/]+/[^/@?#]+)", rest)
-    say = f"hf://{page[1]}" if page else "hf://owner/name, or copy it here and name the folder"
+    say = f"hf://{page[1]}" if page else "hf://owner/name, or copy it to this machine"
     raise UserError(f"{name}: a model is not loaded from {scheme}://: say {say}")
 
 
