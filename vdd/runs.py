@@ -186,9 +186,9 @@ def load_config(path: epath.Path) -> Any:
 
 def without_places(config: Any) -> Any:
     """The config of a run, with nothing in it of the machine that it was trained on."""
-    told = ConfigDict(config)
+    told: Any = ConfigDict(config)
     for name, keys in _PLACES.items():
-        group = told
+        group: Any = told
         for part in name.split("."):
             group = group.get(part, ConfigDict())
         for key in keys:
