@@ -41,7 +41,7 @@ docs: $(DOCS_INSTALLED)
 	@echo "documentation: site/index.html"
 
 lock:
-	$(UV) pip compile --universal --python-version 3.11 --extra dev --extra serve --extra video \
+	$(UV) pip compile --universal --python-version 3.11 --extra dev --extra hub --extra serve --extra video \
 	  pyproject.toml -o requirements.lock --no-header --upgrade
 
 install: $(INSTALLED)

@@ -13,10 +13,11 @@ from PIL import Image
 from tiny import ROOT
 
 import vdd
-from vdd import apply, cli, priors, runs
+from vdd import apply, cli, fingerprint, priors, runs
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.models import prior_sampling
+from vdd.training import checkpoints
 
 FOLDER = ROOT / "vdd" / "pretrained" / "sprites"
 LPC = FOLDER.with_name("universal_lpc")
@@ -45,6 +46,21 @@ def test_what_is_loaded_is_told_in_a_line():
     assert repr(priors.load_prior("sprites")) == (
         "PriorRun(step 1200, of the codes of 'sprites' at step 8000, 1,091,088 parameters)"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("sprites", "5167b045335b8739"),
+        ("sprites/prior", "357c541b2e0b9215"),
+        ("universal_lpc", "f072c6e33920a564"),
+        ("universal_lpc/prior", "48cc00a201d47145"),
+    ],
+)
+def test_the_parameters_are_those_that_the_figures_were_measured_with(name, digest):
+    """Whatever the format of their files; trained anew, they have new figures, too."""
+    _, params = checkpoints.load_params(runs.PRETRAINED / name)
+    assert fingerprint.digest({}, params).hex() == digest
 
 
 def test_swaps_of_unseen_characters_look_like_the_clips_they_ought_to_be():

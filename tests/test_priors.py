@@ -188,7 +188,6 @@ def test_a_source_in_training_is_read_at_one_step_also_by_a_resumed_prior(
 
 def test_an_exported_run_keeps_its_prior(place, tmp_path, capsys):
     assert cli.main(["export", str(place / "tiny"), str(tmp_path / "small")]) == 0
-    assert cli.main(["export", str(place / "tiny_prior"), str(tmp_path / "small" / "prior")]) == 0
     small = vdd.load(tmp_path / "small")
     assert priors.load_prior_of(small, tmp_path / "small").model.num_codes == 8
     assert (tmp_path / "small" / "prior" / "eval" / f"{STEPS}.json").exists()

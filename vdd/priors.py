@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
-import os
 from typing import Any
 
+import jax
+import numpy as np
 from etils import epath
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -29,7 +30,7 @@ class OtherPriorError(UserError):
 class Source:
     """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
 
-    run: str  # the name of a shipped model, else an absolute path; exported, its last part
+    run: str  # by which it is found from anywhere (`runs.full_name`); exported, its last part
     step: int
     fingerprint: str  # of the model, in hex digits
     num_groups: int
@@ -77,6 +78,8 @@ def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRu
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
     step, params = checkpoints.load_params(path, step)
+    codes = jax.ShapeDtypeStruct((1, 2, source.num_groups), np.int32)
+    runs.check_fits(path, params, model, codes)
     return PriorRun(config, model, params, step, source)
 
 
@@ -137,8 +140,7 @@ def build(config: Any, source: Source) -> MotionPrior:
 def source_of(run: Any, path_or_name: epath.PathLike) -> Source:
     """What is to be known of a run whose codes a prior is trained on."""
     book = run.model.quantizer.codebook
-    path = runs.find(path_or_name)
-    name = path.name if runs.is_shipped(path) else os.fspath(runs.absolute(path))
+    name = runs.full_name(runs.find(path_or_name))
     mark = fingerprint.of_model(run.params).hex()
     return Source(name, run.step, mark, book.num_groups, book.num_codes)
 
@@ -184,7 +186,7 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
     with runs.making(folder) as target:
         write_source(target, source)
         runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
-        runs.copy_report(find_prior(path), target, prior.step)
+        runs.copy_reports(find_prior(path), target, prior.step)
         report = target / "eval" / f"{prior.step}.json"
         if report.exists():
             figures = json.loads(report.read_text())

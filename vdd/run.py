@@ -14,7 +14,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import apply, compiled, motions, priors, runs, streaming
+from vdd import apply, compiled, hub, motions, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
@@ -24,6 +24,8 @@ from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective
 from vdd.method.rates import Rates
 from vdd.training import checkpoints
+
+_FEW = 8  # frames, of which no parameter's shape depends
 
 Clips = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
 
@@ -257,14 +259,16 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     """Loads a run.
 
     Args:
-        path_or_name: a run directory (config.json and checkpoints/; may be gs://), or the name of
-            a model that the package ships.
+        path_or_name: a run directory (config.json, and checkpoints/ or model.safetensors; may be
+            gs://), the name of a model that the package ships, or `hf://owner/name`, with a
+            revision `hf://owner/name@revision`. The commit that was loaded is printed.
         step: which checkpoint; None takes the latest that can be read.
 
     Raises:
-        UserError: no such run, no checkpoint in it, or its config is not one of this version.
+        UserError: no such run, no checkpoint in it, or its config is not one of this version; a
+            run of the Hub that cannot be had, or whose files do not fit each other.
     """
-    path = runs.find(path_or_name)
+    path = runs.find(path_or_name, anew=True)
     config = runs.load_config(path)
     task = config.get("task")
     if task != "disentangler":
@@ -274,11 +278,14 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
         model = Disentangler.from_config(config.model)
         Objective.from_config(config.objective)
         Rates(**config.rates)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: trained by another version of vdd, whose config is not of this one ({error})"
         ) from error
-    return Run(config, model, params, step, os.fspath(path_or_name), os.fspath(runs.absolute(path)))
+    video = jax.ShapeDtypeStruct((1, _FEW, *model.latents.size), np.uint8)
+    runs.check_fits(path, params, model, video)
+    name = hub.address_of(path) or os.fspath(path_or_name)
+    return Run(config, model, params, step, name, os.fspath(runs.absolute(path)))
 
 
 def frames_shown(config: Any) -> int:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from functools import partial
@@ -12,16 +13,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from etils import epath
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
-from vdd import eight_bits, files
+from vdd import eight_bits, files, hub
 from vdd.errors import UserError
-from vdd.training import checkpoints, workdir
+from vdd.training import weights, workdir
 
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
 # What codes mean: files that one copy of a model wrote have to be read by any other.
 _EXACT = ("quantizer",)
+
+# Keys of a config that name files of one machine, by group.
+_PLACES = {
+    "data": ("art_dir", "data_dir"),
+    "model.latents": ("encoder", "decoder", "weights"),
+    "train": ("init_from",),
+}
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
@@ -37,11 +45,12 @@ def data_name(config: Any) -> str:
     return f"{data.dataset}/{data.art}" if "art" in data else data.dataset
 
 
-def copy_report(source: epath.Path, target: epath.Path, step: int) -> None:
-    """Copies the evaluation of a step from one run directory to another, if there is one."""
-    report = source / "eval" / f"{step}.json"
-    if report.exists():
-        files.write(target / "eval" / report.name, report.read_bytes())
+def copy_reports(source: epath.Path, target: epath.Path, step: int) -> None:
+    """Copies the evaluations of a step, on whatever split, from one run directory to another."""
+    folder = source / "eval"
+    for report in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        if report.stem.partition("_")[0] == str(step):
+            files.write(target / "eval" / report.name, report.read_bytes())
 
 
 def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
@@ -61,11 +70,6 @@ def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
         for part, tree in run.params.items()
     }
     write(dataclasses.replace(run, params=small), target)
-    checkpoint = checkpoints.checkpoints_dir(target) / str(run.step)
-    for path, _, names in checkpoint.walk():
-        if "commit_success.txt" in names:  # in which Orbax tells where on this machine that was
-            files.write(path / "commit_success.txt", "written\n", overwrite=True)
-    files.seal(checkpoint)
 
 
 def _half_precision(x: Any, dtype: Any) -> Any:
@@ -107,19 +111,25 @@ def write(run: Any, folder: epath.Path) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    with checkpoints.Checkpoints(folder) as saving:
-        saving.save(run.step, {"ema_params": run.params}, {})
+    weights.write(folder, run.step, run.params)
     # Last, since it is what makes a folder a run.
     text = json.dumps(workdir.to_json(run.config), indent=2)
     files.write(folder / "config.json", text + "\n")
 
 
-def find(path_or_name: epath.PathLike) -> epath.Path:
-    """The run directory that a path or the name of a shipped model stands for.
+def find(path_or_name: epath.PathLike, anew: bool = False) -> epath.Path:
+    """The run directory that a path, an address or the name of a shipped model stands for.
+
+    Args:
+        path_or_name: a path, the name of a shipped model, or `hf://owner/name` (`vdd.hub.find`).
+        anew: ask the Hub, also where this process has done so before.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of them.
     """
+    if hub.is_address(path_or_name):
+        return hub.find(os.fspath(path_or_name), anew)
+    _check_scheme(os.fspath(path_or_name))
     path, name = files.expand(path_or_name), str(path_or_name)
     # A folder of that name that is no run does not hide the model.
     if name in pretrained() and not (path / "config.json").exists():
@@ -130,6 +140,16 @@ def find(path_or_name: epath.PathLike) -> epath.Path:
         raise UserError(f"{path}: not a run directory, but a file")
     shipped = ", ".join(pretrained()) or "none"
     raise UserError(f"{name}: no such run directory, nor a shipped model (there are: {shipped})")
+
+
+def _check_scheme(name: str) -> None:
+    """Raise a UserError for an address that names no run."""
+    scheme, found, rest = name.partition("://")
+    if not found or scheme.lower() in ("gs", "file"):
+        return
+    page = re.match(r"(?:www\.)?(?:huggingface\.co|hf\.co)/([^/]+/[^/@?#]+)", rest)
+    say = f"hf://{page[1]}" if page else "hf://owner/name, or copy it to this machine"
+    raise UserError(f"{name}: a model is not loaded from {scheme}://: say {say}")
 
 
 def absolute(path: epath.Path) -> epath.Path:
@@ -149,8 +169,26 @@ def is_shipped(path: epath.Path) -> bool:
     return path.resolve().parent == PRETRAINED.resolve()
 
 
+def is_others(path: epath.Path) -> bool:
+    """Whether nothing is written into a run directory: it is installed, or was downloaded."""
+    return is_shipped(path) or hub.address_of(path) is not None
+
+
+def full_name(path: epath.Path) -> str:
+    """By which `find` finds a run directory from anywhere."""
+    return path.name if is_shipped(path) else hub.address_of(path) or os.fspath(absolute(path))
+
+
+def last_name(path: epath.Path) -> str:
+    """What a run is called among others: the last part of its path or address."""
+    address = hub.address_of(path)
+    return hub.parse(address).name.rpartition("/")[2] if address else path.name
+
+
 def load_config(path: epath.Path) -> Any:
     """The config of a run directory, a FrozenConfigDict; lists of the JSON are tuples again.
+
+    One that was downloaded names no place on this machine, whatever it says.
 
     Raises:
         UserError: no config.json, or a broken one.
@@ -159,6 +197,53 @@ def load_config(path: epath.Path) -> Any:
     if not file.exists():
         raise UserError(f"{path}: not a run directory (it has no config.json)")
     try:
-        return FrozenConfigDict(json.loads(file.read_text()))
-    except (OSError, AttributeError, ValueError, TypeError) as error:
+        config = FrozenConfigDict(json.loads(file.read_text()))
+        return without_places(config) if hub.address_of(path) else config
+    except (OSError, AttributeError, RecursionError, ValueError, TypeError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from error
+
+
+def without_places(config: Any) -> Any:
+    """The config of a run, with nothing in it of the machine that it was trained on."""
+    told: Any = ConfigDict(config)
+    for name, keys in _PLACES.items():
+        group: Any = told
+        for part in name.split("."):
+            group = group.get(part, ConfigDict())
+        for key in keys:
+            if key in group:
+                group[key] = None
+    return FrozenConfigDict(told)
+
+
+def check_fits(path: epath.Path, params: Any, network: Any, example: Any) -> None:
+    """Raise a UserError where parameters that were downloaded are not those of their config.
+
+    Args:
+        path: the run directory.
+        params: the Flax params dict that was read.
+        network: the Flax module that they ought to be of.
+        example: the shape of what it is called with.
+    """
+    if hub.address_of(path) is None:
+        return
+    try:
+        made = jax.eval_shape(lambda x: network.init(jax.random.key(0), x), example)
+        wanted = _forms(made["params"])
+    except Exception as error:  # whatever a network says to sizes that do not go together
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise UserError(f"{path / 'config.json'}: describes no model ({reason})") from error
+    held = _forms(params)
+    wrong = sorted(name for name in wanted.keys() | held if wanted.get(name) != held.get(name))
+    if wrong:
+        raise UserError(
+            f"{path / weights.FILE}: not of the model that config.json describes: {wrong[0]} is"
+            f" {held.get(wrong[0], 'absent')} and not {wanted.get(wrong[0], 'absent')}"
+        )
+
+
+def _forms(params: Any) -> dict[str, str]:
+    """By path, dtype and shape."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    named = {jax.tree_util.keystr(path, simple=True, separator="."): x for path, x in leaves}
+    return {name: f"{x.dtype}{list(x.shape)}" for name, x in named.items()}

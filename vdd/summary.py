@@ -25,7 +25,7 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     if priors.is_prior(path):
         return _describe_prior(path)
     run = load_run(path)
-    steps = ", ".join(str(step) for step in checkpoints.list_steps(path))
+    steps = ", ".join(map(str, checkpoints.list_steps(path))) or "none, exported"
     height, width, _ = run.model.latents.size
     config = run.config
     lines = [

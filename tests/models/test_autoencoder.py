@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from tiny import perturbed
 
+from vdd import safetensors
 from vdd.data.video_io import read_clip
 from vdd.errors import UserError
 from vdd.models import autoencoder
-from vdd.models.autoencoder import published, safetensors
+from vdd.models.autoencoder import published
 from vdd.models.autoencoder.kl import KLAutoencoder, Posterior
 from vdd.models.autoencoder.tiny import TinyAutoencoder
 

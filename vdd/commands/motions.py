@@ -30,8 +30,10 @@ def run(arguments: argparse.Namespace) -> None:
 
         work.set_up_jax()
         path = runs.find(arguments.run)
-        if runs.is_shipped(path):
-            raise UserError(f"{arguments.run} is installed: export it, and name the motions there")
+        if runs.is_others(path):
+            raise UserError(
+                f"{arguments.run} is installed or downloaded: export it, and name the motions there"
+            )
         files.check(path / motions.FILE)
         run = vdd.load(path, arguments.step)
     with work.working("reading the motions"):

@@ -7,7 +7,9 @@ MOST_FRAMES = 1_000_000  # that are made up: the codes of all of them are drawn 
 
 FROM_CONTENT = "from-content"  # a palette: the colours of what is given
 
-RUN = "RUN is a run directory, or the name of a model that the package ships."
+RUN = """\
+RUN is a run directory, the name of a model that the package ships, or hf://owner/name[@revision] on
+the Hugging Face Hub (extra hub)."""
 
 CLIP = """\
 CLIP is a video (mp4, mov, webm, mkv, avi, ...), a gif or another animation (webp, apng), an npy
@@ -23,7 +25,7 @@ The content may also be a sprite sheet, of which the cells are read that are not
                         from the left and Y from the top
 A picture of 832x1344 pixels is read as lpc. Cells are scaled by whole numbers, and padded."""
 
-NOUNS = f"{RUN[:-1]} (--run RUN says the same).\n{CLIP}"
+NOUNS = f"{RUN} --run RUN says the same.\n{CLIP}"
 SHEET_NOUNS = f"{NOUNS}\n{SHEET}"
 
 

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
             loaded = {}
             for path in named:
                 run = vdd.load(path)
-                loaded[_free_name(runs.find(path).name, loaded)] = run
+                loaded[_free_name(runs.last_name(runs.find(path)), loaded)] = run
         server.serve(loaded, socket, arguments.host)
 
 

@@ -54,9 +54,10 @@ class Dataset(Protocol):
     """What a data set's module offers; each function takes `config.data`.
 
     It may also have `draw(config, split)`, as `find_draw` says; `ground(config)`, the colour that
-    its clips stand on; `played(config, characters)`, its named motions, each played by so many
-    characters that no training has seen; and, where that is quicker than all `clips`, their number
-    `count(config, split)`, and one of them, `clip(config, split, row)`.
+    its clips stand on; `licence(config)`, that of models of it, as the Hugging Face Hub names it;
+    `played(config, characters)`, its named motions, each played by so many characters that no
+    training has seen; and, where that is quicker than all `clips`, their number `count(config,
+    split)`, and one of them, `clip(config, split, row)`.
     """
 
     SPLITS: Sequence[str]
@@ -184,6 +185,12 @@ def find_ground(config: Any) -> Ground:
     """What clips of a model of this `config.data` stand on: the data set's own colour, or black."""
     ground = getattr(find(config.dataset), "ground", None)
     return ground(config) if ground else BLACK
+
+
+def find_licence(config: Any) -> str | None:
+    """The licence of a model of this `config.data`; None where the data set does not say."""
+    licence = getattr(find(config.dataset), "licence", None)
+    return licence(config) if licence else None
 
 
 def check_channels(channels: int, size: tuple[int, int, int]) -> None:

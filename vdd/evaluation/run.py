@@ -89,9 +89,9 @@ def evaluate_run(
 
 
 def place_of(workdir: epath.Path) -> epath.Path:
-    """Where the evaluation of a run is written: there, or here if it is one that is installed."""
-    if runs.is_shipped(workdir):
-        return epath.Path(f"{workdir.name}_evaluation")
+    """Where the evaluation of a run is written: there, or here if that is not the user's."""
+    if runs.is_others(workdir):
+        return epath.Path(f"{runs.last_name(workdir)}_evaluation")
     return workdir
 
 

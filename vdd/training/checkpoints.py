@@ -27,6 +27,7 @@ from orbax.checkpoint import v1 as ocp
 
 from vdd import eight_bits, files
 from vdd.errors import UserError
+from vdd.training import weights
 from vdd.training.checkpoint_files import (
     checkpoints_dir,
     in_the_way,
@@ -224,7 +225,7 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     """Load the averaged parameters alone, for inference, on this process's first device.
 
     Args:
-        workdir: the run directory.
+        workdir: the run directory, or that of an exported run.
         step: which checkpoint; None stands for the latest that can be read.
 
     Returns:
@@ -233,13 +234,18 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     Raises:
         UserError: there is no such checkpoint, or none that can be read.
     """
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    if weights.are_in(workdir):
+        only, params = weights.read(workdir)
+        if step not in (None, only):
+            raise UserError(f"no checkpoint of step {step} in {workdir}: there is [{only}]")
+        return only, jax.device_put(_whole_precision(params), device)
     directory = checkpoints_dir(workdir)
     steps = list_steps(workdir)
     if not steps:
         raise UserError(f"no checkpoint in {directory}: train first, or check the path")
     if step is not None and step not in steps:
         raise UserError(f"no checkpoint of step {step} in {directory}: there is {steps}")
-    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     context = ocp.Context()
     context.pytree_options.loading.partial_load = True
 
@@ -255,15 +261,18 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
         )
         with context:
             state = ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")
-        # An exported run has them in fewer bits.
-        params = eight_bits.unpack(state["ema_params"])
-        return step, jax.tree.map(_single_precision, params)
+        return step, _whole_precision(state["ema_params"])
 
     return _latest_readable(directory, steps if step is None else [step], load)
 
 
-def _single_precision(x: jax.Array) -> jax.Array:
-    return jnp.asarray(x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else None)
+def _whole_precision(params: Any) -> Any:
+    """Parameters in float32; an exported run has them in fewer bits."""
+
+    def single(x: Any) -> jax.Array:
+        return jnp.asarray(x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else None)
+
+    return jax.tree.map(single, eight_bits.unpack(params))
 
 
 def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable[[int], T]) -> T:

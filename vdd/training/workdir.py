@@ -10,7 +10,7 @@ from etils import epath
 
 from vdd import files
 from vdd.errors import UserError
-from vdd.training import checkpoint_files
+from vdd.training import checkpoint_files, weights
 
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
@@ -58,10 +58,15 @@ def check(workdir: epath.Path, config: Any) -> bool:
         config: compared with `workdir/config.json` where that exists.
 
     Raises:
-        UserError: the directory cannot be written, holds a run of another config, or has files of
-          somebody else that bear the names of a run's.
+        UserError: the directory cannot be written, holds a run of another config or an exported
+          one, or has files of somebody else that bear the names of a run's.
     """
     files.check_folder(workdir)
+    if weights.are_in(workdir):
+        raise UserError(
+            f"{workdir} is an exported run, of which no training goes on: choose another --workdir"
+            f" (--config.train.init_from={workdir} begins with its parameters)"
+        )
     old, steps = _read(workdir / "config.json"), checkpoint_files.list_steps(workdir)
     if old is not None and steps:
         check_same_run(workdir, old, to_json(config))

@@ -26,6 +26,7 @@ __all__ = [
     "fields",
     "files",
     "frames",
+    "licence",
     "overlap",
     "records",
     "watched_split",
@@ -52,6 +53,11 @@ def fields(config: Any) -> Sequence[str]:
 def frames(config: Any) -> int:
     """Frames of every clip."""
     return sprites.NUM_FRAMES
+
+
+def licence(config: Any) -> str:
+    """That of the art: the package's own, or the Liberated Pixel Cup's."""
+    return {"builtin": "apache-2.0", "lpc": "cc-by-sa-3.0"}[config.art]
 
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:

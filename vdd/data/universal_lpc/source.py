@@ -33,6 +33,7 @@ __all__ = [
     "files",
     "frames",
     "ground",
+    "licence",
     "overlap",
     "played",
     "records",
@@ -61,6 +62,11 @@ def frames(config: Any) -> int:
 def ground(config: Any) -> tuple[int, int, int]:
     """Grey, on which all splits but train stand."""
     return GREY[:3]
+
+
+def licence(config: Any) -> str:
+    """That of the art, of two the one that all of it may be passed on under."""
+    return "cc-by-sa-3.0"
 
 
 def played(config: Any, characters: int) -> PlayedMotions:

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
+from vdd import safetensors
 from vdd.errors import UserError
 from vdd.files import write
-from vdd.models.autoencoder import published, safetensors
+from vdd.models.autoencoder import published
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.autoencoder.tiny import TinyAutoencoder
 
@@ -88,7 +89,7 @@ def save(model: KLAutoencoder, params: Mapping[str, Any], folder: epath.PathLike
         "up_block_types": ["UpDecoderBlock2D"] * blocks,
     }  # fmt: skip
     write(folder / CONFIG_NAME, json.dumps(config, indent=2) + "\n")
-    safetensors.write(folder / WEIGHTS_NAME, published.to_tensors(params["params"]))
+    safetensors.write(folder / WEIGHTS_NAME, published.to_tensors(params["params"]), format="pt")
 
 
 def param_shapes(model: Autoencoder) -> Any:
