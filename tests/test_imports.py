@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "files": set(),
     "command": set(),
     "progress": set(),
-    "startup": set(),
+    "startup": {"programs"},
+    "programs": set(),
     "eight_bits": set(),
     "fingerprint": set(),
     "diffusion": set(),
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "training": {"eight_bits"},  # no model, no method
     "method": {"diffusion", "models", "training"},
     "apply": {"diffusion", "method", "models"},
-    "compiled": {"apply", "diffusion", "method", "models"},
+    "compiled": {"apply", "diffusion", "method", "models", "programs"},
     "streaming": {"apply", "compiled", "diffusion", "method", "models"},
     "data": {"command", "models", "progress", "startup"},
     "runs": {"eight_bits", "training"},

@@ -23,7 +23,7 @@ from vdd.method.cross_driving import segments_shape
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective
 from vdd.method.rates import Rates
-from vdd.training import checkpoints
+from vdd.training.parameters import load_params
 
 Clips = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
 
@@ -156,8 +156,8 @@ class Run:
         """
         motion, chosen = self._checked_motion(motion), self._sampler(sampler, steps)
         pieces = streaming.draw(
-            self.model, self.params, jax.random.key(seed), np.asarray(content, np.float32), motion,
-            chosen, self.windows[0],
+            self.model, self.params, seed, np.asarray(content, np.float32), motion, chosen,
+            self.windows[0],
         )  # fmt: skip
         return np.concatenate(list(pieces), axis=1)
 
@@ -269,7 +269,7 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     task = config.get("task")
     if task != "disentangler":
         raise UserError(f"{path}: a run of the task {task!r}, not a model of video")
-    step, params = checkpoints.load_params(path, step)
+    step, params = load_params(path, step)
     try:
         model = Disentangler.from_config(config.model)
         Objective.from_config(config.objective)

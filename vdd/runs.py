@@ -13,7 +13,7 @@ from ml_collections import FrozenConfigDict
 
 from vdd import eight_bits, files
 from vdd.errors import UserError
-from vdd.training import checkpoints, workdir
+from vdd.training import checkpoint_files, workdir
 
 # Published autoencoders have float16, which bfloat16 would not hold.
 _HALF = {"latents": jnp.float16}
@@ -58,7 +58,7 @@ def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
         for part, tree in run.params.items()
     }
     write(dataclasses.replace(run, params=small), target)
-    checkpoint = checkpoints.checkpoints_dir(target) / str(run.step)
+    checkpoint = checkpoint_files.checkpoints_dir(target) / str(run.step)
     for path, _, names in checkpoint.walk():
         if "commit_success.txt" in names:  # in which Orbax tells where on this machine that was
             files.write(path / "commit_success.txt", "written\n", overwrite=True)
@@ -88,6 +88,8 @@ def write(run: Any, folder: epath.Path) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
+    from vdd.training import checkpoints  # Orbax takes long to import, and writes alone
+
     with checkpoints.Checkpoints(folder) as saving:
         saving.save(run.step, {"ema_params": run.params}, {})
     # Last, since it is what makes a folder a run.

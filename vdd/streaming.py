@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
@@ -82,21 +81,22 @@ def transfer(
             the two first frames and quantised again; the paper transfers absolute motion.
     """
     source = compiled.encode(model, params, content_video[None])
-    offset = jnp.zeros(source.motion.shape[-1:])
-    key = jax.random.key(seed)
+    offset = None
     for i, window in enumerate(windows(motion_frames, size, overlap)):
         motion = compiled.encode(model, params, window.frames[None]).motion
-        if relative and i == 0:
-            offset = source.motion[0, 0] - motion[0, 0]
-        moved, noise = motion + offset[None, None], jax.random.fold_in(key, i)
-        video = compiled.draw(model, sampler, params, noise, source.content, moved)
-        yield np.asarray(video[0])[window.kept]
+        if relative:
+            motion = np.asarray(motion)
+            offset = np.asarray(source.motion)[0, 0] - motion[0, 0] if offset is None else offset
+            motion = motion + offset
+        noise = compiled.noise(seed, i)
+        video = compiled.draw(model, sampler, params, noise, source.content, motion)
+        yield np.asarray(video)[0, window.kept]
 
 
 def draw(
     model: Disentangler,
     params: Any,
-    key: Key[Array, ""],
+    seed: int,
     content: Float[Array | np.ndarray, "b k d"],
     motion: Int[np.ndarray, "b t n"] | Float[np.ndarray, "b t m"],
     sampler: Sampler,
@@ -110,7 +110,8 @@ def draw(
         piece = motion[:, start : start + size]
         filling = size - piece.shape[1] if i else 0
         filled = np.pad(piece, [(0, 0), (0, filling), (0, 0)], mode="edge")
-        video = compiled.draw(model, sampler, params, jax.random.fold_in(key, i), content, filled)
+        noise = compiled.noise(seed, i)
+        video = compiled.draw(model, sampler, params, noise, content, filled)
         yield np.asarray(video)[:, : piece.shape[1]]
 
 
