@@ -49,8 +49,10 @@ MAY_IMPORT = {
     "runs": {"eight_bits", "training"},
     "priors": {"fingerprint", "models", "runs", "training"},
     "motions": {"data", "priors", "runs"},
+    "given": {"method"},
     "run": {
         "apply",
+        "given",
         "data",
         "diffusion",
         "method",

@@ -52,6 +52,20 @@ def draw(
     return apply.to_uint8(apply.sample(model, params, rng, content, motion, sampler))
 
 
+@kept(num_static=2)
+def follow(
+    model: Disentangler,
+    sampler: Sampler,
+    params: Any,
+    rng: Key[Array, ""],
+    content: Float[Array, "b k d"],
+    video: UInt8[Array, "b t h w c"],
+) -> UInt8[Array, "b h w c"]:
+    """`content` in the motion of the last frame of each clip."""
+    motion = apply.encode(model, params, video).motion[:, -1:]
+    return apply.to_uint8(apply.sample(model, params, rng, content, motion, sampler))[:, 0]
+
+
 def noise(seed: int, number: int) -> Key[Array, ""]:
     """The key of piece `number` of what is drawn with a seed."""
     return _noise(np.uint32(seed % 2**32), np.uint32(number))
