@@ -4,8 +4,8 @@
 
 - *start*: `vdd transfer` of eight frames, each time as a process of its own: cold, in a home that
   has no cache, and from the cache; then where the time goes;
-- *stream*: the run's clips frame by frame at batch 1 (`Run.follow`: read with the few frames before,
-  quantise, draw), and drawing alone, by the mean and by sampler steps;
+- *stream*: frame by frame at batch 1 (`Run.follow`: read with the few frames before, quantise,
+  draw), and drawing alone, by the mean and by sampler steps;
 - *page*: from a changed code to the picture of the clip, asked of the server of `vdd serve`;
 - *video*: a video file of 128 x 128 to another by `configs/talking_head.py:small` made as large,
   whose latents are folded pixels. Its parameters are untrained: they say how fast, not how well;
@@ -35,6 +35,7 @@ from throughput import load_config
 from transfer_speed import transfer_times
 
 import vdd
+from vdd import streaming
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
@@ -87,14 +88,8 @@ def timed(name: str, call: Callable[[], Any], repeats: int) -> Row:
 
 
 def clip(run: Run, frames: int) -> np.ndarray:
-    """Figures that move, of the run's size: drawn characters, or noise that is shifted."""
-    height, width, channels = run.model.latents.size
-    if (height, width, channels) == (64, 64, 3) and run.config.data.dataset == "sprites":
-        from vdd.data import sprites
-
-        video = sprites.load_arrays("builtin", "test").video[:2]
-        return np.concatenate(video)[np.arange(frames) % 16]
-    picture = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+    """A picture of noise that moves, of the run's size: how long it takes does not depend on it."""
+    picture = np.random.default_rng(0).integers(0, 256, run.model.latents.size, np.uint8)
     return np.stack([np.roll(picture, i, axis=1) for i in range(frames)])
 
 
@@ -107,12 +102,11 @@ def start(run: Run, folder: Path, repeats: int) -> None:
     home.pop("JAX_COMPILATION_CACHE_DIR", None)
     given = ["--content", clips[0], "--motion", clips[1], "--out", str(folder / "swap.gif")]
     command = [sys.executable, "-c", COMMAND, "transfer", run.home, *given, "--overwrite"]
-    spent = [process_seconds(command, home) for _ in range(1 + min(repeats, 5))]
+    spent = [process_seconds(command, home) for _ in range(1 + min(repeats, 3))]
     warm = [statistics.median(times) for times in zip(*spent[1:], strict=True)]
     table([("cold", *spent[0]), ("from the cache", warm[0], warm[1])])
     print("\nwhere that goes\n", flush=True)
     again = [sys.executable, __file__, "--run", run.home, "--phases", *clips]
-    subprocess.run(again, env=home, check=True)  # keeps what this script itself compiles
     print(subprocess.run(again, env=home, check=True, capture_output=True, text=True).stdout)
 
 
@@ -142,12 +136,12 @@ def phases(name: str, content: str, motion: str) -> list[Row]:
     phase("devices", jax.devices)
     run = phase("load the model", lambda: vdd.load(name))
     size = run.model.latents.size[:2]
-    clips = phase("read the clips", lambda: [video_io.read_clip(c, size) for c in (content, motion)])
-    clips = [one[None] for one in clips]
-    video = phase("load programs and draw", lambda: run.transfer(*clips))
-    phase("draw again", lambda: run.transfer(*clips))
-    place = Path(motion).with_name("phases.gif")
-    phase("write", lambda: video_io.write_clip(place, video[0], fps=8))
+    both = (content, motion)
+    clips = phase("read the clips", lambda: [video_io.read_clip(one, size) for one in both])
+    given = (run.model, run.params, 0, *clips, Sampler(**run.config.eval.sampler), *run.windows)
+    (video,) = phase("load programs and draw", lambda: list(streaming.transfer(*given)))
+    phase("draw again", lambda: list(streaming.transfer(*given)))
+    phase("write", lambda: video_io.write_clip(Path(motion).with_name("again.gif"), video, fps=8))
     return rows
 
 
