@@ -135,10 +135,11 @@ def phases(name: str, content: str, motion: str) -> list[Row]:
     keep_compiled_programs({})
     phase("devices", jax.devices)
     run = phase("load the model", lambda: vdd.load(name))
-    size = run.model.latents.size[:2]
+    side = run.model.latents.size[:2]
     both = (content, motion)
-    clips = phase("read the clips", lambda: [video_io.read_clip(one, size) for one in both])
-    given = (run.model, run.params, 0, *clips, Sampler(**run.config.eval.sampler), *run.windows)
+    clips = phase("read the clips", lambda: [video_io.read_clip(one, side) for one in both])
+    sampler, (size, overlap) = Sampler(**run.config.eval.sampler), run.windows
+    given: Any = (run.model, run.params, 0, *clips, sampler, size, overlap)
     (video,) = phase("load programs and draw", lambda: list(streaming.transfer(*given)))
     phase("draw again", lambda: list(streaming.transfer(*given)))
     phase("write", lambda: video_io.write_clip(Path(motion).with_name("again.gif"), video, fps=8))
@@ -220,7 +221,8 @@ def video(run: Run, folder: Path, repeats: int) -> None:
     places = [str(folder / f"{name}.mp4") for name in ("who", "how", "made")]
     for place in places[:2]:
         video_io.write_clip(place, clip(small, frames)[..., :3], fps=25)
-    times = transfer_times(small, *places, frames)
+    who, how, made = places
+    times = transfer_times(small, who, how, made, frames)
     height, width, _ = small.model.latents.size
     print(f"{frames} frames of {width}x{height}, each:\n")
     table([(name, *(spent / frames for spent in both)) for name, both in times.items()])

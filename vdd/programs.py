@@ -20,6 +20,7 @@ from typing import Any
 
 import flax
 import jax
+import jax.core
 import jaxlib
 from etils import epath
 from jax.experimental import serialize_executable
@@ -46,6 +47,7 @@ class Kept:
 
     def __init__(self, function: Callable[..., Any], num_static: int):
         functools.update_wrapper(self, function)
+        self._name = f"{function.__module__}.{function.__qualname__}"
         self._jitted = jax.jit(function, static_argnums=range(num_static))
         self._num_static = num_static
         self._programs: dict[Hashable, Callable[..., Any]] = {}
@@ -60,9 +62,10 @@ class Kept:
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (arguments[: self._num_static], tree, shapes)
         if key not in self._programs:
-            depends_on = f"{self.__module__} {self.__qualname__} {key!r} {_surroundings()}"
-            name = f"{self.__name__}-{hashlib.sha256(depends_on.encode()).hexdigest()}"
-            self._programs[key] = self._find(_place[0] / name, arguments)
+            depends_on = f"{self._name} {key!r} {_surroundings()}"
+            name, digest = self._name.rpartition(".")[2], hashlib.sha256(depends_on.encode())
+            place = _place[0] / f"{name}-{digest.hexdigest()}"
+            self._programs[key] = self._find(place, arguments)
         return self._programs[key](*given)
 
     def _find(self, path: epath.Path, arguments: tuple) -> Callable[..., Any]:
@@ -94,7 +97,7 @@ def _read(path: epath.Path) -> Callable[..., Any] | None:
 def _without_cache() -> Iterator[None]:
     """Compile in earnest: XLA does not write whole again what it has from JAX's cache."""
     with _compiling:
-        used = jax.config.jax_enable_compilation_cache
+        used = jax.config.values["jax_enable_compilation_cache"]
         _use_cache(False)
         try:
             yield
