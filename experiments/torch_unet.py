@@ -121,6 +121,22 @@ class UNet(nn.Module):
         return self.conv_out(F.silu(self.norm_out(x)))
 
 
+def torch_denoiser_pass(settings: dict, inputs: list[np.ndarray]) -> Callable[[], None]:
+    """A call that makes one pass forward over frames [n 1 h w c], as a sampler does."""
+    latents, _, content, motion = inputs
+    x = torch.from_numpy(latents[:, 0]).permute(0, 3, 1, 2).contiguous()
+    content, motion = torch.from_numpy(content), torch.from_numpy(motion[:, 0])
+    noise = torch.randn(len(x), 64)
+    sizes = (content.shape[1], content.shape[2], motion.shape[1])
+    model: Any = UNet(settings, latents.shape[2:], *sizes).eval()
+
+    def call() -> None:
+        with torch.inference_mode():
+            model(x, noise, content, motion, x)
+
+    return call
+
+
 def torch_denoiser_step(
     settings: dict, inputs: list[np.ndarray], layout: str
 ) -> Callable[[], None]:

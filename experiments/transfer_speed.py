@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -36,6 +36,13 @@ from vdd.run import Run
 from vdd.startup import keep_freed_memory
 
 
+class Times(NamedTuple):
+    """Seconds by the clock, and of processors, of all threads together."""
+
+    clock: float
+    processor: float
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")
@@ -47,12 +54,31 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     keep_freed_memory()
     run, frames = vdd.load(options.run), 20 if options.tiny else options.frames
-    sampler = Sampler(**run.config.eval.sampler)
-    size, overlap = run.windows
+    times = transfer_times(run, options.content, options.motion, options.out, frames)
+    sampler, (size, overlap) = Sampler(**run.config.eval.sampler), run.windows
     height, width, _ = run.model.latents.size
-    read = partial(read_frames, options.motion, (height, width), frames)
-    content = video_io.read_clip(options.content, (height, width), max_frames=size)
-    write = partial(write_clip, options.out, options.motion)
+    count = len(list(read_frames(options.motion, (height, width), frames)))
+    print(*machine().values(), sep=", ")
+    print(
+        f"{options.run} at step {run.step}, {sampler.name} of {sampler.nfe} passes: {count}"
+        f" frames of {width}x{height} in windows of {size} that share {overlap}"
+    )
+    print("| part | ms a frame | processor ms | frames a second | share |\n|---|---|---|---|---|")
+    for name, (taken, processor) in times.items():
+        each, share = taken / count, taken / times["whole"][0]
+        rate = f"{1 / each:.1f}" if each else "no time at all"  # a difference may come to nothing
+        told = f"{1e3 * each:.2f} | {1e3 * processor / count:.2f} | {rate} | {100 * share:.1f} %"
+        print(f"| {name} | {told} |")
+
+
+def transfer_times(
+    run: Run, content_path: str, motion_path: str, out: str, frames: int
+) -> dict[str, Times]:
+    """Seconds of a transfer of so many frames, by its parts and whole."""
+    sampler, (size, overlap) = Sampler(**run.config.eval.sampler), run.windows
+    read = partial(read_frames, motion_path, run.model.latents.size[:2], frames)
+    content = video_io.read_clip(content_path, run.model.latents.size[:2], max_frames=size)
+    write = partial(write_clip, out, motion_path)
 
     def whole() -> None:
         given = (run.model, run.params, 0, content, read(), sampler, size, overlap)
@@ -61,20 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
     kept = list(read())
     windows = [window.frames[None] for window in streaming.windows(kept, size, overlap)]
     times = {"read": seconds(lambda: list(read())), **model_times(run, sampler, windows)}
-    times |= {"write": seconds(lambda: write(kept)), "whole": seconds(whole)}
-    print(*machine().values(), sep=", ")
-    print(
-        f"{options.run} at step {run.step}, {sampler.name} of {sampler.nfe} passes: {len(kept)}"
-        f" frames of {width}x{height} in windows of {size} that share {overlap}"
-    )
-    print("| part | ms a frame | frames a second | share of the whole |\n|---|---|---|---|")
-    for name, time_taken in times.items():
-        each, share = time_taken / len(kept), time_taken / times["whole"]
-        rate = f"{1 / each:.1f}" if each else "no time at all"  # a difference may come to nothing
-        print(f"| {name} | {1e3 * each:.2f} | {rate} | {100 * share:.1f} % |")
+    return {**times, "write": seconds(lambda: write(kept)), "whole": seconds(whole)}
 
 
-def model_times(run: Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[str, float]:
+def model_times(run: Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[str, Times]:
     """Seconds of the model's parts over all windows [1 s h w c]."""
     model, key = run.model, jax.random.key(0)
 
@@ -90,7 +106,7 @@ def model_times(run: Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[s
     def sample(params: Any, encoding: apply.Encoding) -> Any:
         return apply.sample(model, params, key, encoding.content, encoding.motion, sampler)
 
-    def through(function: Callable, inputs: list) -> tuple[float, list]:
+    def through(function: Callable, inputs: list) -> tuple[Times, list]:
         program = jax.jit(function)
 
         def run_all() -> list:
@@ -104,18 +120,23 @@ def model_times(run: Run, sampler: Sampler, windows: list[np.ndarray]) -> dict[s
     sampling, _ = through(sample, encoded)
     return {
         "into latents": first,
-        "into codes": max(encoding - first, 0.0),
-        "denoise": max(sampling - last, 0.0),
+        "into codes": difference(encoding, first),
+        "denoise": difference(sampling, last),
         "into pixels": last,
     }
 
 
-def seconds(call: Callable[[], Any]) -> float:
-    """Time of the second of two calls."""
+def seconds(call: Callable[[], Any]) -> Times:
+    """Times of the second of two calls."""
     call()
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return Times(time.perf_counter() - start, time.process_time() - processor)
+
+
+def difference(all_of_it: Times, part: Times) -> Times:
+    """What is left; differences of times that were measured may come to nothing."""
+    return Times(*(max(a - b, 0.0) for a, b in zip(all_of_it, part, strict=True)))
 
 
 def read_frames(path: str, size: tuple[int, int], count: int) -> Iterator[np.ndarray]:

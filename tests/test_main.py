@@ -15,7 +15,7 @@ from vdd.data import pipeline, sprites
 from vdd.errors import UserError
 from vdd.evaluation import run
 from vdd.train import default_workdir, expand_homes
-from vdd.training import checkpoints, loop
+from vdd.training import checkpoint_files, loop
 from vdd.training.logging import TIMINGS
 from vdd.training.processes import connect_processes
 
@@ -200,7 +200,7 @@ def test_stopped_run_goes_on_exactly(tmp_path, config):
     assert (status, err) == (0, ""), out + err[-3000:]
     assert "SIGTERM: saved at step 3" in out
     assert "evaluated" not in out
-    assert checkpoints.list_steps(tmp_path / "run") == [3]
+    assert checkpoint_files.list_steps(tmp_path / "run") == [3]
 
     status, out, err = run_main(config, tmp_path / "run", stop=0)
     assert (status, err) == (0, ""), out + err[-3000:]

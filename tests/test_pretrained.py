@@ -17,7 +17,7 @@ from vdd import apply, cli, fingerprint, priors, runs
 from vdd.data import sprites, video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.models import prior_sampling
-from vdd.training import checkpoints
+from vdd.training.parameters import load_params
 
 FOLDER = ROOT / "vdd" / "pretrained" / "sprites"
 LPC = FOLDER.with_name("universal_lpc")
@@ -59,7 +59,7 @@ def test_what_is_loaded_is_told_in_a_line():
 )
 def test_the_parameters_are_those_that_the_figures_were_measured_with(name, digest):
     """Whatever the format of their files; trained anew, they have new figures, too."""
-    _, params = checkpoints.load_params(runs.PRETRAINED / name)
+    _, params = load_params(runs.PRETRAINED / name)
     assert fingerprint.digest({}, params).hex() == digest
 
 

@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 import vdd
-from vdd import apply, priors
+from vdd import apply, given, priors
 from vdd.data import sprites
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -60,17 +60,27 @@ def test_three_channels_are_opaque_to_a_model_of_four():
     run = vdd.run.Run(config, Disentangler.from_config(config.model), {}, 0)
     clips = tiny.random_video(2, 2)
     opaque = np.pad(clips, [(0, 0)] * 4 + [(0, 1)], constant_values=255)
-    whole = run._checked_clips(clips)
+    whole = given.clips(run.model, clips)
     np.testing.assert_array_equal(whole, opaque)
-    floats = run._checked_clips(clips / 127.5 - 1.0)
+    floats = given.clips(run.model, clips / 127.5 - 1.0)
     np.testing.assert_allclose(floats, apply_floats(opaque), atol=1e-6)
     with pytest.raises(UserError, match=r"\[clips, frames, 16, 16, 4\]"):
-        run._checked_clips(clips[..., :2])
+        given.clips(run.model, clips[..., :2])
 
 
 def apply_floats(clips):
     """As the model takes pixels itself."""
     return np.asarray(latents.to_float(jax.numpy.asarray(clips)))
+
+
+def test_a_stream_moves_the_content_as_a_whole_clip_does(run, clips, encoded):
+    # No frame sees what comes after it; of the shipped model most codes are the same all the same.
+    followed = np.stack(list(run.follow(clips[:1], iter(clips[1]))))
+    whole = run.decode(encoded.content[:1], encoded.codes[1:2])[0]
+    assert followed.dtype == np.uint8
+    same = (np.abs(followed.astype(int) - whole) <= 1).all((1, 2, 3))
+    assert same[run.model.motion_window - 1]  # the last of a window that is read in both ways
+    assert same.mean() >= 0.5
 
 
 def test_decode_takes_codes_and_motion_alike(run, clips, encoded):

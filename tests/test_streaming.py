@@ -96,6 +96,31 @@ def test_relative_motion_begins_at_the_content_s_own_pose(world):
     assert (expected != drawn(world, driving[:4])).any()
 
 
+def test_what_is_drawn_next_is_asked_for_before_a_piece_is_taken_and_no_more():
+    asked = []
+    pieces = streaming.ahead(asked.append(i) or i for i in range(5))
+    for i in range(5):
+        assert next(pieces) == i
+        assert asked == list(range(min(i + 2, 5)))
+    assert list(pieces) == []
+
+
+def test_a_stream_is_followed_frame_by_frame(world):
+    model, params, content, driving = world
+    tokens = compiled.encode(model, params, content[None]).content
+    asked = []
+    frames = (asked.append(i) or frame for i, frame in enumerate(driving))
+    drawn = streaming.follow(model, params, 0, tokens, frames, SAMPLER, before=3)
+    for i, frame in enumerate(drawn):
+        assert len(asked) == i + 1  # none but those that have come
+        seen = driving[np.maximum([i - 3, i - 2, i - 1, i], 0)][None]
+        motion = compiled.encode(model, params, seen).motion[:, -1:]
+        noise = compiled.noise(0, i)
+        expected = compiled.draw(model, SAMPLER, params, noise, tokens, motion)[0, 0]
+        assert np.abs(frame.astype(int) - np.asarray(expected, int)).max() <= 1
+    assert len(asked) == len(driving)
+
+
 @pytest.mark.parametrize(
     ("split", "reread", "size"),
     [

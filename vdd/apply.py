@@ -46,10 +46,18 @@ def encode(
     As `Disentangler.read` reads them: motion in windows of `model.motion_window` frames.
     With a key `rng` the Gumbel-softmax quantiser draws the codes; without, they are the likeliest.
     """
-    content, motion = _encode(model, params, video)
+    return encode_and_count(model, params, video, rng)[0]
+
+
+def encode_and_count(
+    model: Disentangler, params: dict, video: Video, rng: Key[Array, ""] | None = None
+) -> tuple[Encoding, Float[Array, "b"]]:
+    """`encode` and `content_bits`, for which clips are read once."""
+    latents = _apply(model, params, Disentangler.to_latents, jnp.asarray(video))
+    content, motion = _apply(model, params, Disentangler.read, latents)
     codes = quantize(model, params, motion, rng)
     content = _apply(model, params, Disentangler.compress, content)
-    return Encoding(content.tokens, codes.quantized, codes.codes)
+    return Encoding(content.tokens, codes.quantized, codes.codes), content.bits
 
 
 def quantize(
@@ -237,16 +245,7 @@ def _apply(model: Disentangler, params: dict, method: Callable[..., Any], *args)
     return model.apply({"params": params}, *args, method=method)
 
 
-def _encode(model: Disentangler, params: dict, video: Video):
-    return _apply(
-        model,
-        params,
-        Disentangler.read,
-        _apply(model, params, Disentangler.to_latents, jnp.asarray(video)),
-    )
-
-
 __all__ = [
-    "Encoding", "Generated", "content_bits", "denoise", "draw_piece", "encode", "generate",
-    "generate_codes", "lookup", "quantize", "sample", "to_uint8", "transfer",
+    "Encoding", "Generated", "content_bits", "denoise", "draw_piece", "encode", "encode_and_count",
+    "generate", "generate_codes", "lookup", "quantize", "sample", "to_uint8", "transfer",
 ]  # fmt: skip

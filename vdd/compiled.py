@@ -1,17 +1,17 @@
 """What of `vdd.apply` several parts need as programs, compiled once for each model and shape."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
 from vdd.method.disentangler import Disentangler
 from vdd.models.prior import MotionPrior, code_bits
+from vdd.programs import kept
 
 
 class Encoded(NamedTuple):
@@ -30,14 +30,14 @@ class Encoded(NamedTuple):
         return Encoded(*(np.asarray(part)[index] for part in self))
 
 
-@partial(jax.jit, static_argnums=0)
+@kept(num_static=1)
 def encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> Encoded:
-    """`apply.encode` and `apply.content_bits`: the compiler runs the encoder once for both."""
-    content, motion, codes = apply.encode(model, params, video)
-    return Encoded(content, motion, codes, apply.content_bits(model, params, video))
+    """`apply.encode` and `apply.content_bits`."""
+    (content, motion, codes), bits = apply.encode_and_count(model, params, video)
+    return Encoded(content, motion, codes, bits)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@kept(num_static=2)
 def draw(
     model: Disentangler,
     sampler: Sampler,
@@ -52,7 +52,31 @@ def draw(
     return apply.to_uint8(apply.sample(model, params, rng, content, motion, sampler))
 
 
-@partial(jax.jit, static_argnums=0)
+@kept(num_static=2)
+def follow(
+    model: Disentangler,
+    sampler: Sampler,
+    params: Any,
+    rng: Key[Array, ""],
+    content: Float[Array, "b k d"],
+    video: UInt8[Array, "b t h w c"],
+) -> UInt8[Array, "b h w c"]:
+    """`content` in the motion of the last frame of each clip."""
+    motion = apply.encode(model, params, video).motion[:, -1:]
+    return apply.to_uint8(apply.sample(model, params, rng, content, motion, sampler))[:, 0]
+
+
+def noise(seed: int, number: int) -> Key[Array, ""]:
+    """The key of piece `number` of what is drawn with a seed."""
+    return _noise(np.uint32(seed % 2**32), np.uint32(number))
+
+
+@kept(num_static=0)
+def _noise(seed: UInt32[Array, ""], number: UInt32[Array, ""]) -> Key[Array, ""]:
+    return jax.random.fold_in(jax.random.key(seed), number)
+
+
+@kept(num_static=1)
 def bits_of_codes(
     prior: MotionPrior, params: Any, codes: Int[Array, "b t n"]
 ) -> Float[Array, "b t n"]:

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from vdd import files, fingerprint, runs
 from vdd.errors import UserError
 from vdd.models.prior import MotionPrior
-from vdd.training import checkpoints
+from vdd.training.parameters import load_params
 
 SOURCE_FILE = "source.json"
 TASK = "prior"
@@ -77,7 +77,7 @@ def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRu
         model = build(config.model, source)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its config does not fit this version of vdd ({error})") from error
-    step, params = checkpoints.load_params(path, step)
+    step, params = load_params(path, step)
     codes = jax.ShapeDtypeStruct((1, 2, source.num_groups), np.int32)
     runs.check_fits(path, params, model, codes)
     return PriorRun(config, model, params, step, source)

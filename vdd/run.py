@@ -7,6 +7,7 @@ video = run.transfer(content_clips, motion_clips)
 import dataclasses
 import functools
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import apply, compiled, hub, motions, priors, runs, streaming
+from vdd import apply, compiled, given, hub, motions, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
@@ -23,7 +24,7 @@ from vdd.method.cross_driving import segments_shape
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective
 from vdd.method.rates import Rates
-from vdd.training import checkpoints
+from vdd.training.parameters import load_params
 
 _FEW = 8  # frames, of which no parameter's shape depends
 
@@ -114,7 +115,7 @@ class Run:
         return Encoded(content, motion, codes, bits, self.motion_bits(codes))
 
     def _read(self, clips: Clips) -> compiled.Encoded:
-        clips, first, parts = self._checked_clips(clips), None, []
+        clips, first, parts = given.clips(self.model, clips), None, []
         for window in streaming.windows(np.arange(clips.shape[1]), *self.windows):
             read = compiled.encode(self.model, self.params, clips[:, window.frames])
             first = read if first is None else first
@@ -156,10 +157,10 @@ class Run:
         Raises:
             UserError: this is no motion of the model, or there is no such sampler.
         """
-        motion, chosen = self._checked_motion(motion), self._sampler(sampler, steps)
+        motion, chosen = given.motion(self.model, motion), self._sampler(sampler, steps)
         pieces = streaming.draw(
-            self.model, self.params, jax.random.key(seed), np.asarray(content, np.float32), motion,
-            chosen, self.windows[0],
+            self.model, self.params, seed, np.asarray(content, np.float32), motion, chosen,
+            self.windows[0],
         )  # fmt: skip
         return np.concatenate(list(pieces), axis=1)
 
@@ -174,6 +175,24 @@ class Run:
         """What `content_clips` show, moving as `motion_clips` do; as long as these."""
         content = self._read(content_clips).content
         return self.decode(content, self._read(motion_clips).codes, sampler, steps, seed)
+
+    def follow(
+        self,
+        content_clip: Clips,
+        frames: Iterable[UInt8[np.ndarray, "h w c"]],
+        sampler: Sampler | str = "sampler",
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+        """What one clip shows [1 s h w c], moving as a stream of frames does, in constant memory.
+
+        Each frame is drawn as soon as it comes. It is read with the few before it, as many as
+        training read together, and with none after it: `transfer` knows those, too.
+        """
+        content, chosen = self._read(content_clip).content, self._sampler(sampler, steps)
+        checked = (given.clips(self.model, frame[None, None])[0, 0] for frame in frames)
+        before = max(self.model.motion_window, 1) - 1
+        return streaming.follow(self.model, self.params, seed, content, checked, chosen, before)
 
     def generate(
         self,
@@ -211,39 +230,6 @@ class Run:
         except ValueError as error:
             raise UserError(str(error)) from error
 
-    def _checked_clips(self, clips: Any) -> np.ndarray:
-        """Clips as an array; UserError where they are none of the model's size."""
-        clips, size = np.asarray(clips), self.model.latents.size
-        if clips.shape[-1:] == (3,) and size[2] == 4:
-            opaque = 255 if np.issubdtype(clips.dtype, np.integer) else 1.0
-            clips = np.pad(clips, [(0, 0)] * (clips.ndim - 1) + [(0, 1)], constant_values=opaque)
-        if clips.ndim != 5 or clips.shape[2:] != size or 0 in clips.shape:
-            h, w, c = size
-            raise UserError(
-                f"clips are [clips, frames, {h}, {w}, {c}], at least one of each, and not"
-                f" {list(clips.shape)}"
-            )
-        is_float = np.issubdtype(clips.dtype, np.floating)
-        if clips.dtype != np.uint8 and not (is_float and np.abs(clips).max() <= 1.0):
-            raise UserError(f"clips are uint8, or floats in [-1, 1]; these are {clips.dtype}")
-        return clips
-
-    def _checked_motion(self, motion: Any) -> np.ndarray:
-        """Codes or motion as an array; UserError where they are none of the model."""
-        motion, book = np.asarray(motion), self.model.quantizer.codebook
-        if np.issubdtype(motion.dtype, np.integer):
-            width, motion = book.num_groups, motion.astype(np.int32)
-            wrong = motion.size and not 0 <= motion.min() <= motion.max() < book.num_codes
-        else:
-            width = book.num_groups * book.code_dim
-            wrong = not np.issubdtype(motion.dtype, np.floating)
-        if wrong or motion.ndim != 3 or motion.shape[2] != width or 0 in motion.shape:
-            raise UserError(
-                f"motion is codes, whole numbers [clips, frames, {book.num_groups}] from 0 to"
-                f" {book.num_codes - 1}, or what encode gives as motion"
-            )
-        return motion
-
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _generate(
@@ -273,7 +259,7 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     task = config.get("task")
     if task != "disentangler":
         raise UserError(f"{path}: a run of the task {task!r}, not a model of video")
-    step, params = checkpoints.load_params(path, step)
+    step, params = load_params(path, step)
     try:
         model = Disentangler.from_config(config.model)
         Objective.from_config(config.objective)

@@ -20,7 +20,10 @@ def keep_compiled_programs(env: Mapping[str, str]) -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in env:
         cache = files.cache_dir()
         if cache is not None:
+            from vdd import programs  # which imports more than some commands need
+
             jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
+            programs.keep(cache / "programs")
 
 
 def check_devices(env: Mapping[str, str]) -> None:

@@ -7,12 +7,12 @@ these. (Where `model.motion_window` is set, motion is read in shorter windows wi
 these share none.)
 """
 
+import collections
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
@@ -20,6 +20,8 @@ from vdd import apply, compiled
 from vdd.diffusion.samplers import Sampler
 from vdd.method.disentangler import Disentangler
 from vdd.models.prior import MotionPrior
+
+T = TypeVar("T")
 
 
 class Window(NamedTuple):
@@ -81,22 +83,75 @@ def transfer(
             the pose of the content's first frame. Motion vectors are displaced by the difference of
             the two first frames and quantised again; the paper transfers absolute motion.
     """
-    source = compiled.encode(model, params, content_video[None])
-    offset = jnp.zeros(source.motion.shape[-1:])
-    key = jax.random.key(seed)
-    for i, window in enumerate(windows(motion_frames, size, overlap)):
-        motion = compiled.encode(model, params, window.frames[None]).motion
-        if relative and i == 0:
-            offset = source.motion[0, 0] - motion[0, 0]
-        moved, noise = motion + offset[None, None], jax.random.fold_in(key, i)
-        video = compiled.draw(model, sampler, params, noise, source.content, moved)
-        yield np.asarray(video[0])[window.kept]
+
+    def pieces() -> Iterator[tuple[UInt8[Array, "1 s h w c"], slice]]:
+        source, offset = compiled.encode(model, params, content_video[None]), None
+        for i, window in enumerate(windows(motion_frames, size, overlap)):
+            motion = compiled.encode(model, params, window.frames[None]).motion
+            if relative:
+                motion = np.asarray(motion)
+                offset = np.asarray(source.motion)[0, 0] - motion[0, 0] if i == 0 else offset
+                motion = motion + offset
+            given = (params, compiled.noise(seed, i), source.content, motion)
+            yield compiled.draw(model, sampler, *given), window.kept
+
+    for video, kept in ahead(pieces()):
+        yield np.asarray(video)[0, kept]
+
+
+def ahead(pieces: Iterable[T]) -> Iterator[T]:
+    """The same, each when the next one has been asked for.
+
+    JAX computes in the background. So what is asked for is computed while the one before it is
+    taken to its end, and while its frames are written.
+    """
+    waiting: list[T] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
+
+
+def follow(
+    model: Disentangler,
+    params: Any,
+    seed: int,
+    content: Float[Array | np.ndarray, "1 k d"],
+    motion_frames: Iterable[UInt8[np.ndarray, "h w c"]],
+    sampler: Sampler,
+    before: int,
+) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+    """`content` moving as the frames do, each frame drawn as soon as it comes; for live streams.
+
+    Args:
+        model: a trained model.
+        params: its parameters.
+        seed: of the noise; each frame has noise of its own.
+        content: who or what is seen, as `vdd.apply.encode` reads it.
+        motion_frames: the driving frames.
+        sampler: how it is drawn.
+        before: a frame is read with so many before it, or with copies of the first.
+    """
+    for i, frames in enumerate(recent(motion_frames, before)):
+        noise = compiled.noise(seed, i)
+        yield np.asarray(compiled.follow(model, sampler, params, noise, content, frames[None]))[0]
+
+
+def recent(
+    frames: Iterable[UInt8[np.ndarray, "h w c"]], before: int
+) -> Iterator[UInt8[np.ndarray, "s h w c"]]:
+    """Each frame of a stream as the last of `before` + 1; copies stand before the first."""
+    held: collections.deque[np.ndarray] = collections.deque(maxlen=before + 1)
+    for frame in frames:
+        held.extend([frame] * (1 if held else before + 1))
+        yield np.stack(list(held))
 
 
 def draw(
     model: Disentangler,
     params: Any,
-    key: Key[Array, ""],
+    seed: int,
     content: Float[Array | np.ndarray, "b k d"],
     motion: Int[np.ndarray, "b t n"] | Float[np.ndarray, "b t m"],
     sampler: Sampler,
@@ -110,7 +165,8 @@ def draw(
         piece = motion[:, start : start + size]
         filling = size - piece.shape[1] if i else 0
         filled = np.pad(piece, [(0, 0), (0, filling), (0, 0)], mode="edge")
-        video = compiled.draw(model, sampler, params, jax.random.fold_in(key, i), content, filled)
+        noise = compiled.noise(seed, i)
+        video = compiled.draw(model, sampler, params, noise, content, filled)
         yield np.asarray(video)[:, : piece.shape[1]]
 
 

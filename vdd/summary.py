@@ -12,7 +12,7 @@ from vdd import motions, priors, runs
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.run import load as load_run
-from vdd.training import checkpoints
+from vdd.training import checkpoint_files
 
 
 def describe(path_or_name: epath.PathLike) -> list[str]:
@@ -25,7 +25,7 @@ def describe(path_or_name: epath.PathLike) -> list[str]:
     if priors.is_prior(path):
         return _describe_prior(path)
     run = load_run(path)
-    steps = ", ".join(map(str, checkpoints.list_steps(path))) or "none, exported"
+    steps = ", ".join(map(str, checkpoint_files.list_steps(path))) or "none, exported"
     height, width, _ = run.model.latents.size
     config = run.config
     lines = [

@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 
 from vdd import files, runs, tasks
 from vdd.errors import UserError
-from vdd.training import checkpoints, loop, sharding
+from vdd.training import checkpoint_files, loop, sharding
+from vdd.training.parameters import load_params
 from vdd.training.processes import say
 from vdd.training.update import Training
 from vdd.training.workdir import check, held
@@ -19,9 +20,9 @@ from vdd.training.workdir import check, held
 def train(config: Any, workdir: epath.Path) -> bool:
     """Train or resume; whether `train.num_steps` has been reached."""
     check(workdir, config)
-    steps, last = checkpoints.list_steps(workdir), config.train.num_steps
+    steps, last = checkpoint_files.list_steps(workdir), config.train.num_steps
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
-    if steps and steps[-1] >= last and checkpoints.load_params(workdir)[0] >= last:
+    if steps and steps[-1] >= last and load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
         return True
     task = tasks.find(config.task)
@@ -57,7 +58,7 @@ def build(config: Any) -> Training:
 
 def evaluate(config: Any, workdir: epath.Path) -> None:
     """Evaluate the latest checkpoint, unless its report is there."""
-    report = workdir / "eval" / f"{checkpoints.list_steps(workdir)[-1]}.json"
+    report = workdir / "eval" / f"{checkpoint_files.list_steps(workdir)[-1]}.json"
     if report.exists():
         say(f"{report} is there already")
     else:

@@ -16,7 +16,7 @@ from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.tasks.autoencoder import evaluation
 from vdd.tasks.autoencoder.step import Objective, build, gradient_size
-from vdd.training import checkpoints
+from vdd.training.parameters import load_params
 
 MODEL = KLAutoencoder(
     channels=(4, 4), num_blocks=1, latent_channels=2, groups=2, attention=False, quant_conv=False
@@ -133,5 +133,5 @@ def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path, few_characte
         assert (path / name).stat().length > 1000
     model, loaded = autoencoder.load("kl", weights=path / evaluation.WEIGHTS)
     assert model == MODEL
-    _, params = checkpoints.load_params(path)
+    _, params = load_params(path)
     jax.tree.map(np.testing.assert_array_equal, loaded["params"], params)

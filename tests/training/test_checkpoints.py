@@ -10,8 +10,9 @@ import pytest
 from toy import damage
 
 from vdd.errors import UserError
-from vdd.training.checkpoint_files import check
-from vdd.training.checkpoints import Checkpoints, list_steps, load_params
+from vdd.training.checkpoint_files import check, list_steps
+from vdd.training.checkpoints import Checkpoints
+from vdd.training.parameters import load_params
 
 # A reader of arrays that failed is torn down late, and complains of its closed event loop.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -114,7 +115,9 @@ def test_all_damaged(tmp_path):
     assert list_steps(tmp_path) == [2, 4]  # nothing is thrown away
 
 
-def test_load_params_gives_the_average(tmp_path):
+@pytest.mark.parametrize("name", ["run", "a run, 100%20 #1?"])
+def test_load_params_gives_the_average(tmp_path, name):
+    tmp_path = tmp_path / name
     save(tmp_path, [2, 4])
     step, params = load_params(tmp_path, 2)
     assert step == 2

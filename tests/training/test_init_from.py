@@ -19,6 +19,7 @@ from vdd.errors import UserError
 from vdd.evaluation import run
 from vdd.export import export
 from vdd.training import checkpoints, init_from, loop
+from vdd.training.parameters import load_params
 from vdd.training.workdir import claim
 
 ADDED = {"model.skip": True, "train.num_steps": 8}
@@ -50,7 +51,7 @@ def test_the_first_state_has_the_averages_and_what_is_new_is_fresh(tmp_path, fir
     fresh = toy.run(tmp_path / "fresh", config, resting).state
     capsys.readouterr()
     state = toy.run(tmp_path / "second", config, resting, earlier=first).state
-    _, averaged = checkpoints.load_params(first)
+    _, averaged = load_params(first)
     assert np.any(averaged["in"]["kernel"] != tiny.state_of(first, 12)["params"]["in"]["kernel"])
     expected = {**averaged, "skip": fresh.params["skip"]}
     assert_same(state.params, expected)
@@ -134,7 +135,7 @@ def test_however_many_devices_and_processes(tmp_path, first, count, devices):
     workdir = tmp_path / "runs" / "run"
     for code, said in run_in_processes(workdir, first, count, devices=devices):
         assert code == 0, said
-    params, (_, averaged) = tiny.state_of(workdir, 2)["params"], checkpoints.load_params(first)
+    params, (_, averaged) = tiny.state_of(workdir, 2)["params"], load_params(first)
     assert np.any(params.pop("skip"))
     assert_same(params, averaged)
 

@@ -8,7 +8,7 @@ import toy
 from toy import assert_same, lines
 
 from vdd.errors import UserError
-from vdd.training import checkpoints
+from vdd.training import checkpoint_files
 from vdd.training.feed import DeviceBatches
 from vdd.training.sharding import make_mesh
 
@@ -40,7 +40,7 @@ def whole(tmp_path_factory):
 def test_resumed_equals_uninterrupted(tmp_path, whole, stop_at):
     stopped = toy.run(tmp_path, toy.get_config(), hooks=[(stop_at, toy.stop)])
     assert (stopped.step, stopped.stopped_by) == (stop_at, "SIGTERM")
-    assert checkpoints.list_steps(tmp_path)[-1] == stop_at
+    assert checkpoint_files.list_steps(tmp_path)[-1] == stop_at
     resumed = toy.run(tmp_path, toy.get_config())
     assert (resumed.step, resumed.stopped_by) == (12, None)
     assert_same(resumed.state, whole[1].state)
@@ -85,7 +85,7 @@ def test_hooks_run_when_due_and_are_logged(tmp_path):
     seen = []
 
     def hook(step, state):
-        assert checkpoints.list_steps(tmp_path)[-1:] != [step]  # the checkpoint comes last
+        assert checkpoint_files.list_steps(tmp_path)[-1:] != [step]  # the checkpoint comes last
         seen.append((step, int(state.step)))
         return {"score": float(step), "grid": np.zeros((4, 4, 3), np.uint8)}
 
@@ -101,14 +101,14 @@ def test_hooks_run_when_due_and_are_logged(tmp_path):
 def test_loss_not_finite_stops_at_its_step(tmp_path, value):
     with pytest.raises(UserError, match="loss was not finite at step 8"):
         toy.run(tmp_path, toy.get_config(), with_value_at(8, "loss", value))
-    assert checkpoints.list_steps(tmp_path) == [4]
+    assert checkpoint_files.list_steps(tmp_path) == [4]
     assert lines(tmp_path)[-1]["step"] == 6
 
 
 def test_state_not_finite_is_never_saved(tmp_path):
     with pytest.raises(UserError, match="state was not finite at step 4"):
         toy.run(tmp_path, toy.get_config(), with_value_at(4, "params", np.nan))
-    assert checkpoints.list_steps(tmp_path) == []
+    assert checkpoint_files.list_steps(tmp_path) == []
 
 
 def test_step_is_compiled_once(tmp_path):

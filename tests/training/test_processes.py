@@ -10,7 +10,8 @@ from processes import SETTINGS, STEPS, finish, reserved_port, start
 from tiny import state_of
 from toy import assert_same, lines
 
-from vdd.training.checkpoints import list_steps, load_params
+from vdd.training.checkpoint_files import list_steps
+from vdd.training.parameters import load_params
 
 
 def assert_close(a, b):

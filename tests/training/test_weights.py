@@ -9,7 +9,8 @@ import pytest
 
 from vdd import safetensors
 from vdd.errors import UserError
-from vdd.training import checkpoints, weights
+from vdd.training import weights
+from vdd.training.parameters import load_params
 
 
 def params():
@@ -30,13 +31,13 @@ def test_what_is_written_is_read_in_its_dtypes_and_loaded_in_float32(tmp_path):
     for ours, theirs in zip(jax.tree.leaves(params()), jax.tree.leaves(read), strict=True):
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
         np.testing.assert_array_equal(np.asarray(ours, "f4"), np.asarray(theirs, "f4"))
-    step, loaded = checkpoints.load_params(tmp_path)
-    assert step == checkpoints.load_params(tmp_path, 7)[0] == 7
+    step, loaded = load_params(tmp_path)
+    assert step == load_params(tmp_path, 7)[0] == 7
     whole = params()["encoder"]["embed"]["kernel"]["int8"] * np.float32(0.5)
     np.testing.assert_array_equal(loaded["encoder"]["embed"]["kernel"], whole)
     assert {x.dtype.name for x in jax.tree.leaves(loaded)} == {"float32", "int32"}
     with pytest.raises(UserError, match=r"no checkpoint of step 6 in .*: there is \[7\]"):
-        checkpoints.load_params(tmp_path, 6)
+        load_params(tmp_path, 6)
 
 
 def test_the_same_parameters_are_the_same_bytes(tmp_path):
@@ -71,6 +72,6 @@ def test_damage_is_told_in_a_line(tmp_path):
     ):
         file.write_bytes(data)
         with pytest.raises(UserError, match=words) as raised:
-            checkpoints.load_params(tmp_path)
+            load_params(tmp_path)
         assert "\n" not in str(raised.value)
         assert str(file) in str(raised.value)

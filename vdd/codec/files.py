@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import jax
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
@@ -174,8 +173,8 @@ def draw(
     else:
         numbers = content.decode(coded_run.content, decoded.content)
     codes = decoded.codes[: len(decoded.codes) - decoded.missing]
-    tokens, key = coded_run.tokens(numbers), jax.random.key(seed)
-    pieces = streaming.draw(run.model, run.params, key, tokens, codes[None], sampler, size)
+    tokens = coded_run.tokens(numbers)
+    pieces = streaming.draw(run.model, run.params, seed, tokens, codes[None], sampler, size)
     return (piece[0] for piece in pieces)
 
 

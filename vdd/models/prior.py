@@ -41,7 +41,6 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from einops import rearrange
 from jaxtyping import Array, Float, Int
 
@@ -260,5 +259,5 @@ def _look_up(table: Float[Array, "n k d"], codes: Int[Array, "b t n"]) -> Float[
 
 def code_bits(logits: Float[Array, "b t n k"], codes: Int[Array, "b t n"]) -> Float[Array, "b t n"]:
     """Bits that each code costs: its cross-entropy under the logits."""
-    nats = optax.losses.softmax_cross_entropy_with_integer_labels(logits, codes)
-    return nats / math.log(2.0)
+    nats = -jnp.take_along_axis(jax.nn.log_softmax(logits), codes[..., None], axis=-1)
+    return nats[..., 0] / math.log(2.0)

@@ -132,8 +132,8 @@ class Studio:
     def _draw(
         self, sampler: Sampler, content: np.ndarray, codes: np.ndarray, seed: int, number: int
     ) -> UInt8[np.ndarray, "t h w c"]:
-        key = jax.random.fold_in(jax.random.key(seed), number)
-        given = (key, content[None], codes[None].astype(np.int32))
+        noise = compiled.noise(seed, number)
+        given = (noise, content[None], codes[None].astype(np.int32))
         return np.asarray(compiled.draw(self.run.model, sampler, self.run.params, *given))[0]
 
     def words(self, videos: Iterable[UInt8[np.ndarray, "t h w c"]]) -> Steps[list[Word]]:

@@ -6,28 +6,19 @@ when it is complete; one that cannot be read any more is set aside and the one b
 """
 
 import concurrent.futures
-import contextlib
-import gc
 import json
-import logging
-import re
-import sys
 import time
 import types
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from vdd import eight_bits, files
+from vdd import files
 from vdd.errors import UserError
-from vdd.training import weights
 from vdd.training.checkpoint_files import (
     checkpoints_dir,
     in_the_way,
@@ -35,9 +26,9 @@ from vdd.training.checkpoint_files import (
     own_steps,
     verify,
 )
+from vdd.training.parameters import latest_readable, reason
 from vdd.training.processes import LostProcessError
 
-T = TypeVar("T")
 _HOST_FILE = "process_{}.json"
 
 
@@ -92,7 +83,7 @@ class Checkpoints:
             # It keeps all: which of them may be removed is not for it to know.
             self._checkpointer = ocp.training.Checkpointer(self._directory)
         except OSError as error:
-            raise UserError(f"cannot use {self._directory}: {_reason(error)}") from error
+            raise UserError(f"cannot use {self._directory}: {reason(error)}") from error
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -196,7 +187,7 @@ class Checkpoints:
         steps = self.steps()
         if not steps:
             return None
-        restored = _latest_readable(self._directory, steps, load)
+        restored = latest_readable(self._directory, steps, load)
         self._set_aside([step for step in steps if step > restored[0]])
         return restored
 
@@ -216,117 +207,6 @@ class Checkpoints:
         step = self._saving[0] if self._saving else None
         self._saving = None
         return UserError(
-            f"cannot save the checkpoint of step {step} in {self._directory}: {_reason(error)}; "
+            f"cannot save the checkpoint of step {step} in {self._directory}: {reason(error)}; "
             "earlier checkpoints are whole: mend that and run the same command again"
         )
-
-
-def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, Any]:
-    """Load the averaged parameters alone, for inference, on this process's first device.
-
-    Args:
-        workdir: the run directory, or that of an exported run.
-        step: which checkpoint; None stands for the latest that can be read.
-
-    Returns:
-        (step, params): the Flax params dict in float32, not wrapped in {"params": ...}.
-
-    Raises:
-        UserError: there is no such checkpoint, or none that can be read.
-    """
-    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    if weights.are_in(workdir):
-        only, params = weights.read(workdir)
-        if step not in (None, only):
-            raise UserError(f"no checkpoint of step {step} in {workdir}: there is [{only}]")
-        return only, jax.device_put(_whole_precision(params), device)
-    directory = checkpoints_dir(workdir)
-    steps = list_steps(workdir)
-    if not steps:
-        raise UserError(f"no checkpoint in {directory}: train first, or check the path")
-    if step is not None and step not in steps:
-        raise UserError(f"no checkpoint of step {step} in {directory}: there is {steps}")
-    context = ocp.Context()
-    context.pytree_options.loading.partial_load = True
-
-    def load(step: int) -> tuple[int, Any]:
-        path = directory / str(step)
-        verify(path)
-        tree = ocp.metadata(path, "state").metadata
-        if tree is None:
-            raise ValueError("its files are damaged")
-        abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
-            tree["ema_params"],
-        )
-        with context:
-            state = ocp.load(path, {"ema_params": abstract}, checkpointable_name="state")
-        return step, _whole_precision(state["ema_params"])
-
-    return _latest_readable(directory, steps if step is None else [step], load)
-
-
-def _whole_precision(params: Any) -> Any:
-    """Parameters in float32; an exported run has them in fewer bits."""
-
-    def single(x: Any) -> jax.Array:
-        return jnp.asarray(x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else None)
-
-    return jax.tree.map(single, eight_bits.unpack(params))
-
-
-def _latest_readable(directory: epath.Path, steps: Sequence[int], load: Callable[[int], T]) -> T:
-    """`load` of the greatest step that all processes can read; a warning if it is not the last."""
-    failure: Exception | None = None
-    for step in sorted(steps, reverse=True):
-        loaded, error = None, None
-        with _silence():
-            try:
-                loaded = load(step)
-            except (ConnectionError, MemoryError, TimeoutError):
-                raise  # says nothing about the files
-            except Exception as caught:
-                error = caught.with_traceback(None)
-                gc.collect()  # what is told by a destructor is told here
-        ok = multihost_utils.process_allgather(np.array(error is None))
-        if loaded is not None and np.all(ok):
-            if step != max(steps):
-                latest = f"the checkpoint of step {max(steps)} in {directory} cannot be read"
-                warnings.warn(f"{latest} ({_reason(failure)}): using step {step}", stacklevel=2)
-            return loaded
-        failure = failure or error
-    raise UserError(
-        f"no checkpoint in {directory} can be read ({len(steps)} tried, the latest failed with: "
-        f"{_reason(failure)})"
-    ) from failure
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Nothing on stderr: for each array that cannot be read, libraries would log a traceback."""
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    before, hook = [logger.disabled for logger in loggers], sys.unraisablehook
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sys.unraisablehook = lambda _: None
-        for logger in loggers:
-            logger.disabled = True
-        try:
-            yield
-        finally:
-            sys.unraisablehook = hook
-            for logger, disabled in zip(loggers, before, strict=True):
-                logger.disabled = disabled
-
-
-def _reason(error: Exception | None) -> str:
-    """The one thing worth reading in an error of the file system or of TensorStore."""
-    if error is None:
-        return "another process failed"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if cause := re.search(r"([^:]+) \[os_error_code", text):
-        return cause[1].strip()
-    text = re.sub(r"\s*\[tensorstore_spec.*", "", text)
-    return text if len(text) <= 200 else "..." + text[-200:]

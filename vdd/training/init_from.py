@@ -14,7 +14,7 @@ import numpy as np
 from etils import epath
 
 from vdd.errors import UserError
-from vdd.training.checkpoints import load_params
+from vdd.training.parameters import load_params
 
 _NAMED = 5  # parameters, in an error or a line
 

@@ -29,8 +29,9 @@ from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import to_float
 from vdd.tasks.autoencoder.step import build_model
-from vdd.training import checkpoints, sharding
+from vdd.training import sharding
 from vdd.training.loop import Hook
+from vdd.training.parameters import load_params
 from vdd.training.workdir import REPORT
 
 WEIGHTS = "autoencoder"
@@ -45,7 +46,7 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
         UserError: no run, no checkpoint, or no data to measure on.
     """
     config = runs.load_config(workdir)
-    step, params = checkpoints.load_params(workdir)
+    step, params = load_params(workdir)
     model, settings = build_model(config.model), config.eval
     clips = clips_of(config, settings.split, settings.num_clips)
     files.check_folder(workdir, *REPORT, f"eval/{step}.json")

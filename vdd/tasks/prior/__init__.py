@@ -16,7 +16,7 @@ from vdd.run import load as load_run
 from vdd.tasks.prior import evaluation
 from vdd.tasks.prior import step as prior_step
 from vdd.training import sharding
-from vdd.training.checkpoints import list_steps
+from vdd.training.checkpoint_files import list_steps
 from vdd.training.loop import Hook
 from vdd.training.update import Training
 

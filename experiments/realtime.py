@@ -1,0 +1,272 @@
+"""How fast is it, as one feels it? All of it in one run, with the machine that it ran on.
+
+    python experiments/realtime.py [--run sprites] [--only PART ...] [--repeats 30] [--tiny]
+
+- *start*: `vdd transfer` of eight frames, each time as a process of its own: cold, in a home that
+  has no cache, and from the cache; then where the time goes;
+- *stream*: frame by frame at batch 1 (`Run.follow`: read with the few frames before, quantise,
+  draw), and drawing alone, by the mean and by sampler steps;
+- *page*: from a changed code to the picture of the clip, asked of the server of `vdd serve`;
+- *video*: a video file of 128 x 128 to another by `configs/talking_head.py:small` made as large,
+  whose latents are folded pixels. Its parameters are untrained: they say how fast, not how well;
+- *torch*: a pass of the run's UNet in PyTorch, eager, float32, where that is installed (`bench`).
+
+Times are medians after warming up. Beside them is processor time, which others at work on the
+machine lengthen less.
+"""
+
+import argparse
+import importlib.util
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from throughput import load_config
+from transfer_speed import transfer_times
+
+import vdd
+from vdd import streaming
+from vdd.data import video_io
+from vdd.diffusion.samplers import Sampler
+from vdd.evaluation.report import machine
+from vdd.method.disentangler import Disentangler
+from vdd.run import Run
+from vdd.startup import keep_compiled_programs, keep_freed_memory
+
+Row = tuple[str, float, float]  # what, seconds by the clock, seconds of processors
+COMMAND = "import sys; from vdd.cli import main; sys.exit(main())"
+SIDE = 128  # of the video
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--run", default="sprites", help="whose start, stream and page")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--tiny", action="store_true", help="few repeats and small, for tests")
+    parser.add_argument("--phases", nargs=2, metavar="CLIP", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    keep_freed_memory()
+    if options.phases:
+        table(phases(options.run, *options.phases))
+        return
+    print(*machine().values(), f"load {os.getloadavg()[0]:.1f}", sep=", ")
+    run, repeats = vdd.load(options.run), 2 if options.tiny else options.repeats
+    with tempfile.TemporaryDirectory() as folder:
+        for part in options.only:
+            print(f"\n{part}\n", flush=True)
+            PARTS[part](run, Path(folder), repeats)
+
+
+def table(rows: list[Row]) -> None:
+    """Prints seconds as milliseconds, and how many go into a second."""
+    print("| what | ms | processor ms | a second |\n|---|---|---|---|")
+    for name, wall, processor in rows:
+        print(f"| {name} | {1e3 * wall:.2f} | {1e3 * processor:.2f} | {1 / max(wall, 1e-9):.1f} |")
+
+
+def timed(name: str, call: Callable[[], Any], repeats: int) -> Row:
+    """Median times of calls, each waited for, after one to warm up."""
+    jax.block_until_ready(call())
+    walls, processors = [], []
+    for _ in range(repeats):
+        wall, processor = time.perf_counter(), time.process_time()
+        jax.block_until_ready(call())
+        walls.append(time.perf_counter() - wall)
+        processors.append(time.process_time() - processor)
+    return name, statistics.median(walls), statistics.median(processors)
+
+
+def clip(run: Run, frames: int) -> np.ndarray:
+    """A picture of noise that moves, of the run's size: how long it takes does not depend on it."""
+    picture = np.random.default_rng(0).integers(0, 256, run.model.latents.size, np.uint8)
+    return np.stack([np.roll(picture, i, axis=1) for i in range(frames)])
+
+
+def start(run: Run, folder: Path, repeats: int) -> None:
+    """Processes of `vdd transfer`, and where their time goes."""
+    clips = [str(folder / f"{name}.gif") for name in ("content", "motion")]
+    for place in clips:
+        video_io.write_clip(place, clip(run, 8), fps=8)
+    home = {**os.environ, "HOME": str(folder / "home")}
+    home.pop("JAX_COMPILATION_CACHE_DIR", None)
+    given = ["--content", clips[0], "--motion", clips[1], "--out", str(folder / "swap.gif")]
+    command = [sys.executable, "-c", COMMAND, "transfer", run.home, *given, "--overwrite"]
+    spent = [process_seconds(command, home) for _ in range(1 + min(repeats, 3))]
+    warm = [statistics.median(times) for times in zip(*spent[1:], strict=True)]
+    table([("cold", *spent[0]), ("from the cache", warm[0], warm[1])])
+    print("\nwhere that goes\n", flush=True)
+    again = [sys.executable, __file__, "--run", run.home, "--phases", *clips]
+    print(subprocess.run(again, env=home, check=True, capture_output=True, text=True).stdout)
+
+
+def process_seconds(command: list[str], env: dict[str, str]) -> tuple[float, float]:
+    """Seconds of a process by the clock, and of processors."""
+    wall, before = time.perf_counter(), os.times()
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    after = os.times()
+    processor = after.children_user + after.children_system
+    processor -= before.children_user + before.children_system
+    return time.perf_counter() - wall, processor
+
+
+def phases(name: str, content: str, motion: str) -> list[Row]:
+    """What a command does, one after the other, in this process, which has imported all by now."""
+    begun, rows = time.time() - _started(), []
+    rows.append(("Python and imports", begun, time.process_time()))
+
+    def phase(what: str, call: Callable[[], Any]) -> Any:
+        wall, processor = time.perf_counter(), time.process_time()
+        result = jax.block_until_ready(call())
+        spent = time.perf_counter() - wall, time.process_time() - processor
+        rows.append((what, *spent))
+        return result
+
+    keep_compiled_programs({})
+    phase("devices", jax.devices)
+    run = phase("load the model", lambda: vdd.load(name))
+    side = run.model.latents.size[:2]
+    both = (content, motion)
+    clips = phase("read the clips", lambda: [video_io.read_clip(one, side) for one in both])
+    sampler, (size, overlap) = Sampler(**run.config.eval.sampler), run.windows
+    given: Any = (run.model, run.params, 0, *clips, sampler, size, overlap)
+    (video,) = phase("load programs and draw", lambda: list(streaming.transfer(*given)))
+    phase("draw again", lambda: list(streaming.transfer(*given)))
+    phase("write", lambda: video_io.write_clip(Path(motion).with_name("again.gif"), video, fps=8))
+    return rows
+
+
+def _started() -> float:
+    """When this process was started, in seconds of the epoch; Linux alone knows."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    booted = next(
+        int(line.split()[1])
+        for line in Path("/proc/stat").read_text().splitlines()
+        if line.startswith("btime")
+    )
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def stream(run: Run, folder: Path, repeats: int) -> None:
+    """Frame by frame, the latency of each; then drawing alone."""
+    del folder
+    frames = clip(run, repeats + 8)
+    drawn = run.follow(frames[None, :8], _endless(frames))
+    rows = [timed("a frame: read, quantise, draw", lambda: next(drawn), repeats)]
+    encoded = run.encode(frames[None, :8])
+    for steps in (0, 1, 2, 16):
+        given = (encoded.content, encoded.codes[:, :1], "sampler", steps)
+        name = f"draw it alone, {steps} steps" if steps else "draw it alone, the mean"
+        rows.append(timed(name, lambda given=given: run.decode(*given), repeats))
+    table(rows)
+
+
+def _endless(frames: np.ndarray) -> Iterator[np.ndarray]:
+    while True:
+        yield from frames
+
+
+def page(run: Run, folder: Path, repeats: int) -> None:
+    """From a changed code to the picture, of the server without its socket."""
+    if any(importlib.util.find_spec(name) is None for name in ("starlette", "httpx")):
+        print("left out: starlette and httpx are not installed")
+        return
+    from starlette.testclient import TestClient
+
+    from vdd.serve.app import Server
+
+    server, buffer = Server({"run": run}, folder), io.BytesIO()
+    np.save(buffer, clip(run, 8))
+    with TestClient(server.app, "http://127.0.0.1:8000") as http:
+        client = {"x-vdd-client": http.post("/api/hello").json()["client"]}
+        query = {"run": "run", "name": "clip.npy"}
+        read = http.put("/api/clips", params=query, content=buffer.getvalue(), headers=client)
+        given = {"run": "run", "clip": read.json()["id"]}
+        changed = _changes(read.json()["codes"], run.model.quantizer.codebook.num_codes)
+
+        def picture() -> bytes:
+            answer = http.post("/api/draw", json={**given, "codes": next(changed)}, headers=client)
+            answer.raise_for_status()
+            return answer.content
+
+        table([timed("from a changed code to the picture", picture, repeats)])
+
+
+def _changes(codes: list[list[int]], count: int) -> Iterator[list[list[int]]]:
+    """The codes of a clip, one after the other of which is another each time."""
+    step = 0
+    while True:
+        place, step = step % len(codes), step + 1
+        codes = [[*row] for row in codes]
+        codes[place][0] = (codes[place][0] + 1 + step) % count
+        yield codes
+
+
+def video(run: Run, folder: Path, repeats: int) -> None:
+    """A video file to another, and the parts of that."""
+    small, frames = (run, 20) if repeats <= 2 else (untrained_video_run(), 120)
+    if importlib.util.find_spec("av") is None:
+        print("left out: av is not installed")
+        return
+    places = [str(folder / f"{name}.mp4") for name in ("who", "how", "made")]
+    for place in places[:2]:
+        video_io.write_clip(place, clip(small, frames)[..., :3], fps=25)
+    who, how, made = places
+    times = transfer_times(small, who, how, made, frames)
+    height, width, _ = small.model.latents.size
+    print(f"{frames} frames of {width}x{height}, each:\n")
+    table([(name, *(spent / frames for spent in both)) for name, both in times.items()])
+
+
+def untrained_video_run() -> Run:
+    """A run of `configs/talking_head.py:small` at 128 x 128 that has not been trained."""
+    config = load_config("configs/talking_head.py:small")
+    config.model.latents.size = (SIDE, SIDE, 3)
+    config.model.content.side = SIDE // config.model.latents.patch
+    model = Disentangler.from_config(config.model)
+    one = jnp.zeros((1, 2, SIDE, SIDE, 3), jnp.uint8)
+    params = jax.jit(model.init)(jax.random.key(0), one)["params"]
+    return Run(config, model, params, 0, "untrained")
+
+
+def torch(run: Run, folder: Path, repeats: int) -> None:
+    """A pass of the denoiser's UNet on one frame, here and in PyTorch."""
+    del folder
+    settings, book = run.config.model.denoiser.network, run.model.quantizer.codebook
+    if settings.get("kind", "unet") != "unet":
+        print("left out: the run's network is no UNet")
+        return
+    rng, (k, d) = np.random.default_rng(0), run.model.content_shape
+    shapes = ((1, 1, *run.model.latents.shape), (1, 1), (1, k, d))
+    shapes = (*shapes, (1, 1, book.num_groups * book.code_dim))
+    x, noise, content, motion = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    network = run.model.denoiser.network.clone(outputs=1)
+    params = jax.jit(network.init)(jax.random.key(0), x, noise, content, motion, x)
+    apply = jax.jit(network.apply)
+    call = lambda: apply(params, x, noise, content, motion, x)  # noqa: E731
+    rows = [timed("a pass of the UNet, JAX", call, repeats)]
+    if importlib.util.find_spec("torch"):
+        from torch_unet import torch_denoiser_pass
+
+        call = torch_denoiser_pass(dict(settings), [x, noise, content, motion])
+        rows.append(timed("the same, PyTorch eager", call, repeats))
+    else:
+        print("PyTorch is not installed: its row is left out\n")
+    table(rows)
+
+
+PARTS = {"start": start, "stream": stream, "page": page, "video": video, "torch": torch}
+
+
+if __name__ == "__main__":
+    main()
