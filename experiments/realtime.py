@@ -208,7 +208,7 @@ def _changes(codes: list[list[int]], count: int) -> Iterator[list[list[int]]]:
     while True:
         place, step = step % len(codes), step + 1
         codes = [[*row] for row in codes]
-        codes[place][0] = (codes[place][0] + 1 + step) % count
+        codes[place][0] = (codes[place][0] + 1 + step % (count - 1)) % count
         yield codes
 
 

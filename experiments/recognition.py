@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 def clips(run: Run, count: int) -> np.ndarray:
     """Clips from all over the validation split, uint8 [n t h w c]."""
     data = run.config.data
-    rows = np.linspace(0, datasets.count_clips(data, "validation") - 1, count).astype(int)
+    rows = np.linspace(0, datasets.count_clips(data, "validation") - 1, count).astype(int).tolist()
     return np.stack([datasets.load_clip(data, "validation", row) for row in rows])
 
 

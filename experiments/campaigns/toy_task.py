@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from vdd import tasks
 from vdd.data import batches as data_batches
 from vdd.evaluation import report
-from vdd.training import checkpoints
+from vdd.training.parameters import load_params
 from vdd.training.update import LOSS_STREAM, Training, moving_average, step_key
 
 
@@ -111,7 +111,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Any]:
 
 def evaluate(workdir: epath.Path) -> int:
     """A report of one figure, with its page and the curves."""
-    step, params = checkpoints.load_params(workdir)
+    step, params = load_params(workdir)
     found = float(optax.tree.norm(params))
     figures = {"step": step, "dataset": "toy", "split": "test", "norm": found}
     figures |= {"seen_in_training": False, "sampler": None, "num_clips": 0}

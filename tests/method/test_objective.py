@@ -263,8 +263,10 @@ def test_every_frame_gets_its_turn_with_the_network(monkeypatch, model_and_param
     assert places == {0, 1}
 
 
-def test_what_is_refined_does_not_bend_the_mean(model_and_params):
-    model, params = model_and_params
+@pytest.mark.parametrize("sight", [0, 8])
+def test_what_is_refined_does_not_bend_the_mean(sight):
+    """But by what is seen, a read-out that is told of it learns to draw that."""
+    model, params = get_model({"model.denoiser.sight": sight})
 
     @jax.jit
     @jax.grad
@@ -273,7 +275,8 @@ def test_what_is_refined_does_not_bend_the_mean(model_and_params):
         return loss(model, changed, batch_of(random_video(2, 4))).metrics["denoise_finite"]
 
     gradient = gradient_of(params["denoiser"])
-    assert not any(x.any() for x in jax.tree.leaves(gradient["readout"]))
+    assert any(x.any() for x in jax.tree.leaves(gradient["readout"])) == (sight > 0)
+    assert any(x.any() for x in jax.tree.leaves(gradient.get("sight", {}))) == (sight > 0)
     assert any(x.any() for x in jax.tree.leaves(gradient["network"]))
 
 

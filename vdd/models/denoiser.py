@@ -36,7 +36,7 @@ class Denoiser(nn.Module):
     sigma_data: float  # standard deviation of what is diffused: the latents less their mean
     horizon: float  # noise level about which the network's part fades; only with a read-out
     shape: tuple[int, int, int]  # h w c of the latents
-    sight: Sight | None = None  # only with a read-out
+    sight: Sight | None = None  # without a read-out there is nobody to tell
 
     @classmethod
     def from_config(
@@ -53,15 +53,15 @@ class Denoiser(nn.Module):
         if prediction not in process.PREDICTIONS:
             known = ", ".join(process.PREDICTIONS)
             raise ValueError(f"unknown prediction {prediction!r}; there are: {known}")
-        if sight < 0 or (sight and not readout):
-            raise ValueError("denoiser: a sight has a width, and a read-out that it tells")
+        if sight < 0:
+            raise ValueError(f"denoiser: the width of a sight is at least 0, not {sight}")
         outputs = process.PREDICTIONS[prediction].outputs
         return cls(
             network=kinds.build(NETWORKS, "network", network, outputs=outputs, dtype=dtype),
             readout=kinds.build(READOUTS, "read-out", readout, "tiles", **where)
             if readout
             else None,
-            sight=Sight(width=sight, dtype=dtype) if sight else None,
+            sight=Sight(width=sight, dtype=dtype) if sight and readout else None,
             shape=shape,
             **fields,
         )
