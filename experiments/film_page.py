@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from PIL import Image
@@ -27,7 +28,7 @@ from vdd import files
 from vdd.errors import UserError
 from vdd.serve.app import Server
 
-VIEW = {"width": 1100, "height": 620}
+VIEW: Any = {"width": 1100, "height": 620}
 WIDTH, COLOURS, HOLD = 820, 96, 160  # of the GIF: pixels, colours, milliseconds a picture
 LONG = 300_000  # milliseconds
 
@@ -103,7 +104,7 @@ def play(film: Film) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", default="sprites")
     parser.add_argument("--out", default="docs/pictures/serve.gif")
     options = parser.parse_args(arguments)

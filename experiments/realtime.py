@@ -225,7 +225,7 @@ def video(run: Run, folder: Path, repeats: int) -> None:
     times = transfer_times(small, who, how, made, frames)
     height, width, _ = small.model.latents.size
     print(f"{frames} frames of {width}x{height}, each:\n")
-    table([(name, *(spent / frames for spent in both)) for name, both in times.items()])
+    table([(name, wall / frames, cpu / frames) for name, (wall, cpu) in times.items()])
 
 
 def untrained_video_run() -> Run:

@@ -1,6 +1,6 @@
 """What does the denoiser recognise behind the noise?
 
-    python experiments/recognition.py RUN [RUN ...] [--clips 48] [--levels 0.3,1,3,8,20] [--tiny]
+    python experiments/recognition.py RUN [RUN ...] [--clips 48] [--levels 0.3,1,3,8,20]
 
 Clips of the validation split are hidden behind noise, and denoised. Printed is the error of the
 estimate, divided by that of the mean frame, for which nothing is looked at: 0 is all, 1 is nothing
@@ -36,16 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--levels", default=LEVELS, help="noise levels, in units of the latents")
-    parser.add_argument("--tiny", action="store_true", help="two clips, one level, for tests")
     options = parser.parse_args(arguments)
-    levels = [1.0] if options.tiny else [float(x) for x in options.levels.split(",")]
+    levels = [float(x) for x in options.levels.split(",")]
     print(*machine().values(), sep=", ")
     print(f"| run | content of | distance | {' | '.join(f'{x:g}' for x in levels)} |")
     print("|---" * (3 + len(levels)) + "|")
     try:
         for name in options.runs:
             run = vdd.load(name)
-            video = clips(run, 2 if options.tiny else options.clips)
+            video = clips(run, options.clips)
             half = video.shape[1] // 2
             halves = video[:, :half], video[:, half:]
             for what, seen, drawn in (("clip", video, video), ("half", *halves)):

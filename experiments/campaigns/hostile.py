@@ -124,7 +124,7 @@ def read_clip(path: Path) -> object:
 
 def read_codes(path: Path) -> object:
     """A codec file, to its codes."""
-    import clips
+    import clips  # pyright: ignore[reportMissingImports]  # of tests/codec
 
     from vdd.codec import container
     from vdd.codec.clip import read_motion
@@ -239,7 +239,7 @@ def main() -> None:
     options = parser.parse_args()
     common.quick_xla()
     sys.path.insert(0, str(common.ROOT / "tests" / "codec"))
-    import clips
+    import clips  # pyright: ignore[reportMissingImports]  # of tests/codec
     import kill
 
     import vdd.codec.clip

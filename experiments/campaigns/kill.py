@@ -133,12 +133,13 @@ def contents(folder: Path) -> dict[str, str]:
 def arrays(checkpoint: Path) -> list[tuple[str, np.ndarray]]:
     """The arrays of a checkpoint, by path."""
     import jax
+    from etils import epath
     from orbax.checkpoint import v1 as ocp
 
-    shapes: Any = ocp.metadata(checkpoint, "state").metadata
+    shapes: Any = ocp.metadata(epath.Path(checkpoint), "state").metadata
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes)
-    state = ocp.load(checkpoint, like, checkpointable_name="state")
+    state = ocp.load(epath.Path(checkpoint), like, checkpointable_name="state")
     found = jax.tree_util.tree_leaves_with_path(state)
     return [(jax.tree_util.keystr(path), np.asarray(x)) for path, x in found]
 

@@ -66,9 +66,18 @@ def turn_of(work: Path, turn: int, lost: int, count: int, rng: np.random.Generat
     children[told_to_go].kill(signal.SIGTERM)
     last = [child.end() for child in children]
     saved = re.search(r"saved at step (\d+)", last[0].out)
-    good = saved is not None and all(not end.status and end.told for end in last)
+    good = all(not end.status and end.told for end in last)
     after = [end.status for end in last]
-    return [lost, f"{took:.0f}", statuses, told, step, told_to_go, after, good and saved[1]]
+    return [
+        lost,
+        f"{took:.0f}",
+        statuses,
+        told,
+        step,
+        told_to_go,
+        after,
+        good and saved and saved[1],
+    ]
 
 
 def launch(work: Path, name: str, count: int) -> list[common.Child]:

@@ -9,6 +9,8 @@ import pytest
 import tiny
 from tiny import ROOT
 
+import vdd
+
 pytestmark = [pytest.mark.experiment, pytest.mark.usefixtures("few_characters")]
 
 
@@ -77,8 +79,11 @@ def test_sharpness(capsys, monkeypatch):
     assert found["mean of 4 poses"][3] < found["real"][3]
 
 
-def test_recognition(capsys, monkeypatch, tiny_run):
-    output = run_experiment("recognition", monkeypatch, capsys, str(tiny_run))
-    rows = rows_of(output)
-    assert [row[1] for row in rows] == ["clip", "half"]
-    assert all(float(row[2]) > 0 and float(row[3]) > 0 for row in rows)
+def test_what_is_recognised_ends_where_all_is_noise(monkeypatch, tiny_run):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    script, run = importlib.import_module("recognition"), vdd.load(tiny_run)
+    video = tiny.random_video(2, 4)
+    distance, shares = script.recognise(run, video, video, [0.1, 1e5])
+    assert distance > 0
+    assert shares[1] == pytest.approx(1.0, abs=1e-3)
+    assert abs(shares[0] - 1.0) > 0.01

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 from jax._src import distributed  # what it has of the service is nowhere public
@@ -34,7 +34,10 @@ def connect_processes(env: Mapping[str, str]) -> None:
     given = [name for name in manual if name in env]
     if given and len(given) < len(manual):
         raise UserError(f"{given[0]} is set: set all of {', '.join(manual)}, or none")
-    patience = {"heartbeat_timeout_seconds": _HEARTBEAT, "shutdown_timeout_seconds": _SHUTDOWN}
+    patience: Any = {
+        "heartbeat_timeout_seconds": _HEARTBEAT,
+        "shutdown_timeout_seconds": _SHUTDOWN,
+    }
     try:
         if given:
             address, processes, index = (env[name] for name in manual)
@@ -108,10 +111,11 @@ def leave(status: int) -> NoReturn:
 
     They are told. An orderly end would wait for them, and they for us.
     """
-    if jax.distributed.is_initialized():
+    client = distributed.global_state.client
+    if client is not None:
         sys.stdout.flush()
         sys.stderr.flush()
         with contextlib.suppress(Exception):
-            distributed.global_state.client.key_value_set(_ENDED, "", allow_overwrite=True)
+            client.key_value_set(_ENDED, "", allow_overwrite=True)
         os._exit(status)
     sys.exit(status)
