@@ -66,10 +66,15 @@ class Film:
 
     def act(self, deed: Callable[[], None], count: int = 8) -> None:
         """Does what makes the page draw, waits until it has drawn, and films."""
-        before = self.page.evaluate("page.latencies.length")
+        before = self._drawn()
         deed()
-        self.page.wait_for_function(f"page.latencies.length > {before}", timeout=LONG)
+        while self._drawn() == before:
+            self.page.wait_for_timeout(50)
         self.roll(count)
+
+    def _drawn(self) -> int:
+        """How often the page has drawn its strip."""
+        return self.page.evaluate("page.latencies.length")
 
     def gif(self) -> bytes:
         """The film, in one palette."""
