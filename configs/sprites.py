@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         quantizer=dict(kind="straight_through", num_groups=1, num_codes=160, code_dim=16,
                        alpha=2.0),
         denoiser=dict(
-            prediction="gated", sigma_data=0.1, horizon=1.0, sight=256,
+            prediction="gated", sigma_data=0.1, horizon=1.0, sight=0,
             readout=dict(width=512, num_layers=2, tiles=4, tile_width=256),
             network=dict(kind="unet", channels=(32, 64, 128), num_blocks=1, embedding=256,
                          num_heads=4, attention_levels=(1, 2), content_map=4, temporal=False),
@@ -49,7 +49,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.objective = dict(
         # Of 144 frames a step 128 are rebuilt at infinite noise.
         split="halves", mean_frames=2, noisy_segments=16, noisy_frames=1,
-        sigma_mean=-0.3, sigma_std=1.8, highest_snr=25.0,
+        sigma_mean=-2.0, sigma_std=1.4, highest_snr=25.0,
         null_content=0.02, reread_clips=16,
         weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0625,
                      static_motion=0.0),
@@ -73,7 +73,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.eval = dict(
         split="validation", num_clips=0, probe_clips=0, judge_steps=1000, quick_pairs=256,
         batch_size=64, seed=0,
-        sampler=dict(name="mean", steps=0, sigma_min=0.05, sigma_max=20.0, rho=7.0),
+        sampler=dict(name="mean", steps=0, sigma_min=0.02, sigma_max=3.0, rho=7.0),
         sharp=dict(name="euler", steps=8),  # what of the sampler is otherwise
     )  # fmt: skip
     if art == "lpc":
