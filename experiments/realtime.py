@@ -178,8 +178,8 @@ def _endless(frames: np.ndarray) -> Iterator[np.ndarray]:
 
 def page(run: Run, folder: Path, repeats: int) -> None:
     """From a changed code to the picture, of the server without its socket."""
-    try:
-        from starlette.testclient import TestClient  # a RuntimeError where its own client is missing
+    try:  # a RuntimeError where the test client's own needs are missing
+        from starlette.testclient import TestClient
     except (ImportError, RuntimeError):
         print("left out: starlette or its test client is not installed")
         return
