@@ -146,9 +146,9 @@ def bitrate_controlled_diffusion(
     segments = SPLITTERS[objective.split](rng_split, clips.shape[1])
     # Both segments go through the encoder as clips of their own; [2b] is first, then second.
     latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
-    (content, motion), statistics = apply(Disentangler.encode_in_training, latents)
-    said = apply(Disentangler.compress, content, rng_content)
-    codes = apply(Disentangler.quantize, motion, rng_codes)
+    read, statistics = apply(Disentangler.encode_in_training, latents, len(segments))
+    said = apply(Disentangler.compress, read.content, rng_content)
+    codes = apply(Disentangler.quantize, read.motion, rng_codes)
     drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
     denoise = losses.denoising(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive
