@@ -166,7 +166,7 @@ def _refer(config: Any) -> None:
     config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.0)
     config.rates.update(
         target_bits_per_frame=22.0, motion_weight=0.0, motion_speed=0.0,
-        target_bits_per_clip=16000.0, content_price=1e-8, content_price_range=(1e-8, 1e-6),
+        target_bits_per_clip=16000.0, content_price=1e-8, content_price_range=(1e-8, 3e-7),
     )  # fmt: skip
     config.revival.rate = 0.0
     config.optimizer.learning_rate = 2e-3

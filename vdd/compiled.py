@@ -59,11 +59,11 @@ def _rest_pose(
 class Reader:
     """`encode` for the windows of one stream, or of several side by side, in their order.
 
-    Relative motion is measured from the rest pose of the first window.
+    Relative motion is measured from `rest`, or from the rest pose of the first window.
     """
 
-    def __init__(self, model: Disentangler, params: Any):
-        self._model, self._params, self._rest = model, params, None
+    def __init__(self, model: Disentangler, params: Any, rest: Float[Array, "b m"] | None = None):
+        self._model, self._params, self._rest = model, params, rest
 
     def __call__(self, clips: UInt8[np.ndarray, "b t h w c"]) -> Encoded:
         """The next window."""

@@ -39,7 +39,9 @@ def view(video: Clip, rng_seed: Sequence[int]) -> Clip:
     return np.stack([table[:, c][seen[..., c]] for c in range(3)], axis=-1)
 
 
-def _cut(frame: UInt8[np.ndarray, "h w 3"], box: tuple[float, float, float, float]) -> UInt8[np.ndarray, "h w 3"]:
+def _cut(
+    frame: UInt8[np.ndarray, "h w 3"], box: tuple[float, float, float, float]
+) -> UInt8[np.ndarray, "h w 3"]:
     image, (height, width) = Image.fromarray(frame), frame.shape[:2]
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
