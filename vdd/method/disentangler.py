@@ -181,11 +181,11 @@ class Disentangler(nn.Module):
         return self._encode(latents, rest)[0]
 
     def encode_in_training(
-        self, latents: Float[Array, "sb t h w c"], segments: int = 1
+        self, latents: Float[Array, "bs t h w c"], segments: int = 1
     ) -> tuple[Features, dict[str, Array]]:
         """`encode`, and what the codebook learns of the batch (`vdd.method.quantizer.keep`).
 
-        A clip's `segments` are rows b apart; they have one rest pose.
+        So many `segments` of a clip lie side by side; they have one rest pose.
         """
         return self._encode(latents, segments=segments, fresh=True)
 
@@ -201,12 +201,12 @@ class Disentangler(nn.Module):
         pose = self.quantizer(motion[:, middle : middle + 1]).quantized[:, 0]
         return Features(self.content.refer(content, pose), motion, rest), statistics
 
-    def _rest(self, motion: Float[Array, "sb t m"], segments: int) -> Float[Array, "sb m"]:
+    def _rest(self, motion: Float[Array, "bs t m"], segments: int) -> Float[Array, "bs m"]:
         """What motion is measured from: zero, or its mean over all segments of a clip."""
         if not self.relative_motion:
             return jnp.zeros_like(motion[:, 0])
-        mean = reduce(motion, "(s b) t m -> b m", "mean", s=segments)
-        return repeat(mean, "b m -> (s b) m", s=segments)
+        mean = reduce(motion, "(b s) t m -> b m", "mean", s=segments)
+        return repeat(mean, "b m -> (b s) m", s=segments)
 
     def read(
         self, latents: Float[Array, "b t h w c"], rest: Float[Array, "b m"] | None = None
