@@ -131,21 +131,24 @@ def measure(
 
 def pixels(clips: Sequence[Stranger], rebuilt: Sequence[np.ndarray]) -> dict[str, Any]:
     """Rebuilt clips, and two stills, against what was to be rebuilt; dB, SSIM."""
-    rows = {"rebuilt": rebuilt}
-    rows["last frame held"] = [np.repeat(c.first[-1:], len(c.later), 0) for c in clips]
+    later = [clip.later for clip in clips]
+    last = [np.repeat(clip.first[-1:], len(clip.later), 0) for clip in clips]
     mean = [np.round(clip.first.mean(0, keepdims=True)).astype(np.uint8) for clip in clips]
-    rows["mean frame held"] = [np.repeat(m, len(c.later), 0) for m, c in zip(mean, clips)]
-    found = {}
-    for name, made in rows.items():
-        pairs = [(clip.later[None], video[None]) for clip, video in zip(clips, made, strict=True)]
-        found[name] = {
-            "psnr": told([float(metrics.psnr(*pair, peak=255)[0]) for pair in pairs]),
-            "ssim": told([float(metrics.ssim(*pair, peak=255)[0]) for pair in pairs]),
-        }
-    each = [
-        float(metrics.psnr(c.later[None], v[None], peak=255)[0]) for c, v in zip(clips, rebuilt)
-    ]
-    return {**found, "order": np.argsort(each)[::-1]}
+    mean = [np.repeat(still, len(clip.later), 0) for still, clip in zip(mean, clips)]
+    rows = {"rebuilt": rebuilt, "last frame held": last, "mean frame held": mean}
+    psnr = {name: _each(metrics.psnr, made, later) for name, made in rows.items()}
+    ssim = {name: _each(metrics.ssim, made, later) for name, made in rows.items()}
+    over = {
+        f"rebuilt over {name}, dB": told(list(psnr["rebuilt"] - psnr[name]))
+        for name in ("last frame held", "mean frame held")
+    }
+    both = {name: {"psnr": told(list(psnr[name])), "ssim": told(list(ssim[name]))} for name in rows}
+    return {**both, **over, "order": np.argsort(psnr["rebuilt"])[::-1]}
+
+
+def _each(measure: Any, made: Sequence[np.ndarray], real: Sequence[np.ndarray]) -> np.ndarray:
+    pairs = zip(made, real, strict=True)
+    return np.array([float(measure(x[None], y[None], peak=255)[0]) for x, y in pairs])
 
 
 def rates(run: Run, clips: Sequence[Stranger], parts: Sequence[Read]) -> dict[str, Any]:
