@@ -120,7 +120,7 @@ def measure(
         run.decode(part.content, parts[other].alone[None])[0]
         for part, other in zip(progress(parts, "driving"), driver, strict=True)
     ]
-    figures = {"clips": len(clips), "people": len({clip.person for clip in clips})}
+    figures: dict[str, Any] = {"clips": len(clips), "people": len({clip.person for clip in clips})}
     figures |= pixels(clips, rebuilt) | rates(run, clips, parts)
     if see is None and _can_see():
         see = faces.dlib_faces()
@@ -276,10 +276,11 @@ def contact_sheet(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Best, median and worst by rebuilt PSNR: as it was, rebuilt, the driver, and driven by it."""
     rows = []
-    for i in (order[0], order[len(order) // 2], order[-1]):
-        for video in (clips[i].later, rebuilt[i], clips[driver[i]].later, driven[i]):
+    for i in map(int, (order[0], order[len(order) // 2], order[-1])):
+        j = int(driver[i])
+        for video in (clips[i].later, rebuilt[i], clips[j].later, driven[i]):
             at = np.linspace(0, len(video) - 1, STRIP).round().astype(int)
-            rows.append(np.concatenate(list(video[at]), axis=1))
+            rows.append(np.concatenate([video[k] for k in at], axis=1))
     return np.concatenate(rows)
 
 
