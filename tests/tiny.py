@@ -119,6 +119,11 @@ def state_of(workdir, step):
     return jax.device_get(ocp.load(path, abstract, checkpointable_name="state"))
 
 
+def normal(seed: int, *shape: int) -> jax.Array:
+    """float32 of this shape; drawn on the host, since `jax.random` is compiled for every shape."""
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
 def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:
     """uint8 [clips frames 16 16 3]."""
     rng = np.random.default_rng(seed)

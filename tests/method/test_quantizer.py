@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import normal
 
 from vdd.method import losses
 from vdd.method import quantizer as q
@@ -14,8 +15,8 @@ GROUPS, CODES, DIM = 2, 6, 4
 BOOK = q.Codebook(GROUPS, CODES, DIM)
 STRAIGHT = q.StraightThroughQuantizer(BOOK, alpha=2.0)
 GUMBEL = q.GumbelQuantizer(BOOK, alpha=2.0, temperature=0.7)
-WORDS = jax.random.normal(jax.random.key(0), (GROUPS, CODES, DIM))
-MOTION = 3.0 * jax.random.normal(jax.random.key(1), (3, 5, GROUPS * DIM))
+WORDS = normal(0, GROUPS, CODES, DIM)
+MOTION = jnp.asarray(3.0 * np.asarray(normal(1, 3, 5, GROUPS * DIM)))
 
 
 @functools.partial(jax.jit, static_argnames="module")

@@ -10,7 +10,7 @@ from vdd.models.content_map import ContentMap
 from vdd.models.readout import ConvolutionalReadout
 
 MAP = ContentMap(side=2, channels=(6, 8))
-LATENTS = jax.random.normal(jax.random.key(0), (2, 5, 4, 4, 3))
+LATENTS = tiny.normal(0, 2, 5, 4, 4, 3)
 PARAMS = tiny.perturbed(jax.eval_shape(MAP.init, jax.random.key(0), LATENTS)["params"])
 CHANGES = {
     "model.content": {"kind": "map", "dim": 5, "side": 2, "channels": (8, 8)},
