@@ -17,8 +17,9 @@ levels = jax.jit(edm.levels, static_argnums=(0, 1, 2, 3))
 
 def ideal(x, sigma):
     """The ideal denoiser of N(MEAN, COVARIANCE): the mean of the clean data given the noisy."""
-    gain = jnp.asarray(COVARIANCE) @ jnp.linalg.inv(COVARIANCE + sigma**2 * jnp.eye(2))
-    return MEAN[None] + (x - MEAN[None]) @ gain.T
+    mean, covariance = jnp.asarray(MEAN[None], x.dtype), jnp.asarray(COVARIANCE, x.dtype)
+    gain = covariance @ jnp.linalg.inv(covariance + sigma**2 * jnp.eye(2))
+    return mean + (x - mean) @ gain.T
 
 
 def flow(x, start, end):
