@@ -1,6 +1,7 @@
 """A model of a few thousand parameters on 16 x 16 videos: compiles in a second or two."""
 
 import contextlib
+import dataclasses
 import functools
 import importlib.util
 import zlib
@@ -130,16 +131,20 @@ def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:
     return rng.integers(0, 256, (clips, frames, *SIZE), dtype=np.uint8)
 
 
+_few_rendered = functools.cache(sprites._rendered.__wrapped__)  # for all modules of a process
+
+
 @contextlib.contextmanager
 def few_characters() -> Iterator[None]:
     """Sprites have 81 characters in place of 1296, in all splits: of the first three variants.
 
     To draw the built-in art as a whole takes its time, since the types of every call are checked.
-    For the same reason a judge's name in the cache tells nothing of the art here.
+    For the same reason a judge's name in the cache tells nothing of the art here. Nor does a judge
+    fill up its batches with three times as many clips as there are.
     """
     from vdd.evaluation import judge
 
-    usual = benchmark.split_characters
+    usual, usual_judge = benchmark.split_characters, judge.load_or_train
 
     def few(*args):
         characters = usual(*args)
@@ -148,11 +153,15 @@ def few_characters() -> Iterator[None]:
     def fingerprint(art, art_dir, settings):
         return f"{settings.steps}_{settings.seed}"
 
-    patches = (
-        mock.patch.object(benchmark, "split_characters", few),
-        mock.patch.object(judge, "fingerprint", fingerprint),
-    )
-    sprites._rendered.cache_clear()
-    with patches[0], patches[1]:
+    def load_or_train(*given, **options):
+        return dataclasses.replace(usual_judge(*given, **options), batch_size=16)
+
+    with contextlib.ExitStack() as stack:
+        for place, name, instead in (
+            (benchmark, "split_characters", few),
+            (judge, "fingerprint", fingerprint),
+            (judge, "load_or_train", load_or_train),
+            (sprites, "_rendered", _few_rendered),
+        ):
+            stack.enter_context(mock.patch.object(place, name, instead))
         yield
-    sprites._rendered.cache_clear()
