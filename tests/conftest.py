@@ -29,14 +29,17 @@ for _name, _value in _JAX.items():
         jax.config.update(_name, _value)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Most of the time of most tests goes into compiling: this leaves a third of it. Read when JAX first
-# computes. XLA knows no mercy for flags that it no longer has, and later versions lack the last.
+# computes. XLA knows no mercy for flags that it does not have: other versions lack the last two.
 _QUICK = [
     "--xla_backend_optimization_level=0",
     "--xla_llvm_disable_expensive_passes=true",
     "--xla_cpu_parallel_codegen_split_count=1",
 ]
 if jax.__version__.startswith("0.10."):
-    _QUICK.append("--xla_cpu_use_fusion_emitters=false")
+    _QUICK += [
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
+    ]
 os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))
 
 # An int will do where a float is asked for, and jnp.float32 where a dtype is.

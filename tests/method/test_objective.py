@@ -21,7 +21,8 @@ OBJECTIVE = dataclasses.replace(Objective.from_config(get_config().objective), w
 
 @pytest.fixture(scope="module")
 def model_and_params():
-    return get_model(frames=3)
+    """What sight adds is in `test_what_is_refined_does_not_bend_the_mean`."""
+    return get_model({"model.denoiser.sight": 0}, frames=3)
 
 
 def loss(model, params, batch, rng=0, prices=PRICES, rates=RATES, **changes):
