@@ -80,8 +80,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: of two processes, neither ought to wait for the other's."""
     longest = (
-        "end_to_end", "objective", "video_end_to_end", "real_step", "main", "priors", "cli",
-        "step", "init_from", "baselines", "files", "autoencoder_latents",
+        "end_to_end", "real_step", "main", "objective", "campaigns", "video_end_to_end",
+        "baselines", "apply", "init_from", "autoencoder_training", "autoencoder_latents",
+        "content_code", "tiny_forms", "cli", "priors", "processes", "memory", "sharded_dit", "pipeline", "step",
+        "sheet", "run", "autoencoder", "judge", "sight",
     )  # fmt: skip
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
