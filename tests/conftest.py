@@ -82,8 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest = (
         "end_to_end", "real_step", "main", "objective", "campaigns", "video_end_to_end",
         "baselines", "apply", "init_from", "autoencoder_training", "autoencoder_latents",
-        "content_code", "tiny_forms", "cli", "priors", "processes", "memory", "sharded_dit", "pipeline", "step",
-        "sheet", "run", "autoencoder", "judge", "sight",
+        "content_code", "tiny_forms", "cli", "priors", "processes", "memory", "sharded_dit",
+        "pipeline", "step", "sheet", "run", "autoencoder", "judge", "sight",
     )  # fmt: skip
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
