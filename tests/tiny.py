@@ -140,10 +140,11 @@ def few_characters() -> Iterator[None]:
 
     To draw the built-in art as a whole takes its time, since the types of every call are checked.
     For the same reason a judge's name in the cache tells nothing of the art here. Nor does a judge
-    fill up its batches with three times as many clips as there are.
+    fill up its batches with three times as many clips as there are, and it begins in one program.
     """
-    from vdd.evaluation import judge
+    from vdd.evaluation import judge, judge_training
 
+    init = jax.jit(judge_training.JudgeNet.init, static_argnums=0)
     usual, usual_judge = benchmark.split_characters, judge.load_or_train
 
     def few(*args):
@@ -161,6 +162,7 @@ def few_characters() -> Iterator[None]:
             (benchmark, "split_characters", few),
             (judge, "fingerprint", fingerprint),
             (judge, "load_or_train", load_or_train),
+            (judge_training.JudgeNet, "init", init),
             (sprites, "_rendered", _few_rendered),
         ):
             stack.enter_context(mock.patch.object(place, name, instead))
