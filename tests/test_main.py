@@ -15,23 +15,22 @@ from vdd.data import pipeline, sprites
 from vdd.errors import UserError
 from vdd.evaluation import run
 from vdd.train import default_workdir, expand_homes
-from vdd.training import loop
+from vdd.training import checkpoint_files, loop
 from vdd.training.logging import TIMINGS
 from vdd.training.processes import connect_processes
 
 CONFIG = tiny.ROOT / "configs" / "sprites.py"
 
-# Runs `vdd.main` on each command line, with changes of the environment, in a fork of one process
-# that has imported it, and what it imports late. Prints [[exit status, stdout, stderr], ...].
+# Runs `vdd.main` on each command line in a fork of one process that has imported it, and what it
+# imports late. Prints [[exit status, stdout, stderr], ...].
 FORKS = """
 import json, os, runpy, sys, tempfile
 import vdd.evaluation.sprites.run, vdd.main, vdd.tasks.disentangler
 results = []
-for environment, arguments in json.loads(sys.argv[1]):
+for arguments in json.loads(sys.argv[1]):
     out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
     if not (child := os.fork()):
         os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
-        os.environ.update(environment)
         sys.argv = ["vdd.main", *arguments]
         del sys.modules["vdd.main"]
         runpy.run_module("vdd.main", run_name="__main__")
@@ -42,26 +41,22 @@ for environment, arguments in json.loads(sys.argv[1]):
 print(json.dumps(results))
 """
 
-# The same on random clips, where TensorFlow cannot be imported: tells which steps are saved, and
-# sends itself a SIGTERM after step $STOP.
+# `vdd.main` on random clips, where TensorFlow cannot be imported; a SIGTERM after step {stop}.
 ON_RANDOM_CLIPS = """
-import os, signal
+import os, runpy, signal, sys
 import no_tensorflow
 import numpy as np
 from vdd.data import sprites
 from vdd.evaluation import run
-from vdd.training import checkpoint_files
 def load_arrays(art, split, *_):
     rng = np.random.default_rng(0)
     draw = lambda high, *shape: rng.integers(0, high, shape, np.int32)
     video = rng.integers(0, 256, (16, 8, 16, 16, 3), np.uint8)
     return sprites.SpritesArrays(video, draw(9, 16), draw(6, 16, 4))
 sprites.load_arrays = load_arrays
-def hooks(config, workdir):
-    print("saved:", checkpoint_files.list_steps(workdir))
-    return [(int(os.environ["STOP"]), lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
-run.hooks = hooks
-run.evaluate_run = lambda workdir: print("evaluated") or {"step": 6}
+run.hooks = lambda config, workdir: [({stop}, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
+run.evaluate_run = lambda workdir: print("evaluated") or {{"step": 6}}
+runpy.run_module("vdd.main", run_name="__main__")
 """
 
 # Holds a run directory until its stdin ends.
@@ -130,7 +125,7 @@ def mistakes(tmp_path_factory, tiny_run):
         "run": ([config, f"--workdir={tiny_run}"], f"{tiny_run} holds a run of another config"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", FORKS, json.dumps([({}, case[0]) for case in cases.values()])],
+        [sys.executable, "-c", FORKS, json.dumps([case[0] for case in cases.values()])],
         capture_output=True,
         text=True,
         check=True,
@@ -167,41 +162,31 @@ def config():
     changes |= {
         "model.denoiser.network.channels": (8,),
         "model.denoiser.network.attention_levels": (),
+        "model.denoiser.sight": 0,
     }
     return tiny.get_config(changes).lock()
 
 
-def run_main(config, folder, runs):
-    """`python -m vdd.main` for each (run directory, step to stop at), with a config of the test's.
-
-    Returns what each said; all of them end well.
-    """
-    file = folder / "config.py"
+def run_main(config, workdir, stop):
+    """`python -m vdd.main` with a config of the test's; its exit status and what it said."""
+    file = workdir.parent / "config.py"
     file.write_text(
         "import json, ml_collections\n"
         "def get_config():\n"
         f"    return ml_collections.ConfigDict(json.loads({config.to_json_best_effort()!r}))\n"
     )
+    code = ON_RANDOM_CLIPS.format(stop=stop)
     env = os.environ | {
         "PYTHONPATH": f"{tiny.ROOT}:{tiny.ROOT / 'tests'}",
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "xla"),
+        "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "xla"),
     }
-    cases = [
-        ({"STOP": str(stop)}, [f"--config={file}", f"--workdir={folder / name}"])
-        for name, stop in runs
-    ]
     done = subprocess.run(
-        [sys.executable, "-c", ON_RANDOM_CLIPS + FORKS, json.dumps(cases)],
+        [sys.executable, "-c", code, f"--config={file}", f"--workdir={workdir}"],
         env=env,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    said = []
-    for status, out, err in json.loads(done.stdout):
-        assert (status, err) == (0, ""), out + err[-3000:]
-        said.append(out)
-    return said
+    return done.returncode, done.stdout, done.stderr
 
 
 def lines(workdir):
@@ -212,14 +197,19 @@ def lines(workdir):
 
 def test_stopped_run_goes_on_exactly(tmp_path, config):
     """The shipped config made small, the real step: from the command line, without TensorFlow."""
-    stopped, resumed, whole = run_main(config, tmp_path, [("run", 3), ("run", 0), ("whole", 0)])
-    assert "saved: []" in stopped
-    assert "SIGTERM: saved at step 3" in stopped
-    assert "evaluated" not in stopped
-    assert "saved: [3]" in resumed
-    assert "at step 3 of 6" in resumed
-    assert "evaluated" in resumed
-    assert "saved: []" in whole
+    status, out, err = run_main(config, tmp_path / "run", stop=3)
+    assert (status, err) == (0, ""), out + err[-3000:]
+    assert "SIGTERM: saved at step 3" in out
+    assert "evaluated" not in out
+    assert checkpoint_files.list_steps(tmp_path / "run") == [3]
+
+    status, out, err = run_main(config, tmp_path / "run", stop=0)
+    assert (status, err) == (0, ""), out + err[-3000:]
+    assert "at step 3 of 6" in out
+    assert "evaluated" in out
+
+    status, out, err = run_main(config, tmp_path / "whole", stop=0)
+    assert (status, err) == (0, ""), out + err[-3000:]
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
     assert lines(tmp_path / "run")[-1].keys() >= {"step", "loss", "bits_per_frame"}
     resumed, whole = (tiny.state_of(tmp_path / name, 6) for name in ("run", "whole"))
