@@ -150,26 +150,28 @@ def _shrink(config: Any) -> None:
 def _refer(config: Any) -> None:
     """Content is a frame that is referred to and warped: strangers cannot be drawn from memory.
 
-    Motion stays alive beside a path that copies by a grid of levels, by what it differs by from the
-    reference's motion, and by frames from anywhere in a window.
+    Motion comes to life beside a path that copies, as it is measured from where a clip rests, in a
+    grid of levels, and by frames from anywhere in a window.
     """
-    config.data.update(latents=False, frames=20, augment="flip")
+    config.data.update(latents=False, frames=20, augment="view")
+    config.model.update(relative_motion=True, motion_window=10)
     config.model.latents = dict(patch=4, size=(64, 64, 3))
-    config.model.content = dict(kind="reference", dim=48, side=16, channels=(48,))
-    config.model.quantizer = dict(kind="grid", num_groups=8, num_codes=8, alpha=4.0)
+    config.model.content = dict(kind="reference", dim=48, side=16, channels=(16,))
+    config.model.quantizer = dict(kind="grid", num_groups=8, num_codes=7, alpha=4.0)
     config.model.denoiser.readout = dict(
-        kind="warp", width=96, num_flows=24, num_blocks=3, motion_channels=16,
+        kind="warp", width=96, num_flows=24, num_blocks=3, motion_channels=16, patch=4,
     )  # fmt: skip
     config.model.denoiser.network.update(channels=(32, 64, 96), embedding=192, content_map=0)
-    config.objective.update(mean_frames=2, noisy_segments=4, noisy_frames=1)
-    config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.01)
+    config.objective.update(mean_frames=4, noisy_segments=2, noisy_frames=1)
+    config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.0)
     config.rates.update(
-        target_bits_per_frame=24.0, motion_weight=0.0, motion_speed=0.0,
-        target_bits_per_clip=16000.0, content_price=1e-8, content_price_range=(1e-8, 1e-6),
+        target_bits_per_frame=22.0, motion_weight=0.0, motion_speed=0.0,
+        target_bits_per_clip=16000.0, content_price=1e-8, content_price_range=(1e-8, 3e-7),
     )  # fmt: skip
     config.revival.rate = 0.0
+    config.optimizer.learning_rate = 2e-3
     config.train.update(
-        batch_size=8, num_steps=60_000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
+        batch_size=8, num_steps=9000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
         eval_every=2000, sample_every=4000,
     )  # fmt: skip
     config.eval.update(split="validation", num_clips=0, quick_windows=32)

@@ -140,3 +140,48 @@ def test_windows_are_as_long_as_what_training_showed(split, reread, size):
 def test_windows_of_sprites_are_as_long_as_its_clips(reread, size):
     config = tiny.get_config({"objective.reread_clips": reread})
     assert frames_shown(config) == size
+
+
+RELATIVE = {
+    "model.relative_motion": True,
+    "model.quantizer": {"kind": "grid", "num_groups": 4, "num_codes": 31, "alpha": 2.0},
+}
+
+
+def test_a_stream_moves_from_where_its_first_window_rests():
+    model, params = tiny.get_model(RELATIVE)
+    first, second = (tiny.random_video(1, 4, seed) for seed in (0, 1))
+    read = compiled.Reader(model, params)
+    rest = apply.rest_pose(model, params, first)
+    for clip in (first, second):
+        codes = apply.encode(model, params, clip, rest=rest).codes
+        np.testing.assert_array_equal(read(clip).codes, codes)
+    assert (read(second).codes != compiled.encode(model, params, second).codes).any()
+
+    driving = np.concatenate([first[0], second[0]])
+    drawn = np.concatenate(
+        list(streaming.transfer(model, params, 0, first[0], driving, Sampler("mean", 0), 4, 0))
+    )
+    content = apply.encode(model, params, first).content
+    motion = apply.encode(model, params, second, rest=rest).motion
+    expected = compiled.draw(model, Sampler("mean", 0), params, jax.random.key(0), content, motion)
+    assert np.abs(drawn[4:].astype(int) - np.asarray(expected)[0]).max() <= 1
+
+
+def test_a_live_stream_moves_from_its_first_frame():
+    model, params = tiny.get_model(RELATIVE)
+    content = tiny.random_video(1, 1)
+    tokens = apply.encode(model, params, content).content
+    frame = tiny.random_video(1, 1, 5)[0, 0]
+
+    def follow(frames):
+        return list(streaming.follow(model, params, 0, tokens, frames, Sampler("mean", 0), 0))
+
+    still = follow([frame, content[0, 0], frame])
+    np.testing.assert_array_equal(still[0], still[2])
+    assert (still[0] != still[1]).any()
+    alone = compiled.encode(model, params, frame[None, None])
+    rested = compiled.draw(
+        model, Sampler("mean", 0), params, jax.random.key(0), tokens, alone.motion
+    )
+    np.testing.assert_array_equal(still[0], np.asarray(rested)[0, 0])

@@ -39,25 +39,41 @@ class Encoding(NamedTuple):
 
 
 def encode(
-    model: Disentangler, params: dict, video: Video, rng: Key[Array, ""] | None = None
+    model: Disentangler,
+    params: dict,
+    video: Video,
+    rng: Key[Array, ""] | None = None,
+    rest: Float[Array, "b m"] | None = None,
 ) -> Encoding:
     """Split clips into content tokens (without noise), quantised motion, and its codes.
 
     As `Disentangler.read` reads them: motion in windows of `model.motion_window` frames.
     With a key `rng` the Gumbel-softmax quantiser draws the codes; without, they are the likeliest.
+    Where `model.relative_motion`, motion is measured from `rest`, a pose of `rest_pose`; None is
+    that of the clip itself.
     """
-    return encode_and_count(model, params, video, rng)[0]
+    return encode_and_count(model, params, video, rng, rest)[0]
 
 
 def encode_and_count(
-    model: Disentangler, params: dict, video: Video, rng: Key[Array, ""] | None = None
+    model: Disentangler,
+    params: dict,
+    video: Video,
+    rng: Key[Array, ""] | None = None,
+    rest: Float[Array, "b m"] | None = None,
 ) -> tuple[Encoding, Float[Array, "b"]]:
     """`encode` and `content_bits`, for which clips are read once."""
     latents = _apply(model, params, Disentangler.to_latents, jnp.asarray(video))
-    content, motion = _apply(model, params, Disentangler.read, latents)
-    codes = quantize(model, params, motion, rng)
-    content = _apply(model, params, Disentangler.compress, content)
+    read = _apply(model, params, Disentangler.read, latents, rest)
+    codes = quantize(model, params, read.motion, rng)
+    content = _apply(model, params, Disentangler.compress, read.content)
     return Encoding(content.tokens, codes.quantized, codes.codes), content.bits
+
+
+def rest_pose(model: Disentangler, params: dict, video: Video) -> Float[Array, "b m"]:
+    """What the motion of each clip is measured from: zero unless `model.relative_motion`."""
+    latents = _apply(model, params, Disentangler.to_latents, jnp.asarray(video))
+    return _apply(model, params, Disentangler.encode, latents).rest
 
 
 def quantize(
@@ -84,8 +100,8 @@ def content_bits(model: Disentangler, params: dict, video: Video) -> Float[Array
     Of a model with a content code: the bits of that code.
     """
     latents = _apply(model, params, Disentangler.to_latents, jnp.asarray(video))
-    content, _ = _apply(model, params, Disentangler.encode, latents)
-    return _apply(model, params, Disentangler.compress, content).bits
+    read = _apply(model, params, Disentangler.encode, latents)
+    return _apply(model, params, Disentangler.compress, read.content).bits
 
 
 def denoise(
@@ -247,5 +263,6 @@ def _apply(model: Disentangler, params: dict, method: Callable[..., Any], *args)
 
 __all__ = [
     "Encoding", "Generated", "content_bits", "denoise", "draw_piece", "encode", "encode_and_count",
-    "generate", "generate_codes", "lookup", "quantize", "sample", "to_uint8", "transfer",
+    "generate", "generate_codes", "lookup", "quantize", "rest_pose", "sample", "to_uint8",
+    "transfer",
 ]  # fmt: skip

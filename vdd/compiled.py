@@ -31,10 +31,45 @@ class Encoded(NamedTuple):
 
 
 @kept(num_static=1)
-def encode(model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]) -> Encoded:
+def encode(
+    model: Disentangler,
+    params: Any,
+    video: UInt8[Array, "b t h w c"],
+    rest: Float[Array, "b m"] | None = None,
+) -> Encoded:
     """`apply.encode` and `apply.content_bits`."""
-    (content, motion, codes), bits = apply.encode_and_count(model, params, video)
+    (content, motion, codes), bits = apply.encode_and_count(model, params, video, rest=rest)
     return Encoded(content, motion, codes, bits)
+
+
+def rest_pose(
+    model: Disentangler, params: Any, video: UInt8[np.ndarray, "b t h w c"]
+) -> Float[Array, "b m"] | None:
+    """`apply.rest_pose`; None where motion is not relative, as there is nothing to measure then."""
+    return _rest_pose(model, params, video) if model.relative_motion else None
+
+
+@kept(num_static=1)
+def _rest_pose(
+    model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]
+) -> Float[Array, "b m"]:
+    return apply.rest_pose(model, params, video)
+
+
+class Reader:
+    """`encode` for the windows of one stream, or of several side by side, in their order.
+
+    Relative motion is measured from `rest`, or from the rest pose of the first window.
+    """
+
+    def __init__(self, model: Disentangler, params: Any, rest: Float[Array, "b m"] | None = None):
+        self._model, self._params, self._rest = model, params, rest
+
+    def __call__(self, clips: UInt8[np.ndarray, "b t h w c"]) -> Encoded:
+        """The next window."""
+        if self._rest is None:
+            self._rest = rest_pose(self._model, self._params, clips)
+        return encode(self._model, self._params, clips, self._rest)
 
 
 @kept(num_static=2)
@@ -60,9 +95,10 @@ def follow(
     rng: Key[Array, ""],
     content: Float[Array, "b k d"],
     video: UInt8[Array, "b t h w c"],
+    rest: Float[Array, "b m"] | None = None,
 ) -> UInt8[Array, "b h w c"]:
     """`content` in the motion of the last frame of each clip."""
-    motion = apply.encode(model, params, video).motion[:, -1:]
+    motion = apply.encode(model, params, video, rest=rest).motion[:, -1:]
     return apply.to_uint8(apply.sample(model, params, rng, content, motion, sampler))[:, 0]
 
 

@@ -116,8 +116,9 @@ class Run:
 
     def _read(self, clips: Clips) -> compiled.Encoded:
         clips, first, parts = given.clips(self.model, clips), None, []
+        reader = compiled.Reader(self.model, self.params)
         for window in streaming.windows(np.arange(clips.shape[1]), *self.windows):
-            read = compiled.encode(self.model, self.params, clips[:, window.frames])
+            read = reader(clips[:, window.frames])
             first = read if first is None else first
             parts.append((read.motion[:, window.kept], read.codes[:, window.kept]))
         assert first is not None  # a clip has a frame

@@ -86,8 +86,9 @@ def transfer(
 
     def pieces() -> Iterator[tuple[UInt8[Array, "1 s h w c"], slice]]:
         source, offset = compiled.encode(model, params, content_video[None]), None
+        read = compiled.Reader(model, params)
         for i, window in enumerate(windows(motion_frames, size, overlap)):
-            motion = compiled.encode(model, params, window.frames[None]).motion
+            motion = read(window.frames[None]).motion
             if relative:
                 motion = np.asarray(motion)
                 offset = np.asarray(source.motion)[0, 0] - motion[0, 0] if i == 0 else offset
@@ -131,11 +132,15 @@ def follow(
         content: who or what is seen, as `vdd.apply.encode` reads it.
         motion_frames: the driving frames.
         sampler: how it is drawn.
-        before: a frame is read with so many before it, or with copies of the first.
+        before: a frame is read with so many before it, or with copies of the first. Relative
+            motion is measured from the pose of the first frame.
     """
+    rest = None
     for i, frames in enumerate(recent(motion_frames, before)):
-        noise = compiled.noise(seed, i)
-        yield np.asarray(compiled.follow(model, sampler, params, noise, content, frames[None]))[0]
+        clip, noise = frames[None], compiled.noise(seed, i)
+        rest = compiled.rest_pose(model, params, clip) if i == 0 else rest
+        drawn = compiled.follow(model, sampler, params, noise, content, clip, rest)
+        yield np.asarray(drawn)[0]
 
 
 def recent(

@@ -39,7 +39,7 @@ def test_swaps_are_read_that_were_drawn_from_the_codes_of_others(world):
             return model.apply({"params": params}, *args, method=method)
 
         drawn = part(Disentangler.mean, content, part(Disentangler.lookup, codes))
-        content, motion = part(Disentangler.read, drawn)
+        content, motion, _ = part(Disentangler.read, drawn)
         tokens = part(Disentangler.compress, content).tokens
         return tokens, part(Disentangler.quantize, motion).codes
 

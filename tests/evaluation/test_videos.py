@@ -105,6 +105,32 @@ def test_the_report_counts_what_was_measured(figures):
     assert figures["networks"] == FACES.networks
 
 
+def test_relative_motion_of_a_clip_is_measured_from_where_its_content_rests(clips, figures):
+    absolute = model()
+
+    def rest(video):
+        return np.stack([places_of(clip)[0] for clip in video])
+
+    def encode_from(video, whose):
+        read = absolute.encode(video)
+        content = np.concatenate([read.content, rest(video)[:, None, None]], axis=2)
+        return read._replace(content=content, motion=read.motion - rest(whose)[:, None, None])
+
+    def sample(keys, content, motion):
+        places = np.clip(motion + content[:, :, 1:], 0, SIZE - 1)
+        return absolute.sample(keys, content[:, :, :1], places)
+
+    relative = Functions(
+        lambda video: encode_from(video, video), sample, SIZE, encode_from=encode_from
+    )
+    found, without = (
+        evaluate(functions, clips)["transfer"]["within_clip"]["psnr"]
+        for functions in (relative, relative._replace(encode_from=None))
+    )
+    assert found == pytest.approx(figures["transfer"]["within_clip"]["psnr"])
+    assert without < found - 1
+
+
 def test_samples_are_compared_with_what_they_ought_to_be(figures):
     expected = 20 * np.log10(255 / OFF) - 10 * np.log10((SIZE - 1) / SIZE)
     within, across = (figures["transfer"][name] for name in ("within_clip", "across_identities"))

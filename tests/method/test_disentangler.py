@@ -125,6 +125,76 @@ def test_a_window_of_less_than_no_frames_is_refused():
         get_model({"model.motion_window": -1})
 
 
+@pytest.fixture(scope="module")
+def relative():
+    changes = {
+        "model.relative_motion": True, "model.motion_window": 3,
+        "model.quantizer": {"kind": "grid", "num_groups": 4, "num_codes": 5, "alpha": 2.0},
+    }  # fmt: skip
+    return get_model(changes)
+
+
+def encode(relative, video, *given, method=Disentangler.encode):
+    model, params = relative
+    latents = call(model, params, "to_latents", video)
+    return call(model, params, method, latents, *given)
+
+
+def displacement(relative, motion):
+    """Motion before it is bounded, as training found it to be spread."""
+    return before_the_bound(motion, relative[1]["quantizer"]["codebook"])
+
+
+def before_the_bound(motion, grid):
+    spread, centre = (np.asarray(grid[name], np.float64) for name in ("spread", "centre"))
+    return np.arctanh(np.asarray(motion, np.float64)) * spread + centre
+
+
+def test_relative_motion_is_measured_from_the_mean_over_the_clip(relative):
+    read = encode(relative, random_video(2, 5))
+    np.testing.assert_allclose(displacement(relative, read.motion).mean(1), 0.0, atol=1e-4)
+    assert np.abs(displacement(relative, read.motion)).max() > 0.01
+    moved = encode(relative, random_video(2, 5), read.rest + 0.25)
+    expected = displacement(relative, read.motion) - 0.25
+    np.testing.assert_allclose(displacement(relative, moved.motion), expected, atol=1e-3)
+    np.testing.assert_array_equal(moved.rest, read.rest + 0.25)
+
+
+def test_segments_of_a_clip_have_one_rest_pose(relative):
+    model, params = relative
+    video = random_video(4, 3)  # two clips of two segments, which lie side by side
+    latents = call(model, params, "to_latents", video)
+    read, found = jax.jit(
+        lambda latents: model.apply(
+            {"params": params}, latents, 2, method=Disentangler.encode_in_training
+        )
+    )(latents)
+    np.testing.assert_array_equal(read.rest[::2], read.rest[1::2])
+    own = encode(relative, video).rest
+    np.testing.assert_allclose(read.rest[::2], (own[::2] + own[1::2]) / 2, atol=1e-5)
+    apart = before_the_bound(read.motion, found)
+    whole = np.concatenate([apart[::2], apart[1::2]], axis=1)
+    np.testing.assert_allclose(whole.mean(axis=1), 0.0, atol=1e-5)
+    assert np.abs(apart.mean(axis=1)).max() > 1e-3
+
+
+def test_windows_within_a_clip_have_one_rest_pose(relative):
+    video = random_video(2, 6)
+    read, whole = (encode(relative, video, method=way) for way in ("read", "encode"))
+    np.testing.assert_allclose(read.rest, whole.rest, atol=1e-6)
+    later = encode(relative, video[:, 3:], whole.rest)
+    np.testing.assert_allclose(read.motion[:, 3:], later.motion, atol=1e-5)
+    by_itself = encode(relative, video[:, 3:]).motion
+    assert np.abs(read.motion[:, 3:] - by_itself).max() > 1e-3
+
+
+def test_absolute_motion_has_no_rest_pose():
+    model, params = get_model()
+    rest = apply.rest_pose(model, params, random_video(2, 3))
+    assert rest.shape == (2, 8)
+    assert not rest.any()
+
+
 def test_content_and_motion_both_drive_the_mean():
     model, params = get_model()
     content, motion = jnp.ones((2, 2, 4)), jnp.ones((2, 3, 8))

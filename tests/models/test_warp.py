@@ -6,6 +6,7 @@ import tiny
 
 from vdd.method.disentangler import Disentangler
 from vdd.models.content_map import ContentMap, ReferenceMap, reference_frame
+from vdd.models.unet import depth_to_space, space_to_depth
 from vdd.models.warp import WarpReadout, warp
 
 SOURCE = np.asarray(tiny.normal(0, 2, 5, 6, 3))
@@ -67,7 +68,7 @@ def test_a_fresh_model_shows_the_reference_as_it_is(model, fresh, frames):
             return model.apply({"params": params}, *args, method=method)
 
         latents = apply(Disentangler.to_latents, video)
-        content, motion = apply(Disentangler.encode, latents)
+        content, motion, _ = apply(Disentangler.encode, latents)
         content = apply(Disentangler.compress, content).tokens
         motion = apply(Disentangler.quantize, motion).quantized
         return latents, apply(Disentangler.mean, content, motion)
@@ -106,6 +107,20 @@ def test_content_costs_its_map_and_one_code(model, fresh):
     np.testing.assert_allclose(content.bits, expected, rtol=1e-4)
 
 
+def test_folded_pixels_are_moved_one_by_one():
+    pixels = jax.random.normal(jax.random.key(0), (1, 8, 8, 3))
+    readout = WarpReadout(8, 3, 1, 2, (4, 4, 12), patch=2)
+
+    def moved(rows, columns):
+        flow = jnp.broadcast_to(jnp.array([rows, columns]), (1, 2, 4, 4, 2))
+        given = space_to_depth(pixels, 2), flow
+        return depth_to_space(readout.apply({}, *given, method=WarpReadout._warped), 2)[:, 1]
+
+    np.testing.assert_allclose(moved(0.0, 0.0), pixels, atol=1e-6)
+    np.testing.assert_allclose(moved(0.5, 0.0)[:, :-1], pixels[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(moved(0.0, -1.0)[:, :, 2:], pixels[:, :, :-2], atol=1e-6)
+
+
 def test_what_does_not_fit_is_refused():
     small = {"model.content": {"kind": "reference", "dim": 47, "side": 4, "channels": (8,)}}
     with pytest.raises(ValueError, match="do not fit into a reference"):
@@ -118,4 +133,6 @@ def test_what_does_not_fit_is_refused():
         Disentangler.from_config(tiny.get_config(CHANGES | plain).model)
     with pytest.raises(ValueError, match="square"):
         WarpReadout(8, 3, 1, 2, (4, 8, 3))
+    with pytest.raises(ValueError, match="4x4 pixels"):
+        WarpReadout(8, 3, 1, 2, (4, 4, 12), patch=4)
     assert ReferenceMap(8, ContentMap(4, (8,))).side == 4

@@ -73,9 +73,9 @@ class CodedRun(NamedTuple):
         Raises:
             ValueError: there is no window.
         """
-        parts, numbers = [], None
+        parts, numbers, read = [], None, self._reader()
         for window in windows:
-            coded = self.take_apart(window.frames)
+            (coded,) = self._coded(read(window.frames[None]))
             parts.append(coded.codes[window.kept])
             numbers = coded.numbers if numbers is None else numbers
         if numbers is None:
@@ -84,10 +84,14 @@ class CodedRun(NamedTuple):
 
     def take_all_apart(self, video: UInt8[np.ndarray, "b t h w c"]) -> list[Coded]:
         """Codes and content numbers of clips of one length."""
+        return self._coded(self._reader()(video))
+
+    def _reader(self) -> compiled.Reader:
         # Without its content code the model gives what the code is made of.
-        plain = self.run.model.clone(content_code=None)
-        encoded = compiled.encode(plain, self.run.params, video)
-        values = encoded.content
+        return compiled.Reader(self.run.model.clone(content_code=None), self.run.params)
+
+    def _coded(self, encoded: compiled.Encoded) -> list[Coded]:
+        values = jnp.asarray(encoded.content)
         if self.run.model.content_code is not None:
             values = self._content_code(values, ContentCode.to_numbers)
         codes, values = np.asarray(encoded.codes, np.int64), np.asarray(values)

@@ -55,7 +55,7 @@ def read(
     def reread(params, content, codes):
         apply = partial(apply_method, model, params)
         swap = apply(Disentangler.mean, content, apply(Disentangler.lookup, codes))
-        content, motion = apply(Disentangler.read, swap)
+        content, motion, _ = apply(Disentangler.read, swap)
         read = apply(Disentangler.quantize, motion).codes
         return apply(Disentangler.compress, content).tokens, read
 

@@ -22,6 +22,8 @@ from vdd.errors import UserError
 _MIN_SHARE = 0.5
 # The identity network takes half a second a frame on a CPU.
 _EMBEDDED_FRAMES = 3
+TRACKS = ("mouth open", "eyes open", "nose across", "nose down", "place across", "place down")
+_STILL = 0.005  # sizes of the face: the landmarks themselves are no surer
 # Frames are scaled to a shorter side of so many pixels: dlib wants faces of 80.
 _SHORT_SIDE = 256
 
@@ -127,6 +129,40 @@ def cross_error(
         return None
     difference = _motion(made[common]) - _motion(driving[common])
     return float(np.linalg.norm(difference, axis=-1).mean())
+
+
+def tracks(landmarks: Float[np.ndarray, "t 68 2"]) -> Float[np.ndarray, "t 6"]:
+    """What a face does, in sizes of the face, from the 68 points of iBUG 300-W; see `TRACKS`."""
+    size = face_size(landmarks[seen(landmarks)])
+    eyes = landmarks[:, 36:48].mean(axis=1)
+    nose = landmarks[:, 30] - eyes
+    lids = landmarks[:, [40, 41, 46, 47], 1] - landmarks[:, [38, 37, 44, 43], 1]
+    columns = (
+        landmarks[:, 66, 1] - landmarks[:, 62, 1], lids.mean(axis=1), nose[:, 0], nose[:, 1],
+        eyes[:, 0], eyes[:, 1],
+    )  # fmt: skip
+    return np.stack(columns, axis=1) / size
+
+
+class Followed(NamedTuple):
+    """How one face follows another, for each of `TRACKS`; nan where the other holds still."""
+
+    correlation: Float[np.ndarray, "6"]
+    amplitude: Float[np.ndarray, "6"]  # standard deviation over that of the other
+
+
+def followed(
+    made: Float[np.ndarray, "t 68 2"], driving: Float[np.ndarray, "t 68 2"]
+) -> Followed | None:
+    """Compares tracks over time; None as in `motion_error`. What stands still has correlation 0."""
+    common = _common(made, driving)
+    if common is None:
+        return None
+    x, y = (part - part.mean(axis=0) for part in (tracks(made[common]), tracks(driving[common])))
+    deviation, other = x.std(axis=0), y.std(axis=0)
+    other = np.where(other > _STILL, other, np.nan)
+    correlation = (x * y).mean(axis=0) / (np.maximum(deviation, 1e-9) * other)
+    return Followed(correlation, deviation / other)
 
 
 def face_size(landmarks: Float[np.ndarray, "t p 2"]) -> float:

@@ -26,6 +26,8 @@ class Functions(NamedTuple):
     Attributes:
       encode: uint8 video [b t h w c] -> Encoded.
       sample: (one random key per clip [b], content [b k d], motion [b t m]) -> uint8 video.
+      encode_from: the same of clips whose motion is measured from the rest poses of other clips;
+        None where motion is not relative.
       num_codewords: codewords of each group of the motion codes; None where there are no codes.
       coded_bits: motion codes [b t n] of clips -> bits a frame that they take in a file, the clips
         coded one by one; None where there is no prior to code them by.
@@ -35,14 +37,20 @@ class Functions(NamedTuple):
     sample: Callable[[Any, Any, Any], Any]
     num_codewords: int | None
     coded_bits: Callable[[Any], float] | None = None
+    encode_from: Callable[[Any, Any], Encoded] | None = None
 
 
 def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Functions:
     """The functions of a model; compiled once for each model, sampler and batch size."""
+
+    def encode_from(video: Any, whose: Any) -> Encoded:
+        return compiled.encode(model, params, video, compiled.rest_pose(model, params, whose))
+
     return Functions(
         encode=partial(compiled.encode, model, params),
         sample=partial(compiled.draw, model, sampler, params),
         num_codewords=model.quantizer.codebook.num_codes,
+        encode_from=encode_from if model.relative_motion else None,
     )
 
 

@@ -5,7 +5,7 @@ To add one, write a module with the methods of `GaussianContent`, and a function
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -48,8 +48,10 @@ class GaussianContent(nn.Module):
 class ReferenceContent(nn.Module):
     """Content that is referred to: places of a map as they are, and the motion they are shown in.
 
-    As `GaussianContent`, but the posterior's mean begins as the features themselves, and one more
-    token is the quantised motion of the reference frame, whose codes are `pose_bits`. Ours.
+    As `GaussianContent`, but what passes begins as the features themselves: the noise is added in a
+    basis of the places' numbers that is learned, where few of them say much, and undone behind it.
+    One more token is the quantised motion of the reference frame, whose codes are `pose_bits`.
+    Ours.
     """
 
     dim: int
@@ -68,11 +70,17 @@ class ReferenceContent(nn.Module):
     def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """Content of features: a draw from the posterior if `rng` is given, else its mean."""
         places, pose = features[:, :-1], features[:, -1:]
+        mean = nn.Dense(self.dim, kernel_init=_identity, name="basis")(places)
         zeros = nn.initializers.zeros
-        change = nn.Dense(2 * self.dim, kernel_init=zeros, name="posterior")(places)
-        shift, log_std = jnp.split(change, 2, axis=-1)
-        said = _sample(places + shift, log_std - 3.0, rng)
-        return Content(jnp.concatenate([said.tokens, pose], axis=1), said.bits + self.pose_bits)
+        log_std = nn.Dense(self.dim, kernel_init=zeros, name="log_std")(places)
+        said = _sample(mean, log_std - 3.0, rng)
+        tokens = nn.Dense(self.dim, kernel_init=_identity, name="back")(said.tokens)
+        return Content(jnp.concatenate([tokens, pose], axis=1), said.bits + self.pose_bits)
+
+
+def _identity(key: PRNGKeyArray, shape: tuple[int, int], dtype: Any) -> Array:
+    del key
+    return jnp.eye(*shape, dtype=dtype)
 
 
 def _sample(mean: Array, log_std: Array, rng: PRNGKeyArray | None) -> Content:

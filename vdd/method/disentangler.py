@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from einops import reduce, repeat
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.method.content import Content, ContentCode, GaussianContent, ReferenceContent
@@ -19,7 +20,7 @@ from vdd.models import kinds
 from vdd.models import latents as latent_spaces
 from vdd.models.content_map import ContentMap, ReferenceMap, reference_frame
 from vdd.models.denoiser import Denoiser
-from vdd.models.encoder import Encoder, Features
+from vdd.models.encoder import Encoder
 from vdd.models.latents import Latents, to_float
 
 
@@ -78,11 +79,24 @@ def _reference(
 CONTENTS = {"tokens": _tokens, "map": _map, "reference": _reference}  # by `model.content.kind`
 
 
+class Features(NamedTuple):
+    """What is read out of clips, before any bottleneck."""
+
+    content: Float[Array, "b k w"]
+    motion: Float[Array, "b t m"]
+    rest: Float[Array, "b m"]  # the rest pose, from which motion is measured
+
+
 class Disentangler(nn.Module):
     """Bitrate-controlled diffusion (Li et al., ICCV 2025).
 
     `content_code` is ours and optional; `vdd compress` learns it after the rest. So is
     `motion_window`, which no training needs, and the read-out in the denoiser.
+
+    With `relative_motion` (ours) motion is measured from a rest pose, its mean over the clip: codes
+    cannot say over and over what stays, such as who it is, and they tell small movements apart
+    from the first step of training on. The motion of one clip then drives another from where that
+    one rests.
 
     Raises ValueError for a window of less than no frames.
     """
@@ -94,6 +108,7 @@ class Disentangler(nn.Module):
     denoiser: Denoiser
     content_code: ContentCode | None = None
     motion_window: int = 0  # frames that `read` reads motion in; 0: all of the clip
+    relative_motion: bool = False
 
     def __post_init__(self):
         if self.motion_window < 0:
@@ -156,38 +171,61 @@ class Disentangler(nn.Module):
         """The video in [-1, 1] that the latents stand for."""
         return self.latents.decode(latents)
 
-    def encode(self, latents: Float[Array, "b t h w c"]) -> Features:
-        """Read a clip: content [b k w] and motion [b t m], both before their bottlenecks."""
-        return self._encode(latents)[0]
+    def encode(
+        self, latents: Float[Array, "b t h w c"], rest: Float[Array, "b m"] | None = None
+    ) -> Features:
+        """Read a clip: content [b k w] and motion [b t m], both before their bottlenecks.
+
+        `rest` is the rest pose that relative motion is measured from; None: that of the clip.
+        """
+        return self._encode(latents, rest)[0]
 
     def encode_in_training(
-        self, latents: Float[Array, "b t h w c"]
+        self, latents: Float[Array, "bs t h w c"], segments: int = 1
     ) -> tuple[Features, dict[str, Array]]:
-        """`encode`, and what the codebook learns of the batch (`vdd.method.quantizer.keep`)."""
-        return self._encode(latents, fresh=True)
+        """`encode`, and what the codebook learns of the batch (`vdd.method.quantizer.keep`).
 
-    def _encode(self, latents, fresh=False) -> tuple[Features, dict[str, Array]]:
+        So many `segments` of a clip lie side by side; they have one rest pose.
+        """
+        return self._encode(latents, segments=segments, fresh=True)
+
+    def _encode(
+        self, latents, rest=None, segments=1, fresh=False
+    ) -> tuple[Features, dict[str, Array]]:
         content, motion = self.encoder(latents)
-        motion, statistics = self.quantizer.codebook.bound(self.motion_head(motion), fresh)
+        motion = self.motion_head(motion).astype(jnp.float32)
+        if rest is None:
+            rest = self._rest(motion, segments)
+        motion, statistics = self.quantizer.codebook.bound(motion - rest[:, None], fresh)
         middle = reference_frame(latents.shape[1])
         pose = self.quantizer(motion[:, middle : middle + 1]).quantized[:, 0]
-        return Features(self.content.refer(content, pose), motion), statistics
+        return Features(self.content.refer(content, pose), motion, rest), statistics
 
-    def read(self, latents: Float[Array, "b t h w c"]) -> Features:
+    def _rest(self, motion: Float[Array, "bs t m"], segments: int) -> Float[Array, "bs m"]:
+        """What motion is measured from: zero, or its mean over all segments of a clip."""
+        if not self.relative_motion:
+            return jnp.zeros_like(motion[:, 0])
+        mean = reduce(motion, "(b s) t m -> b m", "mean", s=segments)
+        return repeat(mean, "b m -> (b s) m", s=segments)
+
+    def read(
+        self, latents: Float[Array, "b t h w c"], rest: Float[Array, "b m"] | None = None
+    ) -> Features:
         """`encode` of a clip that is longer than the segments of training: content of all of it,
         motion in windows of `motion_window` frames, the last of which ends with the clip.
 
         Training reads motion in segments. A pose in the middle of a clip has neighbours there that
         it never had as the first frame of a segment, and is taken for another more often.
         """
-        features, size, length = self.encode(latents), self.motion_window, latents.shape[1]
+        features, size, length = self.encode(latents, rest), self.motion_window, latents.shape[1]
         if not 0 < size < length:
             return features
         starts = [*range(0, length - size, size), length - size]
         cut = jnp.concatenate([latents[:, start : start + size] for start in starts])
-        *parts, last = jnp.split(self.encode(cut).motion, len(starts))
-        rest = length - size * len(parts)  # frames that no window before the last has read
-        return features._replace(motion=jnp.concatenate([*parts, last[:, -rest:]], axis=1))
+        given = jnp.tile(features.rest, (len(starts), 1))
+        *parts, last = jnp.split(self.encode(cut, given).motion, len(starts))
+        left = length - size * len(parts)  # frames that no window before the last has read
+        return features._replace(motion=jnp.concatenate([*parts, last[:, -left:]], axis=1))
 
     def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """The content bottleneck: tokens [b k d] and their bits.
@@ -231,6 +269,6 @@ class Disentangler(nn.Module):
     def __call__(self, video: Array) -> Float[Array, "b t h w c"]:
         """Touch every part once; used to initialise the parameters."""
         latents = self.to_latents(video)
-        content, motion = self.encode(latents)
+        content, motion, _ = self.encode(latents)
         content, motion = self.compress(content).tokens, self.quantize(motion).quantized
         return self.to_video(self.denoise(latents, jnp.ones(latents.shape[:2]), content, motion))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vdd.method.disentangler import Disentangler
@@ -22,7 +23,7 @@ class Reread(NamedTuple):
 
 
 class Drive(NamedTuple):
-    """What 2b segments are rebuilt with, first those of all clips, then the second ones."""
+    """What 2b segments are rebuilt with, those of a clip side by side."""
 
     content: Float[Array, "b2 k d"]
     motion: Float[Array, "b2 s m"]
@@ -44,19 +45,19 @@ def driving(
     codes that must draw a clip alone would learn hair and clothes.
     """
     rng_null, rng_reread = jax.random.split(rng)
-    count = len(tokens) // 2
-    content, reread = jnp.roll(tokens, count, axis=0), None
+    pairs, reread = rearrange(tokens, "(b k) n d -> b k n d", k=2)[:, ::-1], None
     if objective.reread_clips:
-        # One segment of a clip at most: two would lend each other the frames they are to rebuild.
-        rows = slice(0, count, count // objective.reread_clips)
+        rows = slice(0, None, len(pairs) // objective.reread_clips)
 
         def whole(x: Array) -> Array:
             return join_segments(x, segments, num_frames)[rows]
 
+        # One segment of a clip at most: two would lend each other the frames they are to rebuild.
         again, reread = _reread(
-            apply, rng_reread, content[rows], whole(codes.quantized), whole(codes.codewords)
+            apply, rng_reread, pairs[rows, 0], whole(codes.quantized), whole(codes.codewords)
         )
-        content = content.at[rows].set(again)
+        pairs = pairs.at[rows, 0].set(again)
+    content = rearrange(pairs, "b k n d -> (b k) n d")
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     motion = jnp.where(kept, codes.quantized, jax.lax.stop_gradient(codes.quantized))
     return Drive(content * kept, motion, reread)
@@ -89,10 +90,10 @@ def _reread(apply, rng, content, quantized, codewords) -> tuple[Float[Array, "b 
 def join_segments(
     x: Float[Array, "b2 s *r"], segments: Int[Array, "2 s"], num_frames: int
 ) -> Float[Array, "b t *r"]:
-    """Clips in order of time from their segments, first those of all clips, then the second ones.
+    """Clips in order of time from their segments, those of a clip side by side.
 
     `segments` is what a splitter gave; a frame that both segments have is taken once.
     """
-    clips = jnp.concatenate(jnp.split(x, 2), axis=1)
+    clips = rearrange(x, "(b k) s ... -> b (k s) ...", k=len(segments))
     times_seen = max(1, segments.size // num_frames)
     return clips[:, jnp.argsort(segments.reshape(-1))[::times_seen]]

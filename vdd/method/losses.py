@@ -23,7 +23,7 @@ Apply = Callable[..., Any]  # (method of Disentangler, *arguments) -> its result
 class Evidence(NamedTuple):
     """What a step has read and drawn; the terms are functions of it."""
 
-    codes: Codes  # of 2b segments, first those of all clips, then the second ones
+    codes: Codes  # of 2b segments, those of a clip side by side
     drive: Drive  # what the segments are rebuilt with
 
 

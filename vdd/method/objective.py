@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.errors import UserError
@@ -144,11 +145,13 @@ def bitrate_controlled_diffusion(
     clips = clip_latents(apply, batch)
     objective.check(model, clips.shape[1])
     segments = SPLITTERS[objective.split](rng_split, clips.shape[1])
-    # Both segments go through the encoder as clips of their own; [2b] is first, then second.
-    latents = jnp.concatenate([jnp.take(clips, frames, 1) for frames in segments])
-    (content, motion), statistics = apply(Disentangler.encode_in_training, latents)
-    said = apply(Disentangler.compress, content, rng_content)
-    codes = apply(Disentangler.quantize, motion, rng_codes)
+    # Both segments go through the encoder as clips of their own. They lie side by side, so that
+    # what devices hold of a batch they hold of its segments.
+    latents = jnp.take(clips, segments.reshape(-1), axis=1)
+    latents = rearrange(latents, "b (k s) h w c -> (b k) s h w c", k=len(segments))
+    read, statistics = apply(Disentangler.encode_in_training, latents, len(segments))
+    said = apply(Disentangler.compress, read.content, rng_content)
+    codes = apply(Disentangler.quantize, read.motion, rng_codes)
     drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
     denoise = losses.denoising(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive

@@ -15,32 +15,37 @@ from jaxtyping import Array, Float
 from vdd.models.convolution import Conv3x3
 from vdd.models.modulated import ModulatedBlock
 from vdd.models.sight import with_seen
+from vdd.models.unet import depth_to_space, space_to_depth
 
 
 class WarpReadout(nn.Module):
-    """Warps a content map by a flow, and adds what the flow cannot bring.
+    """Warps a reference by a flow, and adds what the flow cannot bring.
 
     Content tokens are the places of a map as large as the latents, row by row, then one that begins
     with the motion of the reference frame (`vdd.method.content.ReferenceContent`). The first
-    channels of the map are the latents themselves. The flow is a sum of `num_flows` fields that the
-    content draws, each by a factor that the difference of motion gives; where motion is the
-    reference's it is zero.
+    channels of the map are the latents themselves. The flow begins as a sum of `num_flows` fields
+    that the content draws, each by a factor that the difference of motion gives; where motion is
+    the reference's it is zero. Features of the content are warped by it, and what they show mends
+    the flow. Where latents are folded pixels the pixels are warped, each by a flow of its own.
 
-    Raises ValueError for latents that are not square, or nothing to draw with.
+    Raises ValueError for latents that are not square or no whole pixels, or nothing to draw with.
     """
 
-    width: int  # of the features that are warped beside the map, and of the blocks
+    width: int  # of the blocks
     num_flows: int
     num_blocks: int
     motion_channels: int  # of the picture of motion
     shape: tuple[int, int, int]  # h w c of the latents
+    patch: int = 1  # pixels along a side of a place, where latents are folded pixels
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
         if self.shape[0] != self.shape[1]:
             raise ValueError(f"a warp takes square latents, not {self.shape[0]}x{self.shape[1]}")
-        if min(self.width, self.num_flows, self.motion_channels) < 1:
+        if min(self.width // 2, self.num_flows, self.motion_channels) < 1:
             raise ValueError("a warp has features, flows and a picture of motion")
+        if self.patch < 1 or self.shape[2] % self.patch**2:
+            raise ValueError(f"{self.shape[2]} channels are no {self.patch}x{self.patch} pixels")
         super().__post_init__()
 
     @property
@@ -59,17 +64,18 @@ class WarpReadout(nn.Module):
         side, _, channels = self.shape
         places = rearrange(content[:, :-1], "b (h w) d -> b h w d", h=side).astype(self.dtype)
         moved = with_seen(self._difference(motion, content[:, -1, : motion.shape[-1]]), seen)
-        known = nn.silu(Conv3x3(self.width, dtype=self.dtype, name="known")(places))
-        carried = jnp.concatenate([places, known], axis=-1)
-        x = warp(carried, self._flow(known, moved))
-        still, x = x[..., :channels], rearrange(x, "b t h w c -> (b t) h w c")
+        known = nn.silu(Conv3x3(self.width // 2, dtype=self.dtype, name="known")(places))
+        flow = self._flow(known, moved)
+        x = rearrange(warp(known, flow), "b t h w f -> (b t) h w f")
         picture = self._picture(rearrange(moved, "b t e -> (b t) e"))
         x = nn.Dense(self.width, dtype=self.dtype, name="features")(x)
         for i in range(self.num_blocks):
             x = ModulatedBlock(self.dtype, name=f"block_{i}")(x, picture)
-        new = nn.Dense(channels, kernel_init=nn.initializers.zeros, dtype=self.dtype, name="new")
-        added = rearrange(new(nn.silu(x)), "(b t) h w c -> b t h w c", b=len(content))
-        return (still + added).astype(jnp.float32)
+        zeros = nn.initializers.zeros
+        new = nn.Dense(channels + 2, kernel_init=zeros, dtype=self.dtype, name="new")(nn.silu(x))
+        new = rearrange(new, "(b t) h w c -> b t h w c", b=len(content)).astype(jnp.float32)
+        added, mended = jnp.split(new, [channels], axis=-1)
+        return self._warped(places[..., :channels], flow + mended) + added
 
     def _difference(
         self, motion: Float[Array, "b t m"], reference: Float[Array, "b m"]
@@ -96,27 +102,42 @@ class WarpReadout(nn.Module):
         dense = nn.Dense(side**2 * self.motion_channels, dtype=self.dtype, name="picture")
         return rearrange(dense(moved), "n (h w e) -> n h w e", h=side, w=side)
 
+    def _warped(
+        self, latents: Float[Array, "b h w c"], flow: Float[Array, "b t h w 2"]
+    ) -> Float[Array, "b t h w c"]:
+        """Latents moved pixel by pixel; between places the flow is bilinear."""
+        pixels = depth_to_space(latents.astype(jnp.float32), self.patch)
+        fine = (*flow.shape[:2], *pixels.shape[1:3], 2)
+        return space_to_depth(
+            warp(pixels, jax.image.resize(self.patch * flow, fine, "linear")), self.patch
+        )
+
 
 def warp(
     source: Float[Array, "b h w c"], flow: Float[Array, "b t h w 2"]
 ) -> Float[Array, "b t h w c"]:
     """What `source` shows at each place plus its flow (rows, columns), between places bilinearly.
 
-    What lies outside is as the nearest place at the edge. The weights of the four neighbours are
-    the only ones in a row of a matrix over all places: a matrix product, whose gradients are matrix
-    products too, is faster than to gather and to scatter where places are few.
+    What lies outside is as the nearest place at the edge.
     """
     h, w = source.shape[1:3]
-    rows, columns = jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij")
-    row = jnp.clip(flow[..., 0] + rows[None, None], 0.0, h - 1.0)
-    column = jnp.clip(flow[..., 1] + columns[None, None], 0.0, w - 1.0)
-    share = _tents(row, h)[..., :, None] * _tents(column, w)[..., None, :]
-    share = rearrange(share, "b t y x i j -> b (t y x) (i j)").astype(source.dtype)
-    found = share @ rearrange(source, "b i j c -> b (i j) c")
-    return rearrange(found, "b (t y x) c -> b t y x c", y=h, x=w)
+    row, i, below = _between(flow[..., 0] + jnp.arange(h)[None, None, :, None], h)
+    column, j, right = _between(flow[..., 1] + jnp.arange(w)[None, None, None], w)
+    flat = rearrange(source, "b h w c -> b (h w) c")
+
+    def at(i: Array, j: Array) -> Array:
+        place = rearrange(i * w + j, "b t h w -> b (t h w) 1")
+        found = jnp.take_along_axis(flat, place, axis=1)
+        return rearrange(found, "b (t h w) c -> b t h w c", h=h, w=w)
+
+    above = at(i, j) * (1 - column) + at(i, right) * column
+    beneath = at(below, j) * (1 - column) + at(below, right) * column
+    return (above * (1 - row) + beneath * row).astype(source.dtype)
 
 
-def _tents(at: Float[Array, "*n"], count: int) -> Float[Array, "*n i"]:
-    """Weight of each of `count` places for a place between them: 1 at its own, 0 from 1 away."""
-    places = jnp.arange(count, dtype=jnp.float32).reshape((1,) * at.ndim + (count,))
-    return jax.nn.relu(1.0 - jnp.abs(at[..., None] - places))
+def _between(at: Float[Array, "b t h w"], count: int) -> tuple[Array, Array, Array]:
+    """How far [b t h w 1] a place lies from the one before it, which that is, and the next one."""
+    at = jnp.clip(at, 0.0, count - 1.0)
+    before = jnp.floor(at)
+    share, before = (at - before)[..., None], before.astype(jnp.int32)
+    return share, before, jnp.minimum(before + 1, count - 1)

@@ -62,6 +62,7 @@ class Live:
         self._studio, self._content = studio, content
         before = studio.run.model.motion_window or 1
         self._frames: collections.deque[np.ndarray] = collections.deque(maxlen=before)
+        self._read = compiled.Reader(studio.run.model, studio.run.params)
 
     def frame(self, data: bytes | None) -> UInt8[np.ndarray, "h w c"]:
         """The pixels of a message.
@@ -79,12 +80,11 @@ class Live:
 
     def answer(self, frame: UInt8[np.ndarray, "h w c"]) -> Steps[bytes]:
         """The content in the motion of this frame, as a PNG."""
-        run = self._studio.run
         while len(self._frames) < (self._frames.maxlen or 1) - 1:
             self._frames.append(frame)
         self._frames.append(frame)
         yield Progress(0, 2, "reading")
         video = np.stack(list(self._frames))[None]
-        codes = np.asarray(jax.device_get(compiled.encode(run.model, run.params, video).codes))
+        codes = np.asarray(jax.device_get(self._read(video).codes))
         drawn = yield from self._studio.draw(self._content, codes[0, -1:])
         return (yield from as_png(drawn))

@@ -66,8 +66,9 @@ class Studio:
         size, overlap = run.windows
         total = max(1, -(-(len(video) - overlap) // (size - overlap)))
         yield Progress(0, total, "reading")
+        reader = compiled.Reader(run.model, run.params)
         for window in streaming.windows(video, size, overlap):
-            read = compiled.encode(run.model, run.params, window.frames[None])
+            read = reader(window.frames[None])
             first = read if first is None else first
             codes.append(np.asarray(read.codes)[0, window.kept])
             yield Progress(len(codes), total, "reading")

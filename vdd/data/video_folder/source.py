@@ -33,7 +33,11 @@ __all__ = [
 
 EVALUATION = "vdd.evaluation.videos.run"
 
-_AUGMENTATIONS: Mapping[str, augment.Augment | None] = {"none": None, "flip": augment.flip}
+_AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
+    "none": None,
+    "flip": augment.flip,
+    "view": augment.view,
+}
 
 
 def check(config: Any, size: tuple[int, int, int]) -> None:

@@ -114,8 +114,11 @@ def evaluate(
         content = np.flatnonzero(partner >= 0)
         pairs = Pairs(content, partner[content])
         keys = clip_keys(seed, stream, content)
+        seen = encoded
+        if stream == _WITHIN and functions.encode_from:
+            seen = _from_their_content(functions, encoded, windows.video, pairs, batch_size)
         with progress_bar(title, len(content), show_progress) as advance:
-            samples = draw_samples(functions, encoded, pairs, keys, batch_size, advance)
+            samples = draw_samples(functions, seen, pairs, keys, batch_size, advance)
             return _figures(samples, pairs, real, same_clip=stream != _ACROSS)
 
     within, across = pair_within(windows.clip, seed), pair_across(windows.identity, seed)
@@ -160,6 +163,26 @@ class Pairs(NamedTuple):
 
     content: Int[np.ndarray, "m"]
     motion: Int[np.ndarray, "m"]
+
+
+def _from_their_content(
+    functions: Functions,
+    encoded: Encoded,
+    video: UInt8[np.ndarray, "n t h w 3"],
+    pairs: Pairs,
+    batch_size: int,
+) -> Encoded:
+    """Motion measured from where the window rests that gives the content: it is of the same clip.
+
+    So a clip is rebuilt as from a stream whose first second has told content and rest pose.
+    """
+    assert functions.encode_from is not None
+    motion = np.array(encoded.motion)
+    for piece in batches(len(pairs.content), batch_size):
+        rows = padded(np.arange(piece.start, piece.stop), batch_size)
+        content, moving = pairs.content[rows], pairs.motion[rows]
+        motion[moving] = functions.encode_from(video[moving], video[content]).motion
+    return encoded._replace(motion=motion)
 
 
 def draw_samples(
