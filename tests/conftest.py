@@ -29,14 +29,17 @@ for _name, _value in _JAX.items():
         jax.config.update(_name, _value)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Most of the time of most tests goes into compiling: this leaves a third of it. Read when JAX first
-# computes. XLA knows no mercy for flags that it no longer has, and later versions lack the last.
+# computes. XLA knows no mercy for flags that it does not have: other versions lack the last two.
 _QUICK = [
     "--xla_backend_optimization_level=0",
     "--xla_llvm_disable_expensive_passes=true",
     "--xla_cpu_parallel_codegen_split_count=1",
 ]
 if jax.__version__.startswith("0.10."):
-    _QUICK.append("--xla_cpu_use_fusion_emitters=false")
+    _QUICK += [
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
+    ]
 os.environ.setdefault("XLA_FLAGS", " ".join(_QUICK))
 
 # An int will do where a float is asked for, and jnp.float32 where a dtype is.
@@ -77,8 +80,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: of two processes, neither ought to wait for the other's."""
     longest = (
-        "end_to_end", "objective", "video_end_to_end", "real_step", "main", "priors", "cli",
-        "step", "init_from", "baselines", "files", "autoencoder_latents",
+        "end_to_end", "real_step", "main", "objective", "campaigns", "video_end_to_end",
+        "baselines", "apply", "init_from", "autoencoder_training", "autoencoder_latents",
+        "content_code", "tiny_forms", "cli", "priors", "processes", "memory", "sharded_dit",
+        "pipeline", "step", "sheet", "run", "autoencoder", "judge", "sight",
     )  # fmt: skip
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))

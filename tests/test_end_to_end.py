@@ -38,7 +38,7 @@ KEYS = {
     },
 }  # fmt: skip
 
-JUDGE_STEPS = 2
+JUDGE_STEPS, CLIPS = 2, 16
 BRIEF = ProbeSettings(hidden=16, batch_size=16, checks=2, steps_per_check=2)
 
 
@@ -49,7 +49,7 @@ def place(tmp_path_factory, few_characters) -> Path:
     config = load_module("sprites").get_config("smoke")
     config.data.source = "in_memory"
     config.model.denoiser.network.update(channels=(8,), attention_levels=(0,))
-    config.eval.update(probe_clips=36, judge_steps=JUDGE_STEPS)
+    config.eval.update(num_clips=CLIPS, batch_size=8, probe_clips=36, judge_steps=JUDGE_STEPS)
     with pytest.MonkeyPatch.context() as patch:
         # That probes learn is in test_probes, and that judges do in test_judge.
         patch.setattr(sections, "probe_accuracy", partial(probe_accuracy, settings=BRIEF))
@@ -68,7 +68,7 @@ def test_report_has_every_key_of_the_contract(place):
     for section, keys in KEYS.items():
         assert keys <= set(report[section]), section
     assert report["dataset"] == "sprites/builtin"
-    assert report["transfer"]["num_pairs"] == report["num_clips"] == 32
+    assert report["transfer"]["num_pairs"] == report["num_clips"] == CLIPS
     assert report["bitrate"]["coded_bits_per_frame"] is None  # not measured, so not guessed
 
 
@@ -101,7 +101,7 @@ def test_the_test_split_is_measured_when_asked_for(place):
     assert "clips of sprites/builtin (validation)" in page
     assert cli.main(["evaluate", "runs/sprites", "--split", "test"]) == 0
     report = json.loads((run / "eval/20_test.json").read_text())
-    assert (report["split"], report["num_clips"]) == ("test", 32)
+    assert (report["split"], report["num_clips"]) == ("test", CLIPS)
     assert report["leakage"]["motion_from_content_acc"] is not None
     assert report["seen_in_training"] is False
     assert (run / "report.md").read_text() == page

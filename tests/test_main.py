@@ -162,6 +162,7 @@ def config():
     changes |= {
         "model.denoiser.network.channels": (8,),
         "model.denoiser.network.attention_levels": (),
+        "model.denoiser.sight": 0,
     }
     return tiny.get_config(changes).lock()
 
@@ -178,6 +179,7 @@ def run_main(config, workdir, stop):
     env = os.environ | {
         "PYTHONPATH": f"{tiny.ROOT}:{tiny.ROOT / 'tests'}",
         "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "xla"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     done = subprocess.run(
         [sys.executable, "-c", code, f"--config={file}", f"--workdir={workdir}"],

@@ -1,6 +1,7 @@
 """A model of a few thousand parameters on 16 x 16 videos: compiles in a second or two."""
 
 import contextlib
+import dataclasses
 import functools
 import importlib.util
 import zlib
@@ -119,10 +120,18 @@ def state_of(workdir, step):
     return jax.device_get(ocp.load(path, abstract, checkpointable_name="state"))
 
 
+def normal(seed: int, *shape: int) -> jax.Array:
+    """float32 of this shape; drawn on the host, since `jax.random` is compiled for every shape."""
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
 def random_video(clips: int, frames: int, seed: int = 0) -> np.ndarray:
     """uint8 [clips frames 16 16 3]."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (clips, frames, *SIZE), dtype=np.uint8)
+
+
+_few_rendered = functools.cache(sprites._rendered.__wrapped__)  # for all modules of a process
 
 
 @contextlib.contextmanager
@@ -130,11 +139,13 @@ def few_characters() -> Iterator[None]:
     """Sprites have 81 characters in place of 1296, in all splits: of the first three variants.
 
     To draw the built-in art as a whole takes its time, since the types of every call are checked.
-    For the same reason a judge's name in the cache tells nothing of the art here.
+    For the same reason a judge's name in the cache tells nothing of the art here. Nor does a judge
+    fill up its batches with three times as many clips as there are, and it begins in one program.
     """
-    from vdd.evaluation import judge
+    from vdd.evaluation import judge, judge_training
 
-    usual = benchmark.split_characters
+    init = jax.jit(judge_training.JudgeNet.init, static_argnums=0)
+    usual, usual_judge = benchmark.split_characters, judge.load_or_train
 
     def few(*args):
         characters = usual(*args)
@@ -143,11 +154,16 @@ def few_characters() -> Iterator[None]:
     def fingerprint(art, art_dir, settings):
         return f"{settings.steps}_{settings.seed}"
 
-    patches = (
-        mock.patch.object(benchmark, "split_characters", few),
-        mock.patch.object(judge, "fingerprint", fingerprint),
-    )
-    sprites._rendered.cache_clear()
-    with patches[0], patches[1]:
+    def load_or_train(*given, **options):
+        return dataclasses.replace(usual_judge(*given, **options), batch_size=16)
+
+    with contextlib.ExitStack() as stack:
+        for place, name, instead in (
+            (benchmark, "split_characters", few),
+            (judge, "fingerprint", fingerprint),
+            (judge, "load_or_train", load_or_train),
+            (judge_training.JudgeNet, "init", init),
+            (sprites, "_rendered", _few_rendered),
+        ):
+            stack.enter_context(mock.patch.object(place, name, instead))
         yield
-    sprites._rendered.cache_clear()

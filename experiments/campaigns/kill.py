@@ -317,6 +317,8 @@ def main() -> None:
     options = parser.parse_args()
     others = max(options.count // 5, 1) if options.others is None else options.others
     common.quick_xla()
+    # A shell's background jobs ignore it, and so would their children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     start = time.monotonic()
     with common.new_folder(options.work.absolute()) as work:
         world = World(work, np.random.default_rng(options.seed))

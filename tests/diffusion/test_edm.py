@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import normal
 
 from vdd.diffusion import edm
 
@@ -72,8 +73,8 @@ def test_the_signal_to_noise_ratio_in_the_weight_is_bounded():
 
 
 SHAPE = (2, 3, 4, 4, 1)
-NOISY, MEAN, OUTPUT, GATE = (jax.random.normal(jax.random.key(i), SHAPE) for i in range(4))
-LEVELS = jnp.exp(jax.random.normal(jax.random.key(9), SHAPE[:2]))
+NOISY, MEAN, OUTPUT, GATE = (normal(i, *SHAPE) for i in range(4))
+LEVELS = jnp.asarray(np.exp(normal(9, *SHAPE[:2])))
 
 
 def shifted(x, noise):
@@ -168,16 +169,19 @@ def test_gaussian_data_have_a_network_that_is_ideal(kind, sigma):
     np.testing.assert_allclose(drawn, MEAN + gain * (noisy - MEAN), atol=1e-5)
 
 
+log_normal_sigma = jax.jit(edm.log_normal_sigma, static_argnums=(1, 2, 3))
+
+
 def test_each_batch_of_noise_levels_is_stratified():
     """One level in each of as many equal shares of the distribution, in no order."""
-    log = np.log(edm.log_normal_sigma(jax.random.key(0), (4, 5), -1.0, 2.0)).ravel()
+    log = np.log(log_normal_sigma(jax.random.key(0), (4, 5), -1.0, 2.0)).ravel()
     share = np.array([0.5 * (1.0 + math.erf((x + 1.0) / 2.0 / math.sqrt(2.0))) for x in log])
     np.testing.assert_array_equal(np.sort(np.floor(share * 20)), np.arange(20))
     assert np.any(np.diff(log) < 0.0)
 
 
 def test_noise_levels_of_training_are_log_normal():
-    log = np.log(edm.log_normal_sigma(jax.random.key(0), (100, 200), -1.2, 0.7))
+    log = np.log(log_normal_sigma(jax.random.key(0), (100, 200), -1.2, 0.7))
     assert log.mean() == pytest.approx(-1.2, abs=0.02)
     assert log.std() == pytest.approx(0.7, abs=0.02)
     third = ((log - log.mean()) ** 3).mean() / log.std() ** 3

@@ -10,11 +10,16 @@ MEAN = np.array([0.7, -1.5])
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 0.5]])
 NAMES = list(samplers.SAMPLERS)
 
+# In one program each: without, every operation would be compiled alone.
+sample = jax.jit(samplers.sample, static_argnames=("sampler", "denoise", "callback"))
+levels = jax.jit(edm.levels, static_argnums=(0, 1, 2, 3))
+
 
 def ideal(x, sigma):
     """The ideal denoiser of N(MEAN, COVARIANCE): the mean of the clean data given the noisy."""
-    gain = jnp.asarray(COVARIANCE) @ jnp.linalg.inv(COVARIANCE + sigma**2 * jnp.eye(2))
-    return MEAN[None] + (x - MEAN[None]) @ gain.T
+    mean, covariance = jnp.asarray(MEAN[None], x.dtype), jnp.asarray(COVARIANCE, x.dtype)
+    gain = covariance @ jnp.linalg.inv(covariance + sigma**2 * jnp.eye(2))
+    return mean + (x - mean) @ gain.T
 
 
 def flow(x, start, end):
@@ -26,8 +31,8 @@ def flow(x, start, end):
 
 @pytest.mark.parametrize(("name", "steps"), [("euler", 400), ("heun", 80), ("dpmpp_2m", 80)])
 def test_mean_and_covariance_of_gaussian_data(name, steps):
-    mean = jnp.broadcast_to(MEAN, (6000, 2))
-    x = samplers.sample(Sampler(name, steps), ideal, jax.random.key(0), mean)
+    mean = np.broadcast_to(MEAN, (6000, 2)).astype(np.float32)
+    x = sample(Sampler(name, steps), ideal, jax.random.key(0), mean)
     np.testing.assert_allclose(np.mean(x, 0), MEAN, atol=0.05)
     np.testing.assert_allclose(np.cov(x, rowvar=False), COVARIANCE, atol=0.06)
 
@@ -54,8 +59,8 @@ def test_noise_levels(steps):
     low, high, rho = 0.01, 60.0, 5.0
     i = np.arange(steps)
     expected = (high ** (1 / rho) + i / (steps - 1) * (low ** (1 / rho) - high ** (1 / rho))) ** rho
-    levels = edm.levels(steps, low, high, rho)
-    np.testing.assert_allclose(levels, np.append(expected, 0.0), rtol=1e-4)
+    actual = levels(steps, low, high, rho)
+    np.testing.assert_allclose(actual, np.append(expected, 0.0), rtol=1e-4)
 
 
 def denoiser(x, sigma):
@@ -95,7 +100,7 @@ def by_hand(name, x, sigmas):
 def test_same_as_a_plain_loop(name, steps):
     sampler = Sampler(name, steps, 0.05, 4.0, 3.0)
     sigmas = np.asarray(
-        edm.levels(sampler.steps, sampler.sigma_min, sampler.sigma_max, sampler.rho), np.float64
+        levels(sampler.steps, sampler.sigma_min, sampler.sigma_max, sampler.rho), np.float64
     )
     start = sigmas[0] * np.random.default_rng(0).normal(size=(5, 3))
     actual = samplers.SAMPLERS[name](traced, jnp.asarray(start), jnp.asarray(sigmas))
@@ -121,37 +126,38 @@ def test_nfe_counts_the_calls(name, steps):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_are_finite(name):
-    gradient = jax.grad(
-        lambda scale: samplers.sample(
-            Sampler(name, 3),
-            lambda x, s: scale * x / (1.0 + s),
-            jax.random.key(0),
-            jnp.zeros((2, 1)),
-        ).sum()
-    )(0.5)
+    def drawn(scale):
+        def denoise(x, sigma):
+            return scale * x / (1.0 + sigma)
+
+        zero = jnp.zeros((2, 1))
+        return samplers.sample(Sampler(name, 3), denoise, jax.random.key(0), zero).sum()
+
+    gradient = jax.jit(jax.grad(drawn))(0.5)
     assert np.isfinite(gradient)
     assert gradient != 0.0
 
 
 def test_keys_by_example_make_them_independent_of_the_batch():
     keys = jax.random.split(jax.random.key(0), 4)
-    batch = samplers.sample(Sampler("heun", 2), ideal, keys, jnp.zeros((4, 2)))
-    alone = samplers.sample(Sampler("heun", 2), ideal, keys[2:3], jnp.zeros((1, 2)))
-    np.testing.assert_allclose(batch[2], alone[0], atol=1e-6)
-    assert len(np.unique(np.round(np.asarray(batch[:, 0]), 4))) == 4
+    batch = sample(Sampler("heun", 2), ideal, keys, jnp.zeros((4, 2)))
+    alone = sample(Sampler("heun", 2), ideal, keys[2:3], jnp.zeros((1, 2)))
+    batch = np.asarray(batch)
+    np.testing.assert_allclose(batch[2], np.asarray(alone)[0], atol=1e-6)
+    assert len(np.unique(np.round(batch[:, 0], 4))) == 4
 
 
 def test_what_is_drawn_moves_with_its_mean():
     """Around a mean, the noise too: data moved by c are drawn as the data, moved by c."""
-    center = jnp.array([[30.0, -20.0]])
+    center = np.array([[30.0, -20.0]], np.float32)
 
     def moved(x, sigma):
         return center + ideal(x - center, sigma)
 
     sampler = Sampler("heun", 4, 0.01, 2.0)
-    plain = samplers.sample(sampler, ideal, jax.random.key(0), jnp.zeros((8, 2)))
-    around = samplers.sample(sampler, moved, jax.random.key(0), jnp.tile(center, (8, 1)))
-    np.testing.assert_allclose(around, plain + center, atol=1e-4)
+    plain = sample(sampler, ideal, jax.random.key(0), jnp.zeros((8, 2)))
+    around = sample(sampler, moved, jax.random.key(0), np.tile(center, (8, 1)))
+    np.testing.assert_allclose(around, np.asarray(plain) + center, atol=1e-4)
 
 
 def test_wrong_samplers_are_refused():
@@ -188,10 +194,8 @@ def test_a_callback_bends_every_estimate(name):
     def moved(x, sigma):
         return ideal(x, sigma) + 1.0
 
-    bent = samplers.sample(sampler, ideal, jax.random.key(0), zero, callback)
-    np.testing.assert_allclose(
-        bent, samplers.sample(sampler, moved, jax.random.key(0), zero), atol=1e-5
-    )
+    bent = sample(sampler, ideal, jax.random.key(0), zero, callback)
+    np.testing.assert_allclose(bent, sample(sampler, moved, jax.random.key(0), zero), atol=1e-5)
     assert set(seen) == {((4, 2), ())}
 
 

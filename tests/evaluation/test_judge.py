@@ -1,6 +1,7 @@
 """The judge learns quickly, and its cache never gives a stale one."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,7 @@ def coloured_clips(count: int, seed: int) -> sprites.SpritesArrays:
     return sprites.SpritesArrays(video, motion, attributes)
 
 
+@partial(jax.jit, static_argnames="members")
 def random_params(seed: int, members: int = 2):
     """Parameters of a judge that has learned nothing."""
     net, clip = JudgeNet(TINY.width), jnp.zeros((1, 8, 64, 64, 3))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from tiny import normal
 
 from experiments.baselines import cdsvae, dsvae, evaluation, strided, train
 from experiments.baselines.dsvae import Gaussian
@@ -22,10 +23,6 @@ from vdd.evaluation.probes import ProbeSettings, probe_accuracy
 TINY = dsvae.DSVAE(width=2, feature_dim=4, hidden_dim=4, f_dim=3, z_dim=2, size=16)
 
 
-def normal(seed: int, *shape: int) -> jax.Array:
-    return jax.random.normal(jax.random.key(seed), shape)
-
-
 def xla(x, kernel, stride, padding, dilation):
     return jax.lax.conv_general_dilated(
         x, kernel, (stride,) * 2, ((padding,) * 2,) * 2, (dilation,) * 2,
@@ -35,10 +32,12 @@ def xla(x, kernel, stride, padding, dilation):
 
 def test_strided_convolutions_equal_those_of_xla():
     x, kernel = normal(0, 2, 4, 6, 3), normal(1, 4, 4, 3, 5)
-    np.testing.assert_allclose(strided.halve(x, kernel), xla(x, kernel, 2, 1, 1), atol=1e-5)
+    halved, expected = jax.jit(lambda *of: (strided.halve(*of), xla(*of, 2, 1, 1)))(x, kernel)
+    np.testing.assert_allclose(halved, expected, atol=1e-5)
     order = np.array([1, 0, 3, 2])
-    expected = xla(x, kernel[order][:, order], 1, 2, 2)
-    np.testing.assert_allclose(strided.double(x, kernel), expected, atol=1e-5)
+    turned = np.asarray(kernel)[order][:, order]
+    expected = jax.jit(partial(xla, stride=1, padding=2, dilation=2))(x, turned)
+    np.testing.assert_allclose(jax.jit(strided.double)(x, kernel), expected, atol=1e-5)
 
 
 def test_kl_in_closed_form():
@@ -57,7 +56,7 @@ def test_elbo_sums_over_a_clip_and_averages_over_clips():
     zero = Gaussian(jnp.zeros((b, t, z)), jnp.zeros((b, t, z)))
     f, video = Gaussian(jnp.zeros((b, 5)), jnp.zeros((b, 5))), jnp.zeros((b, t, 4, 4, 3))
     done = dsvae.Pass(f, unit, zero, f.mean, unit.mean, video + 0.5)
-    error, kl_f, kl_z = dsvae.negative_elbo(done, video)
+    error, kl_f, kl_z = jax.jit(dsvae.negative_elbo)(done, video)
     assert float(error) == pytest.approx(0.25 * t * 4 * 4 * 3)
     assert float(kl_f) == 0
     assert float(kl_z) == pytest.approx(0.5 * t * z)
@@ -65,22 +64,21 @@ def test_elbo_sums_over_a_clip_and_averages_over_clips():
 
 def test_lstm_equals_that_of_flax():
     x, size = normal(0, 2, 4, 3), 5
-    params = dsvae.LSTM(size).init(jax.random.key(1), x)["params"]
+    params = jax.device_get(jax.jit(dsvae.LSTM(size).init)(jax.random.key(1), x))["params"]
     inputs, recurrent = (
-        jnp.split(kernel, 4, axis=1)
-        for kernel in (params["Dense_0"]["kernel"], params["recurrent"])
+        np.split(kernel, 4, axis=1) for kernel in (params["Dense_0"]["kernel"], params["recurrent"])
     )
     cell = {f"i{gate}": {"kernel": kernel} for gate, kernel in zip("ifog", inputs)}
-    cell |= {f"h{g}": {"kernel": k, "bias": jnp.zeros(size)} for g, k in zip("ifog", recurrent)}
-    expected = nn.RNN(nn.OptimizedLSTMCell(size)).apply({"params": {"cell": cell}}, x)
-    np.testing.assert_allclose(dsvae.LSTM(size).apply({"params": params}, x), expected, atol=1e-5)
-    backward = dsvae.LSTM(size, reverse=True).apply({"params": params}, x[:, ::-1])[:, ::-1]
-    np.testing.assert_allclose(backward, expected, atol=1e-5)
+    cell |= {f"h{g}": {"kernel": k, "bias": np.zeros(size)} for g, k in zip("ifog", recurrent)}
+    expected = tiny.call(nn.RNN(nn.OptimizedLSTMCell(size)), {"cell": cell}, None, x)
+    np.testing.assert_allclose(tiny.call(dsvae.LSTM(size), params, None, x), expected, atol=1e-5)
+    backward = tiny.call(dsvae.LSTM(size, reverse=True), params, None, np.asarray(x)[:, ::-1])
+    np.testing.assert_allclose(np.asarray(backward)[:, ::-1], expected, atol=1e-5)
 
 
 def test_prior_of_a_frame_sees_the_frames_before_it_alone():
     z = normal(0, 1, 5, 2)
-    variables = TINY.init(jax.random.key(1), z, method=TINY.prior)
+    variables = jax.jit(partial(TINY.init, method=TINY.prior))(jax.random.key(1), z)
     changed = z.at[:, 2].add(1.0)
     prior = jax.jit(partial(TINY.apply, method=TINY.prior))
     before, after = (prior(variables, x).mean for x in (z, changed))
@@ -90,22 +88,24 @@ def test_prior_of_a_frame_sees_the_frames_before_it_alone():
 
 def test_info_nce_where_the_answer_is_known():
     b, temperature = 8, 0.5
-    told_apart = float(cdsvae.info_nce(jnp.eye(b), 3 * jnp.eye(b), temperature))
+    info_nce = jax.jit(cdsvae.info_nce, static_argnums=2)
+    told_apart = float(info_nce(np.eye(b), 3 * np.eye(b), temperature))
     assert told_apart == pytest.approx(math.log(1 + (2 * b - 2) * math.exp(-1 / temperature)))
-    alike = float(cdsvae.info_nce(jnp.ones((b, 4)), jnp.ones((b, 4)), temperature))
+    alike = float(info_nce(np.ones((b, 4)), np.ones((b, 4)), temperature))
     assert alike == pytest.approx(math.log(2 * b - 1))
-    unrelated = float(cdsvae.info_nce(normal(0, b, 64), normal(1, b, 64), temperature))
+    unrelated = float(info_nce(normal(0, b, 64), normal(1, b, 64), temperature))
     assert unrelated > alike - 0.3 > told_apart + 1
 
 
 def information(share: float) -> float:
     """The estimate for clips of which f and z tell the same to a `share`; one frame, 1-D each."""
     count, spread = 1024, 3.0
-    f_mean, other = spread * normal(0, count, 1), spread * normal(1, count, 1)
+    draw = np.random.default_rng(0).normal
+    f_mean, other = spread * draw(size=(2, count, 1))
     z_mean = (share * f_mean + math.sqrt(1 - share**2) * other)[:, None]
-    f, z = f_mean + normal(2, count, 1), z_mean + normal(3, count, 1, 1)
-    q_f, q_z = (Gaussian(mean, jnp.zeros_like(mean)) for mean in (f_mean, z_mean))
-    return float(cdsvae.mutual_information(f, q_f, z, q_z))
+    f, z = f_mean + draw(size=f_mean.shape), z_mean + draw(size=z_mean.shape)
+    q_f, q_z = (Gaussian(mean, np.zeros_like(mean)) for mean in (f_mean, z_mean))
+    return float(jax.jit(cdsvae.mutual_information)(f, q_f, z, q_z))
 
 
 def test_mutual_information_of_gaussians():
@@ -116,7 +116,7 @@ def test_mutual_information_of_gaussians():
 
 def test_shuffled_clips_keep_their_frames():
     video = normal(0, 6, 8, 2, 2, 3)
-    shuffled = cdsvae.shuffle_frames(jax.random.key(1), video)
+    shuffled = jax.jit(cdsvae.shuffle_frames)(jax.random.key(1), video)
     by_first = [np.sort(np.asarray(x)[:, :, 0, 0, 0], axis=1) for x in (video, shuffled)]
     np.testing.assert_array_equal(*by_first)
     orders = {tuple(np.argsort(x)) for x in np.argsort(np.asarray(shuffled)[:, :, 0, 0, 0], 1)}
@@ -126,7 +126,8 @@ def test_shuffled_clips_keep_their_frames():
 
 
 def test_shuffled_view_is_what_shuffled_clips_are_read_as():
-    video, key = jax.random.uniform(jax.random.key(0), (4, 5, 16, 16, 3)), jax.random.key(1)
+    video = np.random.default_rng(0).random((4, 5, 16, 16, 3), np.float32)
+    key = jax.random.key(1)
     variables = jax.jit(TINY.init)(jax.random.key(2), video, key)
     q_f, q_z, _ = jax.jit(partial(cdsvae.read_views, TINY))(variables, video, 1 - video, key)
 
@@ -134,7 +135,7 @@ def test_shuffled_view_is_what_shuffled_clips_are_read_as():
     def encode(clips):
         return TINY.apply(variables, clips, True, method=TINY.encode, mutable=["batch_stats"])
 
-    shuffled = cdsvae.shuffle_frames(key, video)
+    shuffled = jax.jit(cdsvae.shuffle_frames)(key, video)
     for view, clips in ((0, video), (1, 1 - video), (2, shuffled)):
         expected, _ = encode(clips)
         for got, wanted in zip((q_f[view], q_z[view]), expected):
@@ -143,9 +144,9 @@ def test_shuffled_view_is_what_shuffled_clips_are_read_as():
 
 
 def test_colours_change_alike_in_all_frames_of_a_clip_and_unlike_between_clips():
-    frame = jax.random.uniform(jax.random.key(0), (1, 1, 4, 4, 3))
-    video = jnp.tile(frame, (5, 3, 1, 1, 1))
-    distorted = np.asarray(cdsvae.distort_colours(jax.random.key(1), video))
+    frame = np.random.default_rng(0).random((1, 1, 4, 4, 3), np.float32)
+    video = np.tile(frame, (5, 3, 1, 1, 1))
+    distorted = np.asarray(jax.jit(cdsvae.distort_colours)(jax.random.key(1), video))
     np.testing.assert_allclose(distorted, np.repeat(distorted[:, :1], 3, axis=1), atol=1e-6)
     assert len(np.unique(distorted[:, 0].round(4), axis=0)) >= 4  # one in five is left as it is
     assert distorted.min() >= 0
@@ -153,15 +154,14 @@ def test_colours_change_alike_in_all_frames_of_a_clip_and_unlike_between_clips()
 
 
 def test_colour_matrix_at_its_ends():
-    one, zero = jnp.ones(()), jnp.zeros(())
-    np.testing.assert_allclose(cdsvae.colour_matrix(one, one, zero), np.eye(3), atol=1e-5)
-    colour = jnp.array([[0.2, 0.5, 0.9]])
-    luma = float((colour @ jnp.array([[0.299], [0.587], [0.114]]))[0, 0])
-    grey = colour @ cdsvae.colour_matrix(one, zero, zero)
-    np.testing.assert_allclose(grey, jnp.full((1, 3), luma), atol=2e-3)
-    turned = colour @ cdsvae.colour_matrix(one, one, jnp.full((), 0.25))
-    assert float(jnp.abs(turned - colour).max()) > 0.1
-    np.testing.assert_allclose(turned @ jnp.array([[0.299], [0.587], [0.114]]), [[luma]], atol=2e-3)
+    matrix = jax.jit(cdsvae.colour_matrix)
+    np.testing.assert_allclose(matrix(1.0, 1.0, 0.0), np.eye(3), atol=1e-5)
+    colour, weights = np.array([0.2, 0.5, 0.9]), np.array([0.299, 0.587, 0.114])
+    luma = colour @ weights
+    np.testing.assert_allclose(colour @ np.asarray(matrix(1.0, 0.0, 0.0)), [luma] * 3, atol=2e-3)
+    turned = colour @ np.asarray(matrix(1.0, 1.0, 0.25))
+    assert np.abs(turned - colour).max() > 0.1
+    np.testing.assert_allclose(turned @ weights, luma, atol=2e-3)
 
 
 @pytest.mark.parametrize("model", ["dsvae", "cdsvae"])

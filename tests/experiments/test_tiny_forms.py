@@ -33,7 +33,10 @@ def rows_of(output: str) -> list[list[str]]:
 
 def test_throughput(capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
-    config = tiny.get_config({"objective.reread_clips": 0})
+    config = tiny.get_config({
+        "objective.reread_clips": 0, "model.denoiser.sight": 0,
+        "model.denoiser.network.attention_levels": (),
+    })  # fmt: skip
     script, clock = importlib.import_module("throughput"), itertools.count(0.0, 1e-4)
     monkeypatch.setattr(script, "load_config", lambda name: config)
     monkeypatch.setattr(script, "time", SimpleNamespace(perf_counter=clock.__next__))

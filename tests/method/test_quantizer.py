@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import call, normal
 
 from vdd.method import losses
 from vdd.method import quantizer as q
@@ -14,8 +15,8 @@ GROUPS, CODES, DIM = 2, 6, 4
 BOOK = q.Codebook(GROUPS, CODES, DIM)
 STRAIGHT = q.StraightThroughQuantizer(BOOK, alpha=2.0)
 GUMBEL = q.GumbelQuantizer(BOOK, alpha=2.0, temperature=0.7)
-WORDS = jax.random.normal(jax.random.key(0), (GROUPS, CODES, DIM))
-MOTION = 3.0 * jax.random.normal(jax.random.key(1), (3, 5, GROUPS * DIM))
+WORDS = normal(0, GROUPS, CODES, DIM)
+MOTION = jnp.asarray(3.0 * np.asarray(normal(1, 3, 5, GROUPS * DIM)))
 
 
 @functools.partial(jax.jit, static_argnames="module")
@@ -27,10 +28,12 @@ def seen(codes):
     return losses.Evidence(codes, drive=None)
 
 
+@jax.jit
 def codebook(codes):
     return losses.codebook(seen(codes))
 
 
+@jax.jit
 def commitment(codes):
     return losses.commitment(seen(codes))
 
@@ -74,7 +77,7 @@ def test_same_as_public_quantiser(reference):
     np.testing.assert_array_equal(ours.codes, codes)
     np.testing.assert_allclose(ours.quantized, quantized, atol=1e-5)
     assert float(commitment(ours)) == pytest.approx(loss, rel=1e-5)
-    gradient = jax.grad(lambda v: commitment(ours._replace(vectors=v)))(ours.vectors)
+    gradient = jax.jit(jax.grad(lambda v: commitment(ours._replace(vectors=v))))(ours.vectors)
     np.testing.assert_allclose(gradient, by_vectors, atol=1e-6)
 
 
@@ -106,28 +109,30 @@ def test_quantising_twice_changes_nothing(module):
 @pytest.mark.parametrize("module", [STRAIGHT, GUMBEL], ids=["straight_through", "gumbel"])
 def test_lookup_is_what_was_quantised(module, rng):
     codes = quantize(MOTION, rng, module=module)
-    found = BOOK.apply({"params": {"codewords": WORDS}}, codes.codes, method=BOOK.lookup)
+    found = call(BOOK, {"codewords": WORDS}, q.Codebook.lookup, codes.codes)
     np.testing.assert_allclose(found, codes.quantized, atol=1e-6)
     np.testing.assert_allclose(found, codes.codewords.reshape(found.shape), atol=1e-6)
 
 
 def test_straight_through_gradient_is_identity_on_the_normalised_vectors():
-    weight = jax.random.normal(jax.random.key(2), MOTION.shape)
-    through = jax.grad(lambda m: jnp.sum(weight * quantize(m).quantized))(MOTION)
-    identity = jax.grad(lambda m: jnp.sum(weight * split(m).reshape(m.shape)))(MOTION)
+    weight = normal(2, *MOTION.shape)
+    through = jax.jit(jax.grad(lambda m: jnp.sum(weight * quantize(m).quantized)))(MOTION)
+    identity = jax.jit(jax.grad(lambda m: jnp.sum(weight * split(m).reshape(m.shape))))(MOTION)
     np.testing.assert_allclose(through, identity, atol=1e-6)
     assert np.abs(identity).max() > 0.1
 
 
 def test_codebook_loss_moves_codewords_and_commitment_loss_vectors():
     def gradients(loss):
-        return jax.grad(lambda m, w: loss(quantize(m, words=w)), argnums=(0, 1))(MOTION, WORDS)
+        given = jax.grad(lambda m, w: loss(quantize(m, words=w)), argnums=(0, 1))
+        return jax.device_get(jax.jit(given)(MOTION, WORDS))
 
     by_motion, by_words = gradients(codebook)
     assert not by_motion.any()
     assert by_words.any()
     # Only codewords that were chosen move.
-    chosen = np.asarray(jax.nn.one_hot(quantize(MOTION).codes, CODES).sum((0, 1)) > 0)
+    codes = np.asarray(quantize(MOTION).codes)
+    chosen = (codes[..., None] == np.arange(CODES)).any((0, 1))
     np.testing.assert_array_equal(np.abs(by_words).max(-1) > 0, chosen)
     by_motion, by_words = gradients(commitment)
     assert by_motion.any()
@@ -135,13 +140,15 @@ def test_codebook_loss_moves_codewords_and_commitment_loss_vectors():
 
 
 def test_losses_are_small_steps_towards_one_another():
+    @jax.jit
     def apart(m, w):
-        return float(commitment(quantize(m, words=w)))
+        return commitment(quantize(m, words=w))
 
-    by_words = jax.grad(lambda w: codebook(quantize(MOTION, words=w)))(WORDS)
-    by_motion = jax.grad(lambda m: commitment(quantize(m)))(MOTION)
-    assert apart(MOTION, WORDS - 0.1 * by_words) < apart(MOTION, WORDS)
-    assert apart(MOTION - 0.1 * by_motion, WORDS) < apart(MOTION, WORDS)
+    by_words = jax.jit(jax.grad(lambda w: codebook(quantize(MOTION, words=w))))(WORDS)
+    by_motion = jax.jit(jax.grad(lambda m: commitment(quantize(m))))(MOTION)
+    motion, words, by_words, by_motion = jax.device_get((MOTION, WORDS, by_words, by_motion))
+    assert apart(motion, words - 0.1 * by_words) < apart(motion, words)
+    assert apart(motion - 0.1 * by_motion, words) < apart(motion, words)
 
 
 def test_gumbel_without_rng_takes_the_nearest():
@@ -149,36 +156,46 @@ def test_gumbel_without_rng_takes_the_nearest():
 
 
 def test_gumbel_draws_by_the_assignment():
-    one = quantize(jnp.tile(MOTION[:1, :1], (4000, 1, 1)), jax.random.key(3), module=GUMBEL)
-    frequency = jax.nn.one_hot(one.codes, CODES).mean((0, 1))
+    first = np.asarray(MOTION)[:1, :1]
+    one = quantize(np.tile(first, (4000, 1, 1)), jax.random.key(3), module=GUMBEL)
+    one = jax.device_get(one)
+    frequency = (one.codes[..., None] == np.arange(CODES)).mean((0, 1))
     np.testing.assert_allclose(frequency, one.assignment[0, 0], atol=0.03)
-    distance = q.pairwise_distances(split(MOTION[:1, :1]), rms_normalize(WORDS))
-    np.testing.assert_allclose(one.assignment[:1], jax.nn.softmax(-2.0 * distance), atol=1e-5)
+
+    @jax.jit
+    def by_distance(motion):
+        distance = q.pairwise_distances(split(motion), rms_normalize(WORDS))
+        return jax.nn.softmax(-2.0 * distance)
+
+    np.testing.assert_allclose(one.assignment[:1], by_distance(first), atol=1e-5)
     assert float(one.assignment[0, 0].min()) < 0.1 < float(one.assignment[0, 0].max())
 
 
 @pytest.mark.parametrize("rng", [None, jax.random.key(4)], ids=["nearest", "drawn"])
 def test_gumbel_gradients_reach_motion_and_all_codewords(rng):
-    weight = jax.random.normal(jax.random.key(2), MOTION.shape)
-    by_motion, by_words = jax.grad(
-        lambda m, w: jnp.sum(weight * quantize(m, rng, w, GUMBEL).quantized), argnums=(0, 1)
-    )(MOTION, WORDS)
+    weight = normal(2, *MOTION.shape)
+
+    def f(m, w):
+        return jnp.sum(weight * quantize(m, rng, w, GUMBEL).quantized)
+
+    by_motion, by_words = jax.jit(jax.grad(f, argnums=(0, 1)))(MOTION, WORDS)
     assert np.isfinite(by_motion).all()
     assert (np.abs(by_motion).max(-1) > 1e-6).all()
     assert (np.abs(by_words).max(-1) > 1e-6).all()
 
 
 def test_gradients_are_finite_where_vectors_sit_on_codewords():
-    motion = rms_normalize(WORDS)[:, 0].reshape(1, 1, -1)
+    motion = np.asarray(jax.jit(rms_normalize)(WORDS))[:, 0].reshape(1, 1, -1)
 
     def f(m, w):
         codes = quantize(m, words=w)
         return jnp.sum(codes.assignment**2) + codebook(codes)
 
-    for gradient in jax.grad(f, argnums=(0, 1))(motion, WORDS):
+    for gradient in jax.jit(jax.grad(f, argnums=(0, 1)))(motion, WORDS):
         assert np.isfinite(gradient).all()
 
 
+@functools.partial(jax.jit, static_argnames=("threshold", "rate"))
 def revive(usage, threshold=0.1, rate=1.0):
     key = jax.random.key(0)
     return q.Revival(0.99, threshold, rate).revive(key, WORDS, usage, split(MOTION))
@@ -207,16 +224,24 @@ def test_a_share_at_the_threshold_is_alive_and_rate_0_never_revives():
 def test_dead_codewords_are_revived_at_the_rate():
     keys = jax.random.split(jax.random.key(0), 60)
     dead = jnp.zeros((GROUPS, CODES))
-    books, _ = jax.vmap(
-        lambda key: q.Revival(0.99, 0.1, 0.5).revive(key, WORDS, dead, split(MOTION), pace=0.5)
-    )(keys)
-    moved = np.mean(np.any(books != WORDS[None], axis=-1))
+
+    @jax.jit
+    @jax.vmap
+    def books(key):
+        return q.Revival(0.99, 0.1, 0.5).revive(key, WORDS, dead, split(MOTION), pace=0.5)[0]
+
+    moved = np.mean(np.any(np.asarray(books(keys)) != np.asarray(WORDS)[None], axis=-1))
     assert 0.19 < moved < 0.31
+
+
+@jax.jit
+def static_motion(codes):
+    return losses.static_motion(seen(codes))
 
 
 def static_share(vectors):
     codes = quantize(MOTION)._replace(vectors=jnp.asarray(vectors))
-    return float(losses.static_motion(seen(codes)))
+    return float(static_motion(codes))
 
 
 def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():
@@ -239,7 +264,7 @@ def test_motion_that_never_moves_is_static_and_motion_with_one_mean_is_not():
 @pytest.mark.parametrize("kind", [q.StraightThroughQuantizer, q.GumbelQuantizer])
 def test_no_device_shortens_what_decides_on_a_codeword(kind):
     quantizer, motion = kind(q.Codebook(2, 5, 4), alpha=2.0), jnp.ones((1, 3, 8))
-    params = quantizer.init(jax.random.key(0), motion)
+    params = jax.eval_shape(quantizer.init, jax.random.key(0), motion)
     program = str(jax.make_jaxpr(quantizer.apply)(params, motion))
     products = re.findall(r"dot_general\[.*?\]\s", program, re.DOTALL)
     assert products

@@ -1,5 +1,6 @@
 """Convolutions are flax's own, and so are their gradients."""
 
+import functools
 import importlib
 
 import flax.linen as nn
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import ROOT
+from tiny import ROOT, call
 
 from vdd.models.convolution import (
     Conv1x1,
@@ -29,28 +30,27 @@ def normal(*shape):
 def test_same_as_flax_with_the_same_parameters(size, stride):
     x = normal(3, *size, 5)
     ours, theirs = Conv3x3(4, stride), nn.Conv(4, (3, 3), strides=stride)
-    params = {"params": {"kernel": normal(3, 3, 5, 4), "bias": normal(4)}}
-    np.testing.assert_allclose(ours.apply(params, x), theirs.apply(params, x), atol=1e-5)
-    assert jax.tree.map(jnp.shape, ours.init(jax.random.key(0), x)) == jax.tree.map(
-        jnp.shape, theirs.init(jax.random.key(0), x)
-    )
+    params = {"kernel": normal(3, 3, 5, 4), "bias": normal(4)}
+    found, expected = (call(layer, params, None, x) for layer in (ours, theirs))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    fresh = [jax.eval_shape(layer.init, jax.random.key(0), x) for layer in (ours, theirs)]
+    assert fresh[0] == fresh[1]
 
 
 @pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((0, 1), (0, 1)), "VALID"])
 def test_padding_is_that_of_flax(padding):
-    x, params = normal(2, 8, 6, 3), {"params": {"kernel": normal(3, 3, 3, 4)}}
+    x, params = normal(2, 8, 6, 3), {"kernel": normal(3, 3, 3, 4)}
     options = {"use_bias": False, "padding": padding}
-    expected = nn.Conv(4, (3, 3), strides=2, **options).apply(params, x)
-    np.testing.assert_allclose(Conv3x3(4, 2, **options).apply(params, x), expected, atol=1e-5)
+    expected = call(nn.Conv(4, (3, 3), strides=2, **options), params, None, x)
+    np.testing.assert_allclose(call(Conv3x3(4, 2, **options), params, None, x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_one_place_is_as_flax_has_it(use_bias):
     x, theirs = normal(2, 4, 5, 3), nn.Conv(4, (1, 1), use_bias=use_bias)
-    params = theirs.init(jax.random.key(0), x)
-    np.testing.assert_allclose(
-        Conv1x1(4, use_bias=use_bias).apply(params, x), theirs.apply(params, x), atol=1e-5
-    )
+    params = jax.jit(theirs.init)(jax.random.key(0), x)["params"]
+    found = call(Conv1x1(4, use_bias=use_bias), params, None, x)
+    np.testing.assert_allclose(found, call(theirs, params, None, x), atol=1e-5)
 
 
 @pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((0, 1), (2, 1)), "SAME", "VALID"])
@@ -62,7 +62,9 @@ def test_gradients_are_those_of_flax(stride, padding):
     arguments = {"params": {"kernel": normal(3, 3, 3, 4), "bias": normal(4)}}, normal(2, 6, 7, 3)
     ours = Conv3x3(4, stride, padding=padding)
     theirs = nn.Conv(4, (3, 3), strides=stride, padding=padding)
-    found, expected = (jax.grad(loss(layer), (0, 1))(*arguments) for layer in (ours, theirs))
+    found, expected = (
+        jax.jit(jax.grad(loss(layer), (0, 1)))(*arguments) for layer in (ours, theirs)
+    )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), found, expected)
 
 
@@ -71,16 +73,16 @@ def test_gradients_are_those_of_flax(stride, padding):
 @pytest.mark.parametrize("size", [(3, 3), (2, 2)])
 def test_both_ways_to_a_kernel_s_gradient_agree(size, stride, padding):
     x = normal(2, 6, 7, 3)
-    y = convolve(x, normal(*size, 3, 4), stride, padding)
-    given = (x, normal(*y.shape), size, stride, padding)
-    np.testing.assert_allclose(
-        gradient_by_products(*given), gradient_by_convolution(*given), atol=1e-4
-    )
+    convolved = functools.partial(convolve, stride=stride, padding=padding)
+    y = jax.eval_shape(convolved, x, normal(*size, 3, 4))
+    ways = (gradient_by_products, gradient_by_convolution)
+    both = jax.jit(lambda x, dy: [way(x, dy, size, stride, padding) for way in ways])
+    np.testing.assert_allclose(*both(x, normal(*y.shape)), atol=1e-4)
 
 
 def test_computes_in_its_dtype():
     layer = Conv3x3(2, dtype=jnp.bfloat16)
-    y, params = layer.init_with_output(jax.random.key(0), normal(1, 4, 4, 3))
+    y, params = jax.eval_shape(layer.init_with_output, jax.random.key(0), normal(1, 4, 4, 3))
     assert y.dtype == jnp.bfloat16
     assert params["params"]["kernel"].dtype == jnp.float32
 

@@ -4,15 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import get_config, perturbed
+from tiny import get_config, normal, perturbed
 
 from vdd.models.denoiser import Denoiser
 
 SHAPE = (4, 4, 12)
-CONTENT = jax.random.normal(jax.random.key(0), (2, 2, 4))
-MOTION = jax.random.normal(jax.random.key(1), (2, 3, 8))
-NOISY = jax.random.normal(jax.random.key(2), (2, 3, *SHAPE))
-LEVELS = jnp.exp(jax.random.normal(jax.random.key(3), (2, 3)))
+CONTENT = normal(0, 2, 2, 4)
+MOTION = normal(1, 2, 3, 8)
+NOISY = normal(2, 2, 3, *SHAPE)
+LEVELS = jnp.asarray(np.exp(normal(3, 2, 3)))
 DIT = {
     "kind": "dit", "patch": 2, "width": 8, "depth": 1, "num_heads": 2, "mlp_ratio": 2,
     "content_tokens": True, "content_map": 0,

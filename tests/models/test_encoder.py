@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import perturbed
+from tiny import normal, perturbed
 
 from vdd.models.encoder import Encoder
 
@@ -10,7 +10,7 @@ TOKENS = 3
 ENCODER = Encoder(
     stem=(8,), width=16, num_layers=2, num_heads=2, mlp_dim=16, num_content_tokens=TOKENS
 )
-LATENTS = jax.random.normal(jax.random.key(0), (2, 5, 4, 4, 6))
+LATENTS = normal(0, 2, 5, 4, 4, 6)
 SHAPES = jax.eval_shape(ENCODER.init, jax.random.key(0), LATENTS)["params"]
 PARAMS = perturbed(SHAPES)
 
@@ -32,7 +32,7 @@ def without_positions(params):
 
 @pytest.mark.parametrize("frames", [1, 2, 70])
 def test_any_number_of_frames(frames):
-    out = encode(PARAMS, jax.random.normal(jax.random.key(0), (1, frames, 4, 4, 6)))
+    out = encode(PARAMS, normal(0, 1, frames, 4, 4, 6))
     assert out.content.shape == (1, TOKENS, 16)
     assert out.motion.shape == (1, frames, 16)
     assert np.isfinite(out.content).all()

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import perturbed
+from tiny import normal, perturbed
 
 from vdd.models.unet import UNet
 
-NOISY = jax.random.normal(jax.random.key(0), (2, 3, 4, 4, 6))
-NOISE = jax.random.normal(jax.random.key(1), (2, 3))
-CONTENT = jax.random.normal(jax.random.key(2), (2, 2, 5))
-MOTION = jax.random.normal(jax.random.key(3), (2, 3, 7))
+NOISY = normal(0, 2, 3, 4, 4, 6)
+NOISE = normal(1, 2, 3)
+CONTENT = normal(2, 2, 2, 5)
+MOTION = normal(3, 2, 3, 7)
 INPUTS = (NOISY, NOISE, CONTENT, MOTION)
 
 

@@ -31,6 +31,7 @@ ARCHITECTURE = {
 NETWORK = KLAutoencoder(**ARCHITECTURE)
 CHANGES = {
     "objective.reread_clips": 0, "model.denoiser.sigma_data": 0.5, "model.denoiser.readout": None,
+    "model.denoiser.sight": 0,
     "model.denoiser.network.channels": (8,), "model.denoiser.network.attention_levels": (),
 }  # fmt: skip
 BATCH = {"video": jnp.asarray(random_video(4, 4))}

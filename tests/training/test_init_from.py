@@ -147,6 +147,7 @@ SPATIAL = {
     "objective.mean_frames": 4,
     "objective.noisy_frames": 4,
     "model.denoiser.readout": None,
+    "model.denoiser.sight": 0,
     "model.denoiser.network": {
         "kind": "dit", "patch": 2, "width": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
         "content_tokens": True, "content_map": 0, "temporal": False,

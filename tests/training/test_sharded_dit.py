@@ -24,7 +24,8 @@ from vdd.method import step
 from vdd.training import sharding
 
 config = tiny.get_config({
-    "objective.reread_clips": 0, "model.denoiser.readout": None, "train.batch_size": 8,
+    "objective.reread_clips": 0, "model.denoiser.readout": None,
+    "model.denoiser.sight": 0, "train.batch_size": 8,
     "objective.noisy_segments": 16, "objective.mean_frames": 1,
     "model.denoiser.network": {
         "kind": "dit", "patch": 2, "width": 64, "depth": 2, "num_heads": 2, "mlp_ratio": 2,

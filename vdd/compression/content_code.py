@@ -96,22 +96,22 @@ def learn(
     tokens, dim = readings.content.shape[2:]
     code = ContentCode(settings.num_numbers, settings.width, (tokens, dim))
     clips = Clips(jnp.asarray(readings.content), jnp.asarray(readings.codes))
+    # What the seeds have in common is compiled once.
+    shared = dataclasses.replace(settings, restarts=1, seed=0)
     updates = settings.restarts * settings.num_steps
     codes: list[tuple[float, Any]] = []
     with progress_bar("learning the content code", updates, show_progress) as advance:
         for seed in range(settings.seed, settings.seed + settings.restarts):
-            key = step_key(seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
-            learned: Any = code.init(key, clips.content[:1, 0])["params"]
-            opt_state = _optimizer(settings).init(learned)
+            learned, opt_state = _start(code, shared, clips, seed)
             for i in range(settings.num_steps):
                 learned, opt_state = _step(
-                    model, code, settings, params, clips, learned, opt_state, seed, i
+                    model, code, shared, params, clips, learned, opt_state, seed, i
                 )
                 if i % 20 == 19 or i + 1 == settings.num_steps:
                     jax.block_until_ready(opt_state)  # or the bar would run ahead
                     advance(i % 20 + 1)
             if all(np.all(np.isfinite(x)) for x in jax.tree.leaves(learned)):
-                final = _final_loss(model, code, settings, params, clips, learned)
+                final = _final_loss(model, code, shared, params, clips, settings.seed, learned)
                 codes.append((float(final), learned))
     if not codes:
         raise UserError("the content code diverged: lower its learning rate")
@@ -127,6 +127,14 @@ def _optimizer(settings: Settings) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), adam)
 
 
+@partial(jax.jit, static_argnums=(0, 1))
+def _start(code, settings, clips, seed):
+    """The parameters of a code that has learned nothing, and the optimiser's state."""
+    key = step_key(seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
+    learned: Any = code.init(key, clips.content[:1, 0])["params"]
+    return learned, _optimizer(settings).init(learned)
+
+
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(5, 6))
 def _step(model, code, settings, params, clips, learned, opt_state, seed, step):
     """One step of Adam on the code; returns its parameters and the optimiser's state."""
@@ -137,11 +145,11 @@ def _step(model, code, settings, params, clips, learned, opt_state, seed, step):
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _final_loss(model, code, settings, params, clips, learned) -> Float[Array, ""]:
-    """The loss at the end of learning, over the same draws for every code."""
+def _final_loss(model, code, settings, params, clips, seed, learned) -> Float[Array, ""]:
+    """The loss at the end of learning, over the same draws (of `seed`) for every code."""
 
     def of_batch(i):
-        key = step_key(settings.seed, _CHOICE_STREAM, i)
+        key = step_key(seed, _CHOICE_STREAM, i)
         return loss(learned, model, code, settings, params, clips, key, settings.num_steps)
 
     return jnp.mean(jax.lax.map(of_batch, jnp.arange(_CHOICE_BATCHES)))
