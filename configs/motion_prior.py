@@ -5,13 +5,13 @@
 
 `source` is a run directory or the name of a shipped model. Sizes, after a colon: none (Sprites: 1 M
 parameters, a few minutes on 2 CPU cores), `universal_lpc` (6 groups x 48 frames of play that goes
-on, as long), `large` (64 groups x 50 frames, a GPU or TPU), `smoke` (a minute, for tests).
+on, as long), `faces` (of `talking_head:small`, likewise), `large` (64 groups x 50 frames, a GPU or TPU), `smoke` (a minute, for tests).
 """
 
 import ml_collections
 from ml_collections import config_dict
 
-SIZES = ("base", "universal_lpc", "large", "smoke")
+SIZES = ("base", "universal_lpc", "faces", "large", "smoke")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -43,6 +43,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.data.update(frames=48, loop=False)
         config.model.window = 16  # an action has at most 13 frames
         config.train.update(batch_size=8, num_steps=2500)
+    if size == "faces":
+        config.data.update(frames=20, loop=False)
+        config.model.window = 16
+        config.train.update(batch_size=32, num_steps=1500)
     if size == "large":
         config.data.update(frames=50, loop=False)
         config.model.update(
