@@ -5,7 +5,8 @@
 
 `source` is a run directory or the name of a shipped model. Sizes, after a colon: none (Sprites: 1 M
 parameters, a few minutes on 2 CPU cores), `universal_lpc` (6 groups x 48 frames of play that goes
-on, as long), `faces` (of `talking_head:small`, likewise), `large` (64 groups x 50 frames, a GPU or TPU), `smoke` (a minute, for tests).
+on, as long), `faces` (of `talking_head:small`, as long), `large` (64 groups x 50 frames, a GPU or
+TPU), `smoke` (a minute, for tests).
 """
 
 import ml_collections
