@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "apply": {"diffusion", "method", "models"},
     "compiled": {"apply", "diffusion", "method", "models", "programs"},
     "streaming": {"apply", "compiled", "diffusion", "method", "models"},
-    "data": {"command", "models", "progress", "startup"},
+    "version": set(),
+    "data": {"command", "models", "progress", "startup", "version"},
     "runs": {"eight_bits", "hub", "training"},
     "priors": {"fingerprint", "models", "runs", "training"},
     "motions": {"data", "priors", "runs"},
@@ -130,7 +131,7 @@ MAY_IMPORT = {
         "streaming",
         "summary",
     },
-    "cli": {"command"},
+    "cli": {"command", "version"},
     "flags": {"command"},
     "tasks": {
         "apply",

@@ -106,6 +106,20 @@ def test_transfer_keeps_the_driving_clip_s_rate_and_sound(place, capsys):
     assert video_writer.has_sound(out)
 
 
+def test_pasted_back_it_keeps_the_photo_s_size_and_the_driving_clip_s_rate_and_sound(place):
+    who, how = (str(place / f"clips/person{i}/0.mp4") for i in (0, 1))
+    photo = np.pad(video_io.read_clip(who, max_frames=1), [(0, 0), (0, 8), (30, 20), (0, 0)])
+    np.save(place / "photo.npy", photo)
+    out = place / "pasted.mp4"
+    clips = ("--content", str(place / "photo.npy"), "--motion", how, "--out", str(out))
+    assert cli.main(["transfer", str(place / "run"), *clips, "--paste-back"]) == 0
+    video = video_io.read_clip(out)
+    assert video.shape == (50, 80, 122, 3)
+    assert video[:, :, :16].max() < 16, "beside the square it is as black as the photo"
+    assert video_io.probe_clip(out).fps == pytest.approx(25)
+    assert video_writer.has_sound(out)
+
+
 def test_info_tells_what_the_run_is(place, capsys):
     assert cli.main(["info", str(place / "run")]) == 0
     assert "video_folder, clips of 64x64 pixels" in capsys.readouterr().out

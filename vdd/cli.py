@@ -2,12 +2,12 @@
 
 import argparse
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 
 from vdd import command, files
 from vdd.errors import UserError
+from vdd.version import version
 
 # In the order of the help. Each has SUMMARY, EXAMPLE, NOUNS, add_arguments and run; what takes
 # long to import is imported by `run`, so that help comes at once.
@@ -69,14 +69,6 @@ def parser() -> argparse.ArgumentParser:
     for name, (*_, summary) in PROGRAMS.items():
         commands.add_parser(name, help=summary)
     return root
-
-
-def version() -> str:
-    """Of the distribution, `vdd-video`; the package can also be used without being installed."""
-    try:
-        return importlib.metadata.version("vdd-video")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def _expand_homes(arguments: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_sampler(parser)
     options.add_seed(parser, "of the noise (0)")
     options.add_fps(parser, "the file's")
+    options.add_mark(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -44,6 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     pieces = coded_files.draw(coded_run, decoded, other, sampler, arguments.seed)
     fps, task = arguments.fps or decoded.header.fps, f"drawing, {sampler.told} a window"
-    count = work.write_frames(out, pieces, fps, task, overwrite=arguments.overwrite)
+    count = work.write_frames(
+        out, pieces, fps, task, overwrite=arguments.overwrite, comment=work.mark(arguments, run)
+    )
     height, width, _ = run.model.latents.size
     print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")

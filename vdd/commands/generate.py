@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_sampler(parser)
     options.add_seed(parser, "of all chance (0)")
     options.add_fps(parser, "the start's or content's, else 8")
+    options.add_mark(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -78,5 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.frames, sampler, start, arguments.temperature, arguments.top_p,
     )  # fmt: skip
     task = f"compiling and sampling {arguments.frames} frames"
-    count = work.write_frames(out, pieces, fps, task, overwrite=arguments.overwrite)
+    count = work.write_frames(
+        out, pieces, fps, task, overwrite=arguments.overwrite, comment=work.mark(arguments, run)
+    )
     print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")

@@ -63,6 +63,12 @@ def add_out(parser: argparse.ArgumentParser, told: str) -> None:
     parser.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
+def add_mark(parser: argparse.ArgumentParser) -> None:
+    """Of what is drawn, which `vdd.commands.work.mark` gives."""
+    told = "leave out of FILE's metadata that a model of videos made it"
+    parser.add_argument("--no-mark", action="store_true", help=told)
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     """RUN, which `vdd.commands.work.run_named` gives."""
     parser.add_argument("run_dir", metavar="RUN", nargs="?", help="whose model to use")

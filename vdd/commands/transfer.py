@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 import vdd
-from vdd.commands import options, work
+from vdd.commands import framed, options, work
 from vdd.errors import UserError
 
 SUMMARY = "show one clip's content in another's motion"
@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=options.count, metavar="N", help=window)
     overlap = "frames that a window shares with the one before (an eighth)"
     parser.add_argument("--overlap", type=options.whole, metavar="N", help=overlap)
+    framed.add_arguments(parser)
+    options.add_mark(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -49,28 +51,34 @@ def run(arguments: argparse.Namespace) -> None:
         told = [name for name in of_clips if vars(arguments)[name] not in (None, False)]
         if named and told:
             raise UserError(f"--{told[0]} needs a clip as --motion, not a name")
+        framed.check(arguments, named, layout)
         work.set_up_jax()
         run = vdd.load(work.run_named(arguments), arguments.step)
     size, _ = _windows(arguments, run)
     frames = min(arguments.frames or size, size)
-    content = work.read_content(run, arguments.content, layout, frames)
+    content, scene = framed.read_content(arguments, run, layout, frames)
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     if named:
         fps, count = _play(arguments, run, content, named, sampler, out)
     else:
-        fps, count = _follow(arguments, run, content, sampler, out)
-    height, width, _ = run.model.latents.size
+        fps, count = _follow(arguments, run, content, scene, sampler, out)
+    height, width, _ = scene.frame.shape if scene else run.model.latents.size
     how = f"at {fps:g} frames a second, {sampler.told}"
     print(f"{out}: {count} frames of {width}x{height} {how}")
 
 
 def _follow(
-    arguments: argparse.Namespace, run: Any, content: Any, sampler: Any, out: Any
+    arguments: argparse.Namespace,
+    run: Any,
+    content: Any,
+    scene: framed.Scene | None,
+    sampler: Any,
+    out: Any,
 ) -> tuple[float, int]:
     """Draws the content in the motion of a clip; frames a second, and how many there are."""
     from vdd import streaming
 
-    with work.open_clip(run, arguments.motion) as motion:
+    with framed.open_motion(arguments, run) as motion:
         fps = arguments.fps or motion.fps or 8.0
         in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
         if not in_time and motion.sound:
@@ -81,8 +89,9 @@ def _follow(
             run.model, run.params, arguments.seed, content, frames, sampler,
             *_windows(arguments, run), arguments.relative,
         )  # fmt: skip
-        task = f"drawing, {sampler.told} a window"
-        return fps, work.write_frames(out, pieces, fps, task, sound, arguments.overwrite)
+        pieces = scene.around(pieces) if scene else pieces
+        task, mark = f"drawing, {sampler.told} a window", work.mark(arguments, run)
+        return fps, work.write_frames(out, pieces, fps, task, sound, arguments.overwrite, mark)
 
 
 def _play(
@@ -102,7 +111,8 @@ def _play(
     with work.working("drawing"):
         codes = motion.codes[None, : arguments.frames]
         video = run.decode(tokens, codes, sampler, seed=arguments.seed)
-    return fps, work.write_frames(out, video, fps, "writing", overwrite=arguments.overwrite)
+    mark = work.mark(arguments, run)
+    return fps, work.write_frames(out, video, fps, "writing", None, arguments.overwrite, mark)
 
 
 def _windows(arguments: argparse.Namespace, run: Any) -> tuple[int, int]:

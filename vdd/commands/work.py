@@ -95,17 +95,26 @@ def write_frames(
     task: str,
     sound: Any = None,
     overwrite: bool = False,
+    comment: str | None = None,
 ) -> int:
     """Writes the frames of pieces of a clip as they are drawn; how many there were."""
     from vdd.data import video_writer
 
     count = 0
-    with working(task) as tell, video_writer.open_clip(out, fps, sound, overwrite) as clip:
+    writing = video_writer.open_clip(out, fps, sound, overwrite, comment)
+    with working(task) as tell, writing as clip:
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)
             count += 1
             tell(f"{count} frames, {count / fps:.1f} seconds")
     return count
+
+
+def mark(arguments: argparse.Namespace, run: Any) -> str | None:
+    """The comment on a clip that a run has drawn; None where it needs none, or none is wanted."""
+    from vdd.data import synthetic
+
+    return None if arguments.no_mark else synthetic.mark(run.config.data)
 
 
 @contextlib.contextmanager

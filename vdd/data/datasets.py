@@ -57,7 +57,8 @@ class Dataset(Protocol):
     its clips stand on; `licence(config)`, that of models of it, as the Hugging Face Hub names it;
     `played(config, characters)`, its named motions, each played by so many characters that no
     training has seen; and, where that is quicker than all `clips`, their number `count(config,
-    split)`, and one of them, `clip(config, split, row)`.
+    split)`, and one of them, `clip(config, split, row)`. `FILMED` is true where clips are footage,
+    of people perhaps, and not drawn.
     """
 
     SPLITS: Sequence[str]
@@ -191,6 +192,11 @@ def find_licence(config: Any) -> str | None:
     """The licence of a model of this `config.data`; None where the data set does not say."""
     licence = getattr(find(config.dataset), "licence", None)
     return licence(config) if licence else None
+
+
+def is_filmed(config: Any) -> bool:
+    """Whether a model of this `config.data` has learned from footage, not from drawn clips."""
+    return getattr(find(config.dataset), "FILMED", False)
 
 
 def check_channels(channels: int, size: tuple[int, int, int]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import GifImagePlugin, Image
+from PIL import GifImagePlugin, Image, PngImagePlugin
 
 from vdd.data.picture_files import BLACK, with_ground
 
@@ -49,13 +49,13 @@ def contact_sheet(
     return sheet
 
 
-def gif(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
+def gif(video: UInt8[np.ndarray, "t h w c"], fps: float, comment: str | None = None) -> bytes:
     """Animated gif: one palette for all frames, no dithering, endless loop.
 
     Exact where the clip has at most 256 colours. A palette per frame, or dithering, would make
     still areas flicker. What is less than half opaque is transparent. Browsers show no more than 50
     frames a second of a gif: of a quicker clip frames are left out, with a warning, so that it
-    lasts as long as it should.
+    lasts as long as it should. `comment` goes into the metadata.
     """
     if fps > _MAX_GIF_RATE:
         shown = np.arange(math.ceil(len(video) * _MAX_GIF_RATE / fps)) * fps / _MAX_GIF_RATE
@@ -76,11 +76,21 @@ def gif(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
     ticks = np.round(np.arange(t + 1) * 100 / fps).astype(int)  # 1/100 s; steps add up, no drift
     data = [b"GIF89a", struct.pack("<HHBBB", w, h, 0xF7, 0, 0), palette.ljust(768, b"\0")]
     data.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
+    data.append(_gif_comment(comment))
     for frame, start, end in zip(np.where(clear, _CLEAR, indices), ticks[:-1], ticks[1:]):
         duration = 10 * max(int(end - start), 1)
         image = Image.fromarray(frame.astype(np.uint8))
         data += GifImagePlugin.getdata(image, duration=duration, **how)
     return b"".join(data) + b";"
+
+
+def _gif_comment(text: str | None) -> bytes:
+    """The extension block of a comment, in parts of at most 255 bytes."""
+    if text is None:
+        return b""
+    data = text.encode()
+    parts = [data[i : i + 255] for i in range(0, len(data), 255)]
+    return b"\x21\xfe" + b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
 
 
 def _share_palette(video: np.ndarray, most: int) -> tuple[np.ndarray, bytes]:
@@ -101,12 +111,15 @@ def _share_palette(video: np.ndarray, most: int) -> tuple[np.ndarray, bytes]:
     return nearest.reshape(t, h, w), bytes(palette.getpalette() or ())
 
 
-def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
-    """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV."""
+def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float, comment: str | None = None) -> bytes:
+    """H.264 in yuv420p, high quality; odd sides grow by one repeated pixel. Needs PyAV.
+
+    `comment` goes into the metadata.
+    """
     av = importlib.import_module("av")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        pictures = Pictures(container, fps)
+        pictures = Pictures(container, fps, comment)
         for frame in video:
             pictures.write(frame)
         pictures.finish()
@@ -116,8 +129,10 @@ def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
 class Pictures:
     """The H.264 track of an open container, frame by frame, as `mp4` has it."""
 
-    def __init__(self, container: Any, fps: float):
-        """Add the track; `container` is PyAV's."""
+    def __init__(self, container: Any, fps: float, comment: str | None = None):
+        """Add the track, and the comment to the metadata; `container` is PyAV's."""
+        if comment is not None:
+            container.metadata["comment"] = comment
         self._av, self._container = importlib.import_module("av"), container
         self.rate = Fraction(fps).limit_denominator(1001)
         self._stream = container.add_stream("libx264", rate=self.rate, options={"crf": "16"})
@@ -140,10 +155,12 @@ class Pictures:
         self._container.mux(self._stream.encode())
 
 
-def png(video: UInt8[np.ndarray, "t h w c"]) -> bytes:
-    """Contact sheet of all frames."""
-    buffer = io.BytesIO()
-    Image.fromarray(contact_sheet(video)).save(buffer, "PNG")
+def png(video: UInt8[np.ndarray, "t h w c"], comment: str | None = None) -> bytes:
+    """Contact sheet of all frames; `comment` goes into the metadata."""
+    buffer, texts = io.BytesIO(), PngImagePlugin.PngInfo()
+    if comment is not None:
+        texts.add_text("Comment", comment)
+    Image.fromarray(contact_sheet(video)).save(buffer, "PNG", pnginfo=texts)
     return buffer.getvalue()
 
 

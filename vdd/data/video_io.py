@@ -154,7 +154,11 @@ def list_pictures(folder: epath.Path) -> list[epath.Path]:
 
 
 def write_clip(
-    path: epath.PathLike, video: npt.ArrayLike, fps: float = 8, overwrite: bool = False
+    path: epath.PathLike,
+    video: npt.ArrayLike,
+    fps: float = 8,
+    overwrite: bool = False,
+    comment: str | None = None,
 ) -> epath.Path:
     """Writes a clip in the format that the ending names; a file is either whole or not there.
 
@@ -167,6 +171,7 @@ def write_clip(
         video: [t h w 3], uint8 or float in [-1, 1], or [t h w 4], uint8; at least one frame.
         fps: frames a second (gif and mp4).
         overwrite: replace a file that this tool did not write.
+        comment: goes into the metadata; an npy has no place for it.
 
     Raises:
         UserError: as `check_output`, or a full disk.
@@ -181,15 +186,15 @@ def write_clip(
     pixels = encoders.to_uint8(array)
     if pixels.ndim != 4 or pixels.shape[-1] not in (3, 4) or not pixels.size:
         raise ValueError(f"needs a video [t h w 3 or 4], got {list(pixels.shape)}")
-    return files.write(path, _encode(pixels, path.suffix.lower(), fps), overwrite)
+    return files.write(path, _encode(pixels, path.suffix.lower(), fps, comment), overwrite)
 
 
-def _encode(video: np.ndarray, ending: str, fps: float) -> bytes:
+def _encode(video: np.ndarray, ending: str, fps: float, comment: str | None) -> bytes:
     if ending == ".gif":
-        return encoders.gif(video, fps)
+        return encoders.gif(video, fps, comment)
     if ending == ".mp4":
-        return encoders.mp4(video, fps)
-    return encoders.png(video) if ending == ".png" else encoders.npy(video)
+        return encoders.mp4(video, fps, comment)
+    return encoders.png(video, comment) if ending == ".png" else encoders.npy(video)
 
 
 def check_output(

@@ -30,7 +30,11 @@ class ClipWriter:
 
 @contextlib.contextmanager
 def open_clip(
-    path: epath.PathLike, fps: float, sound: Sound | None = None, overwrite: bool = False
+    path: epath.PathLike,
+    fps: float,
+    sound: Sound | None = None,
+    overwrite: bool = False,
+    comment: str | None = None,
 ) -> Iterator[ClipWriter]:
     """Writes a clip frame by frame in the format that the ending names.
 
@@ -43,6 +47,7 @@ def open_clip(
         sound: what is heard in an mp4 (`video_io.Clip.sound`), as long as the frames last, encoded
             anew; None leaves it silent.
         overwrite: replace a file that this tool did not write.
+        comment: as for `video_io.write_clip`.
 
     Raises:
         UserError: as `video_io.write_clip`; no frames.
@@ -52,12 +57,12 @@ def open_clip(
         frames = _Frames()
         yield frames
         _check_count(path, frames.count)
-        video_io.write_clip(path, np.stack(frames.kept), fps, overwrite)
+        video_io.write_clip(path, np.stack(frames.kept), fps, overwrite, comment)
         return
     av = importlib.import_module("av")
     with files.writing(path, overwrite) as file, contextlib.ExitStack() as stack:
         container = stack.enter_context(av.open(file, "w", format="mp4"))
-        writer = _Mp4(stack, container, fps, sound)
+        writer = _Mp4(stack, container, encoders.Pictures(container, fps, comment), sound)
         yield writer
         _check_count(path, writer.count)
         writer.finish()
@@ -89,9 +94,13 @@ class _Mp4(ClipWriter):
     """Encodes each frame as it comes, and the sound up to it."""
 
     def __init__(
-        self, stack: contextlib.ExitStack, container: Any, fps: float, sound: Sound | None
+        self,
+        stack: contextlib.ExitStack,
+        container: Any,
+        pictures: encoders.Pictures,
+        sound: Sound | None,
     ):
-        self._pictures = encoders.Pictures(container, fps)
+        self._pictures = pictures
         self._sound = None if sound is None else Track(stack, container, sound)
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:

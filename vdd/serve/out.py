@@ -83,19 +83,21 @@ def sheet(video: UInt8[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "h w c"]:
     return encoders.contact_sheet(video, COLUMNS, gap=0)
 
 
-def encode(kind: str, video: UInt8[np.ndarray, "t h w c"], fps: float) -> bytes:
-    """A clip as gif, mp4, png or npy.
+def encode(
+    kind: str, video: UInt8[np.ndarray, "t h w c"], fps: float, comment: str | None = None
+) -> bytes:
+    """A clip as gif, mp4, png or npy; the comment is in the metadata of the first three.
 
     Raises:
         UserError: mp4 without PyAV.
     """
     if kind == "gif":
-        return encoders.gif(video, fps)
+        return encoders.gif(video, fps, comment)
     if kind == "mp4":
         if not has_mp4():
             raise UserError("mp4 needs PyAV on the server: pip install 'vdd-video[video]'")
-        return encoders.mp4(video, fps)
-    return encoders.png(video) if kind == "png" else encoders.npy(video)
+        return encoders.mp4(video, fps, comment)
+    return encoders.png(video, comment) if kind == "png" else encoders.npy(video)
 
 
 def has_mp4() -> bool:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from vdd import files
-from vdd.data import sheet_files, video_io
+from vdd.data import sheet_files, synthetic, video_io
 from vdd.errors import UserError
 from vdd.serve import ask, clips, out
 from vdd.serve.rooms import Room, Shown
@@ -191,7 +191,8 @@ async def save(request: Request) -> Response:
         if kind == "vdd":
             return room.coder.to_bytes(piece)
         video = yield from room.studio.draw(shown.read.content, *piece[2:5])
-        return out.encode(kind, video, piece.fps)
+        mark = synthetic.mark(room.studio.run.config.data)
+        return out.encode(kind, video, piece.fps, mark)
 
     data = await server.do(client, work(), name=ask.job_name(request))
     name = {"content-disposition": f'attachment; filename="result.{kind}"'}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVALUATION",
+    "FILMED",
     "SPLITS",
     "arrays",
     "check",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 EVALUATION = "vdd.evaluation.videos.run"
+FILMED = True  # what is seen in a video cannot be told: it may be people
 
 _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
     "none": None,

@@ -1,0 +1,124 @@
+"""`--frame` and `--paste-back`: which square of a clip a model sees, and the way back."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any, NamedTuple
+
+from vdd.commands import work
+from vdd.errors import UserError
+
+FACE, AS_IS = "face", "as-is"
+
+
+class Scene(NamedTuple):
+    """What is drawn is pasted into this.
+
+    Attributes:
+        frame: a photo, or the first frame of a clip, uint8 [h w 3].
+        square: the part of it that the model sees.
+    """
+
+    frame: Any
+    square: Any
+
+    def around(self, pieces: Iterable[Any]) -> Iterator[Iterable[Any]]:
+        """Drawn pieces of a clip, each frame within the scene."""
+        from vdd.data import framing
+
+        return framing.paste_all(pieces, self.frame, self.square)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How clips are framed for the model, and whether the result goes back into the photo."""
+    how = f"`{FACE}`: the square around the face, of both clips (extra face); or their middle"
+    parser.add_argument("--frame", choices=(FACE, AS_IS), default=AS_IS, help=how)
+    back = "paste the result into the photo, or the content clip's first frame"
+    parser.add_argument("--paste-back", action="store_true", help=back)
+
+
+def check(arguments: argparse.Namespace, named: Any, layout: Any) -> None:
+    """Tells before any work what does not go together.
+
+    Args:
+        arguments: of the command.
+        named: the named motion; None where motion comes from a clip.
+        layout: of the sheet that the content is; None where it is none.
+
+    Raises:
+        UserError: a sheet, or a named motion, where it makes no sense; no extra `face`.
+    """
+    from vdd.data import faces
+
+    if arguments.paste_back and named:
+        raise UserError("--paste-back needs a clip as --motion, not a name")
+    if layout and (told := _told(arguments)):
+        raise UserError(f"{told} needs a photo or a clip as --content, not a sprite sheet")
+    if arguments.frame == FACE:
+        faces.import_dlib()
+
+
+def read_content(
+    arguments: argparse.Namespace, run: Any, layout: Any, frames: int
+) -> tuple[Any, Scene | None]:
+    """The first frames of the content as the model sees them, and the scene to paste into.
+
+    Raises:
+        UserError: a model that draws no squares, or transparency; no face is seen.
+    """
+    import numpy as np
+
+    from vdd.data import framing, video_io
+
+    path, told = arguments.content, _told(arguments)
+    if not told:
+        return work.read_content(run, path, layout, frames), None
+    height, width, channels = run.model.latents.size
+    if height != width:
+        raise UserError(f"{told}: this model draws {width}x{height} pixels, which is no square")
+    if arguments.paste_back and channels == 4:
+        raise UserError("--paste-back: this model draws with transparency, not into photos")
+    if arguments.frame == FACE:
+        square = _find(path, frames)
+    else:
+        with video_io.open_clip(path) as clip:
+            square = framing.middle(*clip.size)
+    with framing.open_square(path, square, height, run.ground) as clip:
+        video = np.stack(list(islice(clip.frames, frames)))
+    if not arguments.paste_back:
+        return video, None
+    return video, Scene(framing.first_frame(path, run.ground), square)
+
+
+def open_motion(arguments: argparse.Namespace, run: Any) -> AbstractContextManager[Any]:
+    """The motion clip as the model sees it.
+
+    Raises:
+        UserError: no face is seen.
+    """
+    from vdd.data import framing
+
+    path = arguments.motion
+    if arguments.frame == AS_IS:
+        return work.open_clip(run, path)
+    square = _find(path, arguments.frames)
+    return framing.open_square(path, square, run.model.latents.size[0], run.ground)
+
+
+def _find(path: str, frames: int | None) -> Any:
+    """The square around the face in the first frames of a clip."""
+    from vdd.data import framing
+
+    with work.working(f"looking for the face in {path}"):
+        square = framing.face_square(path, frames)
+    top, left, side = square
+    print(f"{path}: the face's square has {side}x{side} pixels, from {left},{top} on")
+    return square
+
+
+def _told(arguments: argparse.Namespace) -> str:
+    """The option that needs a square of the content; none where that is read as it is."""
+    if arguments.paste_back:
+        return "--paste-back"
+    return f"--frame {FACE}" if arguments.frame == FACE else ""
