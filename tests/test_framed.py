@@ -88,9 +88,9 @@ def test_each_clip_is_cropped_to_the_square_of_its_own_face(filmed_run, place, c
     assert photo != motion
     status, said, complained = transfer(capsys, filmed_run, place, "out.npy", "--frame", "face")
     assert (status, complained) == (0, "")
-    told = "the face's square has {0.size}x{0.size} pixels, from {0.left},{0.top} on\n"
-    assert f"photo.png: {told.format(photo)}" in said
-    assert f"motion.npy: {told.format(motion)}" in said
+    told = "is {0.size}x{0.size} pixels, {0.left} from the left and {0.top} from the top\n"
+    assert f"photo.png: the square of its face {told.format(photo)}" in said
+    assert f"motion.npy: the square of its face {told.format(motion)}" in said
     assert "5 frames of 16x16" in said
     drawn = np.load(place / "out.npy")
     np.testing.assert_array_equal(drawn, expected(capsys, filmed_run, place, photo, motion))

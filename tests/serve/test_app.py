@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import serving
 import tiny
+from PIL import Image
 
 import vdd
 from vdd import apply, cli, compiled
-from vdd.data import encoders, video_io
+from vdd.data import encoders, synthetic, video_io
 from vdd.models.prior import MotionPrior
 from vdd.serve import reading
 from vdd.serve import server as serve_server
@@ -270,6 +271,18 @@ def test_what_is_saved_is_what_is_seen(page, run, gallery, tmp_path):
     assert (meter["frames"], meter["flat"], meter["prior"]) == (len(CODES), 6.0, None)
     coder = page.server.rooms[page.run].coder
     assert coder._coded.from_bytes(coded).codes.tolist() == CODES
+
+
+def test_what_a_model_of_videos_has_drawn_is_marked(page, gallery, monkeypatch):
+    asked = {"clip": gallery[2]["id"], "codes": CODES, "fps": 12}
+    for mark in (None, "made by a model"):
+        monkeypatch.setattr(synthetic, "mark", lambda config, mark=mark: mark)
+        with Image.open(io.BytesIO(page.ask("/api/out/gif", **asked).content)) as image:
+            assert image.info.get("comment") == (mark and mark.encode())
+        with Image.open(io.BytesIO(page.ask("/api/out/png", **asked).content)) as image:
+            assert image.info.get("Comment") == mark
+        found = page.ask("/api/out/mp4", **asked).content
+        assert (b"made by a model" in found) == (mark is not None)
 
 
 def test_the_call_that_is_told_makes_the_same(page, tiny_run, tmp_path, monkeypatch):

@@ -38,21 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paste-back", action="store_true", help=back)
 
 
-def check(arguments: argparse.Namespace, named: Any, layout: Any) -> None:
-    """Tells before any work what does not go together.
-
-    Args:
-        arguments: of the command.
-        named: the named motion; None where motion comes from a clip.
-        layout: of the sheet that the content is; None where it is none.
+def check(arguments: argparse.Namespace, layout: Any) -> None:
+    """Tells before any work what cannot be done; `layout` is of a sheet, or None.
 
     Raises:
-        UserError: a sheet, or a named motion, where it makes no sense; no extra `face`.
+        UserError: the content is a sheet; the extra `face` is not installed.
     """
     from vdd.data import faces
 
-    if arguments.paste_back and named:
-        raise UserError("--paste-back needs a clip as --motion, not a name")
     if layout and (told := _told(arguments)):
         raise UserError(f"{told} needs a photo or a clip as --content, not a sprite sheet")
     if arguments.frame == FACE:
@@ -84,6 +77,7 @@ def read_content(
     else:
         with video_io.open_clip(path) as clip:
             square = framing.middle(*clip.size)
+        _tell(path, "the square in its middle", square)
     with framing.open_square(path, square, height, run.ground) as clip:
         video = np.stack(list(islice(clip.frames, frames)))
     if not arguments.paste_back:
@@ -112,9 +106,13 @@ def _find(path: str, frames: int | None) -> Any:
 
     with work.working(f"looking for the face in {path}"):
         square = framing.face_square(path, frames)
-    top, left, side = square
-    print(f"{path}: the face's square has {side}x{side} pixels, from {left},{top} on")
+    _tell(path, "the square of its face", square)
     return square
+
+
+def _tell(path: str, which: str, square: Any) -> None:
+    top, left, side = square
+    print(f"{path}: {which} is {side}x{side} pixels, {left} from the left and {top} from the top")
 
 
 def _told(arguments: argparse.Namespace) -> str:

@@ -47,11 +47,12 @@ def run(arguments: argparse.Namespace) -> None:
         inputs = (arguments.content, None if named else arguments.motion)
         out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
         layout = work.layout(arguments)
-        of_clips = ("relative", "window", "overlap")
+        of_clips = ("relative", "window", "overlap", "paste_back")
         told = [name for name in of_clips if vars(arguments)[name] not in (None, False)]
         if named and told:
-            raise UserError(f"--{told[0]} needs a clip as --motion, not a name")
-        framed.check(arguments, named, layout)
+            option = told[0].replace("_", "-")
+            raise UserError(f"--{option} needs a clip as --motion, not a name")
+        framed.check(arguments, layout)
         work.set_up_jax()
         run = vdd.load(work.run_named(arguments), arguments.step)
     size, _ = _windows(arguments, run)
