@@ -148,6 +148,9 @@ def test_its_codes_can_have_a_prior_that_generates_and_codes(place, capsys):
     assert "prior" in capsys.readouterr().out
     assert cli.main(["decode", str(run), coded, "--out", decoded]) == 0
     assert len(video_io.read_clip(decoded)) == 50
+    for path in (str(out), decoded):
+        with av.open(path) as container:
+            assert container.metadata["comment"].endswith(": a synthetic clip")
 
 
 def test_windows_are_cut_to_what_the_encoder_reads():
