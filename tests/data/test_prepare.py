@@ -626,7 +626,7 @@ def test_the_square_follows_the_face(tmp_path, monkeypatch):
         top, left = places.min(0)
         return Box(int(top), int(left), int(places[:, 0].max() - top + 1))
 
-    put(monkeypatch, "vdd.data", "faces", stable_box=stable_box)
+    put(monkeypatch, "vdd.data", "faces", stable_box=stable_box, import_dlib=lambda: None)
     assert run(tmp_path / "in", tmp_path / "out", "--face-crop", "--test=0").status == 0
     video = video_folder.load_windows(tmp_path / "out", "train").video
     assert video is not None
@@ -637,12 +637,11 @@ def test_the_square_follows_the_face(tmp_path, monkeypatch):
 
 
 def test_faces_without_their_extra_are_told_at_once(three, tmp_path, monkeypatch):
-    def missing(pictures):
-        raise UserError("faces need: pip install 'vdd[faces]'")
-
-    put(monkeypatch, "vdd.data", "faces", stable_box=missing)
+    monkeypatch.setitem(sys.modules, "dlib", None)  # as if it were not installed
     ran = run(three, tmp_path / "out", "--face-crop")
-    assert (ran.status, ran.err) == (2, "vdd: faces need: pip install 'vdd[faces]'\n")
+    told = "vdd: finding faces needs dlib: pip install 'vdd-video[face]'\n"
+    assert (ran.status, ran.err) == (2, told)
+    assert not (tmp_path / "out").exists()
 
 
 def put(monkeypatch, package: str, name: str, **functions: Any) -> None:

@@ -235,7 +235,7 @@ def check_faces() -> None:
     """
     from vdd.data import faces
 
-    faces.stable_box(iter(()))
+    faces.import_dlib()
 
 
 def _find_face(path: epath.Path) -> Square:
