@@ -3,10 +3,10 @@
     python -m vdd.main --config=configs/motion_prior.py --config.source=runs/sprites \
         --workdir=runs/sprites_prior
 
-`source` is a run directory or the name of a shipped model. Sizes, after a colon: none (Sprites: 1 M
-parameters, a few minutes on 2 CPU cores), `universal_lpc` (6 groups x 48 frames of play that goes
-on, as long), `faces` (of `talking_head:small`, as long), `large` (64 groups x 50 frames, a GPU or
-TPU), `smoke` (a minute, for tests).
+`source` is a run directory or the name of a shipped model. Sizes stand after a colon. None is for
+Sprites: 1 M parameters, a few minutes on 2 CPU cores. `universal_lpc` (6 groups x 48 frames of play
+that goes on) and `faces` (of `talking_head:small`) take as long. `large` (64 groups x 50 frames) is
+for a GPU or TPU, `smoke` for tests.
 """
 
 import ml_collections

@@ -150,8 +150,8 @@ def _shrink(config: Any) -> None:
 def _refer(config: Any) -> None:
     """Content is a frame that is referred to and warped: strangers cannot be drawn from memory.
 
-    Motion comes to life beside a path that copies, as it is measured from where a clip rests, in a
-    grid of levels, and by frames from anywhere in a window.
+    Beside a path that copies, motion comes to life as it is measured from where a clip rests. The
+    grid of levels helps, and so do frames from anywhere in a window.
     """
     config.data.update(latents=False, frames=20, augment="view")
     config.model.update(relative_motion=True, motion_window=10)

@@ -12,12 +12,13 @@ table, and writes it with a contact sheet of the best, the median and the worst 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from strangers_seen import Stranger, progress, seen, told
 
 import vdd
 from vdd import compiled, files, streaming
@@ -25,21 +26,12 @@ from vdd.data import encoders, video_io
 from vdd.errors import UserError
 from vdd.evaluation import faces, metrics
 from vdd.evaluation.pairing import pair_across
-from vdd.progress import progress_bar
 from vdd.run import Run
 
-FPS = 12.5  # frames a second that are looked at
+FPS = 12.5  # frames a second that are looked at: those of the run's training
 MOST = 48  # later frames of a clip
 LEAST = 8
 STRIP = 8  # frames of a row of the contact sheet
-
-
-class Stranger(NamedTuple):
-    """A clip of somebody."""
-
-    person: str
-    first: UInt8[np.ndarray, "s h w 3"]  # its first second
-    later: UInt8[np.ndarray, "t h w 3"]
 
 
 class Read(NamedTuple):
@@ -77,14 +69,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def strangers(clips: Path, data: Path, split: str, size: int) -> list[Stranger]:
     """The clips of a split that are long enough, in the order of their names."""
-    listed = json.loads((data / "report.json").read_text())["clips"]
+    try:
+        listed = json.loads((data / "report.json").read_text())["clips"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{data}: no report.json of vdd.data.prepare ({error})") from error
     chosen = sorted(row["path"] for row in listed if row["split"] == split)
     names = {row["path"]: row["identity_name"] for row in listed}
     found = []
     for path in chosen:
         with video_io.open_clip(clips / path, size) as clip:
-            stride = max(1, round((clip.fps or FPS) / FPS))
-            frames = np.stack(list(clip.frames))[::stride]
+            frames, rate = np.stack(list(clip.frames)), (clip.fps or FPS) / FPS
+        # The frame nearest in time to each tick of the slower clock.
+        frames = frames[np.round(np.arange(0, len(frames) - 0.5, rate)).astype(int)]
         first, later = np.split(frames[: round(FPS) + MOST], [round(FPS)])
         if len(later) >= LEAST:
             found.append(Stranger(names[path], first, later))
@@ -170,88 +166,6 @@ def rates(run: Run, clips: Sequence[Stranger], parts: Sequence[Read]) -> dict[st
     }
 
 
-def seen(
-    see: faces.Faces,
-    clips: Sequence[Stranger],
-    rebuilt: Sequence[np.ndarray],
-    driven: Sequence[np.ndarray],
-    driver: Int[np.ndarray, "n"],
-) -> dict[str, Any]:
-    """What networks see: who it is, and how it moves."""
-    observe = see.observe
-    first = [observe(clip.first) for clip in progress(clips, "looking at content")]
-    later = [observe(clip.later) for clip in progress(clips, "looking at motion")]
-    again = [observe(video) for video in progress(rebuilt, "looking at the rebuilt")]
-    other = [observe(video) for video in progress(driven, "looking at the driven")]
-    people = np.array([clip.person for clip in clips])
-    held = [np.repeat(o.landmarks[-1:], len(c.later), 0) for o, c in zip(first, clips)]
-    still = [faces.motion_error(x, y.landmarks) for x, y in zip(held, later)]
-    error = [faces.motion_error(x.landmarks, y.landmarks) for x, y in zip(again, later)]
-    same = [faces.followed(x.landmarks, y.landmarks) for x, y in zip(again, later)]
-    across = [faces.followed(x.landmarks, later[j].landmarks) for x, j in zip(other, driver)]
-    return {
-        "networks": see.networks,
-        "recognised": {
-            "real": recognised(later, first, people, people),
-            "rebuilt": recognised(again, first, people, people),
-            "driven": recognised(other, first, people, people),
-            "driven, taken for the driver": recognised(other, first, people, people[driver]),
-        },
-        "landmark error": {"rebuilt": told(error), "last frame held": told(still)},
-        "follows": {"rebuilt": moved(same), "driven": moved(across)},
-    }  # fmt: skip
-
-
-def recognised(
-    made: Sequence[faces.Observed],
-    gallery: Sequence[faces.Observed],
-    people: np.ndarray,
-    expected: np.ndarray,
-) -> float | None:
-    """Share of clips whose nearest embedding of the gallery is of the person that is expected.
-
-    Where no face is found nobody is recognised. None where nothing could be.
-    """
-    known = [i for i, one in enumerate(gallery) if one.embedding is not None]
-    if not known:
-        return None
-    bank = np.stack([gallery[i].embedding for i in known])  # type: ignore[misc]
-    hits = [
-        one.embedding is not None
-        and people[known[np.linalg.norm(bank - one.embedding[None], axis=1).argmin()]] == who
-        for one, who in zip(made, expected, strict=True)
-    ]
-    return float(np.mean(hits))
-
-
-def moved(compared: Sequence[faces.Followed | None]) -> dict[str, Any]:
-    """Mean correlation and median amplitude of each track, and of all."""
-    known = [one for one in compared if one is not None]
-    if not known:
-        return {}
-    correlation = np.stack([one.correlation for one in known])
-    amplitude = np.stack([one.amplitude for one in known])
-    rows = {
-        name: {
-            "correlation": float(np.nanmean(correlation[:, i])),
-            "amplitude": float(np.nanmedian(amplitude[:, i])),
-        }
-        for i, name in enumerate(faces.TRACKS)
-        if np.isfinite(correlation[:, i]).any()
-    }
-    means = {key: float(np.mean([row[key] for row in rows.values()])) for key in
-             ("correlation", "amplitude")}  # fmt: skip
-    return {"clips": len(known), **rows, "all": means}
-
-
-def told(values: Sequence[float | None]) -> dict[str, float]:
-    """Mean, standard error and number of what was measured."""
-    known = np.array([value for value in values if value is not None], np.float64)
-    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
-    mean = known.mean() if len(known) else np.nan
-    return {"mean": float(mean), "error": float(error), "n": len(known)}
-
-
 def table(figures: dict[str, Any], name: str = "") -> str:
     """The figures as the rows of a Markdown table."""
     lines = ["| figure | value |", "|---|---|"] if not name else []
@@ -260,11 +174,15 @@ def table(figures: dict[str, Any], name: str = "") -> str:
         if isinstance(value, dict) and "mean" not in value:
             lines += table(value, place).splitlines()
         elif isinstance(value, dict):
-            lines.append(f"| {place} | {value['mean']:.3f} ± {value['error']:.3f} ({value['n']}) |")
+            of = f"{_number(value['mean'])} ± {_number(value['error'])} ({value['n']})"
+            lines.append(f"| {place} | {of} |")
         else:
-            number = isinstance(value, float)
-            lines.append(f"| {place} | {f'{value:.3f}' if number else value} |")
+            lines.append(f"| {place} | {_number(value)} |")
     return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "–" if value is None else str(value)
 
 
 def contact_sheet(
@@ -282,13 +200,6 @@ def contact_sheet(
             at = np.linspace(0, len(video) - 1, STRIP).round().astype(int)
             rows.append(np.concatenate([video[k] for k in at], axis=1))
     return np.concatenate(rows)
-
-
-def progress(items: Sequence[Any], title: str) -> Iterator[Any]:
-    with progress_bar(title, len(items), True) as advance:
-        for item in items:
-            yield item
-            advance(1)
 
 
 def _can_see() -> bool:

@@ -134,7 +134,7 @@ def test_the_key_decides_the_sample(model_and_params, encoding):
 def test_raw_and_quantised_motion_sample_alike(model_and_params, encoding):
     model, params = model_and_params
     latents = call(model, params, Disentangler.to_latents, VIDEO)
-    _, raw = call(model, params, Disentangler.read, latents)
+    raw = call(model, params, Disentangler.read, latents).motion
     a, b = (
         sample(model, params, KEY, encoding.content, motion, SAMPLER)
         for motion in (raw, encoding.motion)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import types
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 from etils import epath
+from ml_collections import ConfigDict
 
 import vdd
 from vdd import apply, cli, main, priors, runs, streaming
@@ -77,6 +79,23 @@ def test_bits_are_those_of_all_groups(place):
     first = metrics(place / "tiny_prior")[0]
     assert first["bits_per_frame"] == pytest.approx(6.0, abs=1e-4)
     assert metrics(place / "tiny_prior")[-1]["bits_per_frame"] < 6.0
+
+
+def test_codes_of_long_clips_are_measured_from_where_their_first_windows_rest(monkeypatch):
+    """As `vdd encode` reads them: with a rest pose each, windows would all end in the middle."""
+    grid = {"kind": "grid", "num_groups": 4, "num_codes": 31, "alpha": 2.0}
+    model, params = tiny.get_model({"model.relative_motion": True, "model.quantizer": grid})
+    video = tiny.random_video(3, 7)
+    monkeypatch.setattr(evaluation, "load_clips", lambda *given: video)
+    run = types.SimpleNamespace(
+        model=model, params=params, windows=(4, 1), config=ConfigDict({"data": {}})
+    )
+    codes = evaluation.load_codes(run, "test", batch_size=2)
+    rest = apply.rest_pose(model, params, video[:, :4])
+    first = apply.encode(model, params, video[:, :4]).codes[:, :3]
+    second = apply.encode(model, params, video[:, 3:], rest=rest).codes
+    np.testing.assert_array_equal(codes, np.concatenate([first, second], axis=1))
+    assert (second != apply.encode(model, params, video[:, 3:]).codes).any()
 
 
 def test_its_evaluation_is_of_held_out_clips(place):

@@ -168,6 +168,14 @@ def test_a_stream_moves_from_where_its_first_window_rests():
     assert np.abs(drawn[4:].astype(int) - np.asarray(expected)[0]).max() <= 1
 
 
+def test_windows_of_absolute_motion_are_read_by_the_program_of_all(world):
+    model, params, content, _ = world
+    compiled.encode(model, params, content[None])
+    before = compiled.encode._jitted._cache_size()
+    compiled.Reader(model, params)(content[None])
+    assert compiled.encode._jitted._cache_size() == before
+
+
 def test_a_live_stream_moves_from_its_first_frame():
     model, params = tiny.get_model(RELATIVE)
     content = tiny.random_video(1, 1)

@@ -73,7 +73,7 @@ def encode_and_count(
 def rest_pose(model: Disentangler, params: dict, video: Video) -> Float[Array, "b m"]:
     """What the motion of each clip is measured from: zero unless `model.relative_motion`."""
     latents = _apply(model, params, Disentangler.to_latents, jnp.asarray(video))
-    return _apply(model, params, Disentangler.encode, latents).rest
+    return _apply(model, params, Disentangler.read, latents).rest
 
 
 def quantize(

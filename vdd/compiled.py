@@ -69,7 +69,9 @@ class Reader:
         """The next window."""
         if self._rest is None:
             self._rest = rest_pose(self._model, self._params, clips)
-        return encode(self._model, self._params, clips, self._rest)
+        # Without one it is the call that others make: a program is known by its arguments.
+        given = () if self._rest is None else (self._rest,)
+        return encode(self._model, self._params, clips, *given)
 
 
 @kept(num_static=2)

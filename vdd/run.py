@@ -105,7 +105,8 @@ class Run:
     def encode(self, clips: Clips) -> Encoded:
         """Content once a clip, motion and codes of every frame, and their bits.
 
-        Of a clip longer than a window the content is that of the first one.
+        Of a clip longer than a window the content is that of the first one. So is the rest pose,
+        where motion is relative.
 
         Raises:
             UserError: these are no clips of the model's size.
@@ -188,7 +189,8 @@ class Run:
         """What one clip shows [1 s h w c], moving as a stream of frames does, in constant memory.
 
         Each frame is drawn as soon as it comes. It is read with the few before it, as many as
-        training read together, and with none after it: `transfer` knows those, too.
+        training read together, and with none after it: `transfer` knows those, too. Relative
+        motion is measured from the first frame: let it be a face at rest.
         """
         content, chosen = self._read(content_clip).content, self._sampler(sampler, steps)
         checked = (given.clips(self.model, frame[None, None])[0, 0] for frame in frames)

@@ -70,6 +70,8 @@ def transfer(
 ) -> Iterator[UInt8[np.ndarray, "t h w c"]]:
     """What `content_video` shows, moving as the frames do; in pieces, as soon as they are drawn.
 
+    Relative motion is measured from where the first window of the frames rests.
+
     Args:
         model: a trained model.
         params: its parameters.
@@ -199,7 +201,8 @@ def generate(
         content_video: who or what is seen: a clip, or a picture as a clip of one frame.
         num_frames: length of the video.
         sampler: how it is drawn.
-        start_video: its motion is that of the first frames.
+        start_video: its motion is that of the first frames; where motion is relative, as far as it
+            departs from where that clip rests.
         temperature: as for `apply.generate`.
         top_p: as for `apply.generate`.
     """

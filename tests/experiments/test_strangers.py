@@ -115,3 +115,32 @@ def test_the_command_writes_its_table_and_its_sheet(script, tiny_run, tmp_path, 
     assert sheet.shape[1:] == (12 * 16, script.STRIP * 16, 3)
     assert "| mean frame held, psnr |" in capsys.readouterr().out
     assert script.main([*given, "--split", "train"]) == 2
+    assert script.main([*given[:-1], str(tmp_path / "nothing")]) == 2
+    assert "no report.json" in capsys.readouterr().err
+
+
+def test_clips_of_other_rates_are_seen_at_one(script, tmp_path):
+    rows = []
+    for i, fps in enumerate((25, 20, 12.5)):
+        path = tmp_path / f"{i}.gif"
+        frames = np.repeat(np.arange(3 * int(fps))[:, None, None, None], 3, 3).astype(np.uint8)
+        video_io.write_clip(path, np.broadcast_to(frames, (len(frames), 16, 16, 3)).copy(), fps)
+        rows.append({"path": path.name, "split": "test", "identity_name": str(i)})
+    (tmp_path / "report.json").write_text(json.dumps({"clips": rows}))
+    found = script.strangers(tmp_path, tmp_path, "test", 16)
+    for clip, fps in zip(found, (25, 20, 12.5), strict=True):
+        assert len(clip.first) == 12
+        seconds = np.concatenate([clip.first, clip.later])[:, 8, 8, 0] / fps
+        expected = np.arange(len(seconds)) / script.FPS
+        assert np.abs(seconds - expected).max() < 0.07
+
+
+def test_what_was_not_measured_is_none(script):
+    assert script.told([None]) == {"mean": None, "error": None, "n": 0}
+    assert script.told([1.0]) == {"mean": 1.0, "error": None, "n": 1}
+    assert "| a | – ± – (0) |" in script.table({"a": script.told([])})
+    still = strangers(script, 2)
+    held = [np.repeat(clip.first[-1:], len(clip.later), 0) for clip in still]
+    frozen = [clip._replace(later=video) for clip, video in zip(still, held)]
+    found = script.seen(Faces(observe, {}), frozen, held, held, np.array([1, 0]))
+    assert found["follows"]["driven"] == {}

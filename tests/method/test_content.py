@@ -5,7 +5,7 @@ import scipy.special
 import scipy.stats
 from tiny import call, normal
 
-from vdd.method.content import ContentCode, GaussianContent, divergence_bits
+from vdd.method.content import ContentCode, GaussianContent, ReferenceContent, divergence_bits
 
 BOTTLENECK = GaussianContent(dim=3)
 FEATURES = normal(0, 5, 2, 6)
@@ -93,3 +93,27 @@ def test_the_prior_of_numbers_starts_even():
     shares = 2.0 ** (-coded("bits", np.tile(values[:, None], (1, 4))) / 4)
     assert 0.9 < shares.sum() <= 1.0
     assert shares.max() < 2.1 * shares.min()
+
+
+def test_noise_of_a_reference_lies_in_a_basis_of_its_own():
+    """What passes is places -> basis -> noise -> back, and the pose as it is."""
+    content, features = ReferenceContent(3, pose_bits=5.0), normal(0, 2, 5, 3)
+    params = jax.jit(content.init)(jax.random.key(0), features)["params"]
+    basis, back = normal(1, 3, 3), normal(2, 3, 3)
+    params = {**params, "basis": {**params["basis"], "kernel": basis}}
+    params["back"] = {**params["back"], "kernel": back}
+    places, pose = features[:, :-1], features[:, -1:]
+
+    plain = content.apply({"params": params}, features)
+    np.testing.assert_allclose(plain.tokens[:, :-1], places @ basis @ back, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(plain.tokens[:, -1:], pose)
+    mean = jnp.asarray(places @ basis)
+    bits = divergence_bits(mean, jnp.full_like(mean, -3.0)) + 5.0
+    np.testing.assert_allclose(plain.bits, bits, rtol=1e-4)
+
+    draw = jax.jit(jax.vmap(lambda key: content.apply({"params": params}, features, key).tokens))
+    noise = np.asarray(draw(jax.random.split(jax.random.key(3), 4000)) - plain.tokens[None])
+    np.testing.assert_array_equal(noise[:, :, -1], 0.0)
+    seen = np.cov(noise[:, 0, 0].T)
+    expected = np.exp(-6.0) * np.asarray(back).T @ np.asarray(back)
+    np.testing.assert_allclose(seen, expected, atol=0.1 * np.abs(expected).max())

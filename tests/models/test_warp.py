@@ -119,6 +119,21 @@ def test_folded_pixels_are_moved_one_by_one():
     np.testing.assert_allclose(moved(0.0, 0.0), pixels, atol=1e-6)
     np.testing.assert_allclose(moved(0.5, 0.0)[:, :-1], pixels[:, 1:], atol=1e-6)
     np.testing.assert_allclose(moved(0.0, -1.0)[:, :, 2:], pixels[:, :, :-2], atol=1e-6)
+    half = (pixels[:, :, :-1] + pixels[:, :, 1:]) / 2
+    np.testing.assert_allclose(moved(0.0, 0.25)[:, :, :-1], half, atol=1e-6)
+
+
+def test_what_is_copied_keeps_its_precision():
+    latents = jax.random.normal(jax.random.key(0), (1, 4, 4, 12))
+    flow = jnp.zeros((1, 1, 4, 4, 2))
+    readout = WarpReadout(8, 3, 1, 2, (4, 4, 12), patch=2, dtype=jnp.bfloat16)
+    moved = readout.apply({}, latents, flow, method=WarpReadout._warped)
+    np.testing.assert_allclose(moved[:, 0], latents, atol=1e-6)
+    narrow = warp(latents.astype(jnp.bfloat16), flow + 0.5)
+    assert narrow.dtype == jnp.bfloat16
+    content = jax.random.normal(jax.random.key(1), (1, 17, 12))
+    drawn, _ = readout.init_with_output(jax.random.key(2), content, jnp.zeros((1, 2, 4)))
+    assert drawn.dtype == jnp.float32
 
 
 def test_what_does_not_fit_is_refused():
@@ -135,4 +150,7 @@ def test_what_does_not_fit_is_refused():
         WarpReadout(8, 3, 1, 2, (4, 8, 3))
     with pytest.raises(ValueError, match="4x4 pixels"):
         WarpReadout(8, 3, 1, 2, (4, 4, 12), patch=4)
+    other = {"model.denoiser.readout": {**CHANGES["model.denoiser.readout"], "patch": 2}}
+    with pytest.raises(ValueError, match=r"readout\.patch is 1 or 4"):
+        Disentangler.from_config(tiny.get_config(CHANGES | other).model)
     assert ReferenceMap(8, ContentMap(4, (8,))).side == 4

@@ -24,11 +24,10 @@ SETTINGS = {
     "train.checkpoint_every": 3,
     "train.keep": 9,
     "optimizer.learning_rate": 3e-4,
-    # Most of the time goes into compiling: one level, without attention, of which a sharded step is
-    # in `test_sharded_dit`, and without sight, as shipped.
+    # Most of the time goes into compiling: one level.
     "model.denoiser.network.channels": (8,),
-    "model.denoiser.network.attention_levels": (),
-    "model.denoiser.sight": 0,
+    "model.denoiser.network.attention_levels": (0,),
+    "model.denoiser.sight": 8,
     "model.denoiser.readout.tile_width": 32,  # large enough to be split over `fsdp`
     "objective.mean_frames": 1,  # of the two that a clip has
     "objective.noisy_segments": 16,

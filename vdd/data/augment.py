@@ -19,12 +19,14 @@ def flip(video: Clip, rng_seed: Sequence[int]) -> Clip:
     return video[:, :, ::-1] if mirrored else video
 
 
-def view(video: Clip, rng_seed: Sequence[int]) -> Clip:
+def view(
+    video: UInt8[np.ndarray, "t h w 3"], rng_seed: Sequence[int]
+) -> UInt8[np.ndarray, "t h w 3"]:
     """What another camera might have filmed: mirrored or not, nearer, in other proportions and
     colours, the same in all frames.
 
-    The window has .68 to 1 of each side, and both shares differ by up to .15 of theirs. All colours
-    share an exponent and a gain, and each has half as much of its own.
+    The window has .8 to 1 of one side, and .85 to 1 times that of the other. An exponent and a gain
+    change all colours alike, and half as much each colour by itself.
     """
     rng = np.random.default_rng((*rng_seed, 2))
     whole = np.array(video.shape[1:3])

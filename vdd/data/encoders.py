@@ -157,11 +157,17 @@ class Pictures:
 
 def png(video: UInt8[np.ndarray, "t h w c"], comment: str | None = None) -> bytes:
     """Contact sheet of all frames; `comment` goes into the metadata."""
-    buffer, texts = io.BytesIO(), PngImagePlugin.PngInfo()
+    buffer = io.BytesIO()
+    Image.fromarray(contact_sheet(video)).save(buffer, "PNG", pnginfo=png_texts(comment))
+    return buffer.getvalue()
+
+
+def png_texts(comment: str | None) -> PngImagePlugin.PngInfo:
+    """The metadata of a PNG that has a comment, or none."""
+    texts = PngImagePlugin.PngInfo()
     if comment is not None:
         texts.add_text("Comment", comment)
-    Image.fromarray(contact_sheet(video)).save(buffer, "PNG", pnginfo=texts)
-    return buffer.getvalue()
+    return texts
 
 
 def npy(video: UInt8[np.ndarray, "t h w c"]) -> bytes:

@@ -174,10 +174,10 @@ def _draw_reconstructions(
     return Picture("reconstructions.png", "Real clips above, the model's reconstructions below.")
 
 
-def write_png(path: epath.Path, image: Image.Image) -> None:
-    """Writes a picture; the path may be gs://."""
+def write_png(path: epath.Path, image: Image.Image, comment: str | None = None) -> None:
+    """Writes a picture, with a comment in its metadata; the path may be gs://."""
     buffer = io.BytesIO()
-    image.save(buffer, "png")
+    image.save(buffer, "png", pnginfo=encoders.png_texts(comment))
     files.write(path, buffer.getvalue())
 
 

@@ -26,8 +26,8 @@ class Functions(NamedTuple):
     Attributes:
       encode: uint8 video [b t h w c] -> Encoded.
       sample: (one random key per clip [b], content [b k d], motion [b t m]) -> uint8 video.
-      encode_from: the same of clips whose motion is measured from the rest poses of other clips;
-        None where motion is not relative.
+      encode_from: (uint8 video [b t h w c], other video [b s h w c]) -> Encoded of the first, its
+        motion measured from where the other rests; None where motion is not relative.
       num_codewords: codewords of each group of the motion codes; None where there are no codes.
       coded_bits: motion codes [b t n] of clips -> bits a frame that they take in a file, the clips
         coded one by one; None where there is no prior to code them by.

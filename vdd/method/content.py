@@ -48,8 +48,8 @@ class GaussianContent(nn.Module):
 class ReferenceContent(nn.Module):
     """Content that is referred to: places of a map as they are, and the motion they are shown in.
 
-    As `GaussianContent`, but what passes begins as the features themselves: the noise is added in a
-    basis of the places' numbers that is learned, where few of them say much, and undone behind it.
+    As `GaussianContent`, but what passes begins as the features themselves. Noise is added in a
+    basis that is learned, and the basis is undone behind it: numbers that vary little cost little.
     One more token is the quantised motion of the reference frame, whose codes are `pose_bits`.
     Ours.
     """

@@ -152,6 +152,10 @@ class Disentangler(nn.Module):
         model.denoiser.check_content(model.content_shape[0])
         if path.content_map is not None:
             path.content_map.check(*latents.shape)
+        if getattr(model.denoiser.readout, "patch", 1) not in (1, latents.patch):
+            raise ValueError(
+                f"a warp moves places or pixels: readout.patch is 1 or {latents.patch}"
+            )
         return model
 
     @property
@@ -217,15 +221,17 @@ class Disentangler(nn.Module):
         Training reads motion in segments. A pose in the middle of a clip has neighbours there that
         it never had as the first frame of a segment, and is taken for another more often.
         """
-        features, size, length = self.encode(latents, rest), self.motion_window, latents.shape[1]
+        size, length = self.motion_window, latents.shape[1]
         if not 0 < size < length:
-            return features
+            return self.encode(latents, rest)
         starts = [*range(0, length - size, size), length - size]
         cut = jnp.concatenate([latents[:, start : start + size] for start in starts])
-        given = jnp.tile(features.rest, (len(starts), 1))
-        *parts, last = jnp.split(self.encode(cut, given).motion, len(starts))
+        *parts, last = jnp.split(self.motion_head(self.encoder(cut).motion), len(starts))
         left = length - size * len(parts)  # frames that no window before the last has read
-        return features._replace(motion=jnp.concatenate([*parts, last[:, -left:]], axis=1))
+        motion = jnp.concatenate([*parts, last[:, -left:]], axis=1).astype(jnp.float32)
+        rest = self._rest(motion, 1) if rest is None else rest
+        motion = self.quantizer.codebook.bound(motion - rest[:, None]).motion
+        return self.encode(latents, rest)._replace(motion=motion)
 
     def compress(self, content: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """The content bottleneck: tokens [b k d] and their bits.

@@ -75,7 +75,8 @@ class WarpReadout(nn.Module):
         new = nn.Dense(channels + 2, kernel_init=zeros, dtype=self.dtype, name="new")(nn.silu(x))
         new = rearrange(new, "(b t) h w c -> b t h w c", b=len(content)).astype(jnp.float32)
         added, mended = jnp.split(new, [channels], axis=-1)
-        return self._warped(places[..., :channels], flow + mended) + added
+        still = rearrange(content[:, :-1, :channels], "b (h w) c -> b h w c", h=side)
+        return self._warped(still, flow + mended) + added
 
     def _difference(
         self, motion: Float[Array, "b t m"], reference: Float[Array, "b m"]
@@ -127,7 +128,7 @@ def warp(
 
     def at(i: Array, j: Array) -> Array:
         place = rearrange(i * w + j, "b t h w -> b (t h w) 1")
-        found = jnp.take_along_axis(flat, place, axis=1)
+        found = jnp.take_along_axis(flat, place, axis=1).astype(jnp.float32)
         return rearrange(found, "b (t h w) c -> b t h w c", h=h, w=w)
 
     above = at(i, j) * (1 - column) + at(i, right) * column
@@ -139,5 +140,5 @@ def _between(at: Float[Array, "b t h w"], count: int) -> tuple[Array, Array, Arr
     """How far [b t h w 1] a place lies from the one before it, which that is, and the next one."""
     at = jnp.clip(at, 0.0, count - 1.0)
     before = jnp.floor(at)
-    share, before = (at - before)[..., None], before.astype(jnp.int32)
-    return share, before, jnp.minimum(before + 1, count - 1)
+    beyond, before = (at - before)[..., None], before.astype(jnp.int32)
+    return beyond, before, jnp.minimum(before + 1, count - 1)

@@ -10,7 +10,7 @@ from jaxtyping import Int, UInt8
 
 from vdd.codec import container
 from vdd.codec.coded_run import CodedRun
-from vdd.data import encoders
+from vdd.data import encoders, synthetic
 from vdd.errors import UserError
 from vdd.serve.studio import Studio, Word
 from vdd.serve.work import Progress, Steps
@@ -120,9 +120,14 @@ def call(studio: Studio, piece: Piece) -> str:
         f"who = {piece.call}",
         f"codes = np.array({piece.codes.tolist()})",
         f"video = run.decode(run.encode(who).content, codes[None]{how})",
-        f'video_io.write_clip("result.gif", video[0], fps={piece.fps:g})',
+        f'video_io.write_clip("result.gif", video[0], fps={piece.fps:g}{_comment(studio)})',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _comment(studio: Studio) -> str:
+    mark = synthetic.mark(studio.run.config.data)
+    return f", comment={mark!r}" if mark else ""
 
 
 def use_bits(codes: Int[np.ndarray, "t n"], words: Sequence[Word]) -> float | None:
@@ -143,9 +148,10 @@ def meter(
     yield Progress(0, 4, doing)
     size["vdd"] = len(coder.to_bytes(piece))
     yield Progress(1, 4, doing)
-    size["gif"] = len(encoders.gif(video, piece.fps))
+    mark = synthetic.mark(studio.run.config.data)
+    size["gif"] = len(encoders.gif(video, piece.fps, mark))
     yield Progress(2, 4, doing)
-    size["mp4"] = len(encoders.mp4(video, piece.fps)) if has_mp4() else None
+    size["mp4"] = len(encoders.mp4(video, piece.fps, mark)) if has_mp4() else None
     yield Progress(3, 4, doing)
     return {
         "frames": len(piece.codes),

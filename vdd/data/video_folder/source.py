@@ -91,7 +91,7 @@ def overlap(split: str, other: str) -> bool:
 
 
 def edit_in_training(config: Any) -> augment.Augment | None:
-    """`config.frames` frames from a random place in the window, perhaps mirrored."""
+    """`config.frames` frames from a random place in a window, changed as `config.augment` says."""
     change = choose("augment", config.augment, _AUGMENTATIONS)
     if change is not None and config.latents:
         raise UserError(

@@ -25,13 +25,14 @@ def draw(
     seed: int = 0,
     batch_size: int = 8,
     fps: float = 25,
+    comment: str | None = None,
 ) -> list[Picture]:
     """Samples a few windows and writes the pictures into `folder`.
 
     `transfer_<i>.mp4`: source, driving window and result, side by side, at `fps` frames a second;
     `transfers.png`: a few frames of the same; `reconstructions.png`. The driving window is of
     somebody else, or of the same clip where there is nobody else. The same windows are shown for
-    every step and every model.
+    every step and every model. `comment` goes into the metadata of all.
 
     Raises:
       UserError: PyAV is not installed, or the folder cannot be written.
@@ -44,8 +45,8 @@ def draw(
     video = _sample(functions, windows, both, seed, batch_size)
     split = len(pairs.content)
     return [
-        *_draw_transfers(windows.video, pairs, video[:split], folder, fps),
-        _draw_reconstructions(windows.video, shown, video[split:], folder),
+        *_draw_transfers(windows.video, pairs, video[:split], folder, fps, comment),
+        _draw_reconstructions(windows.video, shown, video[split:], folder, comment),
     ]
 
 
@@ -66,6 +67,7 @@ def _draw_transfers(
     video: UInt8[np.ndarray, "m t h w 3"],
     folder: epath.Path,
     fps: float,
+    comment: str | None,
 ) -> list[Picture]:
     drawn, strips = [], []
     for i, (content, motion, made) in enumerate(zip(*pairs, video)):
@@ -76,14 +78,14 @@ def _draw_transfers(
         ]
         images = pictures.side_by_side(columns, _scale(real))
         frames = np.stack([np.asarray(image) for image in images])
-        video_io.write_clip(folder / f"transfer_{i}.mp4", frames, fps)
+        video_io.write_clip(folder / f"transfer_{i}.mp4", frames, fps, comment=comment)
         caption = f"Window {content} in the motion of window {motion}; framed clips are real."
         drawn.append(Picture(f"transfer_{i}.mp4", caption))
         strips.append(frames[_spread(len(frames))])
     if not strips:
         return []
     sheet = encoders.contact_sheet(np.concatenate(strips), columns=len(strips[0]))
-    write_png(folder / "transfers.png", Image.fromarray(sheet))
+    write_png(folder / "transfers.png", Image.fromarray(sheet), comment)
     return [*drawn, Picture("transfers.png", "Frames of the transfers, one to a row.")]
 
 
@@ -92,12 +94,13 @@ def _draw_reconstructions(
     rows: Int[np.ndarray, "m"],
     video: UInt8[np.ndarray, "m t h w 3"],
     folder: epath.Path,
+    comment: str | None,
 ) -> Picture:
     frames = _spread(real.shape[1])
     pairs = [(f"window {row}", real[row][frames], made[frames]) for row, made in zip(rows, video)]
     title = "Reconstructions: each window from its own content and motion (framed: real)"
     sheet = pictures.contact_sheet(title, pairs, ("real", "rebuilt"), _scale(real))
-    write_png(folder / "reconstructions.png", sheet)
+    write_png(folder / "reconstructions.png", sheet, comment)
     return Picture("reconstructions.png", "Real windows above, the model's reconstructions below.")
 
 

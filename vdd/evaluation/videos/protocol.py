@@ -100,11 +100,12 @@ def evaluate(
       `transfer.across_identities` have the same figures: `psnr` (dB) and `ssim` against the window
       that the sample ought to be, `flicker` (see `metrics.flicker`) against the window that gave
       the motion, and those of `faces.Compared`. `transfer` itself repeats `psnr` and `ssim` of the
-      transfers within clips. There
-      `psnr_last_frame_held` and `psnr_mean_frame_held` are what the content window has without
-      motion. `real` has what `identity_similarity` is between real windows of one clip, and of two
-      people: the scale to read it by. `networks` names the networks behind the figures. What was
-      not measured, or cannot be, is None.
+      transfers within clips. There `psnr_last_frame_held` and `psnr_mean_frame_held` are what the
+      content window has without motion. Relative motion is measured there from where the content's
+      window rests, and in all other figures, `bitrate` too, from where its own window does. `real`
+      has what `identity_similarity` is between real windows of one clip, and of two people: the
+      scale to read it by. `networks` names the networks behind the figures. What was not measured,
+      or cannot be, is None.
     """
     count = len(windows.video)
     encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
@@ -174,7 +175,7 @@ def _from_their_content(
 ) -> Encoded:
     """Motion measured from where the window rests that gives the content: it is of the same clip.
 
-    So a clip is rebuilt as from a stream whose first second has told content and rest pose.
+    So a clip is rebuilt as from a stream whose first window has told content and rest pose.
     """
     assert functions.encode_from is not None
     motion = np.array(encoded.motion)

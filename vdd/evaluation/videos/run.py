@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from vdd.data import datasets, decoding, video_folder
+from vdd.data import datasets, decoding, synthetic, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -54,8 +54,9 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
 
     def draw(folder: epath.Path) -> list[Any]:
         return video_gallery.draw(
-            functions, windows, folder, settings.seed, settings.batch_size, windows.fps
-        )
+            functions, windows, folder, settings.seed, settings.batch_size, windows.fps,
+            synthetic.mark(config.data),
+        )  # fmt: skip
 
     return Evaluation(figures, videos_page.sections(figures), draw)
 
@@ -108,6 +109,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
                 config.eval.seed,
                 config.eval.batch_size,
                 windows.fps,
+                synthetic.mark(config.data),
             )
         return {}
 

@@ -5,16 +5,16 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, UInt8
 
 from vdd import compiled, files, priors, runs, streaming
 from vdd.data import datasets
 from vdd.data.datasets import load_clips
-from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import metrics, report
-from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
+from vdd.evaluation.inference import batches, padded
 from vdd.models.prior import MotionPrior
+from vdd.progress import progress_bar
 from vdd.run import Run
 from vdd.run import load as load_run
 
@@ -42,13 +42,21 @@ def load_codes(
     video = load_clips(run.config.data, split, art_dir)
     if num_clips:
         video = video[np.random.default_rng(0).permutation(len(video))[:num_clips]]
-    functions = functions_of(run.model, run.params, Sampler(**run.config.eval.sampler))
     codes = []
-    for window in streaming.windows(np.arange(video.shape[1]), *run.windows):
-        part = video[:, window.frames]
-        encoded = encode_clips(functions, part, batch_size, f"encoding {split}")
-        codes.append(np.asarray(encoded.codes, np.int32)[:, window.kept])
-    return np.concatenate(codes, axis=1)
+    with progress_bar(f"encoding {split}", len(video)) as advance:
+        for piece in batches(len(video), batch_size):
+            rows = padded(np.arange(piece.start, piece.stop), batch_size)
+            codes.append(_codes(run, video[rows])[: piece.stop - piece.start])
+            advance(piece.stop - piece.start)
+    return np.concatenate(codes)
+
+
+def _codes(run: Run, clips: UInt8[np.ndarray, "b t h w c"]) -> Int32[np.ndarray, "b t n"]:
+    read, parts = compiled.Reader(run.model, run.params), []
+    for window in streaming.windows(np.arange(clips.shape[1]), *run.windows):
+        codes = np.asarray(read(clips[:, window.frames]).codes, np.int32)
+        parts.append(codes[:, window.kept])
+    return np.concatenate(parts, axis=1)
 
 
 def bits_by_frame(
