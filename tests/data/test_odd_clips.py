@@ -258,6 +258,38 @@ def test_a_cover_picture_is_not_the_video(tmp_path):
         assert read_shades(clip.frames) == list(range(6))
 
 
+def write_tracks(path, *tracks):
+    """A file of several videos, each (codec, frames, whether it is the default)."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for codec, frames, default in tracks:
+            stream = container.add_stream(codec, rate=10)
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            if default:
+                stream.disposition = av.stream.Disposition.default
+            streams.append(stream)
+        for stream, (_, frames, _) in zip(streams, tracks):
+            for pixels in frames:
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+def test_of_several_videos_the_one_is_read_that_a_player_shows(tmp_path, ending):
+    path = tmp_path / f"several.{ending}"
+    first, second = shades(6), shades(6)[::-1]
+    write_tracks(path, ("libx264", first, False), ("libx264", second, False))
+    assert read_shades(video_io.read_clip(path)) == [0, 1, 2, 3, 4, 5]
+    write_tracks(path, ("libx264", first, False), ("libx264", second, True))
+    assert read_shades(video_io.read_clip(path)) == [5, 4, 3, 2, 1, 0]
+    # A cover that is not marked as one.
+    write_tracks(path, ("mjpeg", [corners()], True), ("libx264", first, False))
+    assert read_shades(video_io.read_clip(path)) == [0, 1, 2, 3, 4, 5]
+
+
 def test_further_pictures_of_a_photo_are_no_frames(tmp_path):
     photo, small = Image.fromarray(corners()), Image.new("RGB", (8, 8))
     photo.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[small])
