@@ -1,5 +1,6 @@
 """How every command ends: an exit status, and one line on stderr where something went wrong."""
 
+import argparse
 import contextlib
 import io
 import os
@@ -16,6 +17,14 @@ from etils import epath
 
 from vdd import files
 from vdd.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments of a command; a mistake in them is a UserError, in one line."""
+
+    def error(self, message: str):
+        """Raise it, where argparse prints the whole usage and ends the process."""
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
