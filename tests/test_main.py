@@ -5,15 +5,17 @@ import subprocess
 import sys
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 import tiny
 from etils import epath
 
-from vdd import main
+from vdd import command, main
 from vdd.data import pipeline, sprites
 from vdd.errors import UserError
 from vdd.evaluation import run
+from vdd.export import export
 from vdd.train import default_workdir, expand_homes
 from vdd.training import checkpoint_files, loop
 from vdd.training.logging import TIMINGS
@@ -48,6 +50,7 @@ import no_tensorflow
 import numpy as np
 from vdd.data import sprites
 from vdd.evaluation import run
+from vdd.export import export
 def load_arrays(art, split, *_):
     rng = np.random.default_rng(0)
     draw = lambda high, *shape: rng.integers(0, high, shape, np.int32)
@@ -279,6 +282,21 @@ def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config,
     with pytest.warns(UserWarning, match="step 7 .* cannot be read"):
         assert main.train(config, epath.Path(tmp_path))
     assert len(reached) == 1
+
+
+def test_an_exported_run_is_not_trained_on(tmp_path, tiny_run, config, capsys):
+    folder = tmp_path / "small"
+    export(tiny_run, folder)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    same = json.loads((folder / "config.json").read_text())
+    for asked in (config, ml_collections.ConfigDict(same)):
+        status = command.run(lambda: main.train(asked, epath.Path(folder)), "training")  # noqa: B023
+        told = capsys.readouterr().err
+        assert (status, told.count("\n")) == (2, 1)
+        assert told.startswith(f"vdd: {folder} is an exported run, of which no training goes on")
+        assert f"--config.train.init_from={folder}" in told
+        after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert after == before
 
 
 def test_processes_named_by_hand(monkeypatch):
