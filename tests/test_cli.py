@@ -488,6 +488,43 @@ def test_an_input_is_never_the_output(tiny_run, clips, tmp_path, capsys, which):
     assert Path(clips[which]).read_bytes() == before
 
 
+def test_a_picture_is_not_written_among_those_that_are_read(tiny_run, clips, tmp_path, capsys):
+    (tmp_path / "stills").mkdir()
+    for number in range(2):
+        pixels = np.full((16, 16, 3), 90 * number, np.uint8)
+        video_io.write_clip(tmp_path / f"stills/{number}.png", pixels[None])
+    (tmp_path / "link").symlink_to(tmp_path / "stills")
+    before = {path: path.read_bytes() for path in (tmp_path / "stills").iterdir()}
+    for name in ("stills/0.png", "link/1.png", "stills/new.png"):
+        for more in (clips[0], tmp_path / "stills"), (tmp_path / "stills", clips[1]):
+            arguments = transfer_arguments(tiny_run, more, tmp_path / name, "--overwrite")
+            status, _, complained = vdd_command(capsys, *arguments)
+            assert (status, complained.count("\n")) == (2, 1)
+            assert "would be one of the pictures of" in complained
+    assert {path: path.read_bytes() for path in (tmp_path / "stills").iterdir()} == before
+
+
+def test_a_sheet_is_not_written_over_the_run_that_draws_it(tiny_run, clips, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    before = (run / "config.json").read_bytes()
+    (tmp_path / "link").symlink_to(run)
+    for place in (run, tmp_path / "link"):
+        arguments = ["sheet", run, "--content", clips[0], "--out", place / "config.png"]
+        status, _, complained = vdd_command(capsys, *arguments, "--overwrite")
+        assert (status, complained.count("\n")) == (2, 1)
+        assert "config.json: is read, and cannot be written too" in complained
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_the_report_of_another_run_is_not_written_over(tiny_run, tmp_path, capsys):
+    other = shutil.copytree(tiny_run, tmp_path / "other")
+    before = sorted(other.rglob("*"))
+    status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--out", other)
+    assert (status, complained.count("\n")) == (2, 1)
+    assert f"{other} is another run" in complained
+    assert sorted(other.rglob("*")) == before
+
+
 def test_somebody_else_s_file_is_replaced_only_if_that_is_said(tiny_run, clips, tmp_path, capsys):
     out = tmp_path / "theirs.npy"
     out.write_bytes(b"theirs")

@@ -111,6 +111,33 @@ def test_what_an_edit_list_cuts_off_is_not_seen(tmp_path):
         assert read_shades(clip.frames) == [4, 5, 6, 7, 8, 9]
 
 
+def test_frames_of_one_time_are_read_one_after_the_other(tmp_path):
+    path = tmp_path / "stuck.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for pixels in shades(8):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                packet.pts = packet.dts = 0
+                container.mux(packet)
+    with (
+        pytest.warns(UserWarning, match=r"stuck.mkv: tells one time of all frames; 10 a second"),
+        video_io.open_clip(path) as clip,
+    ):
+        assert read_shades(clip.frames) == list(range(8))
+
+
+@pytest.mark.filterwarnings("error")
+def test_frames_that_an_avi_leaves_out_are_not_missed(tmp_path):
+    stamps = uneven((5, Fraction(1, 10)), (2, Fraction(1)), (3, Fraction(1, 10)))
+    path = videos.encode(tmp_path / "drops.avi", shades(10), stamps, codec="mpeg4")
+    with video_io.open_clip(path) as clip:
+        seen = read_shades(clip.frames)
+    assert clip.fps == pytest.approx(10, rel=0.01)
+    assert len(seen) == pytest.approx(28, abs=1)
+    assert [seen[round(stamp * 10)] for stamp in stamps] == pytest.approx(list(range(10)), abs=1)
+
+
 def test_a_gif_is_seen_as_long_as_its_delays_say(tmp_path):
     delays = [100, 400, 100, 200, 700]
     frames = [Image.fromarray(frame) for frame in shades(5)]

@@ -203,6 +203,12 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
     return True, c < 0, b < 0
 
 
+def declared_frames(container: Any, stream: Any) -> int:
+    """How many frames a track has by its header; 0 where that does not tell."""
+    # An AVI also counts those that are not there, because the one before is shown for longer.
+    return 0 if container.format.name == "avi" else stream.frames
+
+
 def declared_seconds(container: Any, stream: Any) -> float | None:
     """How long a track is by its header; None where that does not tell."""
     rate = believed(stream.average_rate) or DEFAULT_RATE

@@ -102,7 +102,7 @@ def read_times(path: epath.Path) -> Times:
     with _open_container(path) as container, _telling(path):
         stream = av_files.picture_track(container)
         stamps, end, count = av_files.times(container, stream)
-        return Times(stamps, end, count, stream.frames)
+        return Times(stamps, end, count, av_files.declared_frames(container, stream))
 
 
 @contextlib.contextmanager
