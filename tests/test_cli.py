@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -18,7 +19,7 @@ from etils import epath
 import vdd
 from vdd import apply, cli, runs, startup
 from vdd.compression import compress, rereading
-from vdd.data import video_io
+from vdd.data import video_io, video_writer
 
 
 @pytest.fixture
@@ -523,6 +524,29 @@ def test_the_report_of_another_run_is_not_written_over(tiny_run, tmp_path, capsy
     assert (status, complained.count("\n")) == (2, 1)
     assert f"{other} is another run" in complained
     assert sorted(other.rglob("*")) == before
+
+
+def test_sound_stays_where_the_speed_does(tiny_run, clips, tmp_path, capsys):
+    av = pytest.importorskip("av")
+    motion = tmp_path / "motion.mp4"
+    with av.open(str(motion), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30000, 1001))
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        for i in range(5):
+            pixels = np.full((16, 16, 3), 40 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.float32), "fltp", "mono")
+        frame.sample_rate = 48000
+        container.mux([*sound.encode(frame), *sound.encode()])
+    out = tmp_path / "out.mp4"
+    for fps, kept in (("29.97", True), ("30", False)):
+        arguments = transfer_arguments(tiny_run, (clips[0], motion), out, "--fps", fps)
+        status, said, _ = vdd_command(capsys, *arguments)
+        assert status == 0
+        assert ("its sound is left out, as --fps changes the speed" in said) != kept
+        assert video_writer.has_sound(out) == kept
 
 
 def test_somebody_else_s_file_is_replaced_only_if_that_is_said(tiny_run, clips, tmp_path, capsys):

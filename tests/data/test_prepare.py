@@ -233,6 +233,26 @@ def test_what_is_stored_can_be_found_again_in_the_videos(prepared):
     assert sorted(path.name for path in out.iterdir()) == ["report.json", "video_folder"]
 
 
+def test_animated_pictures_are_clips_and_stills_are_not(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("a.webp", "b.png", "c.avif", "d.apng")):
+        stills = [Image.fromarray(frame) for frame in videos.counted(12, first=100 * number)]
+        form = "PNG" if name == "d.apng" else None
+        more = {"quality": 95} if name == "c.avif" else {}
+        more |= {"lossless": True} if name == "a.webp" else {}
+        path = tmp_path / "in" / name
+        stills[0].save(path, form, save_all=True, append_images=stills[1:], duration=40, **more)
+        stills[0].save(path.with_name(f"still{path.suffix}"), form)
+    (tmp_path / "in" / "broken.webp").write_bytes(b"RIFF")
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    assert run(tmp_path / "in", tmp_path / "out", "--test=0", "--validation=0").status == 0
+    assert [clip["path"] for clip in report(tmp_path / "out")["clips"]] == [
+        "a.webp", "b.png", "c.avif", "d.apng",
+    ]  # fmt: skip
+    told = sorted(codes(tmp_path / "out", "train"))
+    assert told == [list(range(first, first + 10)) for first in (0, 100, 200, 300)]
+
+
 def test_no_clip_and_no_identity_is_in_two_splits(prepared):
     out, _ = prepared
     windows = {split: video_folder.load_windows(out, split) for split in splits.SPLITS}

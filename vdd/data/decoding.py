@@ -6,6 +6,7 @@ pictures by Pillow (`picture_files`).
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -87,6 +88,17 @@ def open_video(path: epath.Path, *, lenient: bool = False, alpha: bool = False) 
 def is_video(path: epath.Path) -> bool:
     """Whether FFmpeg reads a file, not Pillow."""
     return path.suffix.lower() in VIDEO_ENDINGS
+
+
+def moves(path: os.PathLike[str]) -> bool:
+    """Whether a file is an animation that Pillow reads; a damaged one is none."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file, picture_files.open_image(file) as image:
+            return picture_files.is_animated(image)
+    except (UserError, *picture_files.BROKEN):
+        return False
 
 
 def read_times(path: epath.Path) -> Times:
