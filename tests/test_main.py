@@ -77,6 +77,9 @@ def mistakes(tmp_path_factory, tiny_run):
     """Command lines with a mistake in them, what is said of it, and what came of each."""
     tmp = tmp_path_factory.mktemp("mistakes")
     (tmp / "broken.py").write_text("def get_config(:\n")
+    (tmp / "empty.py").write_text("")
+    (tmp / "bytes.py").write_bytes(bytes(range(256)))
+    (tmp / "number.py").write_text("def get_config():\n    return 3\n")
     (tmp / "theirs").mkdir()
     (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
@@ -90,6 +93,10 @@ def mistakes(tmp_path_factory, tiny_run):
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
         "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
+        "empty": ([f"--config={tmp}/empty.py", workdir], "empty.py: not a config, as it has no"),
+        "bytes": ([f"--config={tmp}/bytes.py", workdir], "bytes.py: not a config, but a file of"),
+        "folder": ([f"--config={tmp}/theirs", workdir], "theirs: is a folder, not a config"),
+        "number": ([f"--config={tmp}/number.py", workdir], "number.py: get_config gives int"),
         "variant": ([f"--config={CONFIG}:smok", workdir], "vdd: no variant 'smok'"),
         "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
         "group": ([config, workdir, "--config.modle.dtype=x"], "unknown config key modle: Did"),
@@ -135,7 +142,8 @@ def mistakes(tmp_path_factory, tiny_run):
     )
     results = json.loads(done.stdout)
     # Of all these mistakes, none was told after something had been written.
-    assert sorted(path.name for path in tmp.rglob("*")) == ["broken.py", "config.json", "theirs"]
+    made = ["broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
+    assert sorted(path.name for path in tmp.rglob("*")) == made
     assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
     return {
         name: (*case, *result) for (name, case), result in zip(cases.items(), results, strict=True)
@@ -147,7 +155,8 @@ def mistakes(tmp_path_factory, tiny_run):
     [
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
-        "frames", "group", "workdir", "run", "address", "init_from",
+        "frames", "group", "workdir", "run", "address", "init_from", "empty", "bytes", "folder",
+        "number",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
