@@ -526,6 +526,33 @@ def test_the_report_of_another_run_is_not_written_over(tiny_run, tmp_path, capsy
     assert sorted(other.rglob("*")) == before
 
 
+def test_an_output_is_refused_before_a_model_is_loaded(
+    tiny_run, clips, tmp_path, capsys, monkeypatch
+):
+    for place in ("vdd.run.load", "vdd.codec.files.load_run"):
+        monkeypatch.setattr(place, lambda *_, **__: pytest.fail("loaded in vain"))
+    for ending in ("gif", "png", "vdd"):
+        (tmp_path / f"folder.{ending}").mkdir()
+    content = ["--content", clips[0]]
+    commands = (
+        ("gif", ["transfer", tiny_run, *content, "--motion", clips[1]]),
+        ("gif", ["generate", tiny_run, *content, "--frames", 4]),
+        ("gif", ["decode", tiny_run, clips[0]]),
+        ("vdd", ["encode", tiny_run, clips[1]]),
+        ("png", ["sheet", tiny_run, *content]),
+    )
+    for ending, arguments in commands:
+        for name in (
+            "a.xyz",
+            f"folder.{ending}",
+            f"content.npy/a.{ending}",
+            f"{'x' * 300}.{ending}",
+        ):
+            status, _, told = vdd_command(capsys, *arguments, "--out", tmp_path / name)
+            assert (status, told.count("\n")) == (2, 1), told
+            assert told.startswith(f"vdd: {tmp_path / name}")
+
+
 def test_sound_stays_where_the_speed_does(tiny_run, clips, tmp_path, capsys):
     av = pytest.importorskip("av")
     motion = tmp_path / "motion.mp4"

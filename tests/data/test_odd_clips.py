@@ -79,6 +79,26 @@ def test_uneven_frames_are_seen_when_their_stamps_say(tmp_path, ending):
     assert len(frames) == video_io.probe_clip(path).frames
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("ending", "codec", "form"),
+    [
+        *((ending, "libx264", None) for ending in ("mp4", "m4v", "mov", "mkv", "3gp", "3g2")),
+        *((ending, "mpeg2video", "mpegts") for ending in ("ts", "mts", "m2ts")),
+        *((ending, "mpeg1video", None) for ending in ("mpg", "mpeg")),
+        *((ending, "wmv2", None) for ending in ("wmv", "asf")),
+        ("avi", "mpeg4", None), ("flv", "flv", None), ("webm", "libvpx", None),
+        ("ogv", "libvpx", "ogg"),
+    ],
+)  # fmt: skip
+def test_every_container_is_read_frame_by_frame(tmp_path, ending, codec, form):
+    path = videos.encode(tmp_path / f"a.{ending}", shades(10), codec=codec, form=form)
+    with video_io.open_clip(path) as clip:
+        assert read_shades(clip.frames) == pytest.approx(list(range(10)), abs=1)
+    assert clip.fps == 25
+    assert clip.size == (32, 48)
+
+
 def test_every_frame_of_an_even_clip_is_read_once(tmp_path):
     for fps in (Fraction(30000, 1001), Fraction(24), Fraction(60)):
         stamps = [i / fps for i in range(20)]

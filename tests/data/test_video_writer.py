@@ -213,6 +213,24 @@ def test_a_sound_track_that_cannot_be_decoded_is_left_out_with_a_line(tmp_path):
     assert len(video_io.read_clip(out)) == 10
 
 
+def test_a_sound_track_that_can_be_decoded_is_taken(tmp_path):
+    source = tmp_path / "source.mov"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        tracks = [container.add_stream(codec, rate=8000) for codec in ("pcm_mulaw", "pcm_s16le")]
+        for pixels in moving_square(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+        for track in tracks:
+            wave = 10000 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+            frame = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
+            container.mux([*track.encode(frame), *track.encode()])
+    source.write_bytes(source.read_bytes().replace(b"ulaw", b"zzzz"))
+    assert sound_seconds(copy_with_sound(source, tmp_path / "out.mp4")) > 0.95
+
+
 def test_a_damaged_packet_of_sound_does_not_end_the_clip(tmp_path):
     source = write_tone(tmp_path / "source.mkv", 16000, "flac", 16000)
     data = bytearray(source.read_bytes())
