@@ -28,7 +28,7 @@ FILES = (
     "prior/eval/*.json",
 )  # fmt: skip
 
-WEIGHTS = ".safetensors"
+_WEIGHTS = ".safetensors"
 
 
 class Most(NamedTuple):
@@ -126,7 +126,7 @@ def _check_sizes(library: Any, name: str, revision: str | None) -> int:
         if hasattr(file, "size") and any(fnmatch.fnmatch(file.path, name) for name in FILES)
     }
     for path, size in sizes.items():
-        most = MOST.weights if path.endswith(WEIGHTS) else MOST.text
+        most = MOST.weights if path.endswith(_WEIGHTS) else MOST.text
         if size > most:
             raise UserError(f"{path} has {_told_size(size)}, more than {_told_size(most)}")
     if sum(sizes.values()) > MOST.in_all:

@@ -8,9 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from etils import epath
 from PIL import Image
 
-from vdd.data import clock, video_io
+from vdd.data import clock, decoding, video_io
 from vdd.errors import UserError
 
 av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
@@ -303,6 +304,8 @@ def test_a_cover_picture_is_not_the_video(tmp_path):
         assert container.streams.video[0].disposition & av.stream.Disposition.attached_pic
     with video_io.open_clip(path) as clip:
         assert read_shades(clip.frames) == list(range(6))
+    with decoding.open_video(epath.Path(path)) as video:  # as `vdd prepare` does
+        assert (len(list(video.frames)), video.seconds) == (6, pytest.approx(0.6))
 
 
 def write_tracks(path, *tracks):
