@@ -386,6 +386,11 @@ def test_a_clock_never_goes_back():
     assert list(running_clock(anew, step)) == [5, 5 + step, 5 + 2 * step, 5 + 3 * step]
     behind = [Fraction(1), Fraction(1, 2), 1 + step]
     assert list(running_clock(behind, step)) == [1, 1, 1 + step]
+    joined = [i * step for i in (*range(20), *range(20))]
+    expected = [*(i * step for i in range(20)), *(i * step for i in range(19, 39))]
+    assert list(running_clock(joined, step)) == expected
+    disordered = [i * step for i in (0, 4, 2, 1, 3, 8, 6, 5, 7)]
+    assert list(running_clock(disordered, step)) == [i * step for i in (0, 4, 4, 4, 4, 8, 8, 8, 8)]
 
 
 def test_windows_overlap_as_told():
