@@ -2,6 +2,7 @@
 model at a revision, and to push one."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -26,6 +27,9 @@ class Hub:
         self.lfs: dict[str, bytes] = {}  # uploaded, by SHA-256
         self.asked: list[tuple[str, str, str]] = []  # method, path and the Range of each request
         self.broken = ""  # a file that is cut off in the middle, whenever it is asked for
+        self.sizes: dict[str, int] = {}  # of a file, what is told of it where that is not so
+        self.endless = ""  # a file that goes on and on
+        self.sent = 0  # bytes of that
         self.url = ""
 
     def commit(self, name: str, held: dict[str, bytes], *refs: str) -> str:
@@ -123,7 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
         if found := self._files(name, revision):
             entries = []
             for path, data in found[1].items():
-                entry: dict[str, Any] = {"type": "file", "path": path, "size": len(data)}
+                entry: dict[str, Any] = {
+                    "type": "file",
+                    "path": path,
+                    "size": self.hub.sizes.get(path, len(data)),
+                }
                 entry["oid"] = hashlib.sha1(data).hexdigest()
                 entries.append(entry)
             self._send(200, entries)
@@ -143,11 +151,28 @@ class _Handler(BaseHTTPRequestHandler):
         head["Content_Length"] = len(data) - start
         if start:
             head["Content_Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        if path == self.hub.endless:
+            return self._send_endless(head)
         part = data[start:]
         if path == self.hub.broken and self.command == "GET":
             part = data[start : max(start, len(data) // 2)]
             self.close_connection = True
         self._send(206 if start else 200, part, **head)
+
+    def _send_endless(self, head: dict[str, Any]) -> None:
+        """Pieces until the client has had enough, or 128 MiB; no length is told."""
+        del head["Content_Length"]
+        self.send_response(200)
+        for key, value in {**head, "Transfer_Encoding": "chunked"}.items():
+            self.send_header(key.replace("_", "-"), str(value))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while self.hub.sent < 1 << 27:
+                self.wfile.write(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
+                self.hub.sent += 1 << 16
 
     def create(self) -> None:
         """A new model."""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -18,7 +19,7 @@ from etils import epath
 import vdd
 from vdd import apply, cli, runs, startup
 from vdd.compression import compress, rereading
-from vdd.data import video_io
+from vdd.data import video_io, video_writer
 
 
 @pytest.fixture
@@ -486,6 +487,93 @@ def test_an_input_is_never_the_output(tiny_run, clips, tmp_path, capsys, which):
     assert (status, complained.count("\n")) == (2, 1)
     assert "is read, and cannot be written too" in complained
     assert Path(clips[which]).read_bytes() == before
+
+
+def test_a_picture_is_not_written_among_those_that_are_read(tiny_run, clips, tmp_path, capsys):
+    (tmp_path / "stills").mkdir()
+    for number in range(2):
+        pixels = np.full((16, 16, 3), 90 * number, np.uint8)
+        video_io.write_clip(tmp_path / f"stills/{number}.png", pixels[None])
+    (tmp_path / "link").symlink_to(tmp_path / "stills")
+    before = {path: path.read_bytes() for path in (tmp_path / "stills").iterdir()}
+    for name in ("stills/0.png", "link/1.png", "stills/new.png"):
+        for more in (clips[0], tmp_path / "stills"), (tmp_path / "stills", clips[1]):
+            arguments = transfer_arguments(tiny_run, more, tmp_path / name, "--overwrite")
+            status, _, complained = vdd_command(capsys, *arguments)
+            assert (status, complained.count("\n")) == (2, 1)
+            assert "would be one of the pictures of" in complained
+    assert {path: path.read_bytes() for path in (tmp_path / "stills").iterdir()} == before
+
+
+def test_a_sheet_is_not_written_over_the_run_that_draws_it(tiny_run, clips, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    before = (run / "config.json").read_bytes()
+    (tmp_path / "link").symlink_to(run)
+    for place in (run, tmp_path / "link"):
+        arguments = ["sheet", run, "--content", clips[0], "--out", place / "config.png"]
+        status, _, complained = vdd_command(capsys, *arguments, "--overwrite")
+        assert (status, complained.count("\n")) == (2, 1)
+        assert "config.json: is read, and cannot be written too" in complained
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_the_report_of_another_run_is_not_written_over(tiny_run, tmp_path, capsys):
+    other = shutil.copytree(tiny_run, tmp_path / "other")
+    before = sorted(other.rglob("*"))
+    status, _, complained = vdd_command(capsys, "evaluate", tiny_run, "--out", other)
+    assert (status, complained.count("\n")) == (2, 1)
+    assert f"{other} is another run" in complained
+    assert sorted(other.rglob("*")) == before
+
+
+def test_an_output_is_refused_before_a_model_is_loaded(
+    tiny_run, clips, tmp_path, capsys, monkeypatch
+):
+    for place in ("vdd.run.load", "vdd.codec.files.load_run"):
+        monkeypatch.setattr(place, lambda *_, **__: pytest.fail("loaded in vain"))
+    for ending in ("gif", "png", "vdd"):
+        (tmp_path / f"folder.{ending}").mkdir()
+    content = ["--content", clips[0]]
+    commands = (
+        ("gif", ["transfer", tiny_run, *content, "--motion", clips[1]]),
+        ("gif", ["generate", tiny_run, *content, "--frames", 4]),
+        ("gif", ["decode", tiny_run, clips[0]]),
+        ("vdd", ["encode", tiny_run, clips[1]]),
+        ("png", ["sheet", tiny_run, *content]),
+    )
+    for ending, arguments in commands:
+        for name in (
+            "a.xyz",
+            f"folder.{ending}",
+            f"content.npy/a.{ending}",
+            f"{'x' * 300}.{ending}",
+        ):
+            status, _, told = vdd_command(capsys, *arguments, "--out", tmp_path / name)
+            assert (status, told.count("\n")) == (2, 1), told
+            assert told.startswith(f"vdd: {tmp_path / name}")
+
+
+def test_sound_stays_where_the_speed_does(tiny_run, clips, tmp_path, capsys):
+    av = pytest.importorskip("av")
+    motion = tmp_path / "motion.mp4"
+    with av.open(str(motion), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30000, 1001))
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+        sound = container.add_stream("aac", rate=48000, layout="mono")
+        for i in range(5):
+            pixels = np.full((16, 16, 3), 40 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.float32), "fltp", "mono")
+        frame.sample_rate = 48000
+        container.mux([*sound.encode(frame), *sound.encode()])
+    out = tmp_path / "out.mp4"
+    for fps, kept in (("29.97", True), ("30", False)):
+        arguments = transfer_arguments(tiny_run, (clips[0], motion), out, "--fps", fps)
+        status, said, _ = vdd_command(capsys, *arguments)
+        assert status == 0
+        assert ("its sound is left out, as --fps changes the speed" in said) != kept
+        assert video_writer.has_sound(out) == kept
 
 
 def test_somebody_else_s_file_is_replaced_only_if_that_is_said(tiny_run, clips, tmp_path, capsys):

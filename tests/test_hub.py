@@ -206,6 +206,45 @@ def test_a_download_that_breaks_off_is_begun_again(stub, exported, monkeypatch, 
     assert vdd.load("hf://ann/broken").step == 7
 
 
+def test_what_is_too_large_is_not_asked_for(stub, exported, monkeypatch, capsys):
+    stub.commit("eve/large", exported)
+    for name, size, words in (
+        ("model.safetensors", (4 << 30) + 1, "model.safetensors has 4,295.0 MB, more than 4,295.0"),
+        ("config.json", 65 << 20, "config.json has 68.2 MB, more than 67.1 MB"),
+    ):
+        monkeypatch.setattr(stub, "sizes", {name: size})
+        stub.asked.clear()
+        status, _, complained = command(capsys, "info", "hf://eve/large")
+        assert status == 2
+        assert complained.startswith("vdd: hf://eve/large: ")
+        assert words in complained
+        assert not [path for _, path, _ in stub.asked if "/resolve/" in path]
+    monkeypatch.setattr(stub, "sizes", {})
+    monkeypatch.setattr(hub, "MOST", hub.Most(in_all=1000))
+    assert "more than 0.0 MB in all" in command(capsys, "info", "hf://eve/large")[2]
+    # What is not asked for does not count.
+    monkeypatch.setattr(hub, "MOST", hub.Most())
+    monkeypatch.setattr(stub, "sizes", {"pytorch_model.bin": 1 << 50})
+    stub.commit("eve/large", {**exported, "pytorch_model.bin": b"pickle"})
+    assert command(capsys, "info", "hf://eve/large")[0] == 0
+    monkeypatch.setattr(hub, "_MOST_NAMES", 3)
+    hub._found.clear()
+    assert "has more than 3 files" in command(capsys, "info", "hf://eve/large")[2]
+
+
+def test_a_file_that_goes_on_and_on_is_stopped(stub, exported, monkeypatch, capsys):
+    stub.commit("eve/endless", {**exported, "README.md": b"endless"})
+    monkeypatch.setattr(stub, "endless", "README.md")
+    status, _, complained = command(capsys, "info", "hf://eve/endless")
+    assert status == 2
+    assert "hf://eve/endless: sends more than the" in complained
+    assert stub.sent < 64 << 20
+    # And where no size was told at all.
+    monkeypatch.setattr(hub, "MOST", hub.Most(in_all=200_000))
+    monkeypatch.setattr(hub, "_check_sizes", lambda *_: hub.MOST.in_all)
+    assert "sends more than the 0.2 MB" in command(capsys, "info", "hf://eve/endless")[2]
+
+
 def test_offline_what_was_downloaded_before_will_do(stub, exported, monkeypatch, capsys):
     sha = stub.commit("ann/offline", exported)
     constants = sys.modules["huggingface_hub.constants"]

@@ -5,15 +5,17 @@ import subprocess
 import sys
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 import tiny
 from etils import epath
 
-from vdd import main
+from vdd import command, main
 from vdd.data import pipeline, sprites
 from vdd.errors import UserError
 from vdd.evaluation import run
+from vdd.export import export
 from vdd.train import default_workdir, expand_homes
 from vdd.training import checkpoint_files, loop
 from vdd.training.logging import TIMINGS
@@ -48,6 +50,7 @@ import no_tensorflow
 import numpy as np
 from vdd.data import sprites
 from vdd.evaluation import run
+from vdd.export import export
 def load_arrays(art, split, *_):
     rng = np.random.default_rng(0)
     draw = lambda high, *shape: rng.integers(0, high, shape, np.int32)
@@ -74,6 +77,9 @@ def mistakes(tmp_path_factory, tiny_run):
     """Command lines with a mistake in them, what is said of it, and what came of each."""
     tmp = tmp_path_factory.mktemp("mistakes")
     (tmp / "broken.py").write_text("def get_config(:\n")
+    (tmp / "empty.py").write_text("")
+    (tmp / "bytes.py").write_bytes(bytes(range(256)))
+    (tmp / "number.py").write_text("def get_config():\n    return 3\n")
     (tmp / "theirs").mkdir()
     (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
@@ -87,6 +93,10 @@ def mistakes(tmp_path_factory, tiny_run):
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
         "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
+        "empty": ([f"--config={tmp}/empty.py", workdir], "empty.py: not a config, as it has no"),
+        "bytes": ([f"--config={tmp}/bytes.py", workdir], "bytes.py: not a config, but a file of"),
+        "folder": ([f"--config={tmp}/theirs", workdir], "theirs: is a folder, not a config"),
+        "number": ([f"--config={tmp}/number.py", workdir], "number.py: get_config gives int"),
         "variant": ([f"--config={CONFIG}:smok", workdir], "vdd: no variant 'smok'"),
         "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
         "group": ([config, workdir, "--config.modle.dtype=x"], "unknown config key modle: Did"),
@@ -132,7 +142,8 @@ def mistakes(tmp_path_factory, tiny_run):
     )
     results = json.loads(done.stdout)
     # Of all these mistakes, none was told after something had been written.
-    assert sorted(path.name for path in tmp.rglob("*")) == ["broken.py", "config.json", "theirs"]
+    made = ["broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
+    assert sorted(path.name for path in tmp.rglob("*")) == made
     assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
     return {
         name: (*case, *result) for (name, case), result in zip(cases.items(), results, strict=True)
@@ -144,7 +155,8 @@ def mistakes(tmp_path_factory, tiny_run):
     [
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
-        "frames", "group", "workdir", "run", "address", "init_from",
+        "frames", "group", "workdir", "run", "address", "init_from", "empty", "bytes", "folder",
+        "number",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
@@ -279,6 +291,21 @@ def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config,
     with pytest.warns(UserWarning, match="step 7 .* cannot be read"):
         assert main.train(config, epath.Path(tmp_path))
     assert len(reached) == 1
+
+
+def test_an_exported_run_is_not_trained_on(tmp_path, tiny_run, config, capsys):
+    folder = tmp_path / "small"
+    export(tiny_run, folder)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    same = json.loads((folder / "config.json").read_text())
+    for asked in (config, ml_collections.ConfigDict(same)):
+        status = command.run(lambda: main.train(asked, epath.Path(folder)), "training")  # noqa: B023
+        told = capsys.readouterr().err
+        assert (status, told.count("\n")) == (2, 1)
+        assert told.startswith(f"vdd: {folder} is an exported run, of which no training goes on")
+        assert f"--config.train.init_from={folder}" in told
+        after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert after == before
 
 
 def test_processes_named_by_hand(monkeypatch):

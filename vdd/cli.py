@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 
 from vdd import command, files
-from vdd.errors import UserError
 from vdd.version import version
 
 # In the order of the help. Each has SUMMARY, EXAMPLE, NOUNS, add_arguments and run; what takes
@@ -24,11 +23,6 @@ PROGRAMS = {
         "make a data set (python -m vdd.data.prepare)",
     ),
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):  # one line, where argparse prints the whole usage
-        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; it gives the function to call as `command`."""
-    root = _Parser(prog="vdd", description="Motion and content of video, taken apart.")
+    root = command.Parser(prog="vdd", description="Motion and content of video, taken apart.")
     root.add_argument("--version", action="version", version=f"vdd {version()}")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     for name in COMMANDS:

@@ -1,11 +1,14 @@
 """How every command ends: an exit status, and one line on stderr where something went wrong."""
 
+import argparse
 import contextlib
 import io
 import os
 import secrets
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +19,14 @@ from etils import epath
 
 from vdd import files
 from vdd.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments of a command; a mistake in them is a UserError, in one line."""
+
+    def error(self, message: str):
+        """Raise it, where argparse prints the whole usage and ends the process."""
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
@@ -35,7 +46,8 @@ def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
         try:
-            command()
+            with _interruptible():
+                command()
             sys.stdout.flush()
         except UserError as error:
             return complain(error)
@@ -52,6 +64,43 @@ def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
                 return complain(f"out of memory, of this machine or its accelerator ({error})")
             return _tell_unforeseen(error, task, debug)
     return 0
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """^C is a KeyboardInterrupt wherever the command is.
+
+    What is raised in a callback of the garbage collector, of which JAX has one, or in a finalizer
+    Python only reports: here it is raised again. With Python's own handler an event loop, such as
+    that in which Orbax reads, makes a cancellation of it, which its tasks may pass over.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    report = sys.unraisablehook
+
+    def raise_again(what: Any) -> None:
+        if what.exc_type is not KeyboardInterrupt:
+            report(what)
+            return
+        # When the callback is over; a signal also ends a wait.
+        again = (threading.main_thread().ident, signal.SIGINT)
+        later = threading.Timer(0.02, signal.pthread_kill, again)
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = raise_again
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = report
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

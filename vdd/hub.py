@@ -1,10 +1,13 @@
 """Models on the Hugging Face Hub: `hf://owner/name`, read and written by the extra `hub`.
 
-What comes from there is a stranger's. Only the files of an exported run are asked for, and nothing
-in them is run: `vdd.run.load` compares them with the model that their config describes.
+What comes from there is a stranger's. Only the files of an exported run are asked for, no more of
+them than `MOST` says, and nothing in them is run: `vdd.run.load` compares them with the model that
+their config describes.
 """
 
 import contextlib
+import fnmatch
+import itertools
 import logging
 import os
 import re
@@ -24,6 +27,20 @@ FILES = (
     "eval/*.json", "prior/config.json", "prior/model.safetensors", "prior/source.json",
     "prior/eval/*.json",
 )  # fmt: skip
+
+_WEIGHTS = ".safetensors"
+
+
+class Most(NamedTuple):
+    """Bytes that are downloaded at most."""
+
+    weights: int = 4 << 30  # of a file of weights
+    text: int = 64 << 20  # of any other file
+    in_all: int = 6 << 30  # of a model
+
+
+MOST = Most()
+_MOST_NAMES = 10_000  # of files in a model, whatever they are
 
 _NAME = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
 _ADDRESS = re.compile(rf"hf://({_NAME})(?:@((?!.*\.\.)[\w./-]+))?", re.ASCII)
@@ -70,14 +87,18 @@ def find(address: str, anew: bool = False) -> epath.Path:
         anew: ask the Hub, also where this process has done so before.
 
     Raises:
-        UserError: no such model, no right to read it, no connection, or not the extra `hub`.
+        UserError: no such model, one of more than `MOST`, no right to read it, no connection, or
+            not the extra `hub`.
     """
     if address in _found and not anew:
         return _found[address]
     name, revision = parse(address)
     library = _library()
     with _told(address, "read"):
-        folder = library.snapshot_download(name, revision=revision, allow_patterns=list(FILES))
+        told = _check_sizes(library, name, revision)
+        folder = library.snapshot_download(
+            name, revision=revision, allow_patterns=list(FILES), tqdm_class=_counting(told)
+        )
     path = epath.Path(folder)
     for file in FILES[:2]:
         if not (path / file).exists():
@@ -85,6 +106,60 @@ def find(address: str, anew: bool = False) -> epath.Path:
     print(address_of(path))
     _found[address] = path
     return path
+
+
+def _check_sizes(library: Any, name: str, revision: str | None) -> int:
+    """Refuses a model of more than `MOST`; the bytes of its files, as the Hub tells them.
+
+    Where it does not answer, what it may send: what is wrong the download tells, if there is one.
+    """
+    try:
+        listed = library.HfApi().list_repo_tree(name, revision=revision, recursive=True)
+        listed = list(itertools.islice(listed, _MOST_NAMES + 1))
+    except Exception:  # the library's own, and those of what it connects by
+        return MOST.in_all
+    if len(listed) > _MOST_NAMES:
+        raise UserError(f"has more than {_MOST_NAMES:,} files")
+    sizes = {
+        file.path: file.size
+        for file in listed
+        if hasattr(file, "size") and any(fnmatch.fnmatch(file.path, name) for name in FILES)
+    }
+    for path, size in sizes.items():
+        most = MOST.weights if path.endswith(_WEIGHTS) else MOST.text
+        if size > most:
+            raise UserError(f"{path} has {_told_size(size)}, more than {_told_size(most)}")
+    if sum(sizes.values()) > MOST.in_all:
+        raise UserError(
+            f"has {_told_size(sum(sizes.values()))}, more than {_told_size(MOST.in_all)} in all"
+        )
+    return sum(sizes.values())
+
+
+def _told_size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
+
+
+def _counting(most: int) -> type:
+    """A progress bar of the library's that ends a download of more than so many bytes.
+
+    The library tells its bars of each piece before that is written, and takes no other hook.
+    """
+    from huggingface_hub import utils
+
+    class Counting(utils.tqdm):
+        def __init__(self, *args: Any, **kwargs: Any):
+            self.bytes = 0 if kwargs.get("unit") == "B" else None
+            super().__init__(*args, **kwargs)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if self.bytes is not None:
+                self.bytes += int(n or 0)
+                if self.bytes > most:
+                    raise UserError(f"sends more than the {_told_size(most)} that it tells of")
+            return super().update(n)
+
+    return Counting
 
 
 def address_of(path: epath.PathLike) -> str | None:
@@ -156,6 +231,8 @@ def _told(address: str, done: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except UserError as error:
+        raise UserError(f"{address}: {error}") from error
     except Exception as error:
         raise UserError(f"{address}: {_reason(error, done)}") from error
     finally:

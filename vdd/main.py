@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from absl import app, logging
+from ml_collections import ConfigDict
 
 from vdd import command, files, flags
 from vdd.errors import UserError
@@ -30,6 +31,9 @@ def main(argv: Sequence[str]) -> None:
     config = flags.CONFIG.value
     if config is None:
         raise UserError("--config is needed: see vdd train --help")
+    if not isinstance(config, ConfigDict):
+        kind = type(config).__name__
+        raise UserError(f"{flags.config_file()}: get_config gives {kind}, not a ConfigDict")
     expand_homes(config)
     workdir = files.expand(flags.WORKDIR.value or default_workdir(flags.config_file()))
     connect_processes(os.environ)

@@ -8,9 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from etils import epath
 from PIL import Image
 
-from vdd.data import clock, video_io
+from vdd.data import clock, decoding, video_io
 from vdd.errors import UserError
 
 av = pytest.importorskip("av", reason="needs PyAV (the extra `video`)")
@@ -79,6 +80,26 @@ def test_uneven_frames_are_seen_when_their_stamps_say(tmp_path, ending):
     assert len(frames) == video_io.probe_clip(path).frames
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("ending", "codec", "form"),
+    [
+        *((ending, "libx264", None) for ending in ("mp4", "m4v", "mov", "mkv", "3gp", "3g2")),
+        *((ending, "mpeg2video", "mpegts") for ending in ("ts", "mts", "m2ts")),
+        *((ending, "mpeg1video", None) for ending in ("mpg", "mpeg")),
+        *((ending, "wmv2", None) for ending in ("wmv", "asf")),
+        ("avi", "mpeg4", None), ("flv", "flv", None), ("webm", "libvpx", None),
+        ("ogv", "libvpx", "ogg"),
+    ],
+)  # fmt: skip
+def test_every_container_is_read_frame_by_frame(tmp_path, ending, codec, form):
+    path = videos.encode(tmp_path / f"a.{ending}", shades(10), codec=codec, form=form)
+    with video_io.open_clip(path) as clip:
+        assert read_shades(clip.frames) == pytest.approx(list(range(10)), abs=1)
+    assert clip.fps == 25
+    assert clip.size == (32, 48)
+
+
 def test_every_frame_of_an_even_clip_is_read_once(tmp_path):
     for fps in (Fraction(30000, 1001), Fraction(24), Fraction(60)):
         stamps = [i / fps for i in range(20)]
@@ -109,6 +130,33 @@ def test_what_an_edit_list_cuts_off_is_not_seen(tmp_path):
         container.mux(stream.encode())
     with video_io.open_clip(tmp_path / "cut.mp4") as clip:
         assert read_shades(clip.frames) == [4, 5, 6, 7, 8, 9]
+
+
+def test_frames_of_one_time_are_read_one_after_the_other(tmp_path):
+    path = tmp_path / "stuck.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for pixels in shades(8):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                packet.pts = packet.dts = 0
+                container.mux(packet)
+    with (
+        pytest.warns(UserWarning, match=r"stuck.mkv: tells one time of all frames; 10 a second"),
+        video_io.open_clip(path) as clip,
+    ):
+        assert read_shades(clip.frames) == list(range(8))
+
+
+@pytest.mark.filterwarnings("error")
+def test_frames_that_an_avi_leaves_out_are_not_missed(tmp_path):
+    stamps = uneven((5, Fraction(1, 10)), (2, Fraction(1)), (3, Fraction(1, 10)))
+    path = videos.encode(tmp_path / "drops.avi", shades(10), stamps, codec="mpeg4")
+    with video_io.open_clip(path) as clip:
+        seen = read_shades(clip.frames)
+    assert clip.fps == pytest.approx(10, rel=0.01)
+    assert len(seen) == pytest.approx(28, abs=1)
+    assert [seen[round(stamp * 10)] for stamp in stamps] == pytest.approx(list(range(10)), abs=1)
 
 
 def test_a_gif_is_seen_as_long_as_its_delays_say(tmp_path):
@@ -256,6 +304,40 @@ def test_a_cover_picture_is_not_the_video(tmp_path):
         assert container.streams.video[0].disposition & av.stream.Disposition.attached_pic
     with video_io.open_clip(path) as clip:
         assert read_shades(clip.frames) == list(range(6))
+    with decoding.open_video(epath.Path(path)) as video:  # as `vdd prepare` does
+        assert (len(list(video.frames)), video.seconds) == (6, pytest.approx(0.6))
+
+
+def write_tracks(path, *tracks):
+    """A file of several videos, each (codec, frames, whether it is the default)."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for codec, frames, default in tracks:
+            stream = container.add_stream(codec, rate=10)
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            if default:
+                stream.disposition = av.stream.Disposition.default
+            streams.append(stream)
+        for stream, (_, frames, _) in zip(streams, tracks):
+            for pixels in frames:
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+def test_of_several_videos_the_one_is_read_that_a_player_shows(tmp_path, ending):
+    path = tmp_path / f"several.{ending}"
+    first, second = shades(6), shades(6)[::-1]
+    write_tracks(path, ("libx264", first, False), ("libx264", second, False))
+    assert read_shades(video_io.read_clip(path)) == [0, 1, 2, 3, 4, 5]
+    write_tracks(path, ("libx264", first, False), ("libx264", second, True))
+    assert read_shades(video_io.read_clip(path)) == [5, 4, 3, 2, 1, 0]
+    # A cover that is not marked as one.
+    write_tracks(path, ("mjpeg", [corners()], True), ("libx264", first, False))
+    assert read_shades(video_io.read_clip(path)) == [0, 1, 2, 3, 4, 5]
 
 
 def test_further_pictures_of_a_photo_are_no_frames(tmp_path):

@@ -233,6 +233,26 @@ def test_what_is_stored_can_be_found_again_in_the_videos(prepared):
     assert sorted(path.name for path in out.iterdir()) == ["report.json", "video_folder"]
 
 
+def test_animated_pictures_are_clips_and_stills_are_not(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("a.webp", "b.png", "c.avif", "d.apng")):
+        stills = [Image.fromarray(frame) for frame in videos.counted(12, first=100 * number)]
+        form = "PNG" if name == "d.apng" else None
+        more = {"quality": 95} if name == "c.avif" else {}
+        more |= {"lossless": True} if name == "a.webp" else {}
+        path = tmp_path / "in" / name
+        stills[0].save(path, form, save_all=True, append_images=stills[1:], duration=40, **more)
+        stills[0].save(path.with_name(f"still{path.suffix}"), form)
+    (tmp_path / "in" / "broken.webp").write_bytes(b"RIFF")
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    assert run(tmp_path / "in", tmp_path / "out", "--test=0", "--validation=0").status == 0
+    assert [clip["path"] for clip in report(tmp_path / "out")["clips"]] == [
+        "a.webp", "b.png", "c.avif", "d.apng",
+    ]  # fmt: skip
+    told = sorted(codes(tmp_path / "out", "train"))
+    assert told == [list(range(first, first + 10)) for first in (0, 100, 200, 300)]
+
+
 def test_no_clip_and_no_identity_is_in_two_splits(prepared):
     out, _ = prepared
     windows = {split: video_folder.load_windows(out, split) for split in splits.SPLITS}
@@ -366,6 +386,11 @@ def test_a_clock_never_goes_back():
     assert list(running_clock(anew, step)) == [5, 5 + step, 5 + 2 * step, 5 + 3 * step]
     behind = [Fraction(1), Fraction(1, 2), 1 + step]
     assert list(running_clock(behind, step)) == [1, 1, 1 + step]
+    joined = [i * step for i in (*range(20), *range(20))]
+    expected = [*(i * step for i in range(20)), *(i * step for i in range(19, 39))]
+    assert list(running_clock(joined, step)) == expected
+    disordered = [i * step for i in (0, 4, 2, 1, 3, 8, 6, 5, 7)]
+    assert list(running_clock(disordered, step)) == [i * step for i in (0, 4, 4, 4, 4, 8, 8, 8, 8)]
 
 
 def test_windows_overlap_as_told():
@@ -546,11 +571,36 @@ def test_what_a_user_can_mend_is_one_line(three, tmp_path, options, words, monke
     assert words in ran.err
 
 
-@pytest.mark.parametrize("option", ["--size=0", "--fps=0", "--fps=fast", "--frames=x"])
-def test_numbers_are_checked(three, tmp_path, option: str):
-    with pytest.raises(SystemExit) as error:
-        run(three, tmp_path / "out", option)
-    assert error.value.code == 2
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--size=0", "--size: '0' is not a whole number from 1 to 16384"),
+        ("--frames=x", "--frames: 'x' is not a whole number"),
+        ("--fps=0", "--fps: 0 is not from 0 to 1000"),
+        ("--fps=fast", "--fps: fast is no frame rate"),
+        ("--workers=x", "--workers"),
+        ("--test=nan", "shares from 0 to 1"),
+        ("--sizes=3", "unrecognized arguments: --sizes=3 (see vdd prepare --help)"),
+        ("--source=s3://videos", "s3:// is not read or written here"),
+        ("--source=gs://videos", "gs://videos: videos are read, and data sets made, on this"),
+        ("--out=gs://data", "gs://data: videos are read, and data sets made, on this machine"),
+        ("--out=https://host/data", "https:// is not read or written here"),
+    ],
+)
+def test_options_are_checked_in_one_line(three, tmp_path, option: str, words: str, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = run(three, tmp_path / "out", option)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert words in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["three"]
+
+
+def test_where_there_are_no_clips_nothing_is_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "empty.mp4").write_bytes(b"")
+    ran = run(tmp_path / "in", tmp_path / "out")
+    assert (ran.status, "an empty file" in ran.out) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(three, tmp_path, monkeypatch):
@@ -664,6 +714,8 @@ class MeanPixels:
 
 
 def stand_in_autoencoder(monkeypatch) -> None:
+    import vdd.models.latents  # noqa: F401 - it imports what is replaced
+
     def load(kind: str, *, encoder: str, decoder: str):
         assert kind == "tiny"
         return MeanPixels(), 2.0

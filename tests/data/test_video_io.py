@@ -209,7 +209,8 @@ def test_max_frames_stops_early(tmp_path):
 
 def broken_files(folder):
     """Files that must end in one clear line, with a word that the line holds."""
-    (folder / "empty.gif").write_bytes(b"")
+    for ending in ("gif", "mp4", "npy"):
+        (folder / f"empty.{ending}").write_bytes(b"")
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     (folder / "broken.mp4").write_bytes(bytes(range(256)) * 8)
     (folder / "cut.gif").write_bytes(encoders.gif(smooth(), 8)[:900])
@@ -227,7 +228,9 @@ def broken_files(folder):
     np.save(folder / "object.npy", np.array([{}]), allow_pickle=True)
     return {
         "missing.gif": "no such file",
-        "empty.gif": "cannot be read",
+        "empty.gif": "cannot be read \\(an empty file",
+        "empty.mp4": "cannot be read \\(an empty file",
+        "empty.npy": "cannot be read \\(an empty file",
         "broken.png": "cannot be read",
         "broken.mp4": "cannot be read",
         "cut.gif": "cannot be read",

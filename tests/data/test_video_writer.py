@@ -121,7 +121,7 @@ def test_a_clip_without_sound_stays_silent(tmp_path):
     assert not video_writer.has_sound(tmp_path / "out.mp4")
 
 
-def write_tone(path, rate, codec, samples, channels=1, pictures=10, form="s16"):
+def write_tone(path, rate, codec, samples, channels=1, pictures=10, peak=10000):
     """Pictures for a second, and a tone of so many samples in any codec."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
@@ -132,7 +132,7 @@ def write_tone(path, rate, codec, samples, channels=1, pictures=10, form="s16"):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-        wave = 10000 * np.sin(2 * np.pi * 440 * np.arange(samples) / rate)
+        wave = peak * np.sin(2 * np.pi * 440 * np.arange(samples) / rate)
         packed = np.repeat(wave.astype(np.int16), channels)[None]
         frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
@@ -213,6 +213,24 @@ def test_a_sound_track_that_cannot_be_decoded_is_left_out_with_a_line(tmp_path):
     assert len(video_io.read_clip(out)) == 10
 
 
+def test_a_sound_track_that_can_be_decoded_is_taken(tmp_path):
+    source = tmp_path / "source.mov"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        tracks = [container.add_stream(codec, rate=8000) for codec in ("pcm_mulaw", "pcm_s16le")]
+        for pixels in moving_square(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+        for track in tracks:
+            wave = 10000 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+            frame = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
+            container.mux([*track.encode(frame), *track.encode()])
+    source.write_bytes(source.read_bytes().replace(b"ulaw", b"zzzz"))
+    assert sound_seconds(copy_with_sound(source, tmp_path / "out.mp4")) > 0.95
+
+
 def test_a_damaged_packet_of_sound_does_not_end_the_clip(tmp_path):
     source = write_tone(tmp_path / "source.mkv", 16000, "flac", 16000)
     data = bytearray(source.read_bytes())
@@ -276,3 +294,34 @@ def test_no_frames_are_an_error(tmp_path, ending):
     ):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_many_channels_are_mixed_without_being_cut_off(tmp_path):
+    source = write_tone(tmp_path / "loud.mp4", 48000, "aac", 48000, channels=6, peak=30000)
+    with av.open(str(copy_with_sound(source, tmp_path / "out.mp4"))) as container:
+        samples = np.concatenate([x.to_ndarray() for x in container.decode(audio=0)], axis=1)
+    assert samples.shape[0] == 2
+    assert 0.7 < np.abs(samples[:, 4800:-4800]).max() < 1.05
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_the_sound_is_the_one_that_a_player_plays(tmp_path, ending):
+    source = tmp_path / f"two.{ending}"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "yuv420p"
+        tracks = [container.add_stream("aac", rate=48000, layout="mono") for _ in range(2)]
+        tracks[1].disposition = av.stream.Disposition.default
+        for pixels in moving_square(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+        for track, hertz in zip(tracks, (440, 1000)):
+            wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(48000) / 48000)
+            frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+            container.mux(track.encode(frame))
+            container.mux(track.encode())
+    with av.open(str(copy_with_sound(source, tmp_path / "out.mp4"))) as container:
+        samples = np.concatenate([x.to_ndarray()[0] for x in container.decode(audio=0)])
+    loudest = np.abs(np.fft.rfft(samples)).argmax() * 48000 / len(samples)
+    assert loudest == pytest.approx(1000, abs=5)

@@ -115,6 +115,28 @@ def test_a_link_is_never_ours(place):
     assert ((place / "link").is_symlink(), (place / "theirs").read_text()) == (True, "new")
 
 
+def test_what_a_link_leads_to_is_replaced_on_its_own_disk(tmp_path, monkeypatch):
+    def on_one_disk(source, target):
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", on_one_disk)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "theirs").write_text("theirs")
+    for name in ("theirs", "missing"):
+        link = tmp_path / f"to {name}"
+        link.symlink_to(tmp_path / "disk" / name)
+        files.check(link, overwrite=True)
+        files.write(link, "new", overwrite=True)
+        assert link.is_symlink()
+        assert (tmp_path / "disk" / name).read_text() == "new"
+    (tmp_path / "nowhere").symlink_to("/proc/none/a")
+    with pytest.raises(UserError, match=r"nowhere: cannot be written"):
+        files.check(tmp_path / "nowhere", overwrite=True)
+
+
 def test_without_attributes_a_file_can_be_written_once(tmp_path, monkeypatch):
     def lacks(*_):
         raise OSError(errno.ENOTSUP, "Operation not supported")
@@ -183,7 +205,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_work(tmp_path, monke
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     for check in (files.check, files.check_folder):
-        with pytest.raises(UserError, match=r"new/a.*Permission denied"):
+        with pytest.raises(UserError, match=r"new/a: cannot be written \(Permission denied\)"):
             check(tmp_path / "new" / "a")
     assert not list(tmp_path.iterdir())
 

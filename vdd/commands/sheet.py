@@ -1,6 +1,7 @@
 """`vdd sheet`: draw a character's whole sprite sheet."""
 
 import argparse
+import os
 
 import vdd
 from vdd import files
@@ -31,15 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     with work.working("loading the model"):
-        from vdd import sheet
-        from vdd.data import palettes, sheet_files
+        from vdd import motions, sheet
+        from vdd.data import palettes, sheet_files, video_io
 
-        for path in sheet.outputs(arguments.out):
-            files.check(path, [arguments.content], arguments.overwrite)
+        name = work.run_named(arguments)
+        of_run = (os.path.join(name, file) for file in ("config.json", motions.FILE))
+        read = [arguments.content, *filter(os.path.exists, of_run)]
+        out, *others = sheet.outputs(arguments.out)
+        video_io.check_output(out, read, arguments.overwrite)
+        for path in others:
+            files.check(path, read, arguments.overwrite)
         layout = work.layout(arguments)
         given = sheet_files.read_sheet(arguments.content, layout) if layout else None
         work.set_up_jax()
-        run = vdd.load(work.run_named(arguments), arguments.step)
+        run = vdd.load(name, arguments.step)
     content = work.read_content(run, arguments.content, layout, run.windows[0])
     colours = arguments.palette
     if colours == options.FROM_CONTENT:

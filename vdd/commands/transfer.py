@@ -81,7 +81,7 @@ def _follow(
 
     with framed.open_motion(arguments, run) as motion:
         fps = arguments.fps or motion.fps or 8.0
-        in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-3)
+        in_time = motion.fps is not None and math.isclose(fps, motion.fps, rel_tol=1e-4)
         if not in_time and motion.sound:
             print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
         sound = motion.sound if in_time else None

@@ -31,6 +31,7 @@ DEFAULT_RATE = Fraction(25)
 _ASPECTS = (Fraction(1, 4), Fraction(4))  # of one pixel; any nearer to 1 than a hundredth is 1
 # FFmpeg's own decoders of these drop what the file says of transparency.
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_STILL_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
 
 RGB = UInt8[np.ndarray, "h w 3"]
 
@@ -55,7 +56,11 @@ def open_container(stack: contextlib.ExitStack, path: epath.Path) -> Any:
 
 
 def picture_track(container: Any) -> Any:
-    """The first track that is no cover picture, the first that can be decoded if there is one."""
+    """The track that a player shows, of those that can be decoded; never a cover picture.
+
+    A track of one picture beside a video is a cover that is not marked as one. Of several videos
+    it is the one that the file marks as the default, else the first.
+    """
     covers = importlib.import_module("av.stream").Disposition.attached_pic
     tracks = [track for track in container.streams.video if not track.disposition & covers]
     if not tracks:
@@ -63,8 +68,27 @@ def picture_track(container: Any) -> Any:
     known = [track for track in tracks if track.codec_context is not None]
     if not known:
         raise UserError("its pictures are in a codec that FFmpeg cannot decode here")
-    check_pixels(known[0].height, known[0].width)
-    return known[0]
+    track = max(known, key=lambda one: (not _is_still(one), _is_default(one)))
+    check_pixels(track.height, track.width)
+    return track
+
+
+def sound_track(container: Any) -> Any:
+    """The sound that a player plays, of what can be decoded; None where there is nothing.
+
+    The one that the file marks as the default, else the first.
+    """
+    known = [track for track in container.streams.audio if track.codec_context is not None]
+    return max(known, key=_is_default, default=None)
+
+
+def _is_still(track: Any) -> bool:
+    """Whether a track holds one picture; of formats that count no frames, by its codec."""
+    return track.frames == 1 or (not track.frames and track.codec_context.name in _STILL_CODECS)
+
+
+def _is_default(track: Any) -> bool:
+    return bool(track.disposition & importlib.import_module("av.stream").Disposition.default)
 
 
 def _decoder(path: epath.Path, stream: Any) -> Any:
@@ -177,6 +201,12 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return False, a < 0, d < 0
     return True, c < 0, b < 0
+
+
+def declared_frames(container: Any, stream: Any) -> int:
+    """How many frames a track has by its header; 0 where that does not tell."""
+    # An AVI also counts those that are not there, because the one before is shown for longer.
+    return 0 if container.format.name == "avi" else stream.frames
 
 
 def declared_seconds(container: Any, stream: Any) -> float | None:

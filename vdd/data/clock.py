@@ -12,6 +12,7 @@ T = TypeVar("T")
 MAX_GAP = Fraction(2)  # seconds; over a longer gap between two frames `nearest` leaves ticks out
 _MAX_HOLD = Fraction(600)  # seconds that a frame is held: stamps must not ask for endless frames
 _MAX_UNEVEN_RATE = 60  # frames a second of a clip whose frames are not evenly spaced
+_FAR = 6  # frames that follow one another otherwise than they are shown lie nearer
 _RATES = (Fraction(1, 10), Fraction(1000))
 
 
@@ -19,17 +20,19 @@ def running_clock(stamps: Iterable[Fraction | None], step: Fraction) -> Iterator
     """Times that never go back, from time stamps that may be missing, doubled or start anew.
 
     Where a stamp is missing, `step` has passed. One that is a little behind the last is taken for
-    it; one that is a second or more behind is the start of a new clock, `step` after the last.
+    it; one that is a second or more behind is the start of a new clock, `step` after the last, and
+    so is the second in a row that is more than `_FAR` steps behind.
     """
-    last, shift = None, Fraction(0)
+    last, shift, far = None, Fraction(0), False
     for stamp in stamps:
         if last is None:
             time = stamp or Fraction(0)
         elif stamp is None:
             time = last + step
         else:
-            if stamp + shift <= last - 1:
-                shift = last + step - stamp
+            was_far, far = far, stamp + shift < last - _FAR * step
+            if stamp + shift <= last - 1 or (far and was_far):
+                shift, far = last + step - stamp, False
             time = max(last, stamp + shift)
         last = time
         yield time

@@ -6,6 +6,7 @@ pictures by Pillow (`picture_files`).
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -89,6 +90,17 @@ def is_video(path: epath.Path) -> bool:
     return path.suffix.lower() in VIDEO_ENDINGS
 
 
+def moves(path: os.PathLike[str]) -> bool:
+    """Whether a file is an animation that Pillow reads; a damaged one is none."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file, picture_files.open_image(file) as image:
+            return picture_files.is_animated(image)
+    except (UserError, *picture_files.BROKEN):
+        return False
+
+
 def read_times(path: epath.Path) -> Times:
     """When the frames of a file are seen.
 
@@ -102,7 +114,7 @@ def read_times(path: epath.Path) -> Times:
     with _open_container(path) as container, _telling(path):
         stream = av_files.picture_track(container)
         stamps, end, count = av_files.times(container, stream)
-        return Times(stamps, end, count, stream.frames)
+        return Times(stamps, end, count, av_files.declared_frames(container, stream))
 
 
 @contextlib.contextmanager

@@ -3,9 +3,9 @@
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -138,19 +138,49 @@ def upright(image: Image.Image, alpha: bool = False) -> Image.Image:
     """A picture upright and in RGB, or RGBA, as `frames` says; 16 bits become 8.
 
     Raises:
-      UserError: pixels without a known range (floats, 32-bit integers).
+      UserError: pixels without a known range (floats, signed and 32-bit integers).
     """
-    is_png, image = image.format == "PNG", ImageOps.exif_transpose(image)
+    is_png, tags = image.format == "PNG", getattr(image, "tag_v2", {})
+    clear = _clear_colour(image)
+    image = ImageOps.exif_transpose(image)
     if image.mode in _DEEP or (image.mode == "I" and is_png):
-        deep = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8)).convert("RGB")
+        return _from_deep(image, tags, clear, alpha)
     if image.mode in ("I", "F"):
-        kind = "32-bit" if image.mode == "I" else "floating-point"
+        kind = "signed or 32-bit" if image.mode == "I" else "floating-point"
         raise UserError(f"{kind} pixels, whose range is not known: save it with 8 or 16 bits")
+    if clear is not None:
+        image.info["transparency"] = clear
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return layer if alpha else laid_on(layer, BLACK)
+
+
+def _clear_colour(image: Image.Image) -> int | tuple[int, ...] | None:
+    """The colour of a PNG that is transparent, in what Pillow makes of its pixels.
+
+    Pillow gives it as it is in the file, but grey of 2 or 4 bits and colours of 16 as 8.
+    """
+    told, tiles = image.info.get("transparency"), getattr(image, "tile", ())
+    if image.format != "PNG" or isinstance(told, bytes | None) or not tiles:
+        return None
+    kind = str(tiles[0].args)
+    if image.mode == "RGB":
+        return tuple(value >> 8 for value in told) if ";16" in kind else told
+    bits = {"L;2": 2, "L;4": 4}.get(kind)
+    return told * 255 // (2**bits - 1) if bits else told
+
+
+def _from_deep(image: Image.Image, tags: Mapping[int, Any], clear: Any, alpha: bool) -> Image.Image:
+    """Grey of 16 bits, or 12 in a TIFF, whose zero may be white; one shade may be transparent."""
+    shades = np.asarray(image).astype(np.uint32)
+    most = 4095 if tags.get(258, (16,))[0] == 12 else 65535
+    grey = ((shades * 255 + most // 2) // most).astype(np.uint8)
+    picture = Image.fromarray(255 - grey if tags.get(262) == 0 else grey).convert("RGB")
+    if clear is None:
+        return picture
+    picture.putalpha(Image.fromarray(np.where(shades == clear, 0, 255).astype(np.uint8)))
+    return picture if alpha else laid_on(picture, BLACK)
 
 
 def laid_on(layer: Image.Image, ground: Ground) -> Image.Image:

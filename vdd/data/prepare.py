@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from etils import epath
 
@@ -46,25 +46,25 @@ _WORK = rf"{NAMES}|{PARTS}[0-9a-f]+|\.vdd-[0-9a-f]+\.part"  # what lies there
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prepares a data set; the exit status, as `vdd.command.run` has it."""
-    options = parser().parse_args(argv)
-    return command.run(functools.partial(prepare, options), "preparing", options.debug)
+    given = sys.argv[1:] if argv is None else argv
+    return command.run(lambda: prepare(parser().parse_args(given)), "preparing", "--debug" in given)
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     described = (__doc__ or "").partition("\n")[0]
-    options = argparse.ArgumentParser("vdd.data.prepare", description=described)
+    options = command.Parser("vdd prepare", description=described)
     options.epilog = f"example: {_EXAMPLE}"
     add = options.add_argument
-    add("--source", required=True, type=Path, help="folder of videos, nested or not")
-    add("--out", required=True, type=Path, help="where the data set goes")
+    add("--source", required=True, help="folder of videos, nested or not")
+    add("--out", required=True, help="where the data set goes")
     add("--size", type=_whole, default=256, help="pixels of a side (256)")
     add("--fps", type=_rate, default=Fraction(25), help="frames a second (25)")
     add("--frames", type=_whole, default=50, help="frames of a window (50)")
     add("--stride", type=_whole, help="frames from one window to the next (those of a window)")
     add("--face-crop", action="store_true", help="the square follows the face, not the middle")
     add("--latents", action="store_true", help="also write latents of an image autoencoder")
-    add("--weights", type=Path, help="folder of the autoencoder's weights (VDD_WEIGHTS)")
+    add("--weights", help="folder of the autoencoder's weights (VDD_WEIGHTS)")
     add("--workers", type=int, default=1, help="processes that decode; 0 is this one (1)")
     add("--beam", nargs="?", const="", metavar="OPTIONS", help="run as an Apache Beam pipeline")
     add("--format", choices=("tfrecord", "array_record"), default="array_record")
@@ -87,7 +87,7 @@ def prepare(options: argparse.Namespace) -> None:
         set.
     """
     start = time.perf_counter()
-    options.source, options.out = (Path(files.expand(x)) for x in (options.source, options.out))
+    options.source, options.out = _folder(options.source), _folder(options.out)
     weights = _check(options)
     stride = options.stride or options.frames
     settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
@@ -97,6 +97,8 @@ def prepare(options: argparse.Namespace) -> None:
         raise UserError(
             f"{options.source}: no clips in folders {', '.join(SPLITS)}, as --split-by=folder wants"
         )
+    if not clips:
+        _refuse_all(options, skipped)
     chosen = _identify(options, settings, clips)
     files.check_folder(options.out)
     if not _is_report_of(options.out, chosen):
@@ -108,6 +110,14 @@ def prepare(options: argparse.Namespace) -> None:
     store = Store(str(files.own_work(options.out / _STORE)), str(options.source), settings)
     with files.lock(store.folder):
         _make(options, store, clips, skipped, chosen, weights, start)
+
+
+def _folder(name: str) -> Path:
+    """A folder that is named; an address is refused."""
+    path = files.expand(name)
+    if files.is_remote(path):
+        raise UserError(f"{name}: videos are read, and data sets made, on this machine alone")
+    return Path(path)
 
 
 def _make(
@@ -130,8 +140,7 @@ def _make(
     skipped.sort()
     decoding = time.perf_counter() - start
     if not usable:
-        print(report.table([], skipped), flush=True)
-        raise UserError(f"{options.source}: no clip gives a window of {options.frames} frames")
+        _refuse_all(options, skipped)
     used = number(usable, _splits(options, usable), options.split_by)
     rows = rows_of_splits(used, options.seed)
     for kind in ("video", "latents") if weights else ("video",):
@@ -148,6 +157,11 @@ def _make(
     print(report.summary(made, options.out))
 
 
+def _refuse_all(options: argparse.Namespace, skipped: Sequence[Skipped]) -> NoReturn:
+    print(report.table([], skipped), flush=True)
+    raise UserError(f"{options.source}: no clip gives a window of {options.frames} frames")
+
+
 def _splits(options: argparse.Namespace, usable: Iterable[Clip]) -> dict[str, str]:
     """The split of each group of clips."""
     groups = [group(clip, options.split_by) for clip in usable]
@@ -159,7 +173,8 @@ def _splits(options: argparse.Namespace, usable: Iterable[Clip]) -> dict[str, st
 
 def _check(options: argparse.Namespace) -> str | None:
     """Tells before any work what is missing; the folder of weights where they are needed."""
-    if options.validation < 0 or options.test < 0 or options.validation + options.test >= 1:
+    shares = options.validation, options.test
+    if not (min(shares) >= 0 and sum(shares) < 1):
         raise UserError("--validation and --test are shares from 0 to 1, together less than 1")
     if options.workers < 0:
         raise UserError("--workers is a number of processes, 0 for none")
@@ -264,10 +279,9 @@ def _decode(options: argparse.Namespace, store: Store, clips: Sequence[Clip]) ->
 
 
 def _whole(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1 << 14:
-        raise argparse.ArgumentTypeError(f"{value} is not from 1 to {1 << 14}")
-    return value
+    if not text.isdecimal() or not 1 <= int(text) <= 1 << 14:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {1 << 14}")
+    return int(text)
 
 
 def _rate(text: str) -> Fraction:

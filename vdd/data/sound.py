@@ -77,15 +77,15 @@ class Track:
 
 
 def _decode(stack: contextlib.ExitStack, path: epath.Path) -> Iterator[Any]:
-    """The first sound track that can be decoded, as PyAV's frames."""
+    """The sound that a player plays (`av_files.sound_track`), as PyAV's frames."""
     av = av_files.import_av()
     container = av_files.open_container(stack, path)
-    tracks = [track for track in container.streams.audio if track.codec_context is not None]
-    if not tracks:
+    track = av_files.sound_track(container)
+    if track is None:
         _tell(path, "is left out: FFmpeg cannot decode it here")
         return
     count = damage = 0
-    packets = container.demux(tracks[0])
+    packets = container.demux(track)
     while True:
         try:
             packet = next(packets, None)
@@ -110,7 +110,9 @@ def _in_time(frames: Iterator[Any], sound: Sound, rate: int, layout: str) -> Ite
     try:
         for frame in frames:
             if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
-                resampler = av.AudioResampler("fltp", layout, rate)
+                # Into whole numbers FFmpeg mixes many channels so that nothing is cut off.
+                kind = "s16p" if frame.layout.nb_channels > 2 else "fltp"
+                resampler = av.AudioResampler(kind, layout, rate)
             skipped = 0
             if frame.pts is not None and frame.time_base:
                 late = int((frame.pts * frame.time_base - sound.start) * rate) - given
@@ -120,14 +122,21 @@ def _in_time(frames: Iterator[Any], sound: Sound, rate: int, layout: str) -> Ite
                 elif not given or late < -_SLACK * rate:
                     skipped = -late
             for piece in resampler.resample(frame):
-                samples = piece.to_ndarray()[:, skipped:]
+                samples = _floats(piece)[:, skipped:]
                 skipped = max(skipped - piece.samples, 0)
                 given += samples.shape[1]
                 yield samples
         if resampler is not None:
-            yield from (piece.to_ndarray() for piece in resampler.resample(None))
+            yield from (_floats(piece) for piece in resampler.resample(None))
     except (av.FFmpegError, ValueError) as error:
         _tell(sound.path, f"ends here: it cannot be converted ({error})")
+
+
+def _floats(piece: Any) -> Samples:
+    """Samples of PyAV's frame, in [-1, 1]."""
+    samples = piece.to_ndarray()
+    whole = samples.dtype == np.int16
+    return samples.astype(np.float32) / 32768 if whole else samples
 
 
 def _silence(count: int, rate: int, layout: str) -> Iterator[Samples]:

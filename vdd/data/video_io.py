@@ -99,6 +99,8 @@ def open_clip(
             raise UserError(f"{path}: not a clip; use {_TOLD_ENDINGS}, or a folder of pictures")
         if not files.is_remote(path) and not os.path.isfile(path):
             raise UserError(f"{path}: not a regular file")
+        if not path.stat().length:
+            raise UserError(f"{path}: cannot be read (an empty file)")
         if ending == ".npy":
             frames = stack.enter_context(array_files.open_array(path))
             yield _still_clip(path, frames, fit)
@@ -208,13 +210,18 @@ def check_output(
         overwrite: replace a file that this tool did not write.
 
     Raises:
-        UserError: unknown ending, mp4 without PyAV, or as `vdd.files.check`.
+        UserError: unknown ending, mp4 without PyAV, a picture in a folder that is read, or as
+            `vdd.files.check`.
     """
-    path = files.expand(path)
+    path, inputs = files.expand(path), list(inputs)
     if path.suffix.lower() not in OUTPUT_ENDINGS:
         raise UserError(f"{path}: cannot write this ending; use {', '.join(OUTPUT_ENDINGS)}")
     if path.suffix.lower() == ".mp4":
         decoding.import_av()
+    is_picture = path.suffix.lower() in PICTURE_ENDINGS
+    for folder in filter(None, inputs if is_picture else ()):
+        if os.path.isdir(folder) and files.is_same(path.parent, folder):
+            raise UserError(f"{path}: would be one of the pictures of {folder}, which are read")
     return files.check(path, inputs, overwrite)
 
 
@@ -231,6 +238,11 @@ def _timed_clip(path: epath.Path, video: decoding.Video, fit: Fit) -> Clip:
         warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
     step = 1 / rate
     timed = ((frame.time, frame.seconds or step, frame) for frame in frames)
+    if len(times.stamps) > 1 and times.stamps[0] == times.stamps[-1]:
+        warnings.warn(
+            f"{path}: tells one time of all frames; {rate} a second are assumed", stacklevel=2
+        )
+        timed = ((i * step, step, frame) for i, (*_, frame) in enumerate(timed))
     pixels = fit(clock.hold(timed, rate))
     sound = Sound(path, first.time) if video.has_sound else None
     return Clip(pixels, (first.height, first.width), float(rate), sound)

@@ -65,6 +65,8 @@ def evaluate_run(
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = files.expand(out or place_of(workdir))
     in_place = runs.absolute(out) == runs.absolute(workdir)
+    if not in_place and (out / "config.json").exists():
+        raise UserError(f"{out} is another run, with a report of its own: give another --out")
     if in_place and config.eval.num_clips != run.config.eval.num_clips:
         raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
     if in_place and config.data.get("data_dir") != run.config.data.get("data_dir"):

@@ -19,7 +19,7 @@ from vdd.files.checks import check, check_folder
 from vdd.files.checksums import CHECKSUMS, verify
 from vdd.files.locks import lock
 from vdd.files.marks import GROWS, LIST, is_ours, mark, own, own_work
-from vdd.files.paths import cache_dir, expand, is_remote
+from vdd.files.paths import cache_dir, expand, is_remote, is_same
 
 __all__ = [
     "CHECKSUMS",
@@ -32,6 +32,7 @@ __all__ = [
     "expand",
     "is_ours",
     "is_remote",
+    "is_same",
     "lock",
     "mark",
     "move",

@@ -25,7 +25,7 @@ from vdd.files.marks import (
     owner_of,
     refuse,
 )
-from vdd.files.paths import exists, is_remote, told
+from vdd.files.paths import exists, is_remote, place_of, told
 
 _UNFINISHED = re.compile(r"\d+\.orbax-checkpoint-tmp(-\d+)?")  # Orbax's own mark
 
@@ -62,10 +62,11 @@ def writing(path: epath.PathLike, overwrite: bool = False) -> Iterator[IO[bytes]
 
 @contextlib.contextmanager
 def _beside(path: epath.Path) -> Iterator[IO[bytes]]:
-    """A file on the same disk, which takes the place of `path` in the end."""
-    part = path.with_name(f".vdd-{secrets.token_hex(8)}.part")
+    """A file on the same disk, which takes the place of `path`, or what it links to, in the end."""
+    target = place_of(path)
+    part = target.with_name(f".vdd-{secrets.token_hex(8)}.part")
     with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "x+b") as file:
                 yield file
@@ -73,7 +74,7 @@ def _beside(path: epath.Path) -> Iterator[IO[bytes]]:
                 value = digest_of(file)
             # Before it is replaced: a crash in between leaves a file that is marked, old or new.
             mark(path if owner_of(path) else part, value)
-            os.replace(part, os.path.realpath(path) if os.path.islink(path) else path)
+            os.replace(part, target)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(part)

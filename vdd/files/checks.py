@@ -8,7 +8,7 @@ from etils import epath
 
 from vdd.errors import UserError
 from vdd.files.marks import LIST, refuse
-from vdd.files.paths import check_is_folder, exists, expand, is_remote, is_same, told
+from vdd.files.paths import check_is_folder, exists, expand, is_remote, is_same, place_of, told
 
 
 def check(
@@ -36,7 +36,8 @@ def check(
         raise UserError(f"{path}: is a folder, not a file to write")
     if not overwrite:
         refuse(path, ", or say --overwrite")
-    _check_place(path)
+    with told(path):
+        _check_place(place_of(path))
     return path
 
 
@@ -52,7 +53,8 @@ def check_folder(folder: epath.PathLike, *names: str) -> epath.Path:
     """
     folder = expand(folder)
     check_is_folder(folder)
-    _check_place(folder / LIST)
+    with told(folder):
+        _check_place(folder / LIST)
     for name in names if folder.exists() else ():
         if "/" in name:
             check_is_folder(folder / name.partition("/")[0])
@@ -62,15 +64,14 @@ def check_folder(folder: epath.PathLike, *names: str) -> epath.Path:
 
 
 def _check_place(path: epath.Path) -> None:
-    """Raises a UserError where a file of that name cannot be made."""
+    """Raises an OSError where a file of that name cannot be made."""
     if is_remote(path):
         return
     folder = path.parent
-    with told(path):
-        while not folder.exists():
-            folder = folder.parent
-        missing = path.absolute().relative_to(folder.absolute())
-        for part in missing.parts:  # each may be too long
-            exists(folder / part)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+    while not folder.exists():
+        folder = folder.parent
+    missing = path.absolute().relative_to(folder.absolute())
+    for part in missing.parts:  # each may be too long
+        exists(folder / part)
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -46,6 +46,11 @@ def exists(path: epath.Path) -> bool:
     return True
 
 
+def place_of(path: epath.Path) -> epath.Path:
+    """Where a file of that name lies: elsewhere, if the name is a link."""
+    return epath.Path(os.path.realpath(path)) if os.path.islink(path) else path
+
+
 def check_is_folder(path: epath.Path) -> None:
     """Raise a UserError for something that is there, and is no folder."""
     if exists(path) and not path.is_dir():

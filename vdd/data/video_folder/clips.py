@@ -13,6 +13,7 @@ from vdd.data.video_folder.splits import SPLITS
 from vdd.errors import UserError
 
 ENDINGS = (*decoding.VIDEO_ENDINGS, *decoding.ANIMATED_ENDINGS)
+_PERHAPS = (".png", ".webp", ".avif")  # of animations, and of pictures, which are no clips
 
 
 class Clip(NamedTuple):
@@ -37,7 +38,7 @@ class Found(NamedTuple):
 
 
 def find_clips(source: Path, in_splits: bool = False, innermost: bool = False) -> Found:
-    """Walks a folder, links included, for files with one of `ENDINGS`.
+    """Walks a folder, links included, for files with one of `ENDINGS`, and animated pictures.
 
     A clip's identity is the folder that it lies in directly under the source, however deep; or the
     innermost one, by its own name, wherever it lies. A clip that lies in the source itself is an
@@ -97,7 +98,8 @@ def _walk(source: Path, skipped: list[Skipped]) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders.sort()
         for name in (*files, *folders):
-            if os.path.splitext(name)[1].lower() in ENDINGS:
+            ending = os.path.splitext(name)[1].lower()
+            if ending in ENDINGS or (ending in _PERHAPS and decoding.moves(Path(folder, name))):
                 yield Path(folder, name)
 
 

@@ -1,0 +1,53 @@
+"""How every command ends, where ^C comes at a bad moment."""
+
+import asyncio
+import gc
+import signal
+import threading
+import time
+
+import pytest
+
+from vdd import command
+
+
+@pytest.fixture(autouse=True)
+def _python_s_own_handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_while_garbage_is_collected_is_not_lost():
+    calls = []
+
+    def collecting(*_):
+        calls.append(None)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    def work():
+        gc.callbacks.append(collecting)
+        try:
+            gc.collect()
+            time.sleep(10)
+        finally:
+            gc.callbacks.remove(collecting)
+
+    start = time.monotonic()
+    assert command.run(work, "waiting") == 130
+    assert calls
+    assert time.monotonic() - start < 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_in_an_event_loop_is_not_lost():
+    async def stubborn():
+        with_interrupt = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+        with_interrupt.start()
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            return
+
+    assert command.run(lambda: asyncio.run(stubborn()), "reading") == 130
