@@ -12,7 +12,7 @@ The report has the keys of that of Sprites (`sprites.evaluate`); what only Sprit
 motion, attributes, a judge, probes) is None. Pictures are `video_gallery`'s.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -115,9 +115,9 @@ def evaluate(
         content = np.flatnonzero(partner >= 0)
         pairs = Pairs(content, partner[content])
         keys = clip_keys(seed, stream, content)
-        seen = encoded
-        if stream == _WITHIN and functions.encode_from:
-            seen = _from_their_content(functions, encoded, windows.video, pairs, batch_size)
+        seen, read = encoded, functions.encode_from
+        if stream == _WITHIN and read:
+            seen = _from_their_content(read, encoded, windows.video, pairs, batch_size)
         with progress_bar(title, len(content), show_progress) as advance:
             samples = draw_samples(functions, seen, pairs, keys, batch_size, advance)
             return _figures(samples, pairs, real, same_clip=stream != _ACROSS)
@@ -167,7 +167,7 @@ class Pairs(NamedTuple):
 
 
 def _from_their_content(
-    functions: Functions,
+    read: Callable[[Any, Any], Encoded],
     encoded: Encoded,
     video: UInt8[np.ndarray, "n t h w 3"],
     pairs: Pairs,
@@ -177,12 +177,11 @@ def _from_their_content(
 
     So a clip is rebuilt as from a stream whose first window has told content and rest pose.
     """
-    assert functions.encode_from is not None
     motion = np.array(encoded.motion)
     for piece in batches(len(pairs.content), batch_size):
         rows = padded(np.arange(piece.start, piece.stop), batch_size)
         content, moving = pairs.content[rows], pairs.motion[rows]
-        motion[moving] = functions.encode_from(video[moving], video[content]).motion
+        motion[moving] = read(video[moving], video[content]).motion
     return encoded._replace(motion=motion)
 
 
