@@ -141,6 +141,7 @@ MAY_IMPORT = {
         "method",
         "models",
         "priors",
+        "progress",
         "run",
         "runs",
         "streaming",
