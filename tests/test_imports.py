@@ -136,7 +136,6 @@ MAY_IMPORT = {
     "tasks": {
         "apply",
         "data",
-        "diffusion",
         "evaluation",
         "method",
         "models",
