@@ -119,7 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
     def info(self, name: str, revision: str | None = None) -> None:
         """Of a model, at a revision."""
         if found := self._files(name, revision or "main"):
-            names = [{"rfilename": path} for path in found[1]]
+            sizes = {path: len(data) for path, data in found[1].items()} | self.hub.sizes
+            names = [{"rfilename": path, "size": sizes[path]} for path in found[1]]
             self._send(200, {"id": name, "sha": found[0], "siblings": names})
 
     def tree(self, name: str, revision: str) -> None:

@@ -173,7 +173,7 @@ def config():
     changes |= {"objective.mean_frames": 1, "objective.reread_clips": 0}
     changes |= {
         "model.denoiser.network.channels": (8,),
-        "model.denoiser.network.attention_levels": (),
+        "model.denoiser.network.attention_levels": (0,),
         "model.denoiser.sight": 0,
     }
     return tiny.get_config(changes).lock()

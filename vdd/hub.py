@@ -7,7 +7,6 @@ their config describes.
 
 import contextlib
 import fnmatch
-import itertools
 import logging
 import os
 import re
@@ -114,16 +113,17 @@ def _check_sizes(library: Any, name: str, revision: str | None) -> int:
     Where it does not answer, what it may send: what is wrong the download tells, if there is one.
     """
     try:
-        listed = library.HfApi().list_repo_tree(name, revision=revision, recursive=True)
-        listed = list(itertools.islice(listed, _MOST_NAMES + 1))
+        # Asked once, and not again for half a minute: without a network the cache has to do.
+        told = library.HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10)
+        listed = told.siblings or []
     except Exception:  # the library's own, and those of what it connects by
         return MOST.in_all
     if len(listed) > _MOST_NAMES:
         raise UserError(f"has more than {_MOST_NAMES:,} files")
     sizes = {
-        file.path: file.size
+        file.rfilename: file.size or 0
         for file in listed
-        if hasattr(file, "size") and any(fnmatch.fnmatch(file.path, name) for name in FILES)
+        if any(fnmatch.fnmatch(file.rfilename, name) for name in FILES)
     }
     for path, size in sizes.items():
         most = MOST.weights if path.endswith(_WEIGHTS) else MOST.text
