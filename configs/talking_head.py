@@ -15,7 +15,8 @@ autoencoder, for tests). They train without attention along time. `base_temporal
 of the first (`train.init_from`). As in the paper the second run has half as many steps as the first
 (`tiny`: a sixth).
 
-Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second (`tiny`: 16 bits).
+Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second (`tiny`: 16 bits). In
+`small` nothing holds it: eight numbers of seven levels are at most 22.5 bits.
 The weights of TAEF2, the tiny autoencoder, are looked for in `$VDD_WEIGHTS`.
 """
 
