@@ -180,14 +180,14 @@ def test_segments_of_a_clip_have_one_rest_pose(relative):
 
 def test_windows_within_a_clip_have_one_rest_pose(relative):
     video = random_video(2, 6)
-    read = encode(relative, video, method="read")
+    read = encode(relative, video, method=Disentangler.read)
     np.testing.assert_allclose(displacement(relative, read.motion).mean(1), 0.0, atol=1e-4)
     first, later = (encode(relative, part) for part in (video[:, :3], video[:, 3:]))
     np.testing.assert_allclose(read.rest, (first.rest + later.rest) / 2, atol=1e-5)
     again = encode(relative, video[:, 3:], read.rest)
     np.testing.assert_allclose(read.motion[:, 3:], again.motion, atol=1e-5)
     assert np.abs(read.motion[:, 3:] - later.motion).max() > 1e-3
-    given = encode(relative, video, read.rest + 0.25, method="read")
+    given = encode(relative, video, read.rest + 0.25, method=Disentangler.read)
     expected = displacement(relative, read.motion) - 0.25
     np.testing.assert_allclose(displacement(relative, given.motion), expected, atol=1e-3)
 
