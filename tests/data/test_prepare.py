@@ -394,9 +394,28 @@ def test_a_clock_never_goes_back():
 
 
 def test_windows_overlap_as_told():
-    assert resampling.cut(range(5, 25), 10, 5) == [(0, 5), (5, 10), (10, 15)]
-    assert resampling.cut([0, 1, 2, 7, 8, 9, 10], 3, 1) == [(0, 0), (3, 7), (4, 8)]
+    assert resampling.cut(range(5, 25), 10, 5) == [(0, 5, 1), (5, 10, 1), (10, 15, 1)]
+    gap = [0, 1, 2, 7, 8, 9, 10]
+    assert resampling.cut(gap, 3, 1) == [(0, 0, 1), (3, 7, 1), (4, 8, 1)]
     assert resampling.cut([], 3, 1) == []
+
+
+def test_windows_of_wide_spacing_lie_beside_the_others():
+    assert resampling.cut(range(8), 3, 4, (1, 2)) == [(0, 0, 1), (4, 4, 1), (0, 0, 2)]
+    assert resampling.cut([0, 1, 2, 7, 8, 9, 10], 2, 1, (3,)) == [(3, 7, 3)]
+
+
+def test_every_other_frame_is_kept_on_request(three, tmp_path):
+    assert (
+        run(three, tmp_path / "out", "--test=0", "--validation=0", "--every", "2", "1").status == 0
+    )
+    found = sorted(codes(tmp_path / "out", "train"))
+    plain = [[100 * i + first + k for k in range(10)] for i in range(3) for first in (0, 10)]
+    wide = [[100 * i + 2 * k for k in range(10)] for i in range(3)]
+    assert found == sorted(plain + wide)
+    assert (
+        "every=[1, 2], not None" in run(three, tmp_path / "out", "--test=0", "--validation=0").err
+    )
 
 
 def test_the_square_is_what_was_asked_for(tmp_path):

@@ -37,9 +37,7 @@ from vdd.errors import UserError
 
 # JAX and TFDS are imported where they are needed: worker processes import this module too.
 
-_EXAMPLE = (
-    "python -m vdd.data.prepare --source=videos --out=prepared --size=256 --fps=25 --workers=8"
-)
+_EXAMPLE = "vdd prepare --source=videos --out=prepared --size=256 --fps=25 --workers=8"
 _STORE = ".vdd-decoded"  # the folder in --out that keeps what is decoded, until all is written
 _WORK = rf"{NAMES}|{PARTS}[0-9a-f]+|\.vdd-[0-9a-f]+\.part"  # what lies there
 
@@ -62,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--fps", type=_rate, default=Fraction(25), help="frames a second (25)")
     add("--frames", type=_whole, default=50, help="frames of a window (50)")
     add("--stride", type=_whole, help="frames from one window to the next (those of a window)")
+    add("--every", type=_whole, nargs="+", default=[1], help="windows of each N-th frame (1)")
     add("--face-crop", action="store_true", help="the square follows the face, not the middle")
     add("--latents", action="store_true", help="also write latents of an image autoencoder")
     add("--weights", help="folder of the autoencoder's weights (VDD_WEIGHTS)")
@@ -90,7 +89,8 @@ def prepare(options: argparse.Namespace) -> None:
     options.source, options.out = _folder(options.source), _folder(options.out)
     weights = _check(options)
     stride = options.stride or options.frames
-    settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop)
+    every = tuple(sorted(set(options.every)))
+    settings = Settings(options.size, options.fps, options.frames, stride, options.face_crop, every)
     by_folder = options.split_by == "folder"
     clips, skipped = find_clips(options.source, by_folder, options.identity == "inner")
     if by_folder and not clips:
@@ -213,6 +213,7 @@ def _identify(
     return {
         **settings._asdict(),
         "fps": str(settings.fps),
+        "every": None if settings.every == (1,) else list(settings.every),
         "format": options.format,
         "split_by": options.split_by,
         "validation": None if options.split_by == "folder" else options.validation,

@@ -63,7 +63,7 @@ class Windows:
         """The same without a word to `advance`."""
         (clip, outcome, number, identity, _), window = self._rows[index]
         fps = self._store.settings.fps
-        start, seconds = window.tick / fps, self._store.settings.frames / fps
+        start, seconds = window.tick / fps, self._store.settings.frames * window.every / fps
         example = {
             "path": clip.path,
             "clip": number,

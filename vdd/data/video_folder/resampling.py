@@ -20,19 +20,28 @@ class Square(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Consecutive frames of a clip: place of the first among those kept, and its tick."""
+    """Frames of a clip, evenly spaced: place of the first among those kept, and its tick."""
 
     first: int
     tick: int
+    every: int = 1  # ticks from one frame to the next
 
 
-def cut(ticks: Sequence[int], frames: int, stride: int) -> list[Window]:
-    """Windows of `frames` consecutive ticks, `stride` from one to the next; none over a gap."""
+def cut(
+    ticks: Sequence[int], frames: int, stride: int, spacings: Sequence[int] = (1,)
+) -> list[Window]:
+    """Windows of `frames` frames, `stride` ticks from one to the next; none over a gap.
+
+    In each spacing there are windows of their own: every tick, every second one and so on. A
+    window of wide spacing shows more movement in as many frames.
+    """
     edges = [i for i in range(1, len(ticks)) if ticks[i] != ticks[i - 1] + 1]
     windows = []
-    for start, end in zip([0, *edges], [*edges, len(ticks)]):
-        firsts = range(start, end - frames + 1, stride)
-        windows += [Window(first, ticks[first]) for first in firsts]
+    for every in spacings:
+        span = (frames - 1) * every + 1
+        for start, end in zip([0, *edges], [*edges, len(ticks)]):
+            firsts = range(start, end - span + 1, stride)
+            windows += [Window(first, ticks[first], every) for first in firsts]
     return windows
 
 

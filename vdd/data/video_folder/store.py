@@ -30,7 +30,7 @@ from vdd.errors import UserError
 # A header's length may be this much more than what is found in the file, in seconds and as a share.
 _SLACK = (0.5, 0.1)
 # Names of files in a store.
-NAMES = r"[0-9a-f]{32}\.(rgb|json|[0-9]+\.\w+\.npy)"
+NAMES = r"[0-9a-f]{32}\.(rgb|json|[0-9]+\.[0-9]+\.\w+\.npy)"
 _FACE_FPS, _FACE_PIXELS = Fraction(2), 512  # faces are looked for in so many frames, so small
 
 
@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     frames: int = 50
     stride: int = 50
     face_crop: bool = False
+    every: tuple[int, ...] = (1,)  # spacings of a window's frames, in ticks of `fps`
 
 
 class Outcome(NamedTuple):
@@ -104,11 +105,11 @@ class Store:
     def window(self, clip: Clip, window: Window) -> UInt8[np.ndarray, "t h w 3"]:
         """The frames of one window."""
         size, frames = self.settings.size, self.settings.frames
-        frame = size * size * 3
+        frame, span = size * size * 3, (frames - 1) * window.every + 1
         with self._file(clip, "rgb").open("rb") as file:
             file.seek(window.first * frame)
-            pixels = np.frombuffer(file.read(frames * frame), np.uint8)
-        return pixels.reshape(frames, size, size, 3)
+            pixels = np.frombuffer(file.read(span * frame), np.uint8)
+        return pixels.reshape(span, size, size, 3)[:: window.every]
 
     def derived(
         self, clip: Clip, window: Window, name: str, make: Callable[[np.ndarray], np.ndarray]
@@ -118,7 +119,7 @@ class Store:
         Raises:
           UserError: it cannot be stored.
         """
-        path = self._file(clip, f"{window.first}.{name}.npy")
+        path = self._file(clip, f"{window.first}.{window.every}.{name}.npy")
         if path.exists():
             return np.load(path)
         made = make(self.window(clip, window))
@@ -152,7 +153,7 @@ class Store:
                 return Outcome(
                     reason=f"truncated: {seconds:.1f} s of {video.seconds:.1f}", decoded=decoded
                 )
-            windows = cut(ticks, self.settings.frames, self.settings.stride)
+            windows = cut(ticks, self.settings.frames, self.settings.stride, self.settings.every)
             return Outcome(
                 None if windows else self._too_short(ticks),
                 tuple(windows),
@@ -188,9 +189,9 @@ class Store:
         return first, last, decoded, ticks
 
     def _too_short(self, ticks: list[int]) -> str:
-        _, _, frames, _, _ = self.settings
-        wanted, fps = float(frames / self.settings.fps), self.settings.fps
-        whole = f"{float(len(ticks) / fps):.2f} s in all" if len(ticks) >= frames else ""
+        fps, span = self.settings.fps, (self.settings.frames - 1) * min(self.settings.every) + 1
+        wanted = float(span / fps)
+        whole = f"{float(len(ticks) / fps):.2f} s in all" if len(ticks) >= span else ""
         if whole:
             return f"shorter than a window of {wanted:.2f} s between gaps: {whole}"
         return f"shorter than a window: {float(len(ticks) / fps):.2f} s of {wanted:.2f}"
