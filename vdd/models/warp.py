@@ -122,23 +122,24 @@ def warp(
     What lies outside is as the nearest place at the edge.
     """
     h, w = source.shape[1:3]
-    row, i, below = _between(flow[..., 0] + jnp.arange(h)[None, None, :, None], h)
-    column, j, right = _between(flow[..., 1] + jnp.arange(w)[None, None, None], w)
-    flat = rearrange(source, "b h w c -> b (h w) c")
-
-    def at(i: Array, j: Array) -> Array:
-        place = rearrange(i * w + j, "b t h w -> b (t h w) 1")
-        found = jnp.take_along_axis(flat, place, axis=1).astype(jnp.float32)
-        return rearrange(found, "b (t h w) c -> b t h w c", h=h, w=w)
-
-    above = at(i, j) * (1 - column) + at(i, right) * column
-    beneath = at(below, j) * (1 - column) + at(below, right) * column
+    row, i = _between(flow[..., 0] + jnp.arange(h)[None, None, :, None], h)
+    column, j = _between(flow[..., 1] + jnp.arange(w)[None, None, None], w)
+    # All four neighbours lie side by side, so that one look-up finds them: on CPUs its gradient, a
+    # scatter, takes most of the time of a warp, and the more the more often it is called.
+    padded = jnp.pad(source, [(0, 0), (0, 1), (0, 1), (0, 0)], mode="edge")
+    corners = [padded[:, y : y + h, x : x + w] for y in (0, 1) for x in (0, 1)]
+    flat = rearrange(jnp.concatenate(corners, axis=-1), "b h w c -> b (h w) c")
+    place = rearrange(i * w + j, "b t h w -> b (t h w) 1")
+    found = jnp.take_along_axis(flat, place, axis=1).astype(jnp.float32)
+    found = rearrange(found, "b (t h w) (y x c) -> y x b t h w c", h=h, w=w, y=2, x=2)
+    (left, right), (lower_left, lower_right) = found
+    above = left * (1 - column) + right * column
+    beneath = lower_left * (1 - column) + lower_right * column
     return (above * (1 - row) + beneath * row).astype(source.dtype)
 
 
-def _between(at: Float[Array, "b t h w"], count: int) -> tuple[Array, Array, Array]:
-    """How far [b t h w 1] a place lies from the one before it, which that is, and the next one."""
+def _between(at: Float[Array, "b t h w"], count: int) -> tuple[Array, Array]:
+    """How far [b t h w 1] a place lies from the one before it, and which that is."""
     at = jnp.clip(at, 0.0, count - 1.0)
     before = jnp.floor(at)
-    beyond, before = (at - before)[..., None], before.astype(jnp.int32)
-    return beyond, before, jnp.minimum(before + 1, count - 1)
+    return (at - before)[..., None], before.astype(jnp.int32)
