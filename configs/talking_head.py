@@ -78,7 +78,7 @@ def _base() -> Any:
         sigma_mean=-1.2, sigma_std=1.4, highest_snr=25.0,
         null_content=0.1, reread_clips=0,
         weights=dict(codebook=0.25, commitment=0.0625, reread_commitment=0.0,
-                     static_motion=0.0),
+                     static_motion=0.0, edges=0.0),
     )  # fmt: skip
     config.rates = dict(
         target_bits_per_frame=160.0, motion_weight=0.04, motion_speed=5e-6,
@@ -156,23 +156,23 @@ def _refer(config: Any) -> None:
     """
     config.data.update(latents=False, frames=20, augment="view")
     config.model.update(relative_motion=True, motion_window=10)
-    config.model.latents = dict(patch=4, size=(64, 64, 3))
-    config.model.content = dict(kind="reference", dim=48, side=16, channels=(16,))
-    config.model.quantizer = dict(kind="grid", num_groups=8, num_codes=7, alpha=4.0)
+    config.model.latents = dict(patch=8, size=(128, 128, 3))
+    config.model.content = dict(kind="reference", dim=192, side=16)
+    config.model.quantizer = dict(kind="grid", num_groups=14, num_codes=7, alpha=4.0)
     config.model.denoiser.readout = dict(
-        kind="warp", width=96, num_flows=24, num_blocks=3, motion_channels=16, patch=4,
+        kind="warp", width=64, num_flows=24, num_blocks=2, motion_channels=16, patch=8,
     )  # fmt: skip
     config.model.denoiser.network.update(channels=(32, 64, 96), embedding=192, content_map=0)
     config.objective.update(mean_frames=4, noisy_segments=2, noisy_frames=1)
-    config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.0)
+    config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.0, edges=3.0)
     config.rates.update(
-        target_bits_per_frame=22.0, motion_weight=0.0, motion_speed=0.0,
-        target_bits_per_clip=16000.0, content_price=1e-8, content_price_range=(1e-8, 3e-7),
+        target_bits_per_frame=39.0, motion_weight=0.0, motion_speed=0.0,
+        target_bits_per_clip=24000.0, content_price=1e-8, content_price_range=(1e-8, 3e-7),
     )  # fmt: skip
     config.revival.rate = 0.0
     config.optimizer.learning_rate = 2e-3
     config.train.update(
-        batch_size=8, num_steps=9000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
+        batch_size=8, num_steps=6000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
         eval_every=2000, sample_every=4000,
     )  # fmt: skip
     config.eval.update(split="validation", num_clips=0, quick_windows=32)

@@ -25,7 +25,7 @@ def quantize(motion, rng=None, words=WORDS, module=STRAIGHT):
 
 
 def seen(codes):
-    return losses.Evidence(codes, drive=None)
+    return losses.Evidence(codes, drive=None, error=None)
 
 
 @jax.jit

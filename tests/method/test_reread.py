@@ -29,7 +29,7 @@ def reread(content, quantized):
     again, found = driving._reread(apply, rng, content, quantized, codewords)
     codes = Codes(*(quantized,) * len(Codes._fields))  # of the segments: no part of the term
     drive = driving.Drive(content, quantized, found)
-    return again, losses.reread_commitment(losses.Evidence(codes, drive))
+    return again, losses.reread_commitment(losses.Evidence(codes, drive, error=None))
 
 
 def test_content_is_read_again_from_a_swap_with_another_clip():

@@ -64,16 +64,14 @@ def _map(
     return ContentPath(ContentMap(side, tuple(channels), dtype), GaussianContent(dim))
 
 
-def _reference(
-    dim: int, side: int, channels: tuple[int, ...], book: Mapping[str, Any], dtype: jnp.dtype
-) -> ContentPath:
-    """Content is a map that begins as a copy of one frame, and the motion of that frame."""
+def _reference(dim: int, side: int, book: Mapping[str, Any], dtype: jnp.dtype) -> ContentPath:
+    """Content is one frame, and the motion of that frame."""
+    del dtype
     width = book["num_groups"] * book.get("code_dim", 1)
     if width > dim:
         raise ValueError(f"motion of {width} numbers does not fit into content of dim={dim}")
     pose_bits = book["num_groups"] * math.log2(book["num_codes"])
-    content_map = ReferenceMap(dim, ContentMap(side, tuple(channels), dtype))
-    return ContentPath(content_map, ReferenceContent(dim, pose_bits))
+    return ContentPath(ReferenceMap(dim, side), ReferenceContent(dim, pose_bits))
 
 
 CONTENTS = {"tokens": _tokens, "map": _map, "reference": _reference}  # by `model.content.kind`

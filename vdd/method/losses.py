@@ -25,6 +25,7 @@ class Evidence(NamedTuple):
 
     codes: Codes  # of 2b segments, those of a clip side by side
     drive: Drive  # what the segments are rebuilt with
+    error: Float[Array, "b2 f h w c"]  # mean frames less the true ones, in pixels where they are
 
 
 Term = Callable[[Evidence], Float[Array, ""]]
@@ -75,6 +76,18 @@ def static_motion(seen: Evidence) -> Float[Array, ""]:
     return jnp.mean(between / jnp.maximum(whole, 1e-4))
 
 
+@term
+def edges(seen: Evidence) -> Float[Array, ""]:
+    """Squared error of the differences between neighbours, down and across, of mean frames. Ours.
+
+    Eyes and mouths are few pixels, and an edge in the wrong place costs twice: so motion is asked
+    to say where they are. Neighbours are pixels, or places of an autoencoder's latents.
+    """
+    across = seen.error[..., :, 1:, :] - seen.error[..., :, :-1, :]
+    down = seen.error[..., 1:, :, :] - seen.error[..., :-1, :, :]
+    return jnp.mean(jnp.square(across)) + jnp.mean(jnp.square(down))
+
+
 def denoising(
     objective: Any,
     sigma_data: float,
@@ -82,8 +95,10 @@ def denoising(
     rng: PRNGKeyArray,
     latents: Float[Array, "b2 s h w c"],
     drive: Drive,
-) -> dict[str, Float[Array, ""]]:
+) -> tuple[dict[str, Float[Array, ""]], Float[Array, "b2 f h w c"]]:
     """The denoising loss at infinite and at finite noise, and the latter by ranges of noise.
+
+    With it the error of the mean frames, in latents.
 
     In units of the squared latents (`process.loss_weight`). At infinite noise the denoiser answers
     with the mean frame, which is cheap, and which teaches the bottlenecks what they have to say.
@@ -94,7 +109,7 @@ def denoising(
     frames = pick_frames(rng_mean, len(latents), latents.shape[1], objective.mean_frames)
     target, motion = take_frames(latents, frames), take_frames(drive.motion, frames)
     mean = apply(Disentangler.mean, drive.content, motion)
-    infinite = jnp.mean(jnp.square(mean - target))
+    wrong = mean - target
 
     def seen(x: Array) -> Array:
         return spread_rows(x, objective.noisy_segments)
@@ -110,11 +125,8 @@ def denoising(
     denoised = apply(Disentangler.denoise, noisy, sigma, seen(drive.content), motion, mean)
     error = jnp.mean(jnp.square(denoised - target), axis=(2, 3, 4))
     error = error * process.loss_weight(sigma, sigma_data, objective.highest_snr)
-    return {
-        "denoise_infinite": infinite,
-        "denoise_finite": jnp.mean(error),
-        **_by_range(error, sigma / sigma_data),
-    }
+    parts = {"denoise_infinite": jnp.mean(jnp.square(wrong)), "denoise_finite": jnp.mean(error)}
+    return {**parts, **_by_range(error, sigma / sigma_data)}, wrong
 
 
 def _by_range(error: Float[Array, "b t"], ratio: Float[Array, "b t"]) -> dict[str, Array]:

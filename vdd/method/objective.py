@@ -21,6 +21,7 @@ from vdd.method.disentangler import Disentangler
 from vdd.method.driving import driving
 from vdd.method.losses import Apply, Evidence
 from vdd.method.quantizer import Codes
+from vdd.models.unet import depth_to_space
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,10 @@ def bitrate_controlled_diffusion(
     said = apply(Disentangler.compress, read.content, rng_content)
     codes = apply(Disentangler.quantize, read.motion, rng_codes)
     drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
-    denoise = losses.denoising(
+    denoise, error = losses.denoising(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive
     )
-    seen = Evidence(codes, drive)
+    seen = Evidence(codes, drive, depth_to_space(error, model.latents.patch))
     parts = {name: term(seen) for name, term in losses.TERMS.items()}  # all are logged
     parts["denoise"] = denoise["denoise_infinite"] + denoise["denoise_finite"]
     parts["content_bits_per_clip"] = jnp.mean(said.bits)

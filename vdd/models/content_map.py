@@ -65,20 +65,13 @@ class ContentMap(nn.Module):
 
 
 class ReferenceMap(nn.Module):
-    """One frame of a clip as a map, as it is, and what the other frames add to it.
+    """One frame of a clip as a map, as it is: looks are there before anything is learned.
 
-    It begins as a copy: the first channels of each place are the latents of the reference frame
-    there. So looks are there before anything is learned. `added` reads all frames, and its part
-    begins at zero.
+    The first channels of each place are the latents of the reference frame there.
     """
 
     dim: int  # channels of a place; no fewer than the latents have
-    added: ContentMap
-
-    @property
-    def side(self) -> int:
-        """Places along each side."""
-        return self.added.side
+    side: int  # places along each side: those of the latents
 
     def check(self, h: int, w: int, c: int) -> None:
         """Raises a ValueError for latents that do not fit in."""
@@ -88,14 +81,11 @@ class ReferenceMap(nn.Module):
                 f" places of {self.dim} channels"
             )
 
-    @nn.compact
     def __call__(self, latents: Float[Array, "b t h w c"]) -> Float[Array, "b k d"]:
-        """Read latents into the places of the map, row by row."""
+        """The places of the map, row by row."""
         frame = latents[:, reference_frame(latents.shape[1])].astype(jnp.float32)
         copy = jnp.pad(frame, [(0, 0)] * 3 + [(0, self.dim - frame.shape[-1])])
-        copy = rearrange(copy, "b h w d -> b (h w) d")
-        zeros = nn.initializers.zeros
-        return copy + nn.Dense(self.dim, kernel_init=zeros, name="more")(self.added(latents))
+        return rearrange(copy, "b h w d -> b (h w) d")
 
 
 def reference_frame(num_frames: int) -> int:

@@ -25,8 +25,9 @@ class WarpReadout(nn.Module):
     with the motion of the reference frame (`vdd.method.content.ReferenceContent`). The first
     channels of the map are the latents themselves. The flow begins as a sum of `num_flows` fields
     that the content draws, each by a factor that the difference of motion gives; where motion is
-    the reference's it is zero. Features of the content are warped by it, and what they show mends
-    the flow. Where latents are folded pixels the pixels are warped, each by a flow of its own.
+    the reference's it is zero. Features of the content are warped by it. What they show mends the
+    flow, hides what the reference shows and the frame does not, and draws what is new. Where
+    latents are folded pixels the pixels are warped, each by a flow of its own.
 
     Raises ValueError for latents that are not square or no whole pixels, or nothing to draw with.
     """
@@ -71,12 +72,16 @@ class WarpReadout(nn.Module):
         x = nn.Dense(self.width, dtype=self.dtype, name="features")(x)
         for i in range(self.num_blocks):
             x = ModulatedBlock(self.dtype, name=f"block_{i}")(x, picture)
+        finer = max(self.patch // 2, 1)  # flows along a side of a place: each moves 2 x 2 pixels
+        parts = (channels, 2 * finer**2, self.patch**2)
         zeros = nn.initializers.zeros
-        new = nn.Dense(channels + 2, kernel_init=zeros, dtype=self.dtype, name="new")(nn.silu(x))
+        new = nn.Dense(sum(parts), kernel_init=zeros, dtype=self.dtype, name="new")(nn.silu(x))
         new = rearrange(new, "(b t) h w c -> b t h w c", b=len(content)).astype(jnp.float32)
-        added, mended = jnp.split(new, [channels], axis=-1)
+        added, mended, hidden = jnp.split(new, [parts[0], parts[0] + parts[1]], axis=-1)
+        flow = _enlarged(flow, finer) + depth_to_space(mended, finer)
         still = rearrange(content[:, :-1, :channels], "b (h w) c -> b h w c", h=side)
-        return self._warped(still, flow + mended) + added
+        kept = 1.0 - jnp.tanh(depth_to_space(hidden, self.patch))
+        return space_to_depth(kept * self._warped(still, flow), self.patch) + added
 
     def _difference(
         self, motion: Float[Array, "b t m"], reference: Float[Array, "b m"]
@@ -104,14 +109,16 @@ class WarpReadout(nn.Module):
         return rearrange(dense(moved), "n (h w e) -> n h w e", h=side, w=side)
 
     def _warped(
-        self, latents: Float[Array, "b h w c"], flow: Float[Array, "b t h w 2"]
-    ) -> Float[Array, "b t h w c"]:
-        """Latents moved pixel by pixel; between places the flow is bilinear."""
+        self, latents: Float[Array, "b h w c"], flow: Float[Array, "b t i j 2"]
+    ) -> Float[Array, "b t H W 3"]:
+        """The pixels, each moved by a flow of its own: bilinear between those given, in places."""
         pixels = depth_to_space(latents.astype(jnp.float32), self.patch)
-        fine = (*flow.shape[:2], *pixels.shape[1:3], 2)
-        return space_to_depth(
-            warp(pixels, jax.image.resize(self.patch * flow, fine, "linear")), self.patch
-        )
+        return warp(pixels, _enlarged(self.patch * flow, pixels.shape[1] // flow.shape[2]))
+
+
+def _enlarged(flow: Float[Array, "b t h w 2"], times: int) -> Float[Array, "b t H W 2"]:
+    b, t, h, w, _ = flow.shape
+    return jax.image.resize(flow, (b, t, h * times, w * times, 2), "linear")
 
 
 def warp(
