@@ -172,7 +172,7 @@ def _refer(config: Any) -> None:
     config.revival.rate = 0.0
     config.optimizer.learning_rate = 2e-3
     config.train.update(
-        batch_size=8, num_steps=6000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
+        batch_size=8, num_steps=7000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
         eval_every=2000, sample_every=4000,
     )  # fmt: skip
     config.eval.update(split="validation", num_clips=0, quick_windows=32)
