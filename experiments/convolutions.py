@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.models.convolution import convolve
-from vdd.startup import keep_freed_memory
 
 # Frames, side, channels in and out: shapes of the denoisers and the autoencoder.
 SHAPES = (

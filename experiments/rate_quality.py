@@ -37,9 +37,9 @@ from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics
 from vdd.evaluation.faces import Faces, compare, dlib_faces
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.method.disentangler import Disentangler
 from vdd.run import Run
-from vdd.startup import keep_freed_memory
 
 Clip = UInt8[np.ndarray, "t h w 3"]
 CODECS = ("libx264", "libx265")

@@ -18,9 +18,9 @@ import optax
 
 from vdd.data.sprites import SpritesArrays, load_arrays
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.models.latents import PixelLatents, to_float
 from vdd.models.readout import TileReadout
-from vdd.startup import keep_freed_memory
 
 LATENTS = PixelLatents(patch=4, size=(64, 64, 3))
 SIZES = "512:4:128,512:8:64,512:8:96,512:4:256"

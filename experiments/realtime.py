@@ -39,9 +39,10 @@ from vdd import streaming
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.method.disentangler import Disentangler
 from vdd.run import Run
-from vdd.startup import keep_compiled_programs, keep_freed_memory
+from vdd.startup import keep_compiled_programs
 
 Row = tuple[str, float, float]  # what, seconds by the clock, seconds of processors
 COMMAND = "import sys; from vdd.cli import main; sys.exit(main())"

@@ -25,9 +25,9 @@ import optax
 
 from vdd.data import sprites
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
-from vdd.startup import keep_freed_memory
 from vdd.training.flops import count_flops
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -31,9 +31,9 @@ from vdd import apply, streaming
 from vdd.data import video_io, video_writer
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
+from vdd.memory import keep_freed_memory
 from vdd.method.disentangler import Disentangler
 from vdd.run import Run
-from vdd.startup import keep_freed_memory
 
 
 class Times(NamedTuple):

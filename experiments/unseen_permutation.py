@@ -29,7 +29,8 @@ from vdd.data.sprites.prepared import permutation_seed
 from vdd.errors import UserError
 from vdd.evaluation.report import machine
 from vdd.evaluation.run import evaluate_run
-from vdd.startup import keep_compiled_programs, keep_freed_memory
+from vdd.memory import keep_freed_memory
+from vdd.startup import keep_compiled_programs
 
 COLUMNS = {
     "swaps: motion": "transfer.motion_acc",

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "files": set(),
     "command": set(),
     "progress": set(),
+    "memory": set(),
     "startup": {"programs"},
     "programs": set(),
     "eight_bits": set(),
@@ -42,13 +43,19 @@ MAY_IMPORT = {
     "hub": set(),
     "diffusion": set(),
     "models": {"diffusion", "safetensors"},
-    "training": {"command", "eight_bits", "fingerprint", "safetensors"},  # no model, no method
+    "training": {
+        "command",
+        "eight_bits",
+        "fingerprint",
+        "memory",
+        "safetensors",
+    },  # no model, no method
     "method": {"diffusion", "models", "training"},
     "apply": {"diffusion", "method", "models"},
     "compiled": {"apply", "diffusion", "method", "models", "programs"},
     "streaming": {"apply", "compiled", "diffusion", "method", "models"},
     "version": set(),
-    "data": {"command", "models", "progress", "startup", "version"},
+    "data": {"command", "memory", "models", "progress", "version"},
     "runs": {"eight_bits", "hub", "training"},
     "priors": {"fingerprint", "models", "runs", "training"},
     "motions": {"data", "priors", "runs"},
@@ -122,6 +129,7 @@ MAY_IMPORT = {
         "evaluation",
         "export",
         "hub",
+        "memory",
         "motions",
         "priors",
         "runs",
@@ -148,7 +156,7 @@ MAY_IMPORT = {
         "compiled",
     },
     "train": {"runs", "tasks", "training"},
-    "main": {"command", "flags", "startup", "train", "training"},
+    "main": {"command", "flags", "memory", "startup", "train", "training"},
     "": {"run"},
 }
 MAY_IMPORT_TENSORFLOW = ("vdd.data.", "vdd.training.tensorboard")

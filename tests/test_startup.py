@@ -29,7 +29,7 @@ PACKAGE = Path(vdd.__file__).parent
 FAULTS = """
 import ctypes, json, os, resource, sys
 import jax
-from vdd.startup import keep_freed_memory
+from vdd.memory import keep_freed_memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
@@ -73,3 +73,40 @@ def test_freed_memory_is_kept_on_cpus_unless_told_otherwise(tmp_path):
     assert done.returncode == 0, done.stderr
     for (env, kept), faults in zip(cases, map(int, done.stdout.split()), strict=True):
         assert faults < 32 if kept else faults >= 320, (env, faults)
+
+
+GIVEN_BACK = """
+import ctypes, jax
+from vdd.memory import give_back_freed_memory, keep_freed_memory
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+def resident():
+    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
+    return int(line.split()[1]) >> 10
+jax.config.update("jax_platforms", "cpu")
+keep_freed_memory({})
+places = [libc.malloc(1 << 26) for _ in range(8)]
+for place in places:
+    libc.memset(place, 1, 1 << 26)
+full = resident()
+for place in places[:-1]:
+    libc.free(place)
+kept = resident()
+give_back_freed_memory()
+print(full, kept, resident())
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc alone")
+def test_freed_memory_is_given_back_when_asked():
+    env = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", GIVEN_BACK], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    full, kept, left = map(int, done.stdout.split())  # MiB, of which 512 were taken
+    assert kept > full - 64
+    assert left < full - 384

@@ -19,7 +19,8 @@ from ml_collections import ConfigDict
 
 from vdd import command, files, flags
 from vdd.errors import UserError
-from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
+from vdd.memory import keep_freed_memory
+from vdd.startup import check_devices, keep_compiled_programs
 from vdd.train import default_workdir, evaluate, expand_homes, train
 from vdd.training.processes import connect_processes, leave, say
 

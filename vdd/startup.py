@@ -1,9 +1,5 @@
-"""What a command does before it computes: compiled programs are kept, and so is freed memory."""
+"""What a command does before it computes: it looks for a device, and keeps compiled programs."""
 
-import ctypes
-import importlib.metadata
-import importlib.util
-import os
 from collections.abc import Mapping
 
 import jax
@@ -39,31 +35,3 @@ def check_devices(env: Mapping[str, str]) -> None:
         why = " ".join(str(error).split())[:200] or "no device is visible"
         hint = f"; JAX_PLATFORMS={wanted}: unset it, or set it to cpu" if wanted else ""
         raise UserError(f"JAX finds no device to compute on ({why}){hint}") from error
-
-
-def keep_freed_memory(env: Mapping[str, str] = os.environ) -> None:
-    """Make glibc's malloc keep what is freed, in one heap, where JAX computes on CPUs.
-
-    XLA takes its scratch memory from malloc at every call on a CPU. Pieces of that size are mapped
-    and unmapped each time, and the kernel clears every page anew: a fifth of a training step. The
-    price is memory that goes back to the system only when the process ends.
-
-    Has to come before JAX starts its threads. Does nothing with another C library, where JAX may
-    find an accelerator, or if VDD_KEEP_FREED_MEMORY=0.
-    """
-    if env.get("VDD_KEEP_FREED_MEMORY") == "0" or not _computes_on_cpus():
-        return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
-        mmap_max, trim_threshold, arena_max = -4, -1, -8  # malloc.h
-        library.mallopt(mmap_max, 0)
-        library.mallopt(trim_threshold, -1)
-        library.mallopt(arena_max, 1)
-
-
-def _computes_on_cpus() -> bool:
-    """Whether JAX is told to, or has nothing else; asking JAX itself would start its threads."""
-    if platforms := jax.config.jax_platforms:
-        return platforms.split(",")[0] == "cpu"
-    plugins = [name for name in ("jax_plugins", "libtpu") if importlib.util.find_spec(name)]
-    return not plugins and not importlib.metadata.entry_points(group="jax_plugins")

@@ -31,7 +31,8 @@ from vdd.data.sprites.benchmark import split_labels
 from vdd.errors import UserError
 from vdd.evaluation import judge, report
 from vdd.evaluation.sprites import protocol
-from vdd.startup import keep_compiled_programs, keep_freed_memory
+from vdd.memory import keep_freed_memory
+from vdd.startup import keep_compiled_programs
 from vdd.training import loop
 from vdd.training.update import step_key
 

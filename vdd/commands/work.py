@@ -17,7 +17,8 @@ from vdd.errors import UserError
 
 def set_up_jax() -> None:
     """Before the first use of JAX: its caches, its memory, its devices."""
-    from vdd.startup import check_devices, keep_compiled_programs, keep_freed_memory
+    from vdd.memory import keep_freed_memory
+    from vdd.startup import check_devices, keep_compiled_programs
 
     keep_compiled_programs(os.environ)
     keep_freed_memory()

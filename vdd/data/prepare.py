@@ -198,7 +198,7 @@ def _check(options: argparse.Namespace) -> str | None:
         raise UserError("--latents needs --weights=DIR, the autoencoder's folder, or VDD_WEIGHTS")
     weights = files.expand(weights)
     from vdd.data.video_folder.latents import load_encoder
-    from vdd.startup import keep_freed_memory
+    from vdd.memory import keep_freed_memory
 
     keep_freed_memory()
     load_encoder(str(weights))

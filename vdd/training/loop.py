@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from etils import epath
 from jax.sharding import Mesh
 
+from vdd.memory import give_back_freed_memory
 from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
 from vdd.training.feed import ClipIterator, DeviceBatches
@@ -185,6 +186,7 @@ def run_steps(
             log.pause()
             for hook in due:
                 values |= hook(step, place.state) or {}
+            give_back_freed_memory()  # a hook compiles programs of its own
             log.write(step, values)
             log.go_on()
         stopping = stop.reached(step)
@@ -237,6 +239,7 @@ def compile_visibly(
     )
     start = time.monotonic()
     program = compile_step(training)
+    give_back_freed_memory()
     progress.say(f"compiled in {duration(time.monotonic() - start)}")
     return program
 
