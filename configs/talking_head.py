@@ -167,12 +167,12 @@ def _refer(config: Any) -> None:
     config.objective.weights.update(codebook=0.0, commitment=0.0, static_motion=0.0, edges=3.0)
     config.rates.update(
         target_bits_per_frame=39.0, motion_weight=0.0, motion_speed=0.0,
-        target_bits_per_clip=24000.0, content_price=1e-8, content_price_range=(1e-8, 3e-7),
+        target_bits_per_clip=32000.0, content_price=1e-8, content_price_range=(1e-8, 3e-7),
     )  # fmt: skip
     config.revival.rate = 0.0
     config.optimizer.learning_rate = 2e-3
     config.train.update(
-        batch_size=8, num_steps=7000, ema_decay=0.999, log_every=50, checkpoint_every=1000,
+        batch_size=8, num_steps=5500, ema_decay=0.999, log_every=50, checkpoint_every=1000,
         eval_every=2000, sample_every=4000,
     )  # fmt: skip
     config.eval.update(split="validation", num_clips=0, quick_windows=32)

@@ -1,11 +1,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.fft
 import scipy.special
 import scipy.stats
 from tiny import call, normal
 
-from vdd.method.content import ContentCode, GaussianContent, ReferenceContent, divergence_bits
+from vdd.method.content import (
+    ContentCode,
+    GaussianContent,
+    ReferenceContent,
+    divergence_bits,
+    picture_basis,
+)
 
 BOTTLENECK = GaussianContent(dim=3)
 FEATURES = normal(0, 5, 2, 6)
@@ -108,12 +115,43 @@ def test_noise_of_a_reference_lies_in_a_basis_of_its_own():
     np.testing.assert_allclose(plain.tokens[:, :-1], places @ basis @ back, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(plain.tokens[:, -1:], pose)
     mean = jnp.asarray(places @ basis)
-    bits = divergence_bits(mean, jnp.full_like(mean, -3.0)) + 5.0
+    log_std = np.log(0.04 / picture_basis(1, 3)[1])
+    bits = divergence_bits(mean, jnp.broadcast_to(log_std[None, None], mean.shape)) + 5.0
     np.testing.assert_allclose(plain.bits, bits, rtol=1e-4)
 
     draw = jax.jit(jax.vmap(lambda key: content.apply({"params": params}, features, key).tokens))
     noise = np.asarray(draw(jax.random.split(jax.random.key(3), 4000)) - plain.tokens[None])
     np.testing.assert_array_equal(noise[:, :, -1], 0.0)
     seen = np.cov(noise[:, 0, 0].T)
-    expected = np.exp(-6.0) * np.asarray(back).T @ np.asarray(back)
+    expected = np.asarray(back).T @ np.diag(np.exp(2 * log_std)) @ np.asarray(back)
     np.testing.assert_allclose(seen, expected, atol=0.1 * np.abs(expected).max())
+
+
+def test_pictures_are_coded_in_an_orthonormal_basis():
+    for patch, dim in ((8, 192), (4, 48), (2, 12), (1, 4), (2, 17)):
+        basis, scale = picture_basis(patch, dim)
+        np.testing.assert_allclose(basis.T @ basis, np.eye(dim), atol=1e-9)
+        assert scale.shape == (dim,)
+        assert scale.min() > 0.0
+
+
+def test_the_basis_is_a_cosine_transform_of_brightness_and_colour():
+    rng = np.random.default_rng(0)
+    patch = rng.normal(size=(8, 8, 3))
+    basis, _ = picture_basis(8, 192)
+    found = (patch.reshape(-1) @ basis).reshape(8, 8, 3)
+    brightness = scipy.fft.dctn(patch.sum(-1) / np.sqrt(3), norm="ortho")
+    np.testing.assert_allclose(found[..., 0], brightness, atol=1e-9)
+    grey = np.repeat(patch[..., :1], 3, axis=-1)
+    np.testing.assert_allclose((grey.reshape(-1) @ basis).reshape(8, 8, 3)[..., 1:], 0, atol=1e-9)
+
+
+def test_a_picture_passes_a_fresh_bottleneck_with_the_same_noise_in_all_pixels():
+    content = ReferenceContent(12, pose_bits=0.0, patch=2)
+    features = normal(0, 2, 5, 12)
+    params = jax.jit(content.init)(jax.random.key(0), features)
+    plain = content.apply(params, features)
+    np.testing.assert_allclose(plain.tokens, features, atol=1e-5)
+    draw = jax.jit(jax.vmap(lambda key: content.apply(params, features, key).tokens))
+    noise = draw(jax.random.split(jax.random.key(1), 2000))[:, :, :-1] - plain.tokens[None, :, :-1]
+    np.testing.assert_allclose(noise.std(axis=(0, 1, 2)), 0.04, rtol=0.05)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tiny
 
+from vdd.method.content import picture_basis
 from vdd.method.disentangler import Disentangler
 from vdd.models.content_map import ReferenceMap, reference_frame
 from vdd.models.unet import space_to_depth
@@ -101,8 +102,9 @@ def test_content_costs_its_map_and_one_code(model, fresh):
     content = jax.jit(said)(fresh)
     assert content.tokens.shape == (2, 17, 48)
     assert model.content_shape == (17, 48)  # what a file holds of it, and `vdd info` tells
-    # Of 16 x 48 numbers that are 0 with a deviation of e^-3, and four codes of five.
-    nats = 16 * 48 * (0.5 * (np.exp(-6.0) - 1.0) + 3.0)
+    # Of 16 x 48 numbers that are 0, with noise that is the same in all pixels; four codes of five.
+    std = np.minimum(0.04 / picture_basis(4, 48)[1], 1.0)
+    nats = 16 * np.sum(0.5 * (std**2 - 1.0) - np.log(std))
     expected = nats / np.log(2.0) + 4 * np.log2(5)
     np.testing.assert_allclose(content.bits, expected, rtol=1e-4)
 

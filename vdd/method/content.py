@@ -5,15 +5,19 @@ To add one, write a module with the methods of `GaussianContent`, and a function
 """
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.method.rates import NATS_TO_BITS
 from vdd.models.layers import RMSNorm, flat_tokens
+
+_FIRST_NOISE = 0.04  # deviation of a pixel's noise at first, where pixels have 0.5
 
 
 class Content(NamedTuple):
@@ -50,12 +54,14 @@ class ReferenceContent(nn.Module):
 
     As `GaussianContent`, but what passes begins as the features themselves. Noise is added in a
     basis that is learned, and the basis is undone behind it: numbers that vary little cost little.
-    One more token is the quantised motion of the reference frame, whose codes are `pose_bits`.
-    Ours.
+    It begins as the one that pictures are coded in (`picture_basis`), with the same noise
+    everywhere. One more token is the quantised motion of the reference frame, whose codes are
+    `pose_bits`. Ours.
     """
 
     dim: int
     pose_bits: float
+    patch: int = 1  # pixels along each side of a place
 
     def num_tokens(self, places: int) -> int:
         """Content tokens of so many features."""
@@ -70,17 +76,49 @@ class ReferenceContent(nn.Module):
     def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
         """Content of features: a draw from the posterior if `rng` is given, else its mean."""
         places, pose = features[:, :-1], features[:, -1:]
-        mean = nn.Dense(self.dim, kernel_init=_identity, name="basis")(places)
-        zeros = nn.initializers.zeros
-        log_std = nn.Dense(self.dim, kernel_init=zeros, name="log_std")(places)
-        said = _sample(mean, log_std - 3.0, rng)
-        tokens = nn.Dense(self.dim, kernel_init=_identity, name="back")(said.tokens)
+        basis, scale = picture_basis(self.patch, self.dim)
+        mean = nn.Dense(self.dim, kernel_init=_begin(basis / scale[None]), name="basis")(places)
+        log_std = nn.Dense(
+            self.dim,
+            kernel_init=nn.initializers.zeros,
+            bias_init=_begin(np.minimum(np.log(_FIRST_NOISE / scale), 0.0)),
+            name="log_std",
+        )(places)
+        said = _sample(mean, log_std, rng)
+        back = nn.Dense(self.dim, kernel_init=_begin(scale[:, None] * basis.T), name="back")
+        tokens = back(said.tokens)
         return Content(jnp.concatenate([tokens, pose], axis=1), said.bits + self.pose_bits)
 
 
-def _identity(key: PRNGKeyArray, shape: tuple[int, int], dtype: Any) -> Array:
-    del key
-    return jnp.eye(*shape, dtype=dtype)
+def picture_basis(patch: int, dim: int) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"]]:
+    """The orthonormal basis in which pictures are coded: its vectors as columns, and their scale.
+
+    A place is `patch` x `patch` pixels (rows, columns, channels). Their cosine transform is that of
+    JPEG, and so is the idea of brightness before two differences of colour, where there are three
+    channels. The scale is how far a coefficient of a photo lies from zero, for pixels of deviation
+    0.5: it falls with the square of the frequency, and is a quarter for colour. Numbers of a place
+    beyond its pixels stay as they are.
+    """
+    at = np.arange(patch)
+    waves = np.cos(np.pi * np.outer(at, at + 0.5) / patch) * np.sqrt(2 / patch)
+    waves[0] /= np.sqrt(2)
+    channels = max(dim // patch**2, 1)
+    colours, shares = np.eye(channels), np.ones(channels)
+    if channels == 3:
+        colours = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
+        colours /= np.linalg.norm(colours, axis=1, keepdims=True)
+        shares = np.array([1.0, 0.25, 0.25])
+    frequency = 1.0 + np.hypot(at[:, None], at[None])
+    scale = 0.75 * patch * shares[None, None] / frequency[..., None] ** 2
+    vectors = np.einsum("ui,vj,kc->ijcuvk", waves, waves, colours).reshape(scale.size, scale.size)
+    basis, whole = np.eye(dim), np.ones(dim)
+    basis[: scale.size, : scale.size], whole[: scale.size] = vectors, scale.reshape(-1)
+    return basis, whole
+
+
+def _begin(value: np.ndarray) -> Callable[..., Array]:
+    """The initialiser of a parameter that begins with this value."""
+    return lambda key, shape, dtype: jnp.asarray(value, dtype).reshape(shape)
 
 
 def _sample(mean: Array, log_std: Array, rng: PRNGKeyArray | None) -> Content:

@@ -50,28 +50,35 @@ class ContentPath(NamedTuple):
     bottleneck: GaussianContent | ReferenceContent
 
 
-def _tokens(dim: int, book: Mapping[str, Any], dtype: jnp.dtype) -> ContentPath:
+def _tokens(dim: int, book: Mapping[str, Any], patch: int, dtype: jnp.dtype) -> ContentPath:
     """Content is read by the encoder's queries."""
-    del book, dtype
+    del book, patch, dtype
     return ContentPath(None, GaussianContent(dim))
 
 
 def _map(
-    dim: int, side: int, channels: tuple[int, ...], book: Mapping[str, Any], dtype: jnp.dtype
+    dim: int,
+    side: int,
+    channels: tuple[int, ...],
+    book: Mapping[str, Any],
+    patch: int,
+    dtype: jnp.dtype,
 ) -> ContentPath:
     """Content is a map of side x side places, each a token."""
-    del book
+    del book, patch
     return ContentPath(ContentMap(side, tuple(channels), dtype), GaussianContent(dim))
 
 
-def _reference(dim: int, side: int, book: Mapping[str, Any], dtype: jnp.dtype) -> ContentPath:
+def _reference(
+    dim: int, side: int, book: Mapping[str, Any], patch: int, dtype: jnp.dtype
+) -> ContentPath:
     """Content is one frame, and the motion of that frame."""
     del dtype
     width = book["num_groups"] * book.get("code_dim", 1)
     if width > dim:
         raise ValueError(f"motion of {width} numbers does not fit into content of dim={dim}")
     pose_bits = book["num_groups"] * math.log2(book["num_codes"])
-    return ContentPath(ReferenceMap(dim, side), ReferenceContent(dim, pose_bits))
+    return ContentPath(ReferenceMap(dim, side), ReferenceContent(dim, pose_bits, patch))
 
 
 CONTENTS = {"tokens": _tokens, "map": _map, "reference": _reference}  # by `model.content.kind`
@@ -132,9 +139,8 @@ class Disentangler(nn.Module):
         quantizer = parts.pop("quantizer")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = {f: quantizer.pop(f) for f in sizes if f in quantizer}
-        path = kinds.build(
-            CONTENTS, "content", parts.pop("content"), "tokens", book=book, dtype=dtype
-        )
+        given = {"book": book, "patch": latents.patch, "dtype": dtype}
+        path = kinds.build(CONTENTS, "content", parts.pop("content"), "tokens", **given)
         reader = Encoder(**parts.pop("encoder"), content_map=path.content_map, dtype=dtype)
         code = parts.pop("content_code", None)
         shape = (path.bottleneck.num_tokens(reader.num_contents), path.bottleneck.dim)
