@@ -1,5 +1,6 @@
 """What is written about the project holds: lengths, links, keys, tables, and the code of README."""
 
+import importlib
 import importlib.util
 import json
 import re
@@ -91,6 +92,15 @@ def test_every_key_of_the_configs_is_described(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(keys, "PAGE", page)
     assert keys.main(["--check"]) == 1
     assert "train.ema_decay of sprites is not described" in capsys.readouterr().err
+
+
+def test_code_in_what_the_site_shows_of_modules_is_set_as_code():
+    """Markdown runs lines together that are not indented."""
+    pages = "".join(path.read_text() for path in (ROOT / "docs/api").glob("*.md"))
+    for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE):
+        told = importlib.import_module(name).__doc__ or ""
+        code = re.findall(r"(?m)^(?:\w+(?:, \w+)* = )?[\w.]+\(.*\)$", told)
+        assert not code, f"{name}: {code}"
 
 
 def test_tables_are_those_of_the_committed_reports(monkeypatch, tmp_path, capsys):
