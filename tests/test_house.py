@@ -21,7 +21,6 @@ LONG_FUNCTIONS = {
     "evaluation/sprites/protocol.py:evaluate",
     "evaluation/universal_lpc/protocol.py:evaluate",
     "evaluation/videos/protocol.py:evaluate",
-    "evaluation/videos/run.py:hooks",
     "training/loop.py:train",
 }
 
