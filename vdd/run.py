@@ -1,3 +1,4 @@
+# pyright: standard
 """A trained run, ready for use: `Run`, which `vdd.load` gives.
 
 Content of one clip in the motion of another:
