@@ -80,7 +80,10 @@ def measure(run: Run, clips: Sequence[Any], see: faces.Faces, seed: int) -> dict
     both = [i for i in range(len(clips)) if all(found[i] is not None for found in known.values())]
     if len(both) < 2:
         raise UserError("a face is seen in fewer than two clips of each kind: nothing to compare")
-    seen = {name: [found[i] for i in both] for name, found in known.items()}
+    seen = {
+        name: [track for i in both if (track := found[i]) is not None]
+        for name, found in known.items()
+    }
     codes = {"real": [part.own for part in parts], "made up": made}
     return {
         "clips": len(clips),

@@ -51,8 +51,8 @@ def test_transfer_writes_a_clip_as_long_as_the_motion_clip(tiny_run, clips, tmp_
     status, said, complained = vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))
     assert (status, complained) == (0, "")
     assert "120x90 scaled and cropped to the model's 16x16" in said
-    assert "5 frames of 16x16 at 20 frames a second, 1 pass" in said
-    assert "at 20 frames a second" in said
+    assert "frames a second, 1 sampler step (1 network evaluation)\n" in said
+    assert "5 frames of 16x16 at 20 frames a second" in said
     video = video_io.read_clip(out)
     assert video.shape == (5, 16, 16, 3)
 
@@ -470,6 +470,20 @@ def test_help_of_every_command_shows_an_example_that_parses(command, capsys):
     example = capsys.readouterr().out.split("example:\n")[1].split()
     assert example[:2] == ["vdd", command]
     cli.parser().parse_args(example[1:])
+
+
+def test_the_folder_of_an_output_is_made_as_the_help_says(tiny_run, clips, tmp_path, capsys):
+    for command in ("transfer", "generate", "decode", "sheet", "encode"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        assert "a folder that is missing is made" in " ".join(capsys.readouterr().out.split())
+    out = tmp_path / "not" / "there" / "o.gif"
+    assert vdd_command(capsys, *transfer_arguments(tiny_run, clips, out))[0] == 0
+    assert out.exists()
+    refused = tmp_path / "nor" / "this" / "o.gif"
+    wrong = transfer_arguments(tiny_run, clips, refused, "--window", 2, "--overlap", 2)
+    assert vdd_command(capsys, *wrong)[0] == 2
+    assert not (tmp_path / "nor").exists(), "of what is refused nothing is left"
 
 
 def test_the_installed_program_answers_and_ends_with_its_status():

@@ -1,5 +1,6 @@
 """What is written about the project holds: lengths, links, keys, tables, and the code of README."""
 
+import importlib
 import importlib.util
 import json
 import re
@@ -8,12 +9,16 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from tiny import ROOT
 
 from vdd import cli
 from vdd.data import video_io
+from vdd.method import disentangler, objective, rates
 
 PAGES = sorted(
     path
@@ -89,6 +94,15 @@ def test_every_key_of_the_configs_is_described(monkeypatch, tmp_path, capsys):
     assert "train.ema_decay of sprites is not described" in capsys.readouterr().err
 
 
+def test_code_in_what_the_site_shows_of_modules_is_set_as_code():
+    """Markdown runs lines together that are not indented."""
+    pages = "".join(path.read_text() for path in (ROOT / "docs/api").glob("*.md"))
+    for name in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE):
+        told = importlib.import_module(name).__doc__ or ""
+        code = re.findall(r"(?m)^(?:\w+(?:, \w+)* = )?[\w.]+\(.*\)$", told)
+        assert not code, f"{name}: {code}"
+
+
 def test_tables_are_those_of_the_committed_reports(monkeypatch, tmp_path, capsys):
     tables = script("tables")
     assert tables.main(["--check"]) == 0, capsys.readouterr().err
@@ -135,6 +149,33 @@ def test_the_example_of_the_readme_runs(monkeypatch, tmp_path, capsys):
     assert np.abs(error).mean() < 3  # a gif has 256 colours
     whole = names["run"].transfer(names["who"], names["how"])
     assert np.array_equal(whole, names["video"])
+
+
+def test_the_content_bottleneck_of_contributing_is_one(monkeypatch):
+    """With a builder and a line the whole model has it, and the loss of a batch has a gradient."""
+    code = re.search(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    assert code is not None
+    monkeypatch.setattr(disentangler, "CONTENTS", dict(disentangler.CONTENTS))
+    exec(code[1], {})
+    config = tiny.get_config({"model.content.kind": "bounded"})
+    model, params = tiny.get_model({"model.content.kind": "bounded"})
+    features = 9.0 * tiny.normal(0, 5, 2, 16)
+    said = tiny.call(model, params, disentangler.Disentangler.compress, features)
+    assert said.tokens.shape == (5, *model.content_shape)
+    assert 0.9 < np.abs(said.tokens).max() <= 1.0
+    np.testing.assert_array_equal(said.bits, np.full(5, 2 * 4))
+
+    batch = {"video": jnp.asarray(tiny.random_video(4, 8))}
+
+    def loss(params):
+        return objective.bitrate_controlled_diffusion(
+            objective.Objective.from_config(config.objective).for_batches(4),
+            rates.Rates(**config.rates), model, params, batch,
+            jax.random.key(0), rates.Multipliers(jnp.zeros(()), jnp.zeros(())),
+        ).total  # fmt: skip
+
+    shapes = jax.eval_shape(jax.grad(loss), params)
+    assert jax.tree.structure(shapes) == jax.tree.structure(params)
 
 
 def test_the_command_tells_the_version_of_the_distribution(capsys):

@@ -12,6 +12,7 @@ import pytest
 import tiny
 from PIL import Image
 
+import vdd
 from vdd import cli
 from vdd.commands import framed, work
 from vdd.data import faces, framing, synthetic, video_io
@@ -176,10 +177,13 @@ def test_no_face_is_one_line(filmed_run, place, capsys):
     assert not (place / "out.npy").exists()
 
 
-def test_the_missing_extra_is_told_before_any_model_is_loaded(place, capsys, monkeypatch):
+def test_the_missing_extra_is_told_before_any_model_is_loaded(
+    filmed_run, place, capsys, monkeypatch
+):
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "dlib", None)
-    status, _, complained = transfer(capsys, "nowhere", place, "out.npy", "--frame", "face")
+    monkeypatch.delattr(vdd, "load")
+    status, _, complained = transfer(capsys, filmed_run, place, "out.npy", "--frame", "face")
     assert status == 2
     assert complained == "vdd: finding faces needs dlib: pip install 'vdd-video[face]'\n"
 
@@ -195,6 +199,28 @@ def test_what_makes_no_sense_is_refused_in_one_line(lpc_alpha_run, place, capsys
         assert (status, complained.count("\n")) == (2, 1), complained
         assert words in complained
     assert not (place / "out.npy").exists()
+
+
+def test_faces_are_not_looked_for_in_drawn_clips(tiny_run, place, capsys, monkeypatch):
+    def absent():
+        raise UserError("dlib is not installed")
+
+    monkeypatch.setattr(faces, "import_dlib", absent)
+    status, _, complained = transfer(capsys, tiny_run, place, "out.npy", "--frame", "face")
+    assert (status, complained.count("\n")) == (2, 1)
+    assert "has learned from drawn clips (sprites), not from people" in complained
+    assert "dlib" not in complained
+
+
+def test_an_mp4_of_odd_sides_tells_the_size_that_is_written(filmed_run, place, capsys):
+    pytest.importorskip("av", reason="needs the extra `video`")
+    options = ("--frame", "face", "--paste-back")
+    _, said, _ = transfer(capsys, filmed_run, place, "out.mp4", *options)
+    with video_io.open_clip(place / "out.mp4") as clip:
+        assert clip.size == (76, 102), "of a photo of 75x101"
+    assert "5 frames of 102x76, as the sides of an mp4 are even, at" in said
+    _, said, _ = transfer(capsys, filmed_run, place, "out.npy", *options)
+    assert "5 frames of 101x75 at" in said
 
 
 def test_a_model_of_other_shapes_has_no_square():

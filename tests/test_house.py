@@ -21,7 +21,6 @@ LONG_FUNCTIONS = {
     "evaluation/sprites/protocol.py:evaluate",
     "evaluation/universal_lpc/protocol.py:evaluate",
     "evaluation/videos/protocol.py:evaluate",
-    "evaluation/videos/run.py:hooks",
     "training/loop.py:train",
 }
 
@@ -125,3 +124,8 @@ def test_a_data_set_is_a_folder_and_a_line():
 def test_training_knows_no_method_and_models_no_training():
     assert not any(name.startswith("vdd.method") for name in imports_of("training"))
     assert not any(name.startswith("vdd.training") for name in imports_of("models"))
+
+
+def test_types_of_the_interface_are_checked_more_strictly_than_the_rest():
+    for name in ("apply.py", "run.py"):
+        assert (PACKAGE / name).read_text().startswith("# pyright: standard\n"), name

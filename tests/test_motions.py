@@ -203,7 +203,22 @@ def test_a_damaged_library_is_one_line(named, capsys):
 
 
 def test_data_without_names_and_installed_models_are_refused(tiny_run, capsys):
-    for run, words in ((tiny_run, "sprites names no motions"), ("sprites", "is installed")):
+    none = "the data set sprites names no motions; take universal_lpc, which has some"
+    for run, words in ((tiny_run, none), ("sprites", none), ("universal_lpc", "is installed")):
         status, _, complained = vdd_command(capsys, "motions", run)
         assert (status, complained.count("\n")) == (2, 1)
         assert words in complained
+
+
+def test_a_model_without_named_motions_names_one_that_has_some(tiny_run, tmp_path, capsys):
+    clip = tmp_path / "clip.npy"
+    np.save(clip, tiny.random_video(1, 4)[0])
+    for command in (
+        ("transfer", tiny_run, "--motion", "lpc:walk_left", "--out", tmp_path / "o.npy"),
+        ("sheet", "sprites", "--out", tmp_path / "o.png"),  # which has cells of 64x64
+    ):
+        status, _, complained = vdd_command(capsys, *command, "--content", clip)
+        assert (status, complained.count("\n")) == (2, 1)
+        assert "take universal_lpc" in complained
+        assert "vdd motions" not in complained
+    assert motions.read(runs.find("universal_lpc")) is not None, "which is named"

@@ -1,3 +1,4 @@
+# pyright: standard
 """The public functions: pure, with the model static, fit for jit, vmap and grad.
 
 `params` is the dictionary of parameters (`Run.params`). Video is uint8, or float in [-1, 1]; any

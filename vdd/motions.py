@@ -79,12 +79,21 @@ def make(run: Any, path_or_name: epath.PathLike, characters: int = CHARACTERS) -
     Raises:
         UserError: the data set names no motions, or cannot be read.
     """
-    data = run.config.data
-    played = datasets.find_played(data, characters)
-    if played is None:
-        raise UserError(f"the data set {data.dataset} names no motions")
+    check(run.config.data)
+    played = datasets.find_played(run.config.data, characters)
+    assert played is not None
     motions = {one.name: _read(run, one) for one in played.motions}
     return Library(played.name, priors.source_of(run, path_or_name), characters, motions)
+
+
+def check(data: Any) -> None:
+    """Raise a UserError for a `config.data` that names no motions; says which model has some."""
+    if not datasets.names_motions(data):
+        able = (name for name in runs.pretrained() if (runs.PRETRAINED / name / FILE).exists())
+        other = " or ".join(able)
+        raise NoMotionsError(
+            f"the data set {data.dataset} names no motions; take {other}, which has some"
+        )
 
 
 def _read(run: Any, played: datasets.Played) -> Motion:
@@ -126,12 +135,13 @@ def load(run: Any, path_or_name: epath.PathLike) -> Library:
     """The motions that lie with a run.
 
     Raises:
-        NoMotionsError: there are none.
+        NoMotionsError: there are none; says whether they can be made, or which model has some.
         OtherMotionsError: they are of the codes of another model.
         UserError: the file is broken.
     """
     library = read(runs.find(path_or_name))
     if library is None:
+        check(run.config.data)
         raise NoMotionsError(f"{path_or_name} has no {FILE}: make it with vdd motions")
     source, book = library.source, run.model.quantizer.codebook
     if not source.is_of(run):

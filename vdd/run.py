@@ -1,7 +1,10 @@
+# pyright: standard
 """A trained run, ready for use: `Run`, which `vdd.load` gives.
 
-run = vdd.load("sprites")
-video = run.transfer(content_clips, motion_clips)
+Content of one clip in the motion of another:
+
+    run = vdd.load("sprites")
+    video = run.transfer(content_clips, motion_clips)
 """
 
 import dataclasses

@@ -1,8 +1,10 @@
 """Whole sprite sheets: a character in all motions of the Universal LPC layout.
 
-run = vdd.load("RUN")
-drawn = sheet.draw(run, frames)
-sheet.write(drawn, "hero.png")
+From a few frames of it:
+
+    run = vdd.load("RUN")
+    drawn = sheet.draw(run, frames)
+    sheet.write(drawn, "hero.png")
 """
 
 import io

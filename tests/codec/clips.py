@@ -3,7 +3,7 @@
 import numpy as np
 
 from vdd.codec import container
-from vdd.codec.clip import ClipWriter
+from vdd.codec.clip import write as write_codes
 from vdd.codec.entropy_model import Adaptive
 
 GROUPS, CODES = 2, 8
@@ -26,12 +26,11 @@ def random_codes(frames: int = 11, seed: int = 0) -> np.ndarray:
 
 def write(codes: np.ndarray, **changes) -> bytes:
     """A file of codes in chunks of four."""
-    writer = ClipWriter(header(frames=len(codes))._replace(**changes), CONTENT, MODEL)
-    return writer.start() + writer.push(codes) + writer.finish()
+    return write_codes(header(frames=len(codes))._replace(**changes), CONTENT, codes, MODEL)
 
 
 def offsets(data: bytes) -> list[int]:
-    """Where the chunks (and an end mark) of a whole file begin."""
+    """Where the chunks of a whole file begin."""
     found, place = [], data.find(container.SYNC)
     while place >= 0:
         found.append(place)

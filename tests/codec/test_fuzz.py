@@ -66,11 +66,11 @@ DAMAGES = (flip_bits, truncate, overwrite, cut_out, repeat, invent, reseal)
 def test_damaged_files_are_read_or_refused():
     rng = np.random.default_rng(int(os.environ.get("VDD_FUZZ_SEED", "0")))
     codes = clips.random_codes(FRAMES)
-    files = [clips.write(codes), clips.write(codes, frames=0)]
+    whole = clips.write(codes)
     outcomes = {"whole": 0, "held": 0, "refused": 0}
     for i in range(COUNT):
         damage = DAMAGES[i % len(DAMAGES)]
-        data = damage(rng, files[rng.integers(2)])
+        data = damage(rng, whole)
         try:
             contents = container.read(data)
             motion = read_motion(contents, clips.MODEL)
@@ -84,14 +84,14 @@ def test_damaged_files_are_read_or_refused():
 
 def check(codes, contents, motion, vouched_for):
     """Frames that are not reported lost are right, as far as check sums can tell."""
-    assert motion.codes.shape == (contents.frames, clips.GROUPS)
+    assert motion.codes.shape == (contents.header.frames, clips.GROUPS)
     assert motion.codes.min() >= 0
     assert motion.codes.max() < clips.CODES
     if vouched_for:
         return
-    good = np.ones(contents.frames, bool)
+    good = np.ones(contents.header.frames, bool)
     for first, last in motion.lost:
         good[first : last + 1] = False
-    np.testing.assert_array_equal(motion.codes[good], codes[: contents.frames][good])
+    np.testing.assert_array_equal(motion.codes[good], codes[: contents.header.frames][good])
     if contents.content is not None:
         assert contents.content == clips.CONTENT

@@ -211,6 +211,13 @@ def test_guidance_moves_away_from_the_unconditional_estimate():
     assert Sampler("heun", 3, guidance=2.0).nfe == 2 * Sampler("heun", 3).nfe
 
 
+def test_steps_and_calls_of_the_network_are_told_apart():
+    assert Sampler("heun", 5).told == "5 sampler steps (9 network evaluations)"
+    assert Sampler("heun", 1).told == "1 sampler step (1 network evaluation)"
+    assert Sampler("euler", 1, guidance=2.0).told == "1 sampler step (2 network evaluations)"
+    assert Sampler("mean", 0).told == "the mean"
+
+
 def test_presets_and_steps_are_chosen():
     settings = {
         "sampler": {"name": "mean", "steps": 0, "sigma_max": 3.0, "rho": 5.0},

@@ -11,6 +11,7 @@ from world import World, random_clips
 from vdd import runs
 from vdd.data import sprites as data
 from vdd.data.sprites import benchmark
+from vdd.evaluation import watching
 from vdd.evaluation.inference import Functions
 from vdd.evaluation.sprites import page as sprites_page
 from vdd.evaluation.sprites import protocol as sprites
@@ -37,7 +38,7 @@ def watched(monkeypatch, tmp_path):
         return world.clips
 
     monkeypatch.setattr(data, "load_arrays", load_arrays)
-    monkeypatch.setattr(sprites_run, "functions_of", lambda *_: world.model())
+    monkeypatch.setattr(watching, "functions_of", lambda *_: world.model())
     monkeypatch.setattr(sprites_run, "_judge", lambda config: world.judge)
 
     def run(config) -> tuple[dict, dict]:

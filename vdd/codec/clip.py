@@ -1,4 +1,4 @@
-"""A clip's codes as a file, chunk by chunk as they come; and what a damaged file still holds."""
+"""A clip's codes as a file, chunk by chunk; and what a damaged file still holds."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,58 +15,25 @@ from vdd.errors import UserError
 _AT_ONCE = 64  # chunks that are coded side by side
 
 
-class ClipWriter:
-    """Gives the bytes of a file as frames come; `start`, any number of `push`, then `finish`."""
+def write(
+    header: Header, content: bytes, codes: Int[np.ndarray, "t n"], model: EntropyModel
+) -> bytes:
+    """The bytes of a file.
 
-    def __init__(self, header: Header, content: bytes, model: EntropyModel):
-        """With `header.frames` of 0 the file tells their number at its end."""
-        self._header, self._content, self._model = header, content, model
-        self._stored = container.header_bytes(header)
-        self._waiting = np.zeros((0, header.num_groups), np.int64)
-        self._chunks = self._frames = self._pushed = 0
-
-    def start(self) -> bytes:
-        """Header and content, to be sent before any frame."""
-        return self._stored + container.content_bytes(self._stored, self._content)
-
-    def push(self, codes: Int[np.ndarray, "t n"]) -> bytes:
-        """The chunks that these frames complete, if any.
-
-        Raises:
-            UserError: these are more frames than a file holds.
-        """
-        self._pushed += len(codes)
-        if self._pushed > container.MAX_FRAMES:
-            raise UserError(f"more than {container.MAX_FRAMES} frames do not fit a file")
-        self._waiting = np.concatenate([self._waiting, codes])
-        whole = len(self._waiting) // self._header.chunk_frames * self._header.chunk_frames
-        ready, self._waiting = self._waiting[:whole], self._waiting[whole:]
-        return self._write(ready)
-
-    def finish(self) -> bytes:
-        """The last chunk, and the end mark where the header has no number of frames.
-
-        Raises:
-            ValueError: other frames were pushed than the header says, or none.
-        """
-        data = self._write(self._waiting)
-        if self._frames != (self._header.frames or self._frames) or not self._frames:
-            raise ValueError(f"{self._frames} frames, the header says {self._header.frames}")
-        if self._header.frames:
-            return data
-        return data + container.end_bytes(self._stored, self._chunks, self._frames)
-
-    def _write(self, codes: Int[np.ndarray, "t n"]) -> bytes:
-        size, parts = self._header.chunk_frames, []
-        pieces = [codes[i : i + size] for i in range(0, len(codes), size)]
-        for first in range(0, len(pieces), _AT_ONCE):
-            batch = pieces[first : first + _AT_ONCE]
-            for piece, code in zip(batch, encode_chunks(self._model, batch)):
-                chunk = Chunk(self._chunks, len(piece), code.data)
-                parts.append(container.chunk_bytes(self._stored, chunk))
-                self._chunks += 1
-                self._frames += len(piece)
-        return b"".join(parts)
+    Raises:
+        UserError: sizes that no reader takes.
+        ValueError: there are other frames than the header says.
+    """
+    if len(codes) != header.frames:
+        raise ValueError(f"{len(codes)} frames, the header says {header.frames}")
+    stored, size = container.header_bytes(header), header.chunk_frames
+    parts = [stored, container.content_bytes(stored, content)]
+    pieces = [codes[i : i + size] for i in range(0, len(codes), size)]
+    for first in range(0, len(pieces), _AT_ONCE):
+        batch = pieces[first : first + _AT_ONCE]
+        for index, (piece, code) in enumerate(zip(batch, encode_chunks(model, batch)), first):
+            parts.append(container.chunk_bytes(stored, Chunk(index, len(piece), code.data)))
+    return b"".join(parts)
 
 
 class Motion(NamedTuple):
@@ -82,13 +49,14 @@ def read_motion(contents: Contents, model: EntropyModel) -> Motion:
     Raises:
         UserError: no frame is left, or the file is of another model.
     """
-    check_model(contents.header, model)
-    codes = np.zeros((contents.frames, model.num_groups), np.int64)
-    good = np.zeros(contents.frames, bool)
+    header = contents.header
+    check_model(header, model)
+    codes = np.zeros((header.frames, model.num_groups), np.int64)
+    good = np.zeros(header.frames, bool)
     for chunk, decoded in _decode(contents.chunks, model):
-        first = chunk.index * contents.header.chunk_frames
-        frames = slice(first, min(first + chunk.frames, contents.frames))
-        codes[frames], good[frames] = decoded[: frames.stop - first], True
+        first = chunk.index * header.chunk_frames
+        frames = slice(first, first + chunk.frames)
+        codes[frames], good[frames] = decoded, True
     if not good.any():
         raise UserError("no chunk of motion can be read")
     latest = np.maximum.accumulate(np.where(good, np.arange(len(good)), -1))

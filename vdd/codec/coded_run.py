@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from vdd import compiled, fingerprint, streaming
 from vdd.codec import container, content
-from vdd.codec.clip import ClipWriter, read_motion
+from vdd.codec.clip import read_motion, write
 from vdd.codec.container import Header
 from vdd.codec.entropy_model import Adaptive, EntropyModel
 from vdd.codec.exact_prior import ExactPrior
@@ -36,7 +36,6 @@ class Decoded(NamedTuple):
     content: bytes | None  # None: it is damaged
     lost: list[tuple[int, int]]  # frames that hold another's pose, first and last
     header: Header
-    complete: bool  # False: the end of the file is missing, and the clip may have been longer
 
     @property
     def missing(self) -> int:
@@ -124,8 +123,7 @@ class CodedRun(NamedTuple):
             chunk_frames=chunk_frames,
         )
         numbers = content.encode(self.content, coded.numbers)
-        writer = ClipWriter(header, numbers.data, self.motion)
-        return writer.start() + writer.push(coded.codes) + writer.finish()
+        return write(header, numbers.data, coded.codes, self.motion)
 
     def from_bytes(self, data: bytes) -> Decoded:
         """Codes of a file.
@@ -141,7 +139,7 @@ class CodedRun(NamedTuple):
         if (header.content_kind, header.step_bits) != self.content[:2]:
             raise UserError("its content is not coded as the model's is")
         motion = read_motion(contents, self.motion)
-        return Decoded(motion.codes, contents.content, motion.lost, header, contents.complete)
+        return Decoded(motion.codes, contents.content, motion.lost, header)
 
     def _content_code(self, x: Array, method: Callable[..., Any]) -> Any:
         code, params = self.run.model.content_code, self.run.params["content_code"]

@@ -1,4 +1,4 @@
-"""The file: header, content, chunks, end; each with a check sum. docs/bitstream.md has the bytes.
+"""The file: header, content, chunks; each with a check sum. docs/bitstream.md has the bytes.
 
 Reading never trusts: sizes are bounded before anything is made of them, and what does not check is
 passed over, to the next mark.
@@ -36,7 +36,7 @@ class Header(NamedTuple):
     step_bits: int  # of content tokens
     model: bytes  # fingerprint, 8 bytes
     prior: bytes  # fingerprint, 8 bytes
-    frames: int  # 0: not known when the header was written
+    frames: int
     fps: float
     height: int
     width: int
@@ -59,8 +59,6 @@ class Contents(NamedTuple):
     header: Header
     content: bytes | None  # None: it does not check
     chunks: list[Chunk]
-    frames: int  # of the clip, lost ones included
-    complete: bool  # False: no frame count in the header, and no end mark
 
 
 def header_bytes(header: Header) -> bytes:
@@ -108,11 +106,6 @@ def chunk_bytes(header: bytes, chunk: Chunk) -> bytes:
     return SYNC + body + _CRC.pack(zlib.crc32(body, _seed(header)))
 
 
-def end_bytes(header: bytes, num_chunks: int, frames: int) -> bytes:
-    """The end mark, where the header could not tell the number of frames: a chunk of none."""
-    return chunk_bytes(header, Chunk(num_chunks, 0, _varint(frames)))
-
-
 def read_header(data: bytes) -> Header:
     """The header of a file.
 
@@ -143,17 +136,7 @@ def read(data: bytes) -> Contents:
     header = read_header(data)
     seed, start = zlib.crc32(data[: _HEADER.size]), _HEADER.size + _CRC.size
     content, start = _read_content(data, start, seed)
-    chunks: list[Chunk] = []
-    frames = header.frames
-    for chunk in _scan(data, start, seed, header):
-        if chunk.frames:
-            chunks.append(chunk)
-        else:
-            frames = _read_varint(chunk.data, 0)[0] or 0
-    complete = frames > 0
-    if not complete and chunks:
-        frames = chunks[-1].index * header.chunk_frames + chunks[-1].frames
-    return Contents(header, content, chunks, frames, complete)
+    return Contents(header, content, list(_scan(data, start, seed, header)))
 
 
 def _check(header: Header) -> None:
@@ -162,7 +145,7 @@ def _check(header: Header) -> None:
         "motion coded by a model of kind": (header.motion_kind, 0, 1),
         "content coded by a model of kind": (header.content_kind, 0, 1),
         "content steps of 2^-": (header.step_bits, 0, most_steps),
-        "frames": (header.frames, 0, MAX_FRAMES),
+        "frames": (header.frames, 1, MAX_FRAMES),
         "frames a second": (header.fps, 0.1, 240),
         "lines": (header.height, 1, 1 << 13),
         "columns": (header.width, 1, 1 << 13),
@@ -187,7 +170,7 @@ def _read_content(data: bytes, start: int, seed: int) -> tuple[bytes | None, int
 
 
 def _scan(data: bytes, start: int, seed: int, header: Header) -> Iterator[Chunk]:
-    """All chunks that check, in the order of their numbers; an end mark is the last."""
+    """All chunks that check, in the order of their numbers."""
     expected = 0
     # Marks to try and bytes to sum up in vain, so that no file takes for ever. Of random bytes, one
     # in 2^16 begins a mark.
@@ -203,8 +186,6 @@ def _scan(data: bytes, start: int, seed: int, header: Header) -> Iterator[Chunk]
             tries, allowed = tries - 1, allowed - (end - mark)
             continue
         yield chunk
-        if not chunk.frames:
-            return
         expected, start = chunk.index + 1, end + _CRC.size
 
 
@@ -222,24 +203,10 @@ def _parse_chunk(data: bytes, start: int, header: Header) -> tuple[Chunk, int] |
     largest = 3 * frames * header.num_groups + 8
     if length > largest or end + _CRC.size > len(data):
         return None
-    if frames and not _fits(index, frames, header):
-        return None
-    chunk = Chunk(index, frames, data[start:end])
-    return (chunk, end) if frames or _is_end(chunk, header) else None
-
-
-def _fits(index: int, frames: int, header: Header) -> bool:
     whole = header.chunk_frames
-    if header.frames == 0:
-        return frames <= whole and index * whole + frames <= MAX_FRAMES
-    return frames == min(whole, header.frames - index * whole)
-
-
-def _is_end(chunk: Chunk, header: Header) -> bool:
-    total, end = _read_varint(chunk.data, 0)
-    if header.frames or total is None or end != len(chunk.data) or not 1 <= total <= MAX_FRAMES:
-        return False
-    return chunk.index == -(-total // header.chunk_frames)
+    if not 0 < frames == min(whole, header.frames - index * whole):
+        return None
+    return Chunk(index, frames, data[start:end]), end
 
 
 def _checks(data: bytes, start: int, end: int, seed: int) -> bool:

@@ -64,13 +64,13 @@ def describe(path: epath.PathLike) -> list[str]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     header, size = contents.header, size_of(contents, len(data))
-    expected = -(-contents.frames // header.chunk_frames)
+    expected = -(-contents.header.frames // header.chunk_frames)
     prior = header.prior.hex() if header.motion_kind == PRIOR else "none: codes are counted"
     kind = "a content code" if header.content_kind == content.NUMBERS else "content tokens"
     state = f"{size.content} bytes, {kind}" if contents.content is not None else "damaged"
     lines = [
         f"coded clip  {path}, {size.total} bytes",
-        f"video       {contents.frames} frames of {header.width}x{header.height}"
+        f"video       {contents.header.frames} frames of {header.width}x{header.height}"
         f" at {header.fps:g} frames a second",
         f"model       {header.model.hex()}, {header.num_groups} groups x {header.num_codes} codes",
         f"prior       {prior}",
@@ -79,8 +79,6 @@ def describe(path: epath.PathLike) -> list[str]:
     ]
     if size.chunks < expected:
         lines.append(f"damaged     {expected - size.chunks} of {expected} chunks are lost")
-    if not contents.complete:
-        lines.append("damaged     the end is missing; there may have been more")
     return lines
 
 

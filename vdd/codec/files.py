@@ -128,8 +128,6 @@ def decode(coded_run: CodedRun, path: epath.PathLike, data: bytes | None = None)
         decoded = coded_run.from_bytes(read(path) if data is None else data)
     for words in _losses(decoded):
         warnings.warn(f"{path}: {words}", stacklevel=2)
-    if not decoded.complete:
-        warnings.warn(f"{path}: its end is missing; there may have been more", stacklevel=2)
     return decoded
 
 

@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     pieces = coded_files.draw(coded_run, decoded, other, sampler, arguments.seed)
     fps, task = arguments.fps or decoded.header.fps, f"drawing, {sampler.told} a window"
-    count = work.write_frames(
+    written = work.write_frames(
         out, pieces, fps, task, overwrite=arguments.overwrite, comment=work.mark(arguments, run)
     )
-    height, width, _ = run.model.latents.size
-    print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")
+    print(f"{out}: {written}")

@@ -42,13 +42,22 @@ def check(arguments: argparse.Namespace, layout: Any) -> None:
     """Tells before any work what cannot be done; `layout` is of a sheet, or None.
 
     Raises:
-        UserError: the content is a sheet; the extra `face` is not installed.
+        UserError: the content is a sheet; faces are wanted of a model of drawn clips; the extra
+            `face` is not installed.
     """
-    from vdd.data import faces
+    from vdd import runs
+    from vdd.data import datasets, faces
 
     if layout and (told := _told(arguments)):
         raise UserError(f"{told} needs a photo or a clip as --content, not a sprite sheet")
     if arguments.frame == FACE:
+        name = work.run_named(arguments)
+        data = runs.load_config(runs.find(name)).data
+        if not datasets.is_filmed(data):
+            raise UserError(
+                f"--frame {FACE}: {name} has learned from drawn clips ({data.dataset}), not from"
+                f" people: leave it out, or say --frame {AS_IS}"
+            )
         faces.import_dlib()
 
 

@@ -62,7 +62,6 @@ def run(arguments: argparse.Namespace) -> None:
         name = work.run_named(arguments)
         run = vdd.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
-    height, width, _ = run.model.latents.size
     content = work.read_content(run, arguments.content, layout, run.windows[0])
     start = None
     if arguments.start:
@@ -79,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.frames, sampler, start, arguments.temperature, arguments.top_p,
     )  # fmt: skip
     task = f"compiling and sampling {arguments.frames} frames"
-    count = work.write_frames(
+    written = work.write_frames(
         out, pieces, fps, task, overwrite=arguments.overwrite, comment=work.mark(arguments, run)
     )
-    print(f"{out}: {count} frames of {width}x{height} at {fps:g} frames a second")
+    print(f"{out}: {written}")

@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         work.set_up_jax()
         path = runs.find(arguments.run)
+        motions.check(runs.load_config(path).data)
         if runs.is_others(path):
             raise UserError(
                 f"{arguments.run} is installed or downloaded: export it, and name the motions there"

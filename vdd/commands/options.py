@@ -58,6 +58,7 @@ def add_seed(parser: argparse.ArgumentParser, told: str) -> None:
 
 def add_out(parser: argparse.ArgumentParser, told: str) -> None:
     """The file that is written."""
+    told = f"{told}; a folder that is missing is made"
     parser.add_argument("--out", required=True, metavar="FILE", help=told)
     overwrite = "replace FILE also where vdd did not write it"
     parser.add_argument("--overwrite", action="store_true", help=overwrite)

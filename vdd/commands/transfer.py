@@ -60,12 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
     content, scene = framed.read_content(arguments, run, layout, frames)
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     if named:
-        fps, count = _play(arguments, run, content, named, sampler, out)
+        written = _play(arguments, run, content, named, sampler, out)
     else:
-        fps, count = _follow(arguments, run, content, scene, sampler, out)
-    height, width, _ = scene.frame.shape if scene else run.model.latents.size
-    how = f"at {fps:g} frames a second, {sampler.told}"
-    print(f"{out}: {count} frames of {width}x{height} {how}")
+        written = _follow(arguments, run, content, scene, sampler, out)
+    print(f"{out}: {written}, {sampler.told}")
 
 
 def _follow(
@@ -75,8 +73,8 @@ def _follow(
     scene: framed.Scene | None,
     sampler: Any,
     out: Any,
-) -> tuple[float, int]:
-    """Draws the content in the motion of a clip; frames a second, and how many there are."""
+) -> str:
+    """Draws the content in the motion of a clip; says what is written."""
     from vdd import streaming
 
     with framed.open_motion(arguments, run) as motion:
@@ -92,7 +90,7 @@ def _follow(
         )  # fmt: skip
         pieces = scene.around(pieces) if scene else pieces
         task, mark = f"drawing, {sampler.told} a window", work.mark(arguments, run)
-        return fps, work.write_frames(out, pieces, fps, task, sound, arguments.overwrite, mark)
+        return work.write_frames(out, pieces, fps, task, sound, arguments.overwrite, mark)
 
 
 def _play(
@@ -102,8 +100,8 @@ def _play(
     named: tuple[str, str],
     sampler: Any,
     out: Any,
-) -> tuple[float, int]:
-    """Draws the content in a named motion; frames a second, and how many there are."""
+) -> str:
+    """Draws the content in a named motion; says what is written."""
     from vdd import motions
 
     motion = motions.load(run, work.run_named(arguments)).find(*named)
@@ -113,7 +111,7 @@ def _play(
         codes = motion.codes[None, : arguments.frames]
         video = run.decode(tokens, codes, sampler, seed=arguments.seed)
     mark = work.mark(arguments, run)
-    return fps, work.write_frames(out, video, fps, "writing", None, arguments.overwrite, mark)
+    return work.write_frames(out, video, fps, "writing", None, arguments.overwrite, mark)
 
 
 def _windows(arguments: argparse.Namespace, run: Any) -> tuple[int, int]:

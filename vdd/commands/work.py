@@ -97,18 +97,20 @@ def write_frames(
     sound: Any = None,
     overwrite: bool = False,
     comment: str | None = None,
-) -> int:
-    """Writes the frames of pieces of a clip as they are drawn; how many there were."""
+) -> str:
+    """Writes the frames of pieces of a clip as they are drawn; says how many, and of what size."""
     from vdd.data import video_writer
 
-    count = 0
+    drawn = None
     writing = video_writer.open_clip(out, fps, sound, overwrite, comment)
     with working(task) as tell, writing as clip:
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)
-            count += 1
-            tell(f"{count} frames, {count / fps:.1f} seconds")
-    return count
+            drawn = frame.shape[:2]
+            tell(f"{clip.count} frames, {clip.count / fps:.1f} seconds")
+    height, width = clip.size
+    grown = "" if clip.size == drawn else ", as the sides of an mp4 are even,"
+    return f"{clip.count} frames of {width}x{height}{grown} at {fps:g} frames a second"
 
 
 def mark(arguments: argparse.Namespace, run: Any) -> str | None:

@@ -176,6 +176,11 @@ def load_clip(config: Any, split: str, row: int) -> UInt8[np.ndarray, "t h w c"]
     return clip(config, split, row) if clip else dataset.clips(config, split)[row]
 
 
+def names_motions(config: Any) -> bool:
+    """Whether `find_played` finds any."""
+    return hasattr(find(config.dataset), "played")
+
+
 def find_played(config: Any, characters: int) -> PlayedMotions | None:
     """The named motions of the data set, by its own function `played`; None where it has none."""
     played = getattr(find(config.dataset), "played", None)

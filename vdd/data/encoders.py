@@ -137,6 +137,7 @@ class Pictures:
         self.rate = Fraction(fps).limit_denominator(1001)
         self._stream = container.add_stream("libx264", rate=self.rate, options={"crf": "16"})
         self._stream.pix_fmt = "yuv420p"
+        self.size = 0, 0  # of the frames in the file, height and width, once there is one
         self.count = 0
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
@@ -145,7 +146,7 @@ class Pictures:
         h, w, _ = frame.shape
         even = np.pad(frame, [(0, h % 2), (0, w % 2), (0, 0)], mode="edge")
         if not self.count:
-            self._stream.height, self._stream.width = even.shape[:2]
+            self._stream.height, self._stream.width = self.size = even.shape[:2]
         picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         self._container.mux(self._stream.encode(picture))
         self.count += 1

@@ -22,6 +22,7 @@ class ClipWriter:
     """
 
     count = 0
+    size = 0, 0  # of the frames in the file, height and width, once there is one
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         """Add a frame; all are of one size."""
@@ -87,6 +88,7 @@ class _Frames(ClipWriter):
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         self.kept.append(frame)
+        self.size = frame.shape[:2]
         self.count += 1
 
 
@@ -105,6 +107,7 @@ class _Mp4(ClipWriter):
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         self._pictures.write(frame)
+        self.size = self._pictures.size
         self.count += 1
         if self._sound:
             # Side by side with the pictures: a player should not have to seek for it.

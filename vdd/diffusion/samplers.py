@@ -61,10 +61,12 @@ class Sampler:
 
     @property
     def told(self) -> str:
-        """What it does, for a user."""
-        if not self.nfe:
+        """What it does, for a user; a step of `heun`, say, evaluates the network twice."""
+        if not self.steps:
             return "the mean"
-        return f"{self.nfe} pass{'es' if self.nfe > 1 else ''}"
+        counts = {"sampler step": self.steps, "network evaluation": self.nfe}
+        steps, calls = (f"{n} {what}{'s' if n > 1 else ''}" for what, n in counts.items())
+        return f"{steps} ({calls})"
 
 
 PRESETS = ("sampler", "sharp")  # of a config's `eval`

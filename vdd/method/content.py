@@ -1,7 +1,7 @@
 """The content bottleneck: what a clip may say about itself once, and how many bits that costs.
 
 To add one, write a module with the methods of `GaussianContent`, and a function that builds it in
-`vdd.method.disentangler.CONTENTS`.
+`vdd.method.disentangler.CONTENTS`; CONTRIBUTING.md has an example.
 """
 
 import math

@@ -6,23 +6,19 @@ from the whole published train split; it never sees those of the test split.
 
 from typing import Any
 
-import jax
 import numpy as np
 from etils import epath
-from PIL import Image
 
 from vdd.data import datasets
 from vdd.data import sprites as sprites_data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
-from vdd.evaluation import gallery, judge, report
+from vdd.evaluation import gallery, judge, watching
 from vdd.evaluation.evaluation import Evaluation
-from vdd.evaluation.inference import Functions, functions_of
+from vdd.evaluation.inference import Functions
 from vdd.evaluation.sprites import page as sprites_page
 from vdd.evaluation.sprites import protocol as sprites
-from vdd.method.disentangler import Disentangler
-from vdd.training import sharding
 from vdd.training.loop import Hook
 
 SPLITS = sprites_data.SPLITS
@@ -73,19 +69,14 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     `seen_in_training` is 1 where the training sees these characters. The picture is also written to
     `samples/<step>.png`.
     """
-    model = Disentangler.from_config(config.model)
-    sampler = Sampler(**config.eval.sampler)
     split = datasets.find("sprites").watched_split(config.data, config.eval.split)
     clips = prepared.load_split(config.data, split)
     seen = int(datasets.seen_in_training(config.data, split))
 
-    def functions(state: Any) -> Functions:
-        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
-
-    def quick(step: int, state: Any) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> dict[str, Any]:
         del step
         figures = sprites.quick_evaluate(
-            functions(state),
+            functions,
             clips,
             _judge(config),
             num_pairs=config.eval.quick_pairs,
@@ -94,14 +85,11 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
         )
         return {**figures, "seen_in_training": seen}
 
-    def picture(step: int, state: Any) -> dict[str, Any]:
-        matrix = gallery.matrix(functions(state), clips, config.eval.seed, config.eval.batch_size)
-        if jax.process_index() == 0:
-            path = workdir / report.PICTURES / f"{step}.png"
-            gallery.write_png(path, Image.fromarray(matrix))
-        return {"swaps": matrix}
+    def draw(step: int, functions: Functions) -> dict[str, Any]:
+        matrix = gallery.matrix(functions, clips, config.eval.seed, config.eval.batch_size)
+        return watching.picture(workdir, step, matrix, "swaps")
 
-    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+    return watching.watch(config, quick, draw)
 
 
 def _some(arrays: sprites_data.SpritesArrays, count: int) -> sprites_data.SpritesArrays:

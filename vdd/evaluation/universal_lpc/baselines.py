@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from vdd.data.universal_lpc import MOTIONS, Wardrobe, draw_character
-from vdd.evaluation.universal_lpc.ground import GREY, on_grey
+from vdd.evaluation.universal_lpc.ground import GREY, flat_pixels, on_grey
 from vdd.evaluation.universal_lpc.parts import Draw
 
 NUM_KNOWN = 600
@@ -76,10 +76,6 @@ def _distances(
         for at, number in enumerate(numbers):
             clip, frame = np.nonzero(cells == number)
             if len(clip):
-                a, b = (_flat(x) for x in (truth[clip, frame], drawn[:, at]))
+                a, b = (flat_pixels(x) for x in (truth[clip, frame], drawn[:, at]))
                 np.add.at(total, clip, np.square(b).sum(1)[None] - 2 * a @ b.T)
     return total
-
-
-def _flat(frames: UInt8[np.ndarray, "m h w 3"]) -> Float[np.ndarray, "m x"]:
-    return frames.reshape(len(frames), -1).astype(np.float32) / 255

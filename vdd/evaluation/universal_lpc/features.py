@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 
 from vdd.data.universal_lpc import NUM_CELLS, Wardrobe, draw_character
 from vdd.evaluation import metrics
-from vdd.evaluation.universal_lpc.ground import on_grey
+from vdd.evaluation.universal_lpc.ground import flat_pixels, on_grey
 from vdd.evaluation.universal_lpc.parts import Draw
 
 _FRAMES = 1024  # from which the components are found
@@ -40,7 +40,7 @@ class Features(NamedTuple):
     def __call__(self, frames: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n d"]:
         """The features of frames, over grey where they have an alpha."""
         frames = on_grey(frames)
-        parts = ((_pixels(frames), self.pixels), (_detail(frames), self.detail))
+        parts = ((flat_pixels(frames), self.pixels), (_detail(frames), self.detail))
         return np.concatenate([(x - c.mean) @ c.matrix for x, c in parts], axis=1)
 
 
@@ -57,7 +57,7 @@ def of_validation(wardrobe: Wardrobe, draw: Draw, seed: int = 0) -> Features:
 def fit(frames: UInt8[np.ndarray, "n h w 3"]) -> Features:
     """The features whose variance over these frames is 1, as far as they vary at all."""
     return Features(
-        _components(_pixels(frames), _OF_PIXELS), _components(_detail(frames), _OF_DETAIL)
+        _components(flat_pixels(frames), _OF_PIXELS), _components(_detail(frames), _OF_DETAIL)
     )
 
 
@@ -71,10 +71,6 @@ def _components(x: Float[np.ndarray, "n x"], count: int) -> Components:
     # centred' v has length root(value), and variance value / n along it.
     whitened = vectors[:, first] / values[first] * np.sqrt(len(x))
     return Components(mean, (centred.T @ whitened).astype(np.float32))
-
-
-def _pixels(frames: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n x"]:
-    return frames.reshape(len(frames), -1).astype(np.float32) / 255
 
 
 def _detail(frames: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n x"]:

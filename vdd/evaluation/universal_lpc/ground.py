@@ -1,7 +1,7 @@
 """What clips stand on when they are measured: flat grey, whatever the model draws them over."""
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 GREY = 96  # of 255
 _OPAQUE = 128  # a pixel is of the figure from this alpha on
@@ -20,3 +20,8 @@ def alpha_iou(truth: UInt8[np.ndarray, "t h w 4"], video: UInt8[np.ndarray, "t h
     real, made = truth[..., 3] >= _OPAQUE, video[..., 3] >= _OPAQUE
     union = np.count_nonzero(real | made)
     return np.count_nonzero(real & made) / union if union else 1.0
+
+
+def flat_pixels(frames: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n x"]:
+    """Frames as rows of numbers from 0 to 1."""
+    return frames.reshape(len(frames), -1).astype(np.float32) / 255

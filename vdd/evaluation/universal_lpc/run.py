@@ -3,7 +3,6 @@
 from typing import Any
 
 import einops
-import jax
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
@@ -13,14 +12,12 @@ from vdd.data.universal_lpc import SPLITS, Art, Clips, Settings, draw_clips, loa
 from vdd.data.universal_lpc.prepared import num_clips
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
-from vdd.evaluation import gallery, report
+from vdd.evaluation import gallery, watching
 from vdd.evaluation.evaluation import Evaluation
-from vdd.evaluation.inference import Functions, clip_keys, encode_clips, functions_of
+from vdd.evaluation.inference import Functions, clip_keys, encode_clips
 from vdd.evaluation.universal_lpc import page, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
-from vdd.method.disentangler import Disentangler
 from vdd.run import frames_shown
-from vdd.training import sharding
 from vdd.training.loop import Hook
 
 __all__ = ["SPLITS", "check", "evaluate", "hooks"]
@@ -71,17 +68,13 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
     Both look at the averaged parameters, on clips of the validation split.
     """
-    model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
     art, size, seed = load_art(config.data.art_dir), config.eval.batch_size, config.eval.seed
     clips = _clips(art, config, "validation", config.eval.quick_pairs)
     truth = protocol.Truth(protocol.drawer(art, clips.video.shape[-1]), art.wardrobe)
 
-    def functions(state: Any) -> Functions:
-        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
-
-    def quick(step: int, state: Any) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> dict[str, Any]:
         figures = protocol.evaluate(
-            functions(state), clips, truth, step=step, split="validation",
+            functions, clips, truth, step=step, split="validation",
             seed=seed, batch_size=size, quick=True, show_progress=False,
         )  # fmt: skip
         kinds = (("swap", figures["transfer"]), ("reconstruction", figures["reconstruction"]))
@@ -90,14 +83,11 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
         bits = rate["joint_entropy_bits_per_frame"]
         return {**named, "swap_parts": parts, "joint_bits_per_frame": bits}
 
-    def picture(step: int, state: Any) -> dict[str, Any]:
-        drawn = swaps(functions(state), art, clips, seed, size)
-        if jax.process_index() == 0:
-            path = workdir / report.PICTURES / f"{step}.png"
-            gallery.write_png(path, Image.fromarray(drawn))
-        return {"swaps": drawn}
+    def draw(step: int, functions: Functions) -> dict[str, Any]:
+        drawn = swaps(functions, art, clips, seed, size)
+        return watching.picture(workdir, step, drawn, "swaps")
 
-    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+    return watching.watch(config, quick, draw)
 
 
 def swaps(

@@ -10,16 +10,14 @@ from vdd.data import datasets, decoding, synthetic, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
-from vdd.evaluation import report
+from vdd.evaluation import report, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.faces import dlib_faces
-from vdd.evaluation.inference import Functions, functions_of
+from vdd.evaluation.inference import Functions
 from vdd.evaluation.videos import gallery as video_gallery
 from vdd.evaluation.videos import page as videos_page
 from vdd.evaluation.videos import protocol as videos
-from vdd.method.disentangler import Disentangler
 from vdd.run import frames_shown
-from vdd.training import sharding
 from vdd.training.loop import Hook
 
 SPLITS = video_folder.SPLITS
@@ -74,16 +72,12 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             f"{config.data.data_dir}: no video of the {config.eval.split} split, which is to be"
             " evaluated (--config.eval.split): prepare more clips, or with --split-by=clip"
         )
-    model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
     split = datasets.find("video_folder").watched_split(config.data, config.eval.split)
     windows = load(config, split, config.eval.quick_windows)
 
-    def functions(state: Any) -> Functions:
-        return functions_of(model, sharding.local_copy(state.ema_params), sampler)
-
-    def quick(step: int, state: Any) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> dict[str, Any]:
         figures = videos.evaluate(
-            functions(state),
+            functions,
             windows,
             step=step,
             dataset=config.data.dataset,
@@ -99,11 +93,10 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             "within_clip_psnr": transfer["psnr"],
         }
 
-    def picture(step: int, state: Any) -> dict[str, Any]:
-        now = functions(state)  # by all processes together
+    def draw(step: int, functions: Functions) -> dict[str, Any]:
         if jax.process_index() == 0:
             video_gallery.draw(
-                now,
+                functions,
                 windows,
                 workdir / report.PICTURES / str(step),
                 config.eval.seed,
@@ -113,7 +106,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             )
         return {}
 
-    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+    return watching.watch(config, quick, draw)
 
 
 def load(config: Any, split: str, count: int) -> VideoWindows:

@@ -1,9 +1,11 @@
 """Image autoencoders with published weights: files to a module and its parameters, and back.
 
-model, params = load("tiny", encoder="taef2_encoder.safetensors",
-                     decoder="taef2_decoder.safetensors")
-latents = model.apply(params, images, method=model.encode)  # images [b h w 3] in [-1, 1]
-images = model.apply(params, latents, method=model.decode)
+From pictures to latents and back:
+
+    model, params = load("tiny", encoder="taef2_encoder.safetensors",
+                         decoder="taef2_decoder.safetensors")
+    latents = model.apply(params, images, method=model.encode)  # images [b h w 3] in [-1, 1]
+    images = model.apply(params, latents, method=model.decode)
 """
 
 import json

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.models.convolution import Conv1x1, Conv3x3
@@ -63,9 +64,9 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Each place looks at all others."""
-        b, h, w, c = x.shape
+        c = x.shape[-1]
         norm = nn.GroupNorm(self.groups, epsilon=_EPSILON, dtype=self.dtype, name="group_norm")
-        y = norm(x).reshape(b, h * w, c)
+        y = rearrange(norm(x), "b h w c -> b (h w) c")
         q, k, v = (nn.Dense(c, dtype=self.dtype, name=f"to_{n}")(y)[:, :, None] for n in "qkv")
         y = jax.nn.dot_product_attention(q, k, v)[:, :, 0]
         return x + nn.Dense(c, dtype=self.dtype, name="to_out_0")(y).reshape(x.shape)

@@ -21,7 +21,7 @@ from vdd.apply import to_uint8
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
 from vdd.errors import UserError
-from vdd.evaluation import curves, metrics, pictures, report
+from vdd.evaluation import curves, metrics, pictures, report, watching
 from vdd.evaluation.gallery import write_png
 from vdd.evaluation.inference import batches, padded
 from vdd.evaluation.sections import mean_or_none
@@ -94,9 +94,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
 
     def picture(step: int, state: Any) -> dict[str, Any]:
         image = sheet(model, sharding.local_copy(state.ema_params), config, split)
-        if jax.process_index() == 0:
-            write_png(workdir / report.PICTURES / f"{step}.png", image)
-        return {"rebuilt": np.asarray(image.convert("RGB"))}
+        return watching.picture(workdir, step, np.asarray(image.convert("RGB")), "rebuilt")
 
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
 

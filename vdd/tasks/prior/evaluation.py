@@ -155,9 +155,7 @@ def page(prior: priors.PriorRun, figures: dict[str, Any]) -> str:
             f" {source['run']} (step {source['step']}), measured on {figures['num_clips']} clips of"
             f" {figures['dataset']} ({figures['split']}).",
             "",
-            "| bits a frame | |",
-            "|---|---|",
-            *(f"| {name} | {bits:.3f} |" for name, bits in rows),
+            report.table(("bits a frame", ""), [(name, f"{bits:.3f}") for name, bits in rows]),
             "",
             f"Bits of each frame of a clip: {by_frame}.",
             "",
