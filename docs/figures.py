@@ -49,6 +49,71 @@ _SWAPS = (
 )
 
 # Kind of report and rows of each table. README's is one choice from the rest.
+_STRANGERS = (
+    Figure("rebuilt: PSNR, dB", "rebuilt.psnr.mean", ".1f"),
+    Figure(
+        "over the last frame held, dB (standard error)",
+        "rebuilt over last frame held, dB.mean",
+        scale="≥ 1.5",
+        beside="rebuilt over last frame held, dB.error",
+    ),
+    Figure(
+        "over the mean frame held, dB (standard error)",
+        "rebuilt over mean frame held, dB.mean",
+        scale="≥ 1",
+        beside="rebuilt over mean frame held, dB.error",
+    ),
+    Figure(
+        "rebuilt: SSIM (mean frame held)", "rebuilt.ssim.mean", beside="mean frame held.ssim.mean"
+    ),
+    Figure(
+        "driven by another: recognised (real footage)",
+        "recognised.driven",
+        ".0f",
+        True,
+        "≥ 85 %",
+        beside="recognised.real",
+    ),
+    Figure("taken for the driver", "recognised.driven, taken for the driver", ".0f", True, "≤ 2 %"),
+    Figure(
+        "follows the driver: correlation, all six tracks",
+        "follows.driven.all.correlation",
+        scale="≥ .6",
+    ),
+    *(
+        Figure(
+            f"{track} (amplitude)",
+            f"follows.driven.{track}.correlation",
+            beside=f"follows.driven.{track}.amplitude",
+        )
+        for track in (
+            "place across",
+            "place down",
+            "nose across",
+            "nose down",
+            "mouth open",
+            "eyes open",
+        )
+    ),
+    Figure("amplitude, of the driver's", "follows.driven.all.amplitude", scale=".6 to 1.3"),
+    Figure(
+        "landmarks' error within a clip, face sizes (last frame held)",
+        "landmark error.rebuilt.mean",
+        ".3f",
+        beside="landmark error.last frame held.mean",
+    ),
+    Figure("bits a frame, entropy of the codes", "bits_per_frame", ".1f", scale="≤ 40"),
+    Figure("bits of content a clip", "content_bits.mean", ",.0f"),
+    Figure(
+        "the mean code finds its clip (chance)",
+        "mean code finds its clip",
+        ".0f",
+        True,
+        "≤ 15 %",
+        beside="by chance",
+    ),
+)
+
 TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
     "readme": ("sprites", (*_SWAPS, *_BITS, *_LEAKS)),
     "swaps": (
@@ -133,6 +198,8 @@ TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
             Figure("bits a frame, entropy of the codes", "bitrate.entropy_bits_per_frame", ".1f"),
         ),
     ),
+    "strangers": ("strangers", _STRANGERS),
+    "card": ("strangers", _STRANGERS),
     "universal_lpc": (
         "universal_lpc",
         (
@@ -174,4 +241,7 @@ TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
 
 
 # Tables that begin with what was trained.
-DESCRIBED = ("readme", "swaps", "prior", "videos", "universal_lpc")
+DESCRIBED = ("readme", "swaps", "prior", "videos", "strangers", "universal_lpc")
+
+# Tables that show some columns alone, and what marks these.
+SHOWN = {"readme": "in_readme", "card": "in_card"}

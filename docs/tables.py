@@ -17,13 +17,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from figures import DESCRIBED, TABLES, Figure
+from figures import DESCRIBED, SHOWN, TABLES, Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "README.md",
     "docs/results.md",
     "docs/universal_lpc.md",
+    "experiments/heads/README.md",
+    "experiments/notebook/strangers.md",
     "vdd/pretrained/universal_lpc/README.md",
 )
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -40,6 +42,8 @@ class Column(NamedTuple):
     def kind(self) -> str:
         """What was measured."""
         first = self.reports[0]
+        if "recognised" in first:
+            return "strangers"
         if "reconstruction" not in first:
             return "prior"
         if first.get("dataset") == "universal_lpc":
@@ -94,7 +98,7 @@ def table(name: str, columns: Sequence[Column]) -> str:
     shown = [
         column
         for column in columns
-        if column.kind == kind and (name != "readme" or column.about.get("in_readme"))
+        if column.kind == kind and (name not in SHOWN or column.about.get(SHOWN[name]))
     ]
     if not shown:
         return "*No report of this kind is in the repository yet.*"
@@ -114,7 +118,8 @@ def _descriptions(columns: Sequence[Column]) -> list[list[str]]:
 
     def measured(column: Column) -> str:
         first = column.reports[0]
-        return f"{first['num_clips']:,} {first['split']} clips"
+        count = first["clips"] if column.kind == "strangers" else first["num_clips"]
+        return f"{count:,} {first['split']} clips"
 
     def sampler(column: Column) -> str:
         how = column.reports[0].get("sampler")
