@@ -7,16 +7,16 @@
         --config.data.data_dir=DATA --config.train.init_from=runs/heads
 
 Sizes, after a colon: `base` (the default; one GPU of 80 GB), `pod` (a TPU v4 or v5 pod slice),
-`small` (2 CPU cores, hours; it resumes; 64 x 64 pixels: prepare with --size 64 --fps 12.5 --frames
-20 --stride 10, without --latents; content is a frame that is referred to), `tiny` (2 CPU cores,
-half an hour; 128 x 128: prepare with --size 128), `smoke` (for tests: 64 x 64 pixels without an
-autoencoder, for tests). They train without attention along time. `base_temporal`, `pod_temporal`,
-`tiny_temporal` and `smoke_temporal` train with it, in a second run that begins with the parameters
-of the first (`train.init_from`). As in the paper the second run has half as many steps as the first
-(`tiny`: a sixth).
+`small` (2 CPU cores, hours; it resumes; 128 x 128 pixels: prepare with --size 128 --fps 12.5
+--frames 20 --stride 10 --every 1 2 3, without --latents; content is a frame that is referred to),
+`tiny` (2 CPU cores, half an hour; 128 x 128: prepare with --size 128), `smoke` (64 x 64 pixels
+without an autoencoder, for tests). They train without attention along time. `base_temporal`,
+`pod_temporal`, `tiny_temporal` and `smoke_temporal` train with it, in a second run that begins with
+the parameters of the first (`train.init_from`). As in the paper the second run has half as many
+steps as the first (`tiny`: a sixth).
 
 Motion is held at the paper's 160 bits a frame, 4 kbit/s at 25 frames a second (`tiny`: 16 bits). In
-`small` nothing holds it: eight numbers of seven levels are at most 22.5 bits.
+`small` nothing holds it: fourteen numbers of seven levels are at most 39.3 bits.
 The weights of TAEF2, the tiny autoencoder, are looked for in `$VDD_WEIGHTS`.
 """
 
