@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 import vdd
 from vdd.serve.app import Server
 from vdd.serve.limits import LIMITS, Limits
+from vdd.serve.server import settings
 
 BASE = "http://127.0.0.1:8000"
 
@@ -34,8 +35,7 @@ def listening(run: Path, folder: Path) -> Iterator[tuple[Server, str]]:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port = bound.getsockname()[1]
         server = Server({run.name: vdd.load(run)}, folder, port=port)
-        config = uvicorn.Config(server.app, log_level="critical", ws="websockets-sansio")
-        uvicorn_server = uvicorn.Server(config)
+        uvicorn_server = uvicorn.Server(settings(server.app))
         thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:

@@ -1,5 +1,6 @@
 """What the page asks of the server, and what it is answered."""
 
+import importlib.util
 import io
 import json
 import os
@@ -18,9 +19,9 @@ from PIL import Image
 
 import vdd
 from vdd import apply, cli, compiled
-from vdd.data import encoders, synthetic, video_io
+from vdd.data import drawn_faces, encoders, faces, framing, synthetic, video_io
 from vdd.models.prior import MotionPrior
-from vdd.serve import reading
+from vdd.serve import clips, reading
 from vdd.serve import server as serve_server
 from vdd.serve.clips import Gallery
 from vdd.serve.limits import LIMITS
@@ -394,3 +395,40 @@ def test_without_its_data_a_run_shows_the_examples_that_lie_with_it(monkeypatch)
     assert clip.frames.shape == (5, 64, 64, 4)
     assert clip.call.startswith("sheet_files.read_clip('universal_lpc/examples/idle.png', ")
     assert len(np.unique(clip.frames, axis=0)) == 5
+
+
+def test_without_its_data_a_run_of_videos_shows_heads_that_are_drawn():
+    run = vdd.load(tiny.ROOT / "experiments" / "heads")
+    gallery = Gallery(run)
+    assert len(gallery.chosen()) == gallery.count == drawn_faces.COUNT
+    clip = gallery.clip(3)
+    assert clip.frames.shape == (drawn_faces.FRAMES, 64, 64, 3)
+    np.testing.assert_array_equal(eval(clip.call)[0], clip.frames)
+
+
+def test_files_are_cropped_to_a_face_where_one_is_seen(monkeypatch, tmp_path):
+    run = SimpleNamespace(
+        model=SimpleNamespace(latents=SimpleNamespace(size=(16, 16, 3))), ground=(0, 0, 0)
+    )
+    video = tiny.random_video(1, 3)[0].repeat(4, 1).repeat(4, 2)
+    path = tmp_path / "who.npy"
+    np.save(path, video)
+    reader = SimpleNamespace(read=lambda request: reading.read(request, LIMITS))
+    clip = clips.of_file(path, str(path), "", face=True)
+    for found, words in ((faces.Face(20, 10, 40, 30), "around the face"), (None, "no face is seen")):
+        monkeypatch.setattr(faces, "find_face", lambda frame, found=found: found)
+        answer = clips.read(clip, run, reader)
+        assert words in answer.told
+        call = clips.as_read(clip, answer).call
+        np.testing.assert_array_equal(eval(call)[0], answer.video)
+        assert ("read_face" in call) == (found is not None)
+    assert answer.square is None
+    np.testing.assert_array_equal(answer.video, tiny.random_video(1, 3)[0])
+
+
+def test_faces_are_looked_for_by_models_of_videos_alone(run, monkeypatch):
+    heads = vdd.load(tiny.ROOT / "experiments" / "heads")
+    for there, expected in ((True, True), (None, False)):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, there=there: there)
+        assert clips.finds_faces(heads) is expected
+        assert not clips.finds_faces(run)

@@ -12,7 +12,7 @@ import pytest
 import serving
 import tiny
 
-from vdd.data import encoders, video_io
+from vdd.data import drawn_faces, encoders, video_io
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import Page, expect, sync_playwright
@@ -30,13 +30,17 @@ expect.set_options(timeout=SECONDS)
 
 @pytest.fixture(scope="module")
 def camera_file(tmp_path_factory) -> Path:
-    """A video as Chromium takes it for a camera."""
+    """A head that moves, as Chromium takes a video for a camera."""
     path = tmp_path_factory.mktemp("camera") / "camera.y4m"
-    rng = np.random.default_rng(0)
-    luma = rng.integers(16, 235, (4, 64, 64), np.uint8)
-    grey = np.full(2 * 32 * 32, 128, np.uint8).tobytes()
-    frames = [b"FRAME\n" + one.tobytes() + grey for one in luma]
-    path.write_bytes(b"YUV4MPEG2 W64 H64 F10:1 Ip A1:1 C420\n" + b"".join(frames))
+    matrix = np.array([[77, 150, 29], [-43, -85, 128], [128, -107, -21]]) / 256
+    planes = drawn_faces.clip(1) @ matrix.T + [0, 128, 128]
+    planes = np.clip(planes, 0, 255).astype(np.uint8)
+    luma, colours = planes[..., 0], planes[:, ::2, ::2, 1:]
+    frames = [
+        b"FRAME\n" + one.tobytes() + colour[..., 0].tobytes() + colour[..., 1].tobytes()
+        for one, colour in zip(luma, colours, strict=True)
+    ]
+    path.write_bytes(b"YUV4MPEG2 W64 H64 F10:1 Ip A1:1 C420jpeg\n" + b"".join(frames))
     return path
 
 
@@ -222,6 +226,49 @@ def test_a_camera_drives_the_content(browser, address):
         expect(page.locator("#live")).to_have_text("Start camera")
         page.locator("#stand-in").click()
         expect(told).to_have_text(re.compile(r"frames a second"))
+
+
+def test_a_camera_drives_a_face(browser, tmp_path_factory):
+    heads = tiny.ROOT / "experiments" / "heads"
+    with (
+        serving.listening(heads, tmp_path_factory.mktemp("heads")) as (_, address),
+        opened(browser, address) as page,
+    ):
+        page.locator("#play").click()
+        page.locator("#camera summary").click()
+        page.locator("#live").click()
+        told = page.locator("#live-told")
+        expect(told).to_have_text(re.compile(r"\d+ ms, [\d.]+ frames a second"))
+        faces = moved(page, 6)
+        # It is the content that moves, by more than an encoder's noise and less than another face.
+        still = np.array(pixels(page, "content"), int)
+        away = [np.abs(face - still).mean() for face in faces]
+        assert 1 < max(away) < 40
+        page.locator("#pick-content .gallery button").nth(1).click()
+        expect(page.locator("#content .name")).to_have_text("drawn head 1")
+        expect(told).to_have_text(re.compile(r"frames a second"))
+        other = moved(page, 2)[-1]
+        assert np.abs(other - np.array(pixels(page, "content"), int)).mean() < 40
+        assert np.abs(other - faces[-1]).mean() > 20
+        if picture := os.environ.get("VDD_SCREENSHOTS"):
+            page.screenshot(path=Path(picture, "camera.png"), full_page=True)
+        page.locator("#live").click()
+        expect(page.locator("#live")).to_have_text("Start camera")
+        page.wait_for_timeout(500)  # what was on its way is not shown any more
+        assert told.text_content() == ""
+
+
+def moved(page: Page, count: int) -> list[np.ndarray]:
+    """Pictures of the result that are unlike those before."""
+    found = [np.array(pixels(page, "result"), int)]
+    for _ in range(600):
+        if len(found) > count:
+            return found[1:]
+        page.wait_for_timeout(100)
+        now = np.array(pixels(page, "result"), int)
+        if np.abs(now - found[-1]).max():
+            found.append(now)
+    raise AssertionError(f"the result has moved {len(found) - 1} times")
 
 
 def test_two_at_once_do_not_see_each_other(browser, address):

@@ -1,5 +1,7 @@
 """Who may ask: the page itself, by the server's own name, and elsewhere with the token."""
 
+import time
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -104,6 +106,15 @@ def test_the_token_opens_and_is_remembered():
     assert asked.get("/x").status_code == 200  # by its cookie
     with pytest.raises(WebSocketDisconnect):
         client("0.0.0.0", "secret").websocket_connect("/talk").__enter__()
+
+
+def test_a_long_cookie_of_whoever_is_quickly_refused():
+    asked, began = client("0.0.0.0", "secret"), time.process_time()
+    cookie = f'vdd-{PORT}="' + 30_000 * "\\a" + '"'
+    assert asked.get("/x", headers={"cookie": cookie}).status_code == 401
+    assert time.process_time() - began < 2
+    cookie = f"other=1; vdd-{PORT}=secret; more"
+    assert asked.get("/x", headers={"cookie": cookie}).status_code == 200
 
 
 def test_every_answer_tells_browsers_to_keep_to_this_page():

@@ -42,11 +42,28 @@ def face_square(path: epath.PathLike, frames: int | None = None) -> Box:
         UserError: no face is seen; the extra `face` is not installed; frames of unlike sizes; as
             `video_io.open_clip`.
     """
-    with video_io.open_clip(path) as clip:
-        square = faces.stable_box(islice(_alike(path, clip.frames), frames))
+    square = find_square(path, frames)
     if square is None:
         raise UserError(f"{path}: no face is seen")
     return square
+
+
+def find_square(path: epath.PathLike, frames: int | None = None) -> Box | None:
+    """As `face_square`; None where no face is seen."""
+    with video_io.open_clip(path) as clip:
+        return faces.stable_box(islice(_alike(path, clip.frames), frames))
+
+
+def read_face(
+    path: epath.PathLike, size: int, ground: Ground | None = BLACK, frames: int | None = None
+) -> UInt8[np.ndarray, "t size size c"]:
+    """The square around the face of a clip, or of its first frames, scaled to `size` pixels a side.
+
+    Raises:
+        UserError: as `face_square`.
+    """
+    with open_square(path, face_square(path, frames), size, ground) as clip:
+        return np.stack(list(islice(clip.frames, frames)))
 
 
 @contextlib.contextmanager

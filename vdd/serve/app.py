@@ -157,7 +157,7 @@ class Server:
             answer = await asyncio.wrap_future(opening.future)
             steps = room.take(client.find(name), answer)
             known = await self.do(client, steps, name=job)
-            client.keep(name, room.name, known)
+            client.keep(name, room.name, known, answer.video.nbytes)
         return known
 
 

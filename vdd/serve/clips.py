@@ -1,6 +1,7 @@
 """Clips on the page: of the data set, or files that somebody has dropped there."""
 
 import dataclasses
+import importlib.util
 import secrets
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
-from vdd.data import datasets, picture_files, scaling, sheet_files, sprites
+from vdd.data import datasets, drawn_faces, picture_files, scaling, sheet_files, sprites
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.serve.reading import Answer, Reader, Request
@@ -29,19 +30,29 @@ class Clip:
     call: str  # of a module of `vdd.data`: gives uint8 [1 t h w c]; knows `run`
     path: epath.Path | None = None
     layout: str = ""
+    face: bool = False
     frames: UInt8[np.ndarray, "t h w c"] | None = None
     id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
 
 
-def of_file(path: epath.Path, name: str, layout: str) -> Clip:
+def of_file(path: epath.Path, name: str, layout: str, face: bool = False) -> Clip:
     """A file that was dropped; `name` is what it was called where it came from."""
     size = "run.model.latents.size[:2]"
-    if layout:
+    if face and not layout:
+        call = f"framing.read_face({name!r}, run.model.latents.size[0], run.ground)[None]"
+    elif layout:
         where = f"sheet_files.parse({layout!r})"
         call = f"sheet_files.read_clip({name!r}, {size}, run.ground, {where}).video[None]"
     else:
         call = f"video_io.read_clip({name!r}, {size}, ground=run.ground)[None]"
-    return Clip(name, call, path, layout)
+    return Clip(name, call, path, layout, face)
+
+
+def finds_faces(run: Run) -> bool:
+    """Whether files may be cropped to a face: for models of videos, with the extra `face`."""
+    height, width, _ = run.model.latents.size
+    of_videos = run.config.data.dataset == "video_folder" and height == width
+    return of_videos and importlib.util.find_spec("dlib") is not None
 
 
 def read(clip: Clip, run: Run, reader: Reader | None) -> Answer:
@@ -58,10 +69,18 @@ def read(clip: Clip, run: Run, reader: Reader | None) -> Answer:
         return Answer(video, None, "")
     assert reader is not None  # it is a file
     try:
-        answer = reader.read(Request(str(clip.path), size, run.ground, clip.layout))
+        answer = reader.read(Request(str(clip.path), size, run.ground, clip.layout, clip.face))
     except UserError as error:
         raise UserError(_without(str(error), clip)) from error
     return answer._replace(told=_without(answer.told, clip))
+
+
+def as_read(clip: Clip, answer: Answer) -> Clip:
+    """A clip with the line of Python that reads just what was read."""
+    if not clip.face or answer.square is not None:
+        return clip
+    assert clip.path is not None  # of files alone faces are looked for
+    return dataclasses.replace(of_file(clip.path, clip.name, clip.layout), id=clip.id)
 
 
 def _without(text: str, clip: Clip) -> str:
@@ -73,16 +92,20 @@ class Gallery:
     """Clips of a run's data set, from a split that no training sees.
 
     Where the data are not there, it is the examples that lie with the run, else what the package
-    draws itself (`vdd examples`).
+    draws itself: characters (`vdd examples`), or heads.
     """
 
     def __init__(self, run: Run):
-        self._config, self._examples = run.config.data, []
+        self._config, self._size = run.config.data, run.model.latents.size[:2]
+        self._examples: list[Clip] = []
         try:
             self.count = datasets.count_clips(self._config, _SPLIT)
         except (UserError, OSError, ValueError, KeyError):
-            self._config, self._examples = None, _examples(run)
-            self.count = len(self._examples) or len(sprites.load_arrays("builtin", _SPLIT).video)
+            self._examples = _examples(run)
+            self._heads = self._config.dataset == "video_folder"
+            self._config = None
+            drawn = drawn_faces.COUNT if self._heads else len(_characters())
+            self.count = len(self._examples) or drawn
 
     def chosen(self) -> list[int]:
         """Rows to show: a few from all over the split, where neighbours may be alike."""
@@ -101,13 +124,22 @@ class Gallery:
         """The clip in that row."""
         if self._examples:
             return self._examples[row]
-        if self._config is None:
-            video = sprites.load_arrays("builtin", _SPLIT).video[row]
-            call = f'sprites.load_arrays("builtin", "{_SPLIT}").video[[{row}]]'
-        else:
-            video = datasets.load_clip(self._config, _SPLIT, row)
+        if self._config is not None:
             call = f'datasets.load_clip(run.config.data, "{_SPLIT}", {row})[None]'
-        return Clip(f"{_SPLIT} clip {row}", call, frames=video)
+            name, video = f"{_SPLIT} clip {row}", datasets.load_clip(self._config, _SPLIT, row)
+        elif self._heads:
+            given = f"{row}, {drawn_faces.FRAMES}, {min(self._size)}"
+            call = f"drawn_faces.clip({given})[None]"
+            name = f"drawn head {row}"
+            video = drawn_faces.clip(row, side=min(self._size))
+        else:
+            call = f'sprites.load_arrays("builtin", "{_SPLIT}").video[[{row}]]'
+            name, video = f"{_SPLIT} clip {row}", _characters()[row]
+        return Clip(name, call, frames=video)
+
+
+def _characters() -> UInt8[np.ndarray, "n t h w c"]:
+    return sprites.load_arrays("builtin", _SPLIT).video
 
 
 def _examples(run: Run) -> list[Clip]:

@@ -10,7 +10,6 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -116,15 +115,10 @@ class Guard:
         return any(self._is_token(value) for name, value in query if name == "token")
 
     def _remembered(self, headers: Iterable[tuple[bytes, str]]) -> bool:
-        for name, value in headers:
-            if name == b"cookie":
-                try:
-                    cookie = SimpleCookie(value).get(self._cookie)
-                except CookieError:
-                    continue
-                if cookie is not None and self._is_token(cookie.value):
-                    return True
-        return False
+        # By hand: `http.cookies` takes seconds for 60 kB of backslashes, before anybody is known.
+        sent = ";".join(value for name, value in headers if name == b"cookie").split(";")
+        pairs = (one.strip().partition("=") for one in sent)
+        return any(name == self._cookie and self._is_token(value) for name, _, value in pairs)
 
     def _is_token(self, value: str) -> bool:
         return hmac.compare_digest(value.encode(), (self._token or "").encode())

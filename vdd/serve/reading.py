@@ -10,13 +10,15 @@ import multiprocessing
 import resource
 import threading
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd.data import decoding, picture_files, sheet_files, video_io
+from vdd.data import decoding, framing, picture_files, sheet_files, video_io
+from vdd.data.faces import Box
 from vdd.errors import UserError
 from vdd.serve.limits import Limits
 
@@ -30,6 +32,7 @@ class Request(NamedTuple):
     size: tuple[int, int]
     ground: picture_files.Ground | None
     layout: str = ""  # of a sprite sheet; "" where it is none, or tells so by its size
+    face: bool = False  # of a clip or picture: the square around its face, where one is seen
 
 
 class Answer(NamedTuple):
@@ -38,6 +41,7 @@ class Answer(NamedTuple):
     video: UInt8[np.ndarray, "t h w c"]
     fps: float | None
     told: str  # what was done to it, in words
+    square: Box | None = None  # around a face, that was read alone
 
 
 def read(request: Request, limits: Limits) -> Answer:
@@ -58,19 +62,37 @@ def read(request: Request, limits: Limits) -> Answer:
         return Answer(video, None, told)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with video_io.open_clip(path, request.size, request.ground) as clip:
+        square = framing.find_square(path, limits.frames) if request.face else None
+        with _opened(path, request, square) as clip:
             frames = list(itertools.islice(clip.frames, limits.frames + 1))
-            told = [str(warning.message) for warning in caught]
-            if clip.size != request.size:
-                height, width = request.size
-                was = f"{clip.size[1]}x{clip.size[0]}"
-                told.append(f"{was}, scaled and cropped to the model's {width}x{height}")
-                if clip.size[0] % height == clip.size[1] % width == 0:
-                    cells = f"{clip.size[1] // width}x{clip.size[0] // height}"
-                    told.append(f"of a sheet of cells say {cells} in Sheet")
+            told = list(dict.fromkeys(str(warning.message) for warning in caught))
+            told += _fitted(request, square, clip.size)
             if len(frames) > limits.frames:
                 told.append(f"its first {limits.frames} frames are read")
-            return Answer(np.stack(frames[: limits.frames]), clip.fps, "; ".join(told))
+            video = np.stack(frames[: limits.frames])
+            return Answer(video, clip.fps, "; ".join(told), square)
+
+
+def _opened(
+    path: epath.Path, request: Request, square: Box | None
+) -> AbstractContextManager[video_io.Clip]:
+    if square is None:
+        return video_io.open_clip(path, request.size, request.ground)
+    return framing.open_square(path, square, request.size[0], request.ground)
+
+
+def _fitted(request: Request, square: Box | None, was: tuple[int, int]) -> list[str]:
+    """How frames were made to fit the model, in words."""
+    height, width = request.size
+    if square is not None:
+        return [f"the {square.size}x{square.size} pixels around the face"]
+    told = ["no face is seen: its middle is taken"] if request.face else []
+    if was != request.size:
+        told.append(f"{was[1]}x{was[0]}, scaled and cropped to the model's {width}x{height}")
+        if was[0] % height == was[1] % width == 0 and not request.face:
+            cells = f"{was[1] // width}x{was[0] // height}"
+            told.append(f"of a sheet of cells say {cells} in Sheet")
+    return told
 
 
 def _check_pixels(path: epath.Path, most: int) -> None:
@@ -154,8 +176,10 @@ class Reader:
 
 def _serve(pipe: Any, limits: Limits) -> None:
     """Answers requests until the pipe closes: an `Answer`, or what is wrong in words."""
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (limits.reader_bytes, limits.reader_bytes))
+    bounds = {resource.RLIMIT_AS: limits.reader_bytes, resource.RLIMIT_FSIZE: 0}
+    for kind, most in bounds.items():  # it reads, and writes to no file
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (most, most))
     with contextlib.suppress(EOFError, KeyboardInterrupt, OSError):
         pipe.send("ready")
         while True:

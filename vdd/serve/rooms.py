@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.serve.client import Client
-from vdd.serve.clips import Clip, Gallery, read
+from vdd.serve.clips import Clip, Gallery, as_read, read
 from vdd.serve.limits import Limits
 from vdd.serve.out import Coder
 from vdd.serve.reading import Answer, Reader
@@ -89,7 +89,7 @@ class Room:
 
     def take(self, clip: Clip, answer: Answer) -> Steps[Shown]:
         """Reads what is seen in a clip."""
-        return Shown(clip, answer, (yield from self.studio.read(answer.video)))
+        return Shown(as_read(clip, answer), answer, (yield from self.studio.read(answer.video)))
 
     def find_row(self, name: str) -> int | None:
         """The place in the data set that the name of a clip stands for; None for other clips.

@@ -58,6 +58,7 @@ def _about(room: Room) -> dict[str, Any]:
         "steps": studio.sampler(None).steps,
         "prior": studio.prior is not None,
         "motions": room.motions,
+        "faces": clips.finds_faces(studio.run),
     }
 
 
@@ -81,7 +82,7 @@ async def upload(request: Request) -> Response:
     client = server.client(request)
     told = ask.Question(dict(request.query_params))
     room = server.room(told.text("run"))
-    name, layout = told.text("name"), told.text("layout", "")
+    name, layout, face = told.text("name"), told.text("layout", ""), bool(told.text("face", ""))
     ending = re.search(r"\.[a-z0-9]{1,5}$", name.lower())
     if ending is None or ending[0] not in video_io.INPUT_ENDINGS:
         raise UserError("this is no picture, animation or video that is read here")
@@ -91,8 +92,9 @@ async def upload(request: Request) -> Response:
     with files.writing(path) as file:
         async for piece in ask.pieces(request, limits.upload_bytes, limits):
             file.write(piece)
-    clip = clips.of_file(path, name, layout)
+    clip = clips.of_file(path, name, layout, face and clips.finds_faces(room.studio.run))
     client.add(clip)
+    server.clients.make_room()
     try:
         return JSONResponse(_told(await server.show(client, room, clip.id, ask.job_name(request))))
     except UserError:

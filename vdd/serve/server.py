@@ -46,6 +46,28 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         raise UserError(f"{host}, port {port}: {error.strerror or error}") from error
 
 
+def settings(app: Any) -> Any:
+    """How uvicorn serves; a `uvicorn.Config`."""
+    import uvicorn
+
+    from vdd.serve.sockets import PunctualProtocol
+
+    return uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,  # addresses may carry the token
+        server_header=False,
+        proxy_headers=False,
+        http=PunctualProtocol,
+        limit_concurrency=128,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=2,
+        ws="websockets-sansio",
+        ws_max_size=LIMITS.upload_bytes // 16,
+        ws_per_message_deflate=False,  # frames are small, and latency counts
+    )
+
+
 def serve(runs: Mapping[str, Any], listening: socket.socket, host: str) -> None:
     """Serves runs until ^C; all that clients have left goes with it."""
     import uvicorn
@@ -59,20 +81,7 @@ def serve(runs: Mapping[str, Any], listening: socket.socket, host: str) -> None:
         name = f"[{host}]" if ":" in host else host
         print(f"http://{name}:{port}/{f'?token={token}' if token else ''}", flush=True)
         print("^C ends it", flush=True)
-        config = uvicorn.Config(
-            server.app,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=128,
-            timeout_keep_alive=10,
-            timeout_graceful_shutdown=2,
-            ws="websockets-sansio",
-            ws_max_size=LIMITS.upload_bytes // 16,
-            ws_max_queue=2,
-        )
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            uvicorn.Server(settings(server.app)).run(sockets=[listening])
         finally:
             print("ended", flush=True)

@@ -6,7 +6,6 @@ drawn together. What is edited has the same shapes, so that no edit compiles any
 
 import collections
 import hashlib
-import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.priors import PriorRun
 from vdd.run import Run
+from vdd.serve.kept import Kept
 from vdd.serve.work import Progress, Steps
 
 TOGETHER = 8  # frames that are drawn in one step, where each is drawn by itself
@@ -107,7 +107,7 @@ class Studio:
             video = self._draw(sampler, content, piece, seed=0, number=0)
             for row, frame in zip(some, video):
                 frames[row] = frame.copy()
-                self._drawn.put((who, row), frames[row])
+                self._drawn.put((who, row), frames[row], frames[row].nbytes)
             yield Progress(start + len(some), len(names), "drawing")
         return np.stack([frames[row] for row in rows])
 
@@ -125,7 +125,7 @@ class Studio:
             if video is None:
                 video = self._draw(sampler, content, _filled(piece, size), seed, number)
                 video = video[: len(piece)].copy()
-                self._drawn.put(key, video)
+                self._drawn.put(key, video, video.nbytes)
             parts.append(video)
             yield Progress(number + 1, len(starts), f"drawing, {sampler.told} a window")
         return np.concatenate(parts)
@@ -190,33 +190,6 @@ class Studio:
         filled = _filled(codes, _length(len(codes)))[None].astype(np.int32)
         bits = compiled.bits_of_codes(prior.model, prior.params, filled)
         return float(np.asarray(bits)[0, : len(codes)].sum(-1).mean())
-
-
-class Kept:
-    """Pictures that have been drawn, up to so many bytes; what was not asked for longest goes."""
-
-    def __init__(self, most_bytes: int):
-        self._most, self._held = most_bytes, 0
-        self._pictures: collections.OrderedDict[Any, np.ndarray] = collections.OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any) -> np.ndarray | None:
-        """The picture of that key, if it is kept."""
-        with self._lock:
-            if key not in self._pictures:
-                return None
-            self._pictures.move_to_end(key)
-            return self._pictures[key]
-
-    def put(self, key: Any, picture: np.ndarray) -> None:
-        """Keeps a picture."""
-        with self._lock:
-            if key not in self._pictures:
-                self._held += picture.nbytes
-            self._pictures[key] = picture
-            while self._held > self._most:
-                _, old = self._pictures.popitem(last=False)
-                self._held -= old.nbytes
 
 
 def _prior_of(run: Run) -> PriorRun | None:

@@ -45,8 +45,8 @@ export async function bytes(path, question, quiet = false) {
   return (await send(path, { method: "POST", body: JSON.stringify(question), quiet })).blob();
 }
 
-export async function upload(file, run, layout) {
-  const query = new URLSearchParams({ name: file.name.slice(-150), run, layout });
+export async function upload(file, run, layout, face) {
+  const query = new URLSearchParams({ name: file.name.slice(-150), run, layout, face: face ? "yes" : "" });
   return (await send(`/api/clips?${query}`, { method: "PUT", body: file })).json();
 }
 

@@ -18,16 +18,26 @@ export class Camera {
   }
 
   async #camera() {
+    const turn = this.#turn();
+    let stream;
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+      stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
     } catch {
       this.complain(new Error("There is no camera here, or it may not be used: take a file or the driving clip instead."));
       return;
     }
+    if (turn !== this.turn) { end(stream); return; }
+    this.stream = stream;
     const video = this.#video();
-    video.srcObject = this.stream;
+    video.srcObject = stream;
     await this.#play(video);
   }
+
+  /** Whatever is waited for belongs to the latest turn, or is let go. */
+  #turn() { this.turn = (this.turn || 0) + 1; return this.turn; }
+
+  /** The same frames drive the content that has been chosen since. */
+  again() { if (this.socket) this.#open(this.look); }
 
   async #file(file) {
     this.stop();
@@ -40,7 +50,12 @@ export class Camera {
   #video() { return Object.assign(document.createElement("video"), { muted: true, playsInline: true }); }
 
   async #play(video) {
-    try { await video.play(); } catch { this.complain(new Error("This browser cannot play that video.")); this.stop(); return; }
+    const { turn } = this;
+    try { await video.play(); } catch {
+      if (turn === this.turn) { this.complain(new Error("This browser cannot play that video.")); this.stop(); }
+      return;
+    }
+    if (turn !== this.turn) { video.pause(); return; }
     this.video = video;
     this.#open((context, width, height) => {
       const { videoWidth: w, videoHeight: h } = video;
@@ -53,13 +68,17 @@ export class Camera {
     this.stop();
     const clip = this.page.motion;
     if (!clip) { this.complain(new Error("Choose a driving clip first.")); return; }
+    const { turn } = this;
     const frames = await this.page.framesOf(clip);
+    if (turn !== this.turn) return;
     let index = 0;
     this.#open((context) => frames.put(context, (index += 1) % frames.count));
   }
 
   #open(look) {
     this.socket?.close();
+    this.look = look;
+    this.figures = null;
     const { run, content } = this.page;
     const [height, width] = run.size;
     Object.assign($("eye"), { width, height });
@@ -77,10 +96,13 @@ export class Camera {
     };
     socket.onopen = () => socket.send(JSON.stringify({ client: clientId(), run: run.name, clip: content.id }));
     socket.onmessage = async ({ data }) => {
+      if (socket !== this.socket) return; // stopped meanwhile
       if (typeof data === "string" && data !== "ready") { this.complain(new Error(JSON.parse(data).error)); return; }
       if (typeof data !== "string") {
         const now = performance.now();
-        this.show(await createImageBitmap(data));
+        const bitmap = await createImageBitmap(data);
+        if (socket !== this.socket) return;
+        this.show(bitmap);
         times = [...times, [sent, now]].slice(-EVERY);
         this.#tell(times);
       }
@@ -101,13 +123,17 @@ export class Camera {
 
   stop() {
     const { socket } = this;
+    this.#turn();
     this.socket = null;
     socket?.close();
-    this.stream?.getTracks().forEach((track) => track.stop());
+    end(this.stream);
     this.video?.pause();
+    if (this.video?.src) URL.revokeObjectURL(this.video.src);
     this.stream = this.video = null;
     $("live").textContent = "Start camera";
     $("live-told").textContent = "";
     this.ended();
   }
 }
+
+function end(stream) { stream?.getTracks().forEach((track) => track.stop()); }

@@ -139,8 +139,9 @@ async function chooseContent(clip) {
   page.content = clip;
   $("content").querySelector(".name").textContent = clip.name;
   const frames = await page.framesOf(clip);
+  if (clip !== page.content) return; // another was chosen meanwhile
   player.set("content", frames, (index) => index % frames.count);
-  camera.stop();
+  camera.again();
   await redraw();
   if (atlas.words.length) atlas.draw(clip).catch(complain);
 }
@@ -207,6 +208,7 @@ const chooseRun = caught(async () => {
     ...STEPS.map((n) => option(`steps:${n}`, n ? `${n} step${n > 1 ? "s" : ""}` : "the mean")),
     ...page.about.runs.map((other, i) => option(`run:${i}`, other.name)).filter((_, i) => page.about.runs[i] !== run),
   );
+  for (const field of document.querySelectorAll(".face")) field.hidden = !run.faces;
   $("made").hidden = !run.prior;
   $("named-field").hidden = !Object.keys(run.motions).length;
   $("named").replaceChildren(option("", "choose"), ...Object.keys(run.motions).map((name) => option(name, name.replaceAll("_", " "))));

@@ -13,7 +13,9 @@ export class Picker {
       if (file) this.open(file);
     });
     card.querySelector(".random").addEventListener("click", () => this.#tell(async () => {
-      this.add(await ask("/api/random", { run: page.run.name }));
+      const { run } = page;
+      const clip = await ask("/api/random", { run: run.name });
+      if (run === page.run) this.add(clip);
     }));
   }
 
@@ -38,7 +40,10 @@ export class Picker {
       }
       if (this.coded && file.name.toLowerCase().endsWith(".vdd")) { await this.coded(file); return; }
       const layout = this.card.querySelector(".layout")?.value.trim() || "";
-      const clip = await upload(file, this.page.run.name, layout);
+      const { run } = this.page;
+      const face = run.faces && this.card.querySelector(".face input").checked;
+      const clip = await upload(file, run.name, layout, face);
+      if (run !== this.page.run) return;
       this.add(clip);
       if (clip.told) this.page.say(`${clip.name}: ${clip.told}`);
     });
