@@ -64,7 +64,13 @@ def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
 
 
 def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
-    """The windows of a split in memory, whole, as pixels."""
+    """The windows of a split in memory, whole, as pixels.
+
+    Raises:
+        UserError: there is no data set, or it is not there.
+    """
+    if config.data_dir is None:
+        raise UserError("data.data_dir: name the folder of a data set")
     video = load_windows(config.data_dir, split, with_latents=False).video
     assert video is not None
     return video
