@@ -1,14 +1,17 @@
 """How fast is it, as one feels it? All of it in one run, with the machine that it ran on.
 
-    python experiments/realtime.py [--run sprites] [--only PART ...] [--repeats 30] [--tiny]
+    python experiments/realtime.py [--run sprites] [--faces experiments/heads]
+        [--only PART ...] [--repeats 30] [--tiny]
 
 - *start*: `vdd transfer` of eight frames, each time as a process of its own: cold, in a home that
   has no cache, and from the cache; then where the time goes;
 - *stream*: frame by frame at batch 1 (`Run.follow`: read with the few frames before, quantise,
   draw), and drawing alone, by the mean and by sampler steps;
 - *page*: from a changed code to the picture of the clip, asked of the server of `vdd serve`;
-- *video*: a video file of 128 x 128 to another by `configs/talking_head.py:small` made as large,
-  whose latents are folded pixels. Its parameters are untrained: they say how fast, not how well;
+- *camera*: from a frame of the page's camera to the picture, over its WebSocket, by `--faces`;
+- *video*: a video file to another, by `--faces` in its own size, and in 128 x 128 by
+  `configs/talking_head.py:small` made as large, in patches of 4 and of 8 pixels. The large ones'
+  parameters are untrained: they say how fast, not how well;
 - *torch*: a pass of the run's UNet in PyTorch, eager, float32, where that is installed (`bench`).
 
 Times are medians after warming up. Beside them is processor time, which others at work on the
@@ -16,8 +19,12 @@ machine lengthen less.
 """
 
 import argparse
+import contextlib
+import functools
+import importlib
 import importlib.util
 import io
+import json
 import os
 import statistics
 import subprocess
@@ -45,13 +52,17 @@ from vdd.run import Run
 from vdd.startup import keep_compiled_programs
 
 Row = tuple[str, float, float]  # what, seconds by the clock, seconds of processors
+CLIENT = "x-vdd-client"  # a header
 COMMAND = "import sys; from vdd.cli import main; sys.exit(main())"
-SIDE = 128  # of the video
+FACES = str(Path(__file__).parent / "heads")
+OF_FACES = ("camera", "video")  # parts that a run on faces does
+SIDE = 128  # of the larger video
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", default="sprites", help="whose start, stream and page")
+    parser.add_argument("--faces", default=FACES, help="a run on faces: whose camera and video")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--tiny", action="store_true", help="few repeats and small, for tests")
@@ -62,10 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
         table(phases(options.run, *options.phases))
         return
     print(*machine().values(), f"load {os.getloadavg()[0]:.1f}", sep=", ")
-    run, repeats = vdd.load(options.run), 2 if options.tiny else options.repeats
+    load, repeats = functools.cache(vdd.load), 2 if options.tiny else options.repeats
     with tempfile.TemporaryDirectory() as folder:
         for part in options.only:
             print(f"\n{part}\n", flush=True)
+            run = load(options.faces if part in OF_FACES else options.run)
             PARTS[part](run, Path(folder), repeats)
 
 
@@ -103,7 +115,7 @@ def start(run: Run, folder: Path, repeats: int) -> None:
     home.pop("JAX_COMPILATION_CACHE_DIR", None)
     given = ["--content", clips[0], "--motion", clips[1], "--out", str(folder / "swap.gif")]
     command = [sys.executable, "-c", COMMAND, "transfer", run.home, *given, "--overwrite"]
-    spent = [process_seconds(command, home) for _ in range(1 + min(repeats, 3))]
+    spent = [process_seconds(command, home) for _ in range(1 + min(repeats, 5))]
     warm = [statistics.median(times) for times in zip(*spent[1:], strict=True)]
     table([("cold", *spent[0]), ("from the cache", warm[0], warm[1])])
     print("\nwhere that goes\n", flush=True)
@@ -179,21 +191,12 @@ def _endless(frames: np.ndarray) -> Iterator[np.ndarray]:
 
 def page(run: Run, folder: Path, repeats: int) -> None:
     """From a changed code to the picture, of the server without its socket."""
-    try:  # a RuntimeError where the test client's own needs are missing
-        from starlette.testclient import TestClient
-    except (ImportError, RuntimeError):
-        print("left out: starlette or its test client is not installed")
+    if not _can_ask():
         return
-    from vdd.serve.app import Server
-
-    server, buffer = Server({"run": run}, folder), io.BytesIO()
-    np.save(buffer, clip(run, 8))
-    with TestClient(server.app, "http://127.0.0.1:8000") as http:
-        client = {"x-vdd-client": http.post("/api/hello").json()["client"]}
-        query = {"run": "run", "name": "clip.npy"}
-        read = http.put("/api/clips", params=query, content=buffer.getvalue(), headers=client)
-        given = {"run": "run", "clip": read.json()["id"]}
-        changed = _changes(read.json()["codes"], run.model.quantizer.codebook.num_codes)
+    with _asking(run, folder) as (http, client):
+        read = _upload(run, http, client)
+        given = {"run": "run", "clip": read["id"]}
+        changed = _changes(read["codes"], run.model.quantizer.codebook.num_codes)
 
         def picture() -> bytes:
             answer = http.post("/api/draw", json={**given, "codes": next(changed)}, headers=client)
@@ -201,6 +204,55 @@ def page(run: Run, folder: Path, repeats: int) -> None:
             return answer.content
 
         table([timed("from a changed code to the picture", picture, repeats)])
+
+
+def camera(run: Run, folder: Path, repeats: int) -> None:
+    """From a frame of the camera to the picture, of the server without its socket."""
+    if not _can_ask():
+        return
+    frames = clip(run, repeats + 1)[..., :3]
+    pixels = np.pad(frames, [(0, 0)] * 3 + [(0, 1)], constant_values=255)
+    stream = _endless(pixels)
+    with _asking(run, folder) as (http, client):
+        asked = {"client": client[CLIENT], "run": "run", "clip": _upload(run, http, client)["id"]}
+        with http.websocket_connect("ws://127.0.0.1:8000/api/camera") as socket:
+            socket.send_text(json.dumps(asked))
+            socket.receive_text()
+
+            def picture() -> bytes:
+                socket.send_bytes(next(stream).tobytes())
+                return socket.receive_bytes()
+
+            table([timed("from a frame of the camera to the picture", picture, repeats)])
+
+
+def _can_ask() -> bool:
+    try:  # a RuntimeError where the test client's own needs are missing
+        importlib.import_module("starlette.testclient")
+    except (ImportError, RuntimeError):
+        print("left out: starlette or its test client is not installed")
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _asking(run: Run, folder: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Somebody who asks a server without a socket, and the header that says who."""
+    from starlette.testclient import TestClient
+
+    from vdd.serve.app import Server
+
+    server = Server({"run": run}, folder)
+    with TestClient(server.app, "http://127.0.0.1:8000") as http:
+        yield http, {CLIENT: http.post("/api/hello").json()["client"]}
+
+
+def _upload(run: Run, http: Any, client: dict[str, str]) -> dict[str, Any]:
+    """What is read in a clip of eight frames."""
+    buffer = io.BytesIO()
+    np.save(buffer, clip(run, 8))
+    query = {"run": "run", "name": "clip.npy"}
+    return http.put("/api/clips", params=query, content=buffer.getvalue(), headers=client).json()
 
 
 def _changes(codes: list[list[int]], count: int) -> Iterator[list[list[int]]]:
@@ -215,25 +267,34 @@ def _changes(codes: list[list[int]], count: int) -> Iterator[list[list[int]]]:
 
 def video(run: Run, folder: Path, repeats: int) -> None:
     """A video file to another, and the parts of that."""
-    small, frames = (run, 20) if repeats <= 2 else (untrained_video_run(), 120)
     if importlib.util.find_spec("av") is None:
         print("left out: av is not installed")
         return
-    places = [str(folder / f"{name}.mp4") for name in ("who", "how", "made")]
+    tiny = repeats <= 2
+    made = {} if tiny else {f"untrained, patches of {n}": untrained_video_run(n) for n in (4, 8)}
+    for name, one in {run.name: run, **made}.items():
+        _video(name, one, folder, 20 if tiny else 120)
+
+
+def _video(name: str, run: Run, folder: Path, frames: int) -> None:
+    places = [str(folder / f"{place}.mp4") for place in ("who", "how", "made")]
     for place in places[:2]:
-        video_io.write_clip(place, clip(small, frames)[..., :3], fps=25)
+        moving = np.resize(clip(run, 40), (frames, *run.model.latents.size))
+        video_io.write_clip(place, moving[..., :3], fps=25)
     who, how, made = places
-    times = transfer_times(small, who, how, made, frames)
-    height, width, _ = small.model.latents.size
-    print(f"{frames} frames of {width}x{height}, each:\n")
-    table([(name, wall / frames, cpu / frames) for name, (wall, cpu) in times.items()])
+    times = transfer_times(run, who, how, made, frames)
+    height, width, _ = run.model.latents.size
+    print(f"{Path(name).name}, {frames} frames of {width}x{height}, each:\n")
+    table([(part, wall / frames, cpu / frames) for part, (wall, cpu) in times.items()])
+    print()
 
 
-def untrained_video_run() -> Run:
+def untrained_video_run(patch: int) -> Run:
     """A run of `configs/talking_head.py:small` at 128 x 128 that has not been trained."""
     config = load_config("configs/talking_head.py:small")
-    config.model.latents.size = (SIDE, SIDE, 3)
-    config.model.content.side = SIDE // config.model.latents.patch
+    config.model.latents.update(size=(SIDE, SIDE, 3), patch=patch)
+    config.model.content.update(side=SIDE // patch, dim=3 * patch**2)  # a frame as it is
+    config.model.denoiser.readout.patch = patch
     model = Disentangler.from_config(config.model)
     one = jnp.zeros((1, 2, SIDE, SIDE, 3), jnp.uint8)
     params = jax.jit(model.init)(jax.random.key(0), one)["params"]
@@ -266,7 +327,10 @@ def torch(run: Run, folder: Path, repeats: int) -> None:
     table(rows)
 
 
-PARTS = {"start": start, "stream": stream, "page": page, "video": video, "torch": torch}
+PARTS = {
+    "start": start, "stream": stream, "page": page, "camera": camera, "video": video,
+    "torch": torch,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

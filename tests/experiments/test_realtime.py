@@ -41,6 +41,22 @@ def test_stream_page_and_network_are_timed(script, tiny_run, capsys):
         assert rate * wall == pytest.approx(1000, rel=0.05)
 
 
+def test_camera_and_video_are_timed_by_a_run_on_faces(script, tiny_run, capsys):
+    script.main(["--faces", str(tiny_run), "--only", "camera", "video", "--tiny"])
+    rows = rows_of(capsys.readouterr().out)
+    for name in ("from a frame of the camera to the picture", "read", "into codes", "whole"):
+        assert rows[name][1] > 0
+
+
+def test_the_large_run_draws_patches_of_its_pixels(script):
+    for patch in (4, 8):
+        run = script.untrained_video_run(patch)
+        assert run.model.latents.size == (128, 128, 3)
+        assert run.model.latents.shape[:2] == (128 // patch, 128 // patch)
+        still = script.clip(run, 1)[None]
+        assert run.transfer(still, still).shape == still.shape
+
+
 def test_the_parts_of_a_start_are_timed(script, tiny_run, capsys, tmp_path):
     clips = [str(tmp_path / f"{name}.gif") for name in ("who", "how")]
     for place in clips:

@@ -403,7 +403,8 @@ def test_without_its_data_a_run_of_videos_shows_heads_that_are_drawn():
     assert len(gallery.chosen()) == gallery.count == drawn_faces.COUNT
     clip = gallery.clip(3)
     assert clip.frames.shape == (drawn_faces.FRAMES, 64, 64, 3)
-    np.testing.assert_array_equal(eval(clip.call)[0], clip.frames)
+    drawn = eval(clip.call, {"drawn_faces": drawn_faces})[0]
+    np.testing.assert_array_equal(drawn, clip.frames)
 
 
 def test_files_are_cropped_to_a_face_where_one_is_seen(monkeypatch, tmp_path):
@@ -415,12 +416,16 @@ def test_files_are_cropped_to_a_face_where_one_is_seen(monkeypatch, tmp_path):
     np.save(path, video)
     reader = SimpleNamespace(read=lambda request: reading.read(request, LIMITS))
     clip = clips.of_file(path, str(path), "", face=True)
-    for found, words in ((faces.Face(20, 10, 40, 30), "around the face"), (None, "no face is seen")):
+    names = {"run": run, "framing": framing, "video_io": video_io}
+    for found, words in (
+        (faces.Face(20, 10, 40, 30), "around the face"),
+        (None, "no face is seen"),
+    ):
         monkeypatch.setattr(faces, "find_face", lambda frame, found=found: found)
         answer = clips.read(clip, run, reader)
         assert words in answer.told
         call = clips.as_read(clip, answer).call
-        np.testing.assert_array_equal(eval(call)[0], answer.video)
+        np.testing.assert_array_equal(eval(call, names)[0], answer.video)
         assert ("read_face" in call) == (found is not None)
     assert answer.square is None
     np.testing.assert_array_equal(answer.video, tiny.random_video(1, 3)[0])

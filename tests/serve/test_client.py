@@ -14,7 +14,9 @@ from vdd.serve.limits import LIMITS
 
 @pytest.fixture
 def clients(tmp_path):
-    return Clients(epath.Path(tmp_path), LIMITS._replace(files_bytes=100, read_bytes=1000, clients=3))
+    return Clients(
+        epath.Path(tmp_path), LIMITS._replace(files_bytes=100, read_bytes=1000, clients=3)
+    )
 
 
 def dropped(client, size: int):

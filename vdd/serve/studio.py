@@ -7,7 +7,7 @@ drawn together. What is edited has the same shapes, so that no edit compiles any
 import collections
 import hashlib
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
