@@ -186,7 +186,7 @@ def test_what_is_too_large_is_refused(tiny_run, tmp_path):
         answer = page.upload(npy(np.zeros((2, 32, 32, 3), np.uint8)), "big.npy")
         assert answer.status_code == 413
         answer = page.upload(encoders.png(np.zeros((1, 30, 30, 3), np.uint8)), "many.png")
-        assert "30x30 pixels, more than 400" in answer.json()["error"]
+        assert "30x30 pixels, more than the 400 of a frame" in answer.json()["error"]
         assert page.ask("/api/draw", clip=clip["id"], codes=[[0, 0]] * 6).status_code == 400
         assert page.ask("/api/draw", clip="x" * 600).status_code == 413
         for _ in range(3):

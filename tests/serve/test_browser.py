@@ -135,6 +135,7 @@ def test_motion_is_swapped_edited_and_taken_back(browser, address):
         with drawing(page):
             page.locator(".words button").nth(3).click()
         assert len(codes(page)) == 9
+        expect(page.locator("#selected")).to_have_text("frame 9 of 9 selected")
         page.locator("#insert").check()
         with drawing(page):
             page.locator("#pick-motion .gallery button").nth(4).click()

@@ -51,7 +51,17 @@ export class Strip {
     this.history.set(tiles);
     this.#selectAfter(select);
     this.render();
+    if (select) this.#reveal();
     this.changed();
+  }
+
+  /** Scrolls the strip, and nothing else, to the end of the selection. */
+  #reveal() {
+    const { box } = this;
+    const tile = box.children[this.cursor];
+    const right = tile.offsetLeft - box.offsetLeft + tile.offsetWidth;
+    if (right > box.scrollLeft + box.clientWidth) box.scrollLeft = right - box.clientWidth;
+    else if (right - tile.offsetWidth < box.scrollLeft) box.scrollLeft = right - tile.offsetWidth;
   }
 
   /** Begins anew, with no way back: the codes of another run mean something else. */
@@ -124,8 +134,9 @@ export class Strip {
       node.tabIndex = index === this.cursor ? 0 : -1;
     });
     const { length } = this.tiles;
+    const those = end - start > 1 ? `frames ${start + 1} to ${end}` : `frame ${end}`;
     this.told.textContent = this.selecting
-      ? `frames ${start + 1} to ${end} of ${length} selected`
+      ? `${those} of ${length} selected`
       : `${length} frames; drag to select some, else all are meant`;
     this.buttons.paste.disabled = !this.clipboard.length;
     this.buttons.undo.disabled = !this.history.past.length;
