@@ -369,6 +369,19 @@ def test_frames_of_a_camera_are_answered_one_by_one(page, run, gallery):
             assert list(socket.receive_json()) == ["error"]
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_camera_that_shows_nothing_is_let_go(tiny_run, tmp_path, asks):
+    limits = LIMITS._replace(head_seconds=60.0 if asks else 0.1, body_seconds=0.1)
+    with serving.asking(tiny_run, tmp_path, limits) as page:
+        clip = page.ask("/api/gallery").json()[0]["id"]
+        asked = {"client": page.headers["x-vdd-client"], "run": page.run, "clip": clip}
+        with page.http.websocket_connect("ws://127.0.0.1:8000/api/camera") as socket:
+            if asks:
+                socket.send_text(json.dumps(asked))
+                assert socket.receive_text() == "ready"
+            assert "no frame has come" in socket.receive_json()["error"].lower()
+
+
 def test_without_the_extra_one_line_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(serve_server, "NEEDED", ("starlette", "not_there"))
     assert cli.main(["serve", "sprites"]) == 2

@@ -4,6 +4,7 @@ A frame is sent when the one before has been answered. So a slow machine gives f
 never late ones. Frames come as plain pixels (RGBA), and no decoder is asked.
 """
 
+import asyncio
 import collections
 import contextlib
 import json
@@ -31,20 +32,29 @@ async def camera(socket: WebSocket) -> None:
     server = socket.app.state.server
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            asked = _question(await socket.receive())
+            asked = _question(await _message(socket, server.limits.head_seconds))
             client = server.clients.find(asked.text("client"))
             room = server.room(asked.text("run"))
             shown = await server.show(client, room, asked.text("clip"))
             await socket.send_text("ready")
             live = Live(room.studio, shown.read.content)
             while True:
-                data = (await socket.receive()).get("bytes")
-                frame = live.frame(data)
+                message = await _message(socket, server.limits.body_seconds)
+                frame = live.frame(message.get("bytes"))
                 with contextlib.suppress(CancelledError):
                     await socket.send_bytes(await server.do(client, live.answer(frame)))
         except UserError as error:
             await socket.send_text(json.dumps({"error": sentence(str(error))}))
             await socket.close(_WRONG)
+
+
+async def _message(socket: WebSocket, seconds: float) -> Any:
+    """What comes next; a page that is hidden sends nothing, and lets go of its camera."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await socket.receive()
+    except TimeoutError as error:
+        raise UserError(f"no frame has come for {seconds:g} seconds") from error
 
 
 def _question(message: Any) -> Question:

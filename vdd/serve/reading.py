@@ -111,7 +111,9 @@ def _check_pixels(path: epath.Path, most: int) -> None:
     else:
         return
     if height * width > most:
-        raise UserError(f"{path}: {width}x{height} pixels, more than the {most:,} of a frame that are taken")
+        raise UserError(
+            f"{path}: {width}x{height} pixels, more than the {most:,} of a frame that are taken"
+        )
 
 
 class Reader:
