@@ -15,7 +15,7 @@ from PIL import Image
 from vdd.data import encoders
 from vdd.serve.limits import LIMITS
 
-UPLOADS = int(os.environ.get("VDD_FUZZ", "150"))
+UPLOADS = int(os.environ.get("VDD_FUZZ", "500"))
 REQUESTS = UPLOADS * 2 // 5
 SEED = int(os.environ.get("VDD_FUZZ_SEED", "0"))
 MOST_GROWTH = 400 << 20  # bytes, of which compiled programs take the most
