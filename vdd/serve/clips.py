@@ -51,7 +51,7 @@ def of_file(path: epath.Path, name: str, layout: str, face: bool = False) -> Cli
 def finds_faces(run: Run) -> bool:
     """Whether files may be cropped to a face: for models of videos, with the extra `face`."""
     height, width, _ = run.model.latents.size
-    of_videos = run.config.data.dataset == "video_folder" and height == width
+    of_videos = datasets.is_filmed(run.config.data) and height == width
     return of_videos and importlib.util.find_spec("dlib") is not None
 
 
@@ -102,7 +102,7 @@ class Gallery:
             self.count = datasets.count_clips(self._config, _SPLIT)
         except (UserError, OSError, ValueError, KeyError):
             self._examples = _examples(run)
-            self._heads = self._config.dataset == "video_folder"
+            self._heads = datasets.is_filmed(self._config)
             self._config = None
             drawn = drawn_faces.COUNT if self._heads else len(_characters())
             self.count = len(self._examples) or drawn
