@@ -142,6 +142,18 @@ def test_motion_is_swapped_edited_and_taken_back(browser, address):
         assert len(codes(page)) == 17
 
 
+def test_fingers_select_by_two_taps(browser, address):
+    size = {"width": 390, "height": 844}
+    with opened(browser, address, viewport=size, has_touch=True, is_mobile=True) as page:
+        told = page.locator("#selected")
+        expect(told).to_have_text("8 frames; tap two to select some, else all are meant")
+        for place, words in ((4, "frame 5"), (2, "frames 3 to 5"), (3, "frame 4")):
+            page.locator(".tile").nth(place).tap()
+            expect(told).to_have_text(f"{words} of 8 selected")
+        page.locator(".tile").nth(3).tap()
+        expect(told).to_contain_text("tap two")
+
+
 def test_playing_is_in_step_and_stops(browser, address):
     with opened(browser, address) as page:
         with drawing(page):

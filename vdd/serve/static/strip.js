@@ -10,6 +10,8 @@ const TOOLS = [
   ["undo", "Undo", "Ctrl+Z"], ["redo", "Redo", "Ctrl+Shift+Z"],
 ];
 
+const FINGERS = matchMedia("(pointer: coarse)");
+
 export class Strip {
   constructor({ box, tools, told, changed, looked, peek, complain }) {
     Object.assign(this, { box, told, changed, looked, peek, complain });
@@ -30,7 +32,9 @@ export class Strip {
       tools.append(button);
     }
     box.addEventListener("keydown", (event) => this.#key(event));
-    box.addEventListener("pointerdown", (event) => this.#press(event));
+    // A finger that is put down may be about to scroll.
+    box.addEventListener("pointerdown", (event) => { if (event.pointerType !== "touch") this.#press(event); });
+    box.addEventListener("click", (event) => { if (event.pointerType === "touch") this.#press(event); });
     box.addEventListener("pointerover", (event) => this.#over(event));
     box.addEventListener("pointerleave", () => this.peek(null));
     addEventListener("pointerup", () => { this.dragging = false; });
@@ -137,7 +141,7 @@ export class Strip {
     const those = end - start > 1 ? `frames ${start + 1} to ${end}` : `frame ${end}`;
     this.told.textContent = this.selecting
       ? `${those} of ${length} selected`
-      : `${length} frames; drag to select some, else all are meant`;
+      : `${length} frames; ${FINGERS.matches ? "tap two" : "drag"} to select some, else all are meant`;
     this.buttons.paste.disabled = !this.clipboard.length;
     this.buttons.undo.disabled = !this.history.past.length;
     this.buttons.redo.disabled = !this.history.future.length;
@@ -160,10 +164,12 @@ export class Strip {
     const index = this.#index(event);
     if (index < 0) { this.selecting = false; this.#mark(); return; }
     const again = this.selecting && this.anchor === index && this.cursor === index && !event.shiftKey;
-    if (!event.shiftKey) this.anchor = index;
+    const touched = event.pointerType === "touch";
+    const second = touched && this.selecting && this.anchor === this.cursor && !again;
+    if (!event.shiftKey && !second) this.anchor = index;
     this.cursor = index;
     this.selecting = !again;
-    this.dragging = event.pointerType !== "touch";
+    this.dragging = !touched;
     this.#mark();
     this.looked(index);
     event.target.closest(".tile").focus({ preventScroll: true });
