@@ -415,7 +415,7 @@ def test_without_its_data_a_run_of_videos_shows_heads_that_are_drawn():
     gallery = Gallery(run)
     assert len(gallery.chosen()) == gallery.count == drawn_faces.COUNT
     clip = gallery.clip(3)
-    assert clip.frames.shape == (drawn_faces.FRAMES, 64, 64, 3)
+    assert clip.frames.shape == (drawn_faces.FRAMES, *run.model.latents.size)
     drawn = eval(clip.call, {"drawn_faces": drawn_faces})[0]
     np.testing.assert_array_equal(drawn, clip.frames)
 
