@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -216,6 +217,13 @@ def test_a_file_that_takes_too_long_is_stopped(tiny_run, tmp_path, monkeypatch):
     with serving.asking(tiny_run, tmp_path, LIMITS._replace(read_seconds=0.0)) as page:
         answer = page.upload(npy(np.zeros((2, 16, 16, 3), np.uint8)), "slow.npy")
         assert "Takes more than 0 seconds" in answer.json()["error"]
+
+
+def test_the_process_that_reads_may_write_to_no_file(page):
+    page.upload(npy(tiny.random_video(1, 1)[0]), "any.npy")
+    pid = page.server.reader._process.pid
+    assert resource.prlimit(pid, resource.RLIMIT_FSIZE) == (0, 0)
+    assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == LIMITS.reader_bytes
 
 
 @pytest.mark.parametrize(
