@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8, UInt32
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8, UInt32
 
 from vdd import apply
 from vdd.diffusion.samplers import Sampler
@@ -33,7 +33,7 @@ class Encoded(NamedTuple):
 @kept(num_static=1)
 def encode(
     model: Disentangler,
-    params: Any,
+    params: PyTree,
     video: UInt8[Array, "b t h w c"],
     rest: Float[Array, "b m"] | None = None,
 ) -> Encoded:
@@ -43,7 +43,7 @@ def encode(
 
 
 def rest_pose(
-    model: Disentangler, params: Any, video: UInt8[np.ndarray, "b t h w c"]
+    model: Disentangler, params: PyTree, video: UInt8[np.ndarray, "b t h w c"]
 ) -> Float[Array, "b m"] | None:
     """`apply.rest_pose`; None where motion is not relative, as there is nothing to measure then."""
     return _rest_pose(model, params, video) if model.relative_motion else None
@@ -51,7 +51,7 @@ def rest_pose(
 
 @kept(num_static=1)
 def _rest_pose(
-    model: Disentangler, params: Any, video: UInt8[Array, "b t h w c"]
+    model: Disentangler, params: PyTree, video: UInt8[Array, "b t h w c"]
 ) -> Float[Array, "b m"]:
     return apply.rest_pose(model, params, video)
 
@@ -62,7 +62,9 @@ class Reader:
     Relative motion is measured from `rest`, or from the rest pose of the first window.
     """
 
-    def __init__(self, model: Disentangler, params: Any, rest: Float[Array, "b m"] | None = None):
+    def __init__(
+        self, model: Disentangler, params: PyTree, rest: Float[Array, "b m"] | None = None
+    ):
         self._model, self._params, self._rest = model, params, rest
 
     def __call__(self, clips: UInt8[np.ndarray, "b t h w c"]) -> Encoded:
@@ -78,7 +80,7 @@ class Reader:
 def draw(
     model: Disentangler,
     sampler: Sampler,
-    params: Any,
+    params: PyTree,
     rng: Key[Array, "*b"],
     content: Float[Array, "b k d"],
     motion: Int[Array, "b t n"] | Float[Array, "b t m"],
@@ -93,7 +95,7 @@ def draw(
 def follow(
     model: Disentangler,
     sampler: Sampler,
-    params: Any,
+    params: PyTree,
     rng: Key[Array, ""],
     content: Float[Array, "b k d"],
     video: UInt8[Array, "b t h w c"],
@@ -116,7 +118,7 @@ def _noise(seed: UInt32[Array, ""], number: UInt32[Array, ""]) -> Key[Array, ""]
 
 @kept(num_static=1)
 def bits_of_codes(
-    prior: MotionPrior, params: Any, codes: Int[Array, "b t n"]
+    prior: MotionPrior, params: PyTree, codes: Int[Array, "b t n"]
 ) -> Float[Array, "b t n"]:
     """Bits of each code under the prior, which knows what came before it."""
     logits: Any = prior.apply({"params": params}, codes)

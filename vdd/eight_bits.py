@@ -13,7 +13,7 @@ _SMALLEST = 1 << 16  # numbers of an array that is worth it
 _KEYS = {"int8", "scale"}
 
 
-def pack(tree: Any, name: str = "") -> Any:
+def pack(tree: PyTree, name: str = "") -> Any:
     """A tree of parameters with its large kernels as {"int8": [... i o], "scale": [... 1 o]}.
 
     Kernels are matrices of layers, by their name. What else is large, a codebook or an embedding,
@@ -28,12 +28,12 @@ def pack(tree: Any, name: str = "") -> Any:
     return {"int8": np.round(x / scale).astype(np.int8), "scale": scale}
 
 
-def is_packed(tree: Any) -> bool:
+def is_packed(tree: PyTree) -> bool:
     """Whether a part of a packed tree is one matrix."""
     return isinstance(tree, Mapping) and tree.keys() == _KEYS
 
 
-def unpack(tree: Any) -> Any:
+def unpack(tree: PyTree) -> Any:
     """The tree that `pack` was given, its matrices in float32 again; the same on every machine."""
     if not isinstance(tree, Mapping):
         return tree

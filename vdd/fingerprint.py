@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def of_model(params: Mapping[str, Any]) -> bytes:
+def of_model(params: PyTree) -> bytes:
     """Of what the codes of a model mean: its codebook, and the prior of its content code if any.
 
     Codewords count in half precision, so that a run and its export are one.
@@ -22,7 +22,7 @@ def of_model(params: Mapping[str, Any]) -> bytes:
     return digest({}, {**book, **prior})
 
 
-def digest(settings: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
+def digest(settings: Mapping[str, Any], params: PyTree) -> bytes:
     """The first 8 bytes of SHA-256 of `settings` as JSON and of all arrays of `params`, by name."""
     hashed = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, array in _leaves(params, ""):

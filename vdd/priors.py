@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import files, fingerprint, runs
@@ -47,7 +48,7 @@ class PriorRun:
 
     config: Any
     model: MotionPrior
-    params: Any  # the Flax params dict (of the exponential moving average)
+    params: PyTree  # the Flax params dict (of the exponential moving average)
     step: int
     source: Source
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from etils import epath
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from vdd import apply, compiled, given, hub, motions, priors, runs, streaming
 from vdd.data import datasets
@@ -57,7 +57,7 @@ class Run:
 
     config: Any  # a FrozenConfigDict; its keys are known when it is read
     model: Disentangler
-    params: Any  # the Flax params dict (of the exponential moving average)
+    params: PyTree  # the Flax params dict (of the exponential moving average)
     step: int
     name: str = ""  # the run directory as it was named, or the name of a shipped model
     home: str = ""  # the run directory, wherever one is by now

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from etils import epath
+from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import eight_bits, files, hub
@@ -34,7 +35,7 @@ _PLACES = {
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
 
-def count_parameters(params: Any) -> int:
+def count_parameters(params: PyTree) -> int:
     """Numbers in all arrays of a tree."""
     return sum(x.size for x in jax.tree.leaves(params))
 
@@ -216,7 +217,7 @@ def without_places(config: Any) -> Any:
     return FrozenConfigDict(told)
 
 
-def check_fits(path: epath.Path, params: Any, network: Any, example: Any) -> None:
+def check_fits(path: epath.Path, params: PyTree, network: Any, example: Any) -> None:
     """Raise a UserError where parameters that were downloaded are not those of their config.
 
     Args:
@@ -242,7 +243,7 @@ def check_fits(path: epath.Path, params: Any, network: Any, example: Any) -> Non
         )
 
 
-def _forms(params: Any) -> dict[str, str]:
+def _forms(params: PyTree) -> dict[str, str]:
     """By path, dtype and shape."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     named = {jax.tree_util.keystr(path, simple=True, separator="."): x for path, x in leaves}

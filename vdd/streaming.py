@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from vdd import apply, compiled
 from vdd.diffusion.samplers import Sampler
@@ -59,7 +59,7 @@ def windows(
 
 def transfer(
     model: Disentangler,
-    params: Any,
+    params: PyTree,
     seed: int,
     content_video: UInt8[np.ndarray, "s h w c"],
     motion_frames: Iterable[UInt8[np.ndarray, "h w c"]],
@@ -118,7 +118,7 @@ def ahead(pieces: Iterable[T]) -> Iterator[T]:
 
 def follow(
     model: Disentangler,
-    params: Any,
+    params: PyTree,
     seed: int,
     content: Float[Array | np.ndarray, "1 k d"],
     motion_frames: Iterable[UInt8[np.ndarray, "h w c"]],
@@ -157,7 +157,7 @@ def recent(
 
 def draw(
     model: Disentangler,
-    params: Any,
+    params: PyTree,
     seed: int,
     content: Float[Array | np.ndarray, "b k d"],
     motion: Int[np.ndarray, "b t n"] | Float[np.ndarray, "b t m"],
@@ -179,7 +179,7 @@ def draw(
 
 def generate(
     model: Disentangler,
-    params: Any,
+    params: PyTree,
     prior: MotionPrior,
     prior_params: Any,
     seed: int,
@@ -223,7 +223,7 @@ def generate(
 def _codes(
     prior: MotionPrior,
     num_frames: int,
-    params: Any,
+    params: PyTree,
     key: Key[Array, ""],
     start: Int[Array, "1 f n"] | None,
     temperature: Float[Array, ""],
@@ -236,7 +236,7 @@ def _codes(
 def _draw_piece(
     model: Disentangler,
     sampler: Sampler,
-    params: Any,
+    params: PyTree,
     key: Key[Array, ""],
     content: Float[Array, "1 k d"],
     codes: Int[Array, "1 t n"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 from etils import epath
+from jaxtyping import PyTree
 
 from vdd import motions, priors, runs
 from vdd.errors import UserError
@@ -89,7 +90,7 @@ def latest_evaluation(path: epath.Path) -> dict[str, Any] | None:
         raise UserError(f"{file}: cannot be read ({error})") from error
 
 
-def _parameters(params: Mapping[str, Any]) -> list[str]:
+def _parameters(params: PyTree) -> list[str]:
     sizes = {part: sum(x.size for x in jax.tree.leaves(tree)) for part, tree in params.items()}
     lines = [f"parameters  {sum(sizes.values()):,}"]
     return lines + [f"  {part:17} {size:,}" for part, size in sorted(sizes.items())]

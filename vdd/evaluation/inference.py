@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, UInt8
+from jaxtyping import Array, Int, Key, PyTree, UInt8
 
 from vdd import compiled
 from vdd.compiled import Encoded
@@ -40,7 +40,7 @@ class Functions(NamedTuple):
     encode_from: Callable[[Any, Any], Encoded] | None = None
 
 
-def functions_of(model: Disentangler, params: Any, sampler: Sampler) -> Functions:
+def functions_of(model: Disentangler, params: PyTree, sampler: Sampler) -> Functions:
     """The functions of a model; compiled once for each model, sampler and batch size."""
 
     def encode_from(video: Any, whose: Any) -> Encoded:

@@ -32,7 +32,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, PyTree, UInt8
 
 from vdd import files
 from vdd.data import sprites
@@ -93,7 +93,7 @@ def _features_batch(net: JudgeNet, params: Params, video):
     def wanted(module, _):
         return module.name in _PENULTIMATE
 
-    state: Any = net.apply(first, video, capture_intermediates=wanted)[1]["intermediates"]
+    state: PyTree = net.apply(first, video, capture_intermediates=wanted)[1]["intermediates"]
     frames, clips = (jax.nn.silu(state[name]["__call__"][0]) for name in _PENULTIMATE)
     return jnp.concatenate([frames.reshape(*video.shape[:2], -1).mean(1), clips], axis=-1)
 

@@ -8,7 +8,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.method import rates
 from vdd.method.disentangler import Disentangler
@@ -109,7 +109,7 @@ def step(
     )
     transform = recipe.optimizer.build(train.num_steps)
     updates, opt_state = transform.update(grads, state.opt_state, trained(state.params))
-    params: Any = optax.apply_updates(trained(state.params), updates)
+    params: PyTree = optax.apply_updates(trained(state.params), updates)
 
     params["quantizer"]["codebook"], usage = keep(
         recipe.revival, params["quantizer"]["codebook"],

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 from etils import epath
 from jax.experimental import multihost_utils
+from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from vdd import files
@@ -114,7 +115,7 @@ class Checkpoints:
         """Steps of all finished checkpoints, ascending."""
         return list_steps(self._directory.parent)
 
-    def save(self, step: int, state: Any, host: dict[str, Any]) -> None:
+    def save(self, step: int, state: PyTree, host: dict[str, Any]) -> None:
         """Save in the background; the values are those at the time of the call.
 
         Waits for the save before this one. A step that has its checkpoint is not saved again.
@@ -162,7 +163,7 @@ class Checkpoints:
         for step in steps:
             files.remove_listed(self._directory / str(step), files.CHECKSUMS)
 
-    def restore(self, abstract: Any) -> tuple[int, Any, dict[str, Any]] | None:
+    def restore(self, abstract: PyTree) -> tuple[int, Any, dict[str, Any]] | None:
         """Load the latest checkpoint that can be read.
 
         Args:

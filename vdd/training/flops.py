@@ -41,7 +41,7 @@ def _count_equation(equation: Any) -> float:
     return inner * params["length"] if name == "scan" else inner
 
 
-def _inner_jaxprs(params: dict[str, Any]) -> list[Any]:
+def _inner_jaxprs(params: PyTree) -> list[Any]:
     found = [value for value in params.values() if isinstance(value, core.Jaxpr | core.ClosedJaxpr)]
     return [value.jaxpr if isinstance(value, core.ClosedJaxpr) else value for value in found]
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import PyTree
 
 from vdd.errors import UserError
 from vdd.training.parameters import load_params
@@ -26,7 +27,7 @@ class Earlier(NamedTuple):
     summary: str  # in one line: what is taken over, and what is new
 
 
-def load(run: epath.Path, params: Any) -> Earlier:
+def load(run: epath.Path, params: PyTree) -> Earlier:
     """Reads the averaged parameters of the latest checkpoint of a run that can be read.
 
     Args:
@@ -54,7 +55,7 @@ def load(run: epath.Path, params: Any) -> Earlier:
     return Earlier({path: np.asarray(x) for path, x in old.items()}, summary)
 
 
-def replace(state: Any, arrays: dict[str, np.ndarray]) -> Any:
+def replace(state: PyTree, arrays: dict[str, np.ndarray]) -> Any:
     """The state with these parameters, and these as their average; where its arrays live."""
 
     def place(path: Any, x: jax.Array) -> jax.Array:
@@ -70,7 +71,7 @@ def replace(state: Any, arrays: dict[str, np.ndarray]) -> Any:
     return state.replace(params=params, ema_params=average)
 
 
-def _by_path(tree: Any) -> dict[str, Any]:
+def _by_path(tree: PyTree) -> dict[str, Any]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {_name(path): x for path, x in leaves}
 

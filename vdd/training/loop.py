@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from etils import epath
 from jax.sharding import Mesh
+from jaxtyping import PyTree
 
 from vdd.memory import give_back_freed_memory
 from vdd.training import init_from, sharding, windows
@@ -52,7 +53,7 @@ class Prepared(NamedTuple):
     step_fn: StepFn  # under `jit`: one trace serves for its metrics, operations and program
     mesh: Mesh
     example: Any  # a batch, or its shapes
-    abstract: Any  # the state, with shardings
+    abstract: PyTree  # the state, with shardings
     names: list[str]  # of the metrics
 
 
@@ -61,7 +62,7 @@ class Outcome:
     """How a call of `train` ended: the step reached, its state, and the signal that stopped it."""
 
     step: int
-    state: Any
+    state: PyTree
     stopped_by: str | None
 
 
@@ -70,7 +71,7 @@ class Place:
     """Where a run is: all that the next step depends on, besides the data source itself."""
 
     step: int
-    state: Any
+    state: PyTree
     window: windows.Window
     seconds: float  # of training so far
 
@@ -263,13 +264,13 @@ def compile_step(training: Prepared) -> Callable[..., Any]:
 
 
 @jax.jit
-def all_finite(tree: Any) -> jax.Array:
+def all_finite(tree: PyTree) -> jax.Array:
     """Whether no floating-point array of the tree has a nan or an infinity."""
     floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in floats]))
 
 
-def put(tree: Any, mesh: Mesh) -> Any:
+def put(tree: PyTree, mesh: Mesh) -> Any:
     """Host values as arrays that every device holds in full."""
     where = sharding.replicated(mesh)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(where, x), tree)

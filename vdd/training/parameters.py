@@ -20,6 +20,7 @@ import numpy as np
 import tensorstore
 from etils import epath
 from jax.experimental import multihost_utils
+from jaxtyping import PyTree
 
 from vdd import eight_bits
 from vdd.errors import UserError
@@ -89,7 +90,7 @@ def read_arrays(path: epath.Path, part: str) -> dict[str, Any]:
     return tree
 
 
-def _whole_precision(params: Any) -> Any:
+def _whole_precision(params: PyTree) -> Any:
     """Parameters in float32, on a device; an exported run has them in fewer bits."""
 
     def single(x: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jaxtyping import PyTree
 
 from vdd.errors import UserError
 
@@ -58,7 +59,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
-def local_copy(tree: Any) -> Any:
+def local_copy(tree: PyTree) -> Any:
     """The arrays in full on this process's first device, to compute on without the others.
 
     All processes have to call it together where arrays are split among them.
@@ -90,7 +91,7 @@ def array_spec(shape: tuple[int, ...], fsdp: int, min_size: int = MIN_SHARDED_SI
     return P(*(None,) * axis, "fsdp")
 
 
-def tree_sharding(mesh: Mesh, tree: Any, min_size: int = MIN_SHARDED_SIZE) -> Any:
+def tree_sharding(mesh: Mesh, tree: PyTree, min_size: int = MIN_SHARDED_SIZE) -> Any:
     """A NamedSharding for each array (or ShapeDtypeStruct) of the tree, by `array_spec`."""
     fsdp = mesh.shape["fsdp"]
     return jax.tree.map(lambda x: NamedSharding(mesh, array_spec(x.shape, fsdp, min_size)), tree)

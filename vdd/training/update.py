@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from einops import rearrange
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 LOSS_STREAM = 1
 
@@ -31,7 +31,7 @@ def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), stream), step)
 
 
-def moving_average(average: Any, params: Any, step: Int[Array, ""], decay: float) -> Any:
+def moving_average(average: Any, params: PyTree, step: Int[Array, ""], decay: float) -> Any:
     """The exponential moving average after this step.
 
     It starts quickly and slows down to `decay`, so that it never remembers the first weights.

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from etils import epath
 from flax import traverse_util
+from jaxtyping import PyTree
 
 from vdd import fingerprint, safetensors
 from vdd.errors import UserError
@@ -24,7 +25,7 @@ def are_in(folder: epath.PathLike) -> bool:
     return (epath.Path(folder) / FILE).exists()
 
 
-def write(folder: epath.PathLike, step: int, params: Any) -> None:
+def write(folder: epath.PathLike, step: int, params: PyTree) -> None:
     """Writes the parameters of a step, each in its own dtype; the same bytes at every call.
 
     Raises:

@@ -11,7 +11,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from vdd.errors import UserError
 
@@ -86,7 +86,7 @@ def diverged(what: str, step: int) -> UserError:
 def accumulating(step_fn: Callable[..., Any]) -> Callable[..., Any]:
     """(state, window, batch) -> (state, window, loss) from (state, batch) -> (state, metrics)."""
 
-    def step(state: Any, window: Window, batch: Any) -> tuple[Any, Window, jax.Array]:
+    def step(state: PyTree, window: Window, batch: Any) -> tuple[Any, Window, jax.Array]:
         state, metrics = step_fn(state, batch)
         return state, add(window, metrics, state.step), metrics["loss"]
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from jaxtyping import PyTree
 
 from vdd import safetensors
 from vdd.errors import UserError
@@ -66,7 +67,7 @@ def load(kind: str, *, dtype: Any = jnp.float32, **files: epath.PathLike) -> tup
     return model, {"params": published.to_params(param_shapes(model), tensors, where)}
 
 
-def save(model: KLAutoencoder, params: Mapping[str, Any], folder: epath.PathLike) -> None:
+def save(model: KLAutoencoder, params: PyTree, folder: epath.PathLike) -> None:
     """Writes a KL autoencoder as diffusers does: weights by published names, and `config.json`.
 
     `load("kl", weights=folder)` and diffusers' `AutoencoderKL.from_pretrained(folder)` read it.

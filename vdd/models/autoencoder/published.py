@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Num, PyTree
 
 from vdd.errors import UserError
 
@@ -52,12 +52,12 @@ def to_params(shapes: Any, tensors: Mapping[str, Tensor], where: str) -> Any:
     return jax.tree_util.tree_map_with_path(convert, shapes)
 
 
-def to_tensors(params: Any) -> dict[str, Tensor]:
+def to_tensors(params: PyTree) -> dict[str, Tensor]:
     """The tensors of the published names, in the dtype of the parameters."""
     return {name: np.asarray(leaf).transpose(_to_torch(leaf.ndim)) for name, leaf in _flat(params)}
 
 
-def _flat(tree: Any) -> Iterable[tuple[str, Any]]:
+def _flat(tree: PyTree) -> Iterable[tuple[str, Any]]:
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return [(_published(path), leaf) for path, leaf in leaves]
 

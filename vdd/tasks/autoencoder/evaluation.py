@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, PyTree, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -84,7 +84,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     split = datasets.find(data.dataset).watched_split(data, config.eval.split)
     seen = int(datasets.seen_in_training(data, split))
 
-    def quick(step: int, state: Any) -> dict[str, Any]:
+    def quick(step: int, state: PyTree) -> dict[str, Any]:
         del step
         params = sharding.local_copy(state.ema_params)
         size = config.eval.batch_size
@@ -92,7 +92,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
         rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
         return {**rebuilt, "seen_in_training": seen}
 
-    def picture(step: int, state: Any) -> dict[str, Any]:
+    def picture(step: int, state: PyTree) -> dict[str, Any]:
         image = sheet(model, sharding.local_copy(state.ema_params), config, split)
         return watching.picture(workdir, step, np.asarray(image.convert("RGB")), "rebuilt")
 

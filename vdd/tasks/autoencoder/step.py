@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from einops import rearrange, reduce
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.models.latents import to_float
@@ -73,7 +73,7 @@ def build(config: Any) -> Training:
     decay, accumulate = config.train.ema_decay, config.train.accumulate
 
     def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> TrainState:
-        params: Any = model.init(rng, to_float(batch["video"][:1, 0]))["params"]
+        params: PyTree = model.init(rng, to_float(batch["video"][:1, 0]))["params"]
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -89,7 +89,7 @@ def build(config: Any) -> Training:
         rng = step_key(config.seed, LOSS_STREAM, state.step)
         grads, (metrics, _, _) = accumulated_gradient(loss, state.params, batch, rng, accumulate)
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
+        params: PyTree = optax.apply_updates(state.params, updates)
         average = moving_average(state.ema_params, params, state.step, decay)
         metrics = {
             **metrics,

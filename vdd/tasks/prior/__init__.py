@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import PyTree
 
 from vdd import priors, runs
 from vdd.data import codes, datasets
@@ -82,7 +83,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     def held_out() -> np.ndarray:
         return _codes(config, split, config.eval.num_clips)
 
-    def measure(step: int, state: Any) -> dict[str, Any]:
+    def measure(step: int, state: PyTree) -> dict[str, Any]:
         del step
         params = sharding.local_copy(state.ema_params)
         rate = evaluation.rates(prior, params, held_out(), size)["prior_bits_per_frame"]

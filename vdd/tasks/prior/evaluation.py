@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Float, Int32, PyTree, UInt8
 
 from vdd import compiled, files, priors, runs, streaming
 from vdd.data import datasets
@@ -60,7 +60,7 @@ def _codes(run: Run, clips: UInt8[np.ndarray, "b t h w c"]) -> Int32[np.ndarray,
 
 
 def bits_by_frame(
-    prior: MotionPrior, params: Any, codes: Int32[np.ndarray, "c t n"], batch_size: int
+    prior: MotionPrior, params: PyTree, codes: Int32[np.ndarray, "c t n"], batch_size: int
 ) -> Float[np.ndarray, "t"]:
     """Mean bits of each frame of whole clips under the prior, the frames before it being known."""
     total = np.zeros(codes.shape[1])
@@ -72,7 +72,7 @@ def bits_by_frame(
 
 
 def rates(
-    prior: MotionPrior, params: Any, codes: Int32[np.ndarray, "c t n"], batch_size: int
+    prior: MotionPrior, params: PyTree, codes: Int32[np.ndarray, "c t n"], batch_size: int
 ) -> dict[str, Any]:
     """The section `bitrate` of the report: all in bits."""
     bits = bits_by_frame(prior, params, codes, batch_size)

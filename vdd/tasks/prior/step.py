@@ -6,7 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.models.prior import MotionPrior, code_bits
 from vdd.training.optimizer import Optimizer
@@ -35,19 +35,19 @@ def build(prior: MotionPrior, config: Any) -> Training:
     schedule = optimizer.schedule(config.train.num_steps)
 
     def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> Any:
-        params: Any = prior.init(rng, batch["codes"][:1])["params"]
+        params: PyTree = prior.init(rng, batch["codes"][:1])["params"]
         average = jax.tree.map(jnp.copy, params)
         return PriorState(jnp.zeros((), jnp.int32), params, average, transform.init(params))
 
-    def loss(params: Any, batch: dict[str, Array]) -> Float[Array, ""]:
+    def loss(params: PyTree, batch: dict[str, Array]) -> Float[Array, ""]:
         logits: Any = prior.apply({"params": params}, batch["codes"])
         bits = jnp.sum(code_bits(logits, batch["codes"]), axis=-1)
         return jnp.sum(bits * batch["scored"]) / jnp.maximum(jnp.sum(batch["scored"]), 1)
 
-    def step(state: Any, batch: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
+    def step(state: PyTree, batch: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
         value, grads = jax.value_and_grad(loss)(state.params, batch)
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
-        params: Any = optax.apply_updates(state.params, updates)
+        params: PyTree = optax.apply_updates(state.params, updates)
         average = moving_average(state.ema_params, params, state.step, config.train.ema_decay)
         metrics = {
             "loss": value,
