@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import PyTree
 
 _SMALLEST = 1 << 16  # numbers of an array that is worth it
 _KEYS = {"int8", "scale"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 from jax.extend import core
+from jaxtyping import PyTree
 
 
 def count_flops(function: Callable[..., Any], *args: Any) -> float:
