@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from vdd.data import augment, pipeline, sprites, tfdata
+from vdd.data import augment, datasets, pipeline, sprites, tfdata
 from vdd.data.sprites import benchmark, source
 from vdd.errors import UserError
 
@@ -251,3 +251,21 @@ def test_two_sources_do_without_tensorflow(config, source: str):
     pipeline.load_source(config, "test", 8, 0)  # the data set is prepared here, if it need be
     code = WITHOUT_TENSORFLOW.format(config=config.to_dict(), tfds=source == "grain")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"dataset": "sprites", "art_dir": None, "data_dir": None}, ("there", None)),
+        ({"dataset": "video_folder", "data_dir": "here"}, (None, "there")),
+    ],
+)
+def test_clips_of_a_run_may_lie_elsewhere(monkeypatch, config, expected):
+    class Found:
+        def clips(self, config, split):
+            return config.get("art_dir"), config.get("data_dir"), split
+
+    monkeypatch.setattr(datasets, "find", lambda name: Found())
+    given = ConfigDict(config)
+    assert datasets.load_clips(given, "train", "there") == (*expected, "train")
+    assert given.to_dict() == config

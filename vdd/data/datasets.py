@@ -144,13 +144,14 @@ def load_clips(
     Args:
       config: `config.data` of the run.
       split: one of the data set's.
-      art_dir: folder of sheets, where that is not the config's.
+      art_dir: folder of sheets or of prepared videos, where that is not the config's.
 
     Raises:
       UserError: they cannot be found.
     """
     if art_dir is not None:
-        config = ConfigDict({**config, "art_dir": os.fspath(art_dir)})
+        key = "art_dir" if "art_dir" in config else "data_dir"
+        config = ConfigDict({**config, key: os.fspath(art_dir)})
     return find(config.dataset).clips(config, split)
 
 

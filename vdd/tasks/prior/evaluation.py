@@ -32,7 +32,8 @@ def load_codes(
     Args:
         run: the run.
         split: as for `vdd.data.datasets.load_clips`.
-        art_dir: folder of LPC sheets; None takes the run's, as `load_clips` says.
+        art_dir: folder of LPC sheets, or of prepared videos: a run may have been trained on windows
+            of wider spacing, too, and its prior not. None takes the run's, as `load_clips` says.
         num_clips: so many, spread over the split; 0: all.
         batch_size: clips encoded at once.
 
