@@ -91,6 +91,21 @@ def test_terms_are_weighed_in_one_place_and_prices_moved_in_one():
     assert moves == {"method/rates.py"}
 
 
+def test_what_the_decoder_sees_is_told_by_three_files():
+    """What it is given, what of it a training withholds or swaps, and who draws from it."""
+
+    def files_with(*words: str) -> set[str]:
+        return {
+            str(path.relative_to(PACKAGE))
+            for path in PACKAGE.rglob("*.py")
+            if any(word in path.read_text() for word in words)
+        }
+
+    assert files_with(".readout(") == {"models/denoiser.py"}
+    assert files_with("Drive(", "objective.null_content,") == {"method/driving.py"}
+    assert files_with("READOUTS =", "READOUTS[") == {"models/readout.py"}
+
+
 def test_another_diffusion_process_is_a_file_and_its_name():
     names = {
         str(path.relative_to(PACKAGE))
