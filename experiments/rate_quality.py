@@ -1,13 +1,18 @@
-"""What is a face worth at so many bits a second: a run, beside H.264 and H.265?
+"""What is a face worth at so many bits a second: a run, beside H.264, H.265 and AV1?
 
     python experiments/rate_quality.py RUN --data-dir DATA [--faces] [--picture FILE.png] [--tiny]
 
-Every clip of the split is put together from its windows, up to a gap or an overlap. The run writes
-it to a file (`vdd encode`, without a prior) and draws it from that file; libx264 and libx265
-(preset veryslow) encode the same frames at the lowest quality that they have (`--crf` 51) and at
-better ones. Rates are means over clips, kbit/s: of the run the whole file and, beside it, motion
-alone, as content is sent once however long the clip is; of the others the packets, without any
-container. Quality: PSNR and SSIM against the frames, and with `--faces` what dlib says of who it is
+Every clip of the split is put together from its windows, up to a gap. The run writes it to a file
+(`vdd encode`) and draws it from that file. libx264, libx265 (preset veryslow) and libsvtav1 (preset
+4) encode the same frames at the lowest quality that they have (`--crf` 51, of AV1 63) and at better
+ones; one that this FFmpeg lacks is left out.
+
+What a clip takes has two parts. Once: of the run's file content and header, of the others the first
+packet, which is the key frame. Then, every second: the rest, over the seconds of the clip. So much
+is measured. Rates of clips of `--seconds` are those two added up, as if the clip went on as it is
+and no other key frame came; of containers nothing is counted. All are means over clips.
+
+Quality: PSNR and SSIM against the frames, and with `--faces` what dlib says of who it is
 (`identity_similarity`) and of where the landmarks are (`motion_error`). To read them by: the first
 frame of each clip held to its end, and what the run's latents alone leave of the frames.
 """
@@ -23,12 +28,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from matplotlib.figure import Figure
 
-import vdd
 from vdd import apply, streaming
-from vdd.codec import files
+from vdd.codec import container, files
 from vdd.codec.coded_run import CodedRun
 from vdd.codec.container import read
 from vdd.codec.description import size_of
@@ -42,16 +46,35 @@ from vdd.method.disentangler import Disentangler
 from vdd.run import Run
 
 Clip = UInt8[np.ndarray, "t h w 3"]
-CODECS = ("libx264", "libx265")
-NAMES = ("kbit/s", "motion alone", "PSNR, dB", "SSIM", "identity", "motion error")
+# By name, what its quality is called, and how the encoder is set beside.
+CODECS: dict[str, tuple[str, dict[str, str]]] = {
+    "libx264": ("crf", {"preset": "veryslow"}),
+    "libx265": ("crf", {"preset": "veryslow", "x265-params": "log-level=none"}),
+    "libsvtav1": ("av1_crf", {"preset": "4"}),
+}
+QUALITIES = ("PSNR, dB", "SSIM", "identity", "motion error")
 
 
 class Sent(NamedTuple):
     """What came of a clip, and the bits that it took."""
 
     video: Clip
-    bits: int | None = None  # None: it is not sent
-    motion_bits: int | None = None
+    once: int | None = None  # None: it is not sent
+    rest: int | None = None  # bits of all frames, but for what is sent once
+
+
+class Row(NamedTuple):
+    """Means over clips; None: not measured."""
+
+    once: float | None  # kbit
+    then: float | None  # kbit/s
+    qualities: list[float | None]  # as `QUALITIES` has them
+
+    def rate(self, seconds: float) -> float | None:
+        """kbit/s of a clip of so many seconds."""
+        if self.once is None or self.then is None:
+            return None
+        return self.once / seconds + self.then
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,51 +83,92 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data-dir", required=True, help="what vdd.data.prepare wrote")
     parser.add_argument("--split", default="test", choices=video_folder.SPLITS)
     parser.add_argument("--frames", type=int, default=0, help="of each clip; 0: all")
+    parser.add_argument("--clips", type=int, default=0, help="so many, spread; 0: all")
+    parser.add_argument("--seconds", default="5,10,60", help="lengths of clips to tell rates of")
     parser.add_argument("--crf", default="51,45,39,33", help="qualities of H.264 and H.265")
+    parser.add_argument("--av1-crf", default="63,57,50,42", help="qualities of AV1")
+    parser.add_argument("--prior", default=files.NO_PRIOR, help="by which motion is coded")
     parser.add_argument("--faces", action="store_true", help="ask dlib too (extra face)")
     parser.add_argument("--picture", help="where the curves go")
     parser.add_argument("--tiny", action="store_true", help="a few frames, for tests")
     options = parser.parse_args(arguments)
     if options.tiny:
-        options.frames, options.crf = 12, "51"
+        options.frames, options.crf, options.av1_crf = 12, "51", "63"
     keep_freed_memory()
-    run = vdd.load(options.run)
-    coded_run, sampler = CodedRun.create(run, None), Sampler(**run.config.eval.sampler)
+    coded_run = files.open_run(options.run, options.prior)
+    run = coded_run.run
+    sampler, lengths = Sampler(**run.config.eval.sampler), list_of(options.seconds)
     clips, fps = load(options.data_dir, options.split, options.frames or None)
+    clips = spread(clips, options.clips)
     faces = dlib_faces() if options.faces else None
     shown = [None if faces is None else faces.observe(clip) for clip in clips]
     print(*machine().values(), sep=", ")
-    lengths = ", ".join(str(len(clip)) for clip in clips)
+    frames = ", ".join(str(len(clip)) for clip in clips)
     size = "x".join(map(str, clips[0].shape[2:0:-1]))
-    print(f"{options.run} at step {run.step}; {options.split} clips of {lengths} frames of {size}")
-    print(f"| | {' | '.join(NAMES)} |\n{'|---' * (len(NAMES) + 1)}|")
+    print(f"{options.run} at step {run.step}; {options.split} clips of {frames} frames of {size}")
+    names = ("once, kbit", "then, kbit/s", *(f"kbit/s of {s:g} s" for s in lengths), *QUALITIES)
+    print(f"| | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|")
     ways: dict[str, Callable[[Clip], Sent]] = {
         "first frame, held": lambda clip: Sent(clip[:1].repeat(len(clip), axis=0)),
         "latents alone": lambda clip: Sent(through_latents(run, clip)),
         "vdd": lambda clip: by_run(coded_run, sampler, clip, fps),
     }
-    for codec, crf in itertools.product(CODECS, map(int, options.crf.split(","))):
-        ways[f"{codec[3:]}, crf {crf}"] = partial(by_codec, codec, crf, fps)
+    for codec in available():
+        for crf in map(int, list_of(getattr(options, CODECS[codec][0]))):
+            ways[f"{codec[3:]}, crf {crf}"] = partial(by_codec, codec, crf, fps)
     rows = {}
     for name, way in ways.items():
         rows[name] = figures(clips, [way(clip) for clip in clips], fps, faces, shown)
-        show(name, rows[name])
+        show(name, rows[name], lengths)
     if options.picture:
-        draw(rows).savefig(Path(options.picture), dpi=100)
+        draw(rows, lengths).savefig(Path(options.picture), dpi=100)
+
+
+def list_of(text: str) -> list[float]:
+    """Numbers with commas between."""
+    return [float(part) for part in text.split(",")]
+
+
+def spread(clips: list[Clip], count: int) -> list[Clip]:
+    """So many clips from all over a list; 0: all."""
+    if not 0 < count < len(clips):
+        return clips
+    return [clips[i * len(clips) // count] for i in range(count)]
+
+
+def available() -> list[str]:
+    """The encoders that this FFmpeg has."""
+    av: Any = decoding.import_av()
+    return [codec for codec in CODECS if codec in av.codec.codecs_available]
 
 
 def load(data_dir: str, split: str, limit: int | None) -> tuple[list[Clip], float]:
     """Clips of a split, each put together from its windows, and their frames a second."""
     windows = video_folder.load_windows(data_dir, split, with_latents=False)
     assert windows.video is not None
-    clips, seconds = [], windows.video.shape[1] / windows.fps
+    clips = []
     for number in np.unique(windows.clip):
         rows = np.flatnonzero(windows.clip == number)
-        rows = rows[np.argsort(windows.start[rows])]
-        whole = np.abs(np.diff(windows.start[rows]) - seconds) < 0.5 / windows.fps
-        until = len(rows) if whole.all() else int(np.argmin(whole)) + 1  # up to a gap
-        clips.append(np.concatenate(list(windows.video[rows[:until]]))[:limit])
+        rows = rows[np.argsort(windows.start[rows], kind="stable")]
+        places = np.rint((windows.start[rows] - windows.start[rows[0]]) * windows.fps)
+        clips.append(put_together(windows.video[rows], places.astype(int))[:limit])
     return clips, windows.fps
+
+
+def put_together(windows: UInt8[np.ndarray, "n t h w 3"], places: Int[np.ndarray, "n"]) -> Clip:
+    """A clip from its windows, in order, of which each begins at a frame; up to a gap.
+
+    Windows may overlap. One that shows other frames there than those before it is passed over: it
+    is of frames that lie further apart (`vdd.data.prepare --every`).
+    """
+    whole = windows[0]
+    for window, place in zip(windows[1:], places[1:], strict=True):
+        shared = len(whole) - place
+        if shared < 0:
+            break
+        if shared < len(window) and np.array_equal(whole[place:], window[:shared]):
+            whole = np.concatenate([whole, window[shared:]])
+    return whole
 
 
 def by_run(coded_run: CodedRun, sampler: Sampler, clip: Clip, fps: float) -> Sent:
@@ -113,7 +177,8 @@ def by_run(coded_run: CodedRun, sampler: Sampler, clip: Clip, fps: float) -> Sen
     data = coded_run.to_bytes(coded_run.take_windows_apart(windows), fps)
     pieces = files.draw(coded_run, coded_run.from_bytes(data), None, sampler, seed=0)
     size = size_of(read(data), len(data))
-    return Sent(np.concatenate(list(pieces)), 8 * len(data), 8 * size.motion)
+    once = 8 * (size.content + len(container.header_bytes(read(data).header)))
+    return Sent(np.concatenate(list(pieces)), once, 8 * len(data) - once)
 
 
 def through_latents(run: Run, clip: Clip) -> Clip:
@@ -137,22 +202,20 @@ def by_codec(codec: str, crf: int, fps: float, clip: Clip) -> Sent:
     """Through an encoder and a decoder of FFmpeg."""
     av: Any = decoding.import_av()
     buffer = io.BytesIO()
-    settings = {"crf": str(crf), "preset": "veryslow"}
-    if codec == "libx265":
-        settings["x265-params"] = "log-level=none"
-    with av.open(buffer, "w", format="matroska") as container:
-        stream = container.add_stream(
+    settings = {"crf": str(crf), **CODECS[codec][1]}
+    with av.open(buffer, "w", format="matroska") as file:
+        stream = file.add_stream(
             codec, rate=Fraction(fps).limit_denominator(1001), options=settings
         )
         stream.height, stream.width, stream.pix_fmt = *clip.shape[1:3], "yuv420p"
-        bits = 0
+        bits = []
         for packet in packets(av, stream, clip):
-            bits += 8 * packet.size
-            container.mux(packet)
+            bits.append(8 * packet.size)
+            file.mux(packet)
     buffer.seek(0)
-    with av.open(buffer) as container:
-        video = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
-    return Sent(video, bits)
+    with av.open(buffer) as file:
+        video = np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+    return Sent(video, bits[0], sum(bits[1:]))
 
 
 def packets(av: Any, stream: Any, clip: Clip) -> Iterator[Any]:
@@ -168,18 +231,18 @@ def figures(
     fps: float,
     faces: Faces | None,
     shown: Sequence[Any],
-) -> list[float | None]:
-    """Means over clips, as `NAMES` has them; None: not measured."""
+) -> Row:
+    """Means over clips."""
     rows = []
     for clip, result, real in zip(clips, sent, shown, strict=True):
-        pair, milliseconds = (clip[None], result.video[None]), 1e3 * len(clip) / fps
+        pair, seconds = (clip[None], result.video[None]), len(clip) / fps
         seen = None
         if faces is not None:
             seen = compare(faces.observe(result.video), real, real, same_clip=True)
         rows.append(
             (
-                None if result.bits is None else result.bits / milliseconds,
-                None if result.motion_bits is None else result.motion_bits / milliseconds,
+                None if result.once is None else 1e-3 * result.once,
+                None if result.rest is None else 1e-3 * result.rest / seconds,
                 float(metrics.psnr(*pair, peak=255)[0]),
                 float(metrics.ssim(*pair, peak=255)[0]),
                 seen and seen.identity_similarity,
@@ -187,32 +250,38 @@ def figures(
             )
         )
     columns = [[x for x in column if x is not None] for column in zip(*rows, strict=True)]
-    return [float(np.mean(column)) if column else None for column in columns]
+    means = [float(np.mean(column)) if column else None for column in columns]
+    return Row(means[0], means[1], means[2:])
 
 
-def show(name: str, row: Sequence[float | None]) -> None:
+def show(name: str, row: Row, lengths: Sequence[float]) -> None:
     """A row of the table."""
-    forms = (".2f", ".2f", ".2f", ".3f", ".3f", ".4f")
-    cells = ["" if x is None else f"{x:{form}}" for x, form in zip(row, forms, strict=True)]
+    values = (row.once, row.then, *(row.rate(seconds) for seconds in lengths), *row.qualities)
+    forms = (*[".2f"] * (3 + len(lengths)), ".3f", ".3f", ".4f")
+    cells = ["" if x is None else f"{x:{form}}" for x, form in zip(values, forms, strict=True)]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def draw(rows: dict[str, list[float | None]]) -> Figure:
-    """Quality over rate, a panel for each measure."""
-    panels = [i for i in range(2, len(NAMES)) if rows["vdd"][i] is not None]
-    figure = Figure(figsize=(3.4 * len(panels), 3), layout="constrained")
-    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+def draw(rows: dict[str, Row], lengths: Sequence[float]) -> Figure:
+    """Quality over rate: a panel for each measure, beside one another, and each length of clips."""
+    panels = [i for i, value in enumerate(rows["vdd"].qualities) if value is not None]
+    size = (3.2 * len(panels), 2.7 * len(lengths))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(lengths), len(panels), squeeze=False)
+    for (i, seconds), (j, panel) in itertools.product(enumerate(lengths), enumerate(panels)):
         for codec in ("vdd", *(codec[3:] for codec in CODECS)):
             some = [row for name, row in rows.items() if name.split(",")[0] == codec]
-            points = [(row[0], row[panel]) for row in some if row[panel] is not None]
-            axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=codec)
-        axis.set_xlim(left=0)
-        axis.set_title(NAMES[panel], fontsize=10, loc="left")
-        axis.set_xlabel("kbit/s", fontsize=9)
-        axis.tick_params(labelsize=8)
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(fontsize=8, frameon=False)
+            points = [(row.rate(seconds), row.qualities[panel]) for row in some]
+            points = [point for point in points if None not in point]
+            if points:
+                axes[i, j].plot(*zip(*points), marker="o", markersize=4, label=codec)
+        axes[i, j].set_xscale("log")
+        axes[i, j].set_title(f"{QUALITIES[panel]}, {seconds:g} s", fontsize=10, loc="left")
+        axes[i, j].set_xlabel("kbit/s", fontsize=9)
+        axes[i, j].tick_params(labelsize=8)
+        axes[i, j].grid(alpha=0.25, which="both")
+        axes[i, j].spines[["top", "right"]].set_visible(False)
+    axes[0, 0].legend(fontsize=8, frameon=False)
     return figure
 
 
