@@ -21,7 +21,7 @@ import numpy as np
 
 import vdd
 from vdd import apply
-from vdd.codec import container, content
+from vdd.codec import container
 from vdd.codec.coded_run import Coded, CodedRun
 from vdd.codec.description import size_of
 from vdd.codec.motion import coded_bits
@@ -138,7 +138,7 @@ def read_files(coded_run: CodedRun, coded: list[Coded], written: list[bytes]) ->
     for clip, decoded in zip(coded, read, strict=True):
         np.testing.assert_array_equal(decoded.codes, clip.codes)
         assert decoded.content is not None
-        numbers = content.decode(coded_run.content, decoded.content)
+        numbers = coded_run.content.decode(decoded.content)
         np.testing.assert_array_equal(numbers, clip.numbers)
     frames = sum(len(clip.codes) for clip in coded)
     print(f"read at {frames / seconds:.0f} frames a second: all codes and numbers are the same")
@@ -150,7 +150,7 @@ def through_files(coded_run: CodedRun, video: np.ndarray) -> Encoded:
         coded_run.from_bytes(coded_run.to_bytes(clip, fps=8.0))
         for clip in coded_run.take_all_apart(video)
     ]
-    numbers = [content.decode(coded_run.content, clip.content or b"") for clip in read]
+    numbers = [coded_run.content.decode(clip.content or b"") for clip in read]
     tokens = jnp.concatenate([coded_run.tokens(row) for row in numbers])
     codes = jnp.asarray(np.stack([clip.codes for clip in read]))
     run = coded_run.run

@@ -28,6 +28,8 @@ def test_what_is_small_or_no_kernel_stays_exact(params):
     back = eight_bits.unpack(eight_bits.pack(params))
     np.testing.assert_array_equal(back["book"], params["book"])
     np.testing.assert_array_equal(back["dense"]["bias"], params["dense"]["bias"])
+    coded = {"content": {"back": params["dense"]}}  # files are read by it
+    assert eight_bits.pack(coded)["content"]["back"] is params["dense"]
 
 
 def test_packing_what_was_unpacked_changes_nothing(params):

@@ -12,14 +12,17 @@ from jaxtyping import PyTree
 
 _SMALLEST = 1 << 16  # numbers of an array that is worth it
 _KEYS = {"int8", "scale"}
+_EXACT = {"back"}  # layers that the files of a model rest on (`vdd.fingerprint.of_files`)
 
 
 def pack(tree: PyTree, name: str = "") -> Any:
     """A tree of parameters with its large kernels as {"int8": [... i o], "scale": [... 1 o]}.
 
     Kernels are matrices of layers, by their name. What else is large, a codebook or an embedding,
-    stays as it is.
+    stays as it is; so do layers that a coded clip is read by.
     """
+    if name in _EXACT:
+        return tree
     if isinstance(tree, Mapping):
         return {name: pack(part, name) for name, part in tree.items()}
     x = np.asarray(tree)

@@ -11,16 +11,29 @@ from jaxtyping import PyTree
 
 
 def of_model(params: PyTree) -> bytes:
-    """Of what the codes of a model mean: its codebook, and the prior of its content code if any.
+    """Of what the codes of a model mean: its codebook, and the prior of its content code if any."""
+    return digest({}, _meaning(params))
 
-    Codewords count in half precision, so that a run and its export are one.
-    """
+
+def of_files(params: PyTree) -> bytes:
+    """Of what the files of a model mean: its codes, and the way back from a basis of content."""
+    back = params.get("content", {}).get("back")
+    basis = {} if back is None else {"back": {name: _half(x) for name, x in back.items()}}
+    return digest({}, {**_meaning(params), **basis})
+
+
+def _meaning(params: PyTree) -> dict[str, Any]:
     book = dict(params["quantizer"]["codebook"])
     if "codewords" in book:  # a grid has none
-        book["codewords"] = np.asarray(book["codewords"]).astype(jnp.bfloat16).astype("f4")
+        book["codewords"] = _half(book["codewords"])
     code = params.get("content_code", {})
     prior = {name: code[name] for name in code if name.startswith("prior_")}
-    return digest({}, {**book, **prior})
+    return {**book, **prior}
+
+
+def _half(x: Any) -> np.ndarray:
+    """Numbers in half precision, as an export has them: a run and its export are one."""
+    return np.asarray(x).astype(jnp.bfloat16).astype("f4")
 
 
 def digest(settings: Mapping[str, Any], params: PyTree) -> bytes:

@@ -1,6 +1,7 @@
 """Range coder and attention of docs/bitstream.md in plain integers, written from the page alone."""
 
-from collections.abc import Iterable, Sequence
+import decimal
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -36,13 +37,21 @@ def shortest(low: int, width: int, words: int) -> bytes:
 
 def decode(data: bytes, tables: Iterable[Sequence[int]]) -> list[int]:
     """The symbols of a code."""
+    following = symbols_of(data)
+    return [following(table) for table in tables]
+
+
+def symbols_of(data: bytes) -> Callable[[Sequence[int]], int]:
+    """What gives the next symbol of a code, by the frequencies that it was coded with."""
     stream = iter(data)
 
     def word() -> int:
         return int.from_bytes(bytes(next(stream, 0) for _ in range(4)), "big")
 
-    offset, width, symbols = word() * WORD + word(), STATE - 1, []
-    for table in tables:
+    offset, width = word() * WORD + word(), STATE - 1
+
+    def following(table: Sequence[int]) -> int:
+        nonlocal offset, width
         unit = width >> TOTAL_BITS
         place, symbol = offset // unit, 0
         while place >= table[symbol]:
@@ -50,10 +59,51 @@ def decode(data: bytes, tables: Iterable[Sequence[int]]) -> list[int]:
             symbol += 1
         offset -= unit * sum(table[:symbol])
         width = unit * table[symbol]
-        symbols.append(symbol)
         if width < WORD:
             offset, width = offset * WORD + word(), width * WORD
-    return symbols
+        return symbol
+
+    return following
+
+
+def frequencies(weights: Sequence[int]) -> list[int]:
+    """Of whole weights."""
+    total, top = sum(weights), (1 << TOTAL_BITS) - len(weights)
+    found = [1 + weight * top // total for weight in weights]
+    found[weights.index(max(weights))] += (1 << TOTAL_BITS) - sum(found)
+    return found
+
+
+def normal(scale: int) -> list[int]:
+    """Frequencies of the numbers from -255 to 255 of a channel of this scale."""
+    with decimal.localcontext(decimal.Context(prec=40, Emin=-999999, Emax=999999)):
+        variance = Decimal(2) ** (scale - 6)
+        shares = [(-(i * i) / variance / 2).exp() for i in range(-255, 256)]
+        return frequencies([int(x * (1 << 30)) for x in shares])
+
+
+def decode_basis(
+    data: bytes, places: int, channels: int, groups: int, codes: int
+) -> tuple[list[int], list[int], list[list[float]]]:
+    """Steps, pose, and what stands in the basis, channel by channel, of a content of kind 2."""
+    following = symbols_of(data)
+
+    def counted(number: int, size: int) -> list[int]:
+        counts, found = [1] * size, []
+        for _ in range(number):
+            found.append(following(frequencies(counts)))
+            counts[found[-1]] += 2
+        return found
+
+    scales = counted(channels, 21)
+    told = iter(counted(sum(scale > 0 for scale in scales), 64))
+    steps = [next(told) if scale else 0 for scale in scales]
+    pose = [following(frequencies([1] * codes)) for _ in range(groups)]
+    rows: list[list[float]] = []
+    for scale, step in zip(scales, steps):
+        table, size = normal(scale) if scale else [], 2.0 ** (step / 4 - 10)
+        rows.append([(following(table) - 255) * size if scale else 0.0 for _ in range(places)])
+    return steps, pose, rows
 
 
 def attend(

@@ -35,7 +35,7 @@ def test_codes_header_and_content_come_back(frames):
 
 def test_the_bytes_are_those_of_the_specification():
     data = clips.write(clips.random_codes(2))
-    fixed = bytes.fromhex("b5564444 01 00 00 00") + b"ablenerc" + bytes(8)
+    fixed = bytes.fromhex("b5564444 02 00 00 00") + b"ablenerc" + bytes(8)
     fixed += struct.pack("<IIHHHHH", 2, 29970, 16, 16, 2, 7, 4)
     content = struct.pack("<H", 6) + b"a face"
     code = encode_chunks(clips.MODEL, [clips.random_codes(2)])[0].data
@@ -122,7 +122,7 @@ def test_hostile_headers_are_one_clear_error():
         b"GIF89a": "not a vdd clip",
         data[:30]: "ends within its header",
         data[:20] + b"!" + data[21:]: "the header is damaged",
-        data[:4] + b"\x02" + data[5:]: "version 2 of the format; this vdd reads version 1",
+        data[:4] + b"\x03" + data[5:]: "version 3 of the format; this vdd reads version 2",
         resealed(data, 24, b"\xff\xff\xff\xff"): "4.29497e+09 frames, outside of 1 to 65536",
         resealed(data, 24, bytes(4)): "0 frames, outside of 1 to 65536",
         resealed(data, 40, b"\xff\xff"): "65535 frames in a chunk",
@@ -132,6 +132,8 @@ def test_hostile_headers_are_one_clear_error():
         resealed(data, 32, b"\xff\xff"): "65535 lines",
         resealed(data, 5, b"\x09"): "9",
         resealed(data, 7, b"\x04"): "4 content steps of 2^-, outside of 0 to 0",
+        resealed(data, 6, b"\x02\x04"): "4 content steps of 2^-, outside of 0 to 0",
+        resealed(data, 6, b"\x03"): "3 content coded by a model of kind, outside of 0 to 2",
         resealed(data, 6, b"\x01\x0d"): "13 content steps of 2^-, outside of 0 to 12",
     }.items():
         with pytest.raises(UserError, match=re.escape(words)):

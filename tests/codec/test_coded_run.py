@@ -10,7 +10,6 @@ import pytest
 import tiny
 
 from vdd import apply, priors
-from vdd.codec import content
 from vdd.codec.coded_run import CodedRun
 from vdd.errors import UserError
 from vdd.method.content import ContentCode
@@ -65,7 +64,7 @@ def test_codes_and_content_are_those_of_the_model(given, chunk_frames):
     decoded = coded_run.from_bytes(coded_run.to_bytes(coded, 25.0, chunk_frames))
     np.testing.assert_array_equal(decoded.codes, coded.codes)
     assert decoded.content is not None
-    numbers = content.decode(coded_run.content, decoded.content)
+    numbers = coded_run.content.decode(decoded.content)
     np.testing.assert_array_equal(numbers, coded.numbers)
     run = short_run()
     encoding = jax.jit(apply.encode, static_argnums=0)(run.model, run.params, frames()[None])
@@ -82,10 +81,10 @@ def test_content_bits_are_those_of_the_content_code():
         {"params": run.params["content_code"]}, numbers.astype(float), method=CODE.bits
     )
     for row, bits in zip(numbers, np.asarray(told)):
-        code = content.encode(model, row)
+        code = model.encode(row)
         # The tables give what lies beyond the reach to the numbers within: never more bits.
         assert bits - 3.0 < code.bits < bits + 2.1
-        np.testing.assert_array_equal(content.decode(model, code.data), row)
+        np.testing.assert_array_equal(model.decode(code.data), row)
 
 
 def test_tokens_without_a_content_code_are_sent_in_steps():
@@ -95,8 +94,8 @@ def test_tokens_without_a_content_code_are_sent_in_steps():
     exact = jax.jit(apply.encode, static_argnums=0)(run.model, run.params, frames()[None]).content
     inside = np.clip(exact, -8, 8)
     np.testing.assert_allclose(coded_run.tokens(numbers), inside, atol=1 / 32 + 1e-6)
-    code = content.encode(coded_run.content, numbers)
-    np.testing.assert_array_equal(content.decode(coded_run.content, code.data), numbers)
+    code = coded_run.content.encode(numbers)
+    np.testing.assert_array_equal(coded_run.content.decode(code.data), numbers)
     ideal = np.square(numbers / 16).sum() / 2 / np.log(2) + 8 * np.log2(16 * np.sqrt(2 * np.pi))
     assert ideal <= code.bits < ideal + 2.1
 

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from vdd import compiled, fingerprint, streaming
+from vdd import apply, compiled, fingerprint, streaming
 from vdd.codec import container, content
+from vdd.codec.basis import BasisContent, Measured
 from vdd.codec.clip import read_motion, write
 from vdd.codec.container import Header
 from vdd.codec.entropy_model import Adaptive, EntropyModel
 from vdd.codec.exact_prior import ExactPrior
 from vdd.errors import UserError
-from vdd.method.content import ContentCode
+from vdd.method.content import ContentCode, ReferenceContent, ReferenceNumbers
 from vdd.priors import PriorRun
 from vdd.run import Run
 
@@ -59,7 +60,7 @@ class CodedRun(NamedTuple):
         Raises:
             UserError: as `ExactPrior`.
         """
-        model = fingerprint.of_model(run.params)
+        model = fingerprint.of_files(run.params)
         return cls(run, motion_model(run, prior), content_model(run), model)
 
     def take_apart(self, video: UInt8[np.ndarray, "t h w c"]) -> Coded:
@@ -83,27 +84,57 @@ class CodedRun(NamedTuple):
 
     def take_all_apart(self, video: UInt8[np.ndarray, "b t h w c"]) -> list[Coded]:
         """Codes and content numbers of clips of one length."""
-        return self._coded(self._reader()(video))
+        return self._coded(self.read(video))
+
+    def read(self, video: UInt8[np.ndarray, "b t h w c"]) -> compiled.Encoded:
+        """Clips as the model reads them, whose content is what `values` takes."""
+        return self._reader()(video)
 
     def _reader(self) -> compiled.Reader:
-        # Without its content code the model gives what the code is made of.
-        return compiled.Reader(self.run.model.clone(content_code=None), self.run.params)
+        # Without its content code, or its way back, the model gives what these are made of.
+        model = self.run.model.clone(content_code=None)
+        if isinstance(self.content, BasisContent):
+            model = model.clone(content=ReferenceNumbers(model.content.dim, 0.0))
+        return compiled.Reader(model, self.run.params)
 
     def _coded(self, encoded: compiled.Encoded) -> list[Coded]:
-        values = jnp.asarray(encoded.content)
-        if self.run.model.content_code is not None:
-            values = self._content_code(values, ContentCode.to_numbers)
-        codes, values = np.asarray(encoded.codes, np.int64), np.asarray(values)
-        return [Coded(c, content.quantize(self.content, v)) for c, v in zip(codes, values)]
+        codes = np.asarray(encoded.codes, np.int64)
+        values = self.values(encoded)
+        return [Coded(c, self.content.quantize(v)) for c, v in zip(codes, values, strict=True)]
+
+    def values(self, encoded: compiled.Encoded) -> Iterable[Any]:
+        """What is rounded of clips that `read` has read, clip by clip."""
+        model, params, tokens = self.run.model, self.run.params, jnp.asarray(encoded.content)
+        if model.content_code is not None:
+            return np.asarray(self._content_code(tokens, ContentCode.to_numbers))
+        if not isinstance(self.content, BasisContent):
+            return np.asarray(tokens)
+        book = model.quantizer.codebook
+        pose = tokens[:, -1:, : book.num_groups * book.code_dim]
+        codes = apply.quantize(model, params, pose).codes[:, 0]
+        mean, std = jnp.split(tokens[:, :-1], 2, axis=1)
+        return map(Measured, *map(np.asarray, (mean, std, codes)))
 
     def tokens(self, numbers: Int[np.ndarray, "q"]) -> Float[Array, "1 k d"]:
         """The content tokens that numbers stand for."""
+        if isinstance(self.content, BasisContent):
+            return self.to_tokens(self.content.mean(numbers), self.content.split(numbers).pose)
         if self.run.model.content_code is not None:
             return self._content_code(
                 jnp.asarray(numbers, jnp.float32)[None], ContentCode.to_tokens
             )
         values = np.ldexp(numbers.astype(np.float32), -self.content.step_bits)
         return jnp.asarray(values.reshape(1, -1, self.run.model.content.dim))
+
+    def to_tokens(
+        self, mean: Float[np.ndarray, "p d"], pose: Int[np.ndarray, "n"]
+    ) -> Float[Array, "1 k d"]:
+        """The content tokens of numbers in a basis, and the codes of the reference's motion."""
+        model, params = self.run.model, self.run.params
+        shown = apply.lookup(model, params, jnp.asarray(pose)[None, None])[:, 0]
+        given, way = {"params": params["content"]}, ReferenceContent.to_tokens
+        back: Any = model.content.apply(given, jnp.asarray(mean)[None], shown, method=way)
+        return back
 
     def to_bytes(self, coded: Coded, fps: float, chunk_frames: int = CHUNK_FRAMES) -> bytes:
         """The file of a clip."""
@@ -122,7 +153,7 @@ class CodedRun(NamedTuple):
             num_codes=self.motion.num_codes,
             chunk_frames=chunk_frames,
         )
-        numbers = content.encode(self.content, coded.numbers)
+        numbers = self.content.encode(coded.numbers)
         return write(header, numbers.data, coded.codes, self.motion)
 
     def from_bytes(self, data: bytes) -> Decoded:
@@ -136,7 +167,7 @@ class CodedRun(NamedTuple):
         if header.model != self.fingerprint:
             here, there = self.fingerprint.hex(), header.model.hex()
             raise UserError(f"was encoded with another model ({there}; this one is {here})")
-        if (header.content_kind, header.step_bits) != self.content[:2]:
+        if (header.content_kind, header.step_bits) != (self.content.kind, self.content.step_bits):
             raise UserError("its content is not coded as the model's is")
         motion = read_motion(contents, self.motion)
         return Decoded(motion.codes, contents.content, motion.lost, header)
@@ -172,4 +203,7 @@ def content_model(run: Run) -> content.ContentModel:
     code = run.model.content_code
     if code is not None:
         return content.model_of_code(code, run.params["content_code"])
+    if isinstance(run.model.content, ReferenceContent):
+        book, (count, dim) = run.model.quantizer.codebook, run.model.content_shape
+        return BasisContent(count - 1, dim, book.num_groups, book.num_codes)
     return content.model_of_tokens(math.prod(run.model.content_shape))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from vdd.errors import UserError
 
 MAGIC = b"\xb5VDD"
-VERSION = 1
+VERSION = 2
 SYNC = b"\xa7\x5c"
 MAX_BYTES = 1 << 26
 _TRIES = 1 << 14
@@ -32,7 +32,7 @@ class Header(NamedTuple):
     """What a decoder knows before the first chunk."""
 
     motion_kind: int  # entropy_model.ADAPTIVE or PRIOR
-    content_kind: int  # content.NUMBERS or TOKENS
+    content_kind: int  # content.NUMBERS, content.TOKENS or basis.BASIS
     step_bits: int  # of content tokens
     model: bytes  # fingerprint, 8 bytes
     prior: bytes  # fingerprint, 8 bytes
@@ -140,10 +140,10 @@ def read(data: bytes) -> Contents:
 
 
 def _check(header: Header) -> None:
-    most_steps = _MAX_STEP_BITS if header.content_kind else 0  # a content code has none
+    most_steps = _MAX_STEP_BITS if header.content_kind == 1 else 0  # others have none
     bounds = {
         "motion coded by a model of kind": (header.motion_kind, 0, 1),
-        "content coded by a model of kind": (header.content_kind, 0, 1),
+        "content coded by a model of kind": (header.content_kind, 0, 2),
         "content steps of 2^-": (header.step_bits, 0, most_steps),
         "frames": (header.frames, 1, MAX_FRAMES),
         "frames a second": (header.fps, 0.1, 240),

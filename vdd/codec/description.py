@@ -4,11 +4,16 @@ from typing import NamedTuple
 
 from etils import epath
 
-from vdd.codec import container, content
+from vdd.codec import basis, container, content
 from vdd.codec.entropy_model import PRIOR
 from vdd.errors import UserError
 
 ENDING = ".vdd"
+_CONTENTS = {
+    content.NUMBERS: "a content code",
+    content.TOKENS: "content tokens",
+    basis.BASIS: "content in a basis",
+}
 
 
 class Size(NamedTuple):
@@ -66,7 +71,7 @@ def describe(path: epath.PathLike) -> list[str]:
     header, size = contents.header, size_of(contents, len(data))
     expected = -(-contents.header.frames // header.chunk_frames)
     prior = header.prior.hex() if header.motion_kind == PRIOR else "none: codes are counted"
-    kind = "a content code" if header.content_kind == content.NUMBERS else "content tokens"
+    kind = _CONTENTS[header.content_kind]
     state = f"{size.content} bytes, {kind}" if contents.content is not None else "damaged"
     lines = [
         f"coded clip  {path}, {size.total} bytes",

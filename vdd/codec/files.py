@@ -10,7 +10,7 @@ from etils import epath
 from jaxtyping import UInt8
 
 from vdd import files, priors, streaming
-from vdd.codec import container, content
+from vdd.codec import container
 from vdd.codec.coded_run import CHUNK_FRAMES, CodedRun, Decoded
 from vdd.codec.description import ENDING, Size, read, size_of
 from vdd.codec.entropy_model import PRIOR
@@ -169,7 +169,7 @@ def draw(
     elif decoded.content is None:
         raise UserError("the content of the clip is damaged: give another with --content")
     else:
-        numbers = content.decode(coded_run.content, decoded.content)
+        numbers = coded_run.content.decode(decoded.content)
     codes = decoded.codes[: len(decoded.codes) - decoded.missing]
     tokens = coded_run.tokens(numbers)
     pieces = streaming.draw(run.model, run.params, seed, tokens, codes[None], sampler, size)

@@ -44,6 +44,10 @@ class RangeEncoder:
         present = [share - 1.0 for share in shares if share]
         self._coder.encode(int(start > 0), _categorical(np.array(present), lazy=True))
 
+    def encode_all(self, symbols: Int[np.ndarray, "n"], frequencies: Int[np.ndarray, "k"]) -> None:
+        """Encode symbols that all have the same frequencies."""
+        self._coder.encode(symbols.astype(np.int32), _categorical(frequencies - 1.0, lazy=True))
+
     def finish(self) -> Code:
         """The shortest code of the symbols so far; the encoder is left as it is."""
         if self._coder.is_empty():
@@ -74,9 +78,19 @@ class RangeDecoder:
         Raises:
             UserError: no encoder writes such data.
         """
+        return int(self.decode_all(frequencies, 1)[0])
+
+    def decode_all(
+        self, frequencies: Int[np.ndarray, "k"], number: int
+    ) -> Int[np.ndarray, "number"]:
+        """So many symbols that all have the same frequencies.
+
+        Raises:
+            UserError: no encoder writes such data.
+        """
         table = _categorical(frequencies - 1.0, lazy=True)
         try:
-            return int(self._coder.decode(table))
+            return self._coder.decode(table, number).astype(np.int64)
         except (AssertionError, ValueError) as error:
             raise UserError("the code of a chunk is damaged") from error
 

@@ -26,13 +26,13 @@ def exponentials(step: Decimal, count: int, unit: int) -> Int[np.ndarray, "count
     return np.array(values, np.int64)
 
 
-def gaussian(step: Decimal, reach: int) -> Int[np.ndarray, "k"]:
-    """Frequencies of the whole numbers from -reach to reach, of which each counts `step`.
+def normal(precision: Decimal, reach: int) -> Int[np.ndarray, "k"]:
+    """Frequencies of the whole numbers from -reach to reach.
 
-    In proportion to the density of a standard normal distribution at number * step.
+    In proportion to the density there of a normal distribution with a variance of 1 / precision.
     """
     with decimal.localcontext(_CONTEXT):
-        weights = [(-((step * i) ** 2) / 2).exp() for i in range(-reach, reach + 1)]
+        weights = [(-precision * (i * i) / 2).exp() for i in range(-reach, reach + 1)]
     return _frequencies(weights)
 
 

@@ -27,6 +27,13 @@ class Content(NamedTuple):
     bits: Float[Array, "b"]  # rate of a clip
 
 
+class Posterior(NamedTuple):
+    """A normal distribution of each number."""
+
+    mean: Float[Array, "b k d"]
+    log_std: Float[Array, "b k d"]
+
+
 class GaussianContent(nn.Module):
     """Variational bottleneck: N(mean, std) against the prior N(0, 1) (Alemi et al. 2017)."""
 
@@ -46,7 +53,7 @@ class GaussianContent(nn.Module):
         """Content of features: a draw from the posterior if `rng` is given, else its mean."""
         mean, log_std = jnp.split(nn.Dense(2 * self.dim, name="posterior")(features), 2, axis=-1)
         # The posterior starts narrow (e^-2), so that content can speak before it has learned to.
-        return _sample(mean, log_std - 2.0, rng)
+        return _sample(mean, _bounded(log_std - 2.0), rng)
 
 
 class ReferenceContent(nn.Module):
@@ -67,27 +74,62 @@ class ReferenceContent(nn.Module):
         """Content tokens of so many features."""
         return places + 1
 
-    def refer(self, features: Float[Array, "b k w"], pose: Float[Array, "b m"]) -> Array:
-        """The features, and that motion as one more [b k+1 w]."""
-        room = features.shape[-1] - pose.shape[-1]
-        return jnp.concatenate([features, jnp.pad(pose, [(0, 0), (0, room)])[:, None]], axis=1)
-
-    @nn.compact
-    def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
-        """Content of features: a draw from the posterior if `rng` is given, else its mean."""
-        places, pose = features[:, :-1], features[:, -1:]
+    def setup(self):
+        """The way into the basis, the noise there, and the way back."""
         basis, scale = picture_basis(self.patch, self.dim)
-        mean = nn.Dense(self.dim, kernel_init=_begin(basis / scale[None]), name="basis")(places)
-        log_std = nn.Dense(
+        self.basis = nn.Dense(self.dim, kernel_init=_begin(basis / scale[None]))
+        self.log_std = nn.Dense(
             self.dim,
             kernel_init=nn.initializers.zeros,
             bias_init=_begin(np.minimum(np.log(_FIRST_NOISE / scale), 0.0)),
-            name="log_std",
-        )(places)
-        said = _sample(mean, log_std, rng)
-        back = nn.Dense(self.dim, kernel_init=_begin(scale[:, None] * basis.T), name="back")
-        tokens = back(said.tokens)
-        return Content(jnp.concatenate([tokens, pose], axis=1), said.bits + self.pose_bits)
+        )
+        self.back = nn.Dense(self.dim, kernel_init=_begin(scale[:, None] * basis.T))
+
+    def refer(self, features: Float[Array, "b k w"], pose: Float[Array, "b m"]) -> Array:
+        """The features, and that motion as one more [b k+1 w]."""
+        return _with_pose(features, pose)
+
+    def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
+        """Content of features: a draw from the posterior if `rng` is given, else its mean."""
+        said = _sample(*self.measure(features), rng)
+        tokens = self.to_tokens(said.tokens, features[:, -1])
+        return Content(tokens, said.bits + self.pose_bits)
+
+    def measure(self, features: Float[Array, "b k+1 w"]) -> Posterior:
+        """What is said of the places, in the basis; the pose is not looked at."""
+        places = features[:, :-1]
+        return Posterior(self.basis(places), _bounded(self.log_std(places)))
+
+    def to_tokens(
+        self, mean: Float[Array, "b k d"], pose: Float[Array, "b m"]
+    ) -> Float[Array, "b k+1 d"]:
+        """The tokens that numbers in the basis and the reference's motion stand for."""
+        return _with_pose(self.back(mean), pose)
+
+
+class ReferenceNumbers(ReferenceContent):
+    """A `ReferenceContent` that is not undone: its tokens are what a file says of them.
+
+    These are the means of the k places in the basis, their standard deviations, and the pose.
+    """
+
+    def num_tokens(self, places: int) -> int:
+        """Content tokens of so many features."""
+        return 2 * places + 1
+
+    def __call__(self, features: Float[Array, "b k w"], rng: PRNGKeyArray | None = None) -> Content:
+        """Means, deviations and pose [b 2k+1 d]; nothing is drawn."""
+        del rng
+        mean, log_std = self.measure(features)
+        told = jnp.concatenate([mean, jnp.exp(log_std)], axis=1)
+        bits = divergence_bits(mean, log_std) + self.pose_bits
+        return Content(_with_pose(told, features[:, -1]), bits)
+
+
+def _with_pose(places: Float[Array, "b k d"], pose: Float[Array, "b m"]) -> Array:
+    """Places, and a pose as one more [b k+1 d]."""
+    room = places.shape[-1] - pose.shape[-1]
+    return jnp.concatenate([places, jnp.pad(pose, [(0, 0), (0, room)])[:, None]], axis=1)
 
 
 def picture_basis(patch: int, dim: int) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"]]:
@@ -121,8 +163,11 @@ def _begin(value: np.ndarray) -> Callable[..., Array]:
     return lambda key, shape, dtype: jnp.asarray(value, dtype).reshape(shape)
 
 
+def _bounded(log_std: Array) -> Array:
+    return jnp.clip(log_std, -8.0, 2.0)
+
+
 def _sample(mean: Array, log_std: Array, rng: PRNGKeyArray | None) -> Content:
-    log_std = jnp.clip(log_std, -8.0, 2.0)
     noise = 0.0 if rng is None else jax.random.normal(rng, mean.shape)
     return Content(mean + jnp.exp(log_std) * noise, divergence_bits(mean, log_std))
 
