@@ -76,11 +76,14 @@ def measure(coded_run: CodedRun, video: np.ndarray) -> dict[str, list[float]]:
     rounded = np.ldexp(numbers.astype(np.float32), -old.step_bits)
     ways["tokens in steps of 1/16"] = rounded.reshape(exact.shape)
     bits.append([8.0 * len(old.encode(numbers).data), *nothing])
-    for factor in FACTORS:
-        numbers = model.quantize(said, factor * basis.LOUDNESS)
-        ways[f"in the basis, {factor:g} sqrt(12) deviations"] = np.asarray(
-            coded_run.tokens(numbers)
-        )
+    # The root mean square of a channel's deviations, or their geometric mean.
+    geometric = said._replace(std=np.exp(np.log(said.std).mean(axis=0, keepdims=True)))
+    steps = [("", said, factor) for factor in FACTORS]
+    steps += [(", geometric mean", geometric, factor) for factor in FACTORS[1:4]]
+    for name, some, factor in steps:
+        numbers = model.quantize(some, factor * basis.LOUDNESS)
+        name = f"in the basis, {factor:g} sqrt(12) deviations{name}"
+        ways[name] = np.asarray(coded_run.tokens(numbers))
         tabled = by_tables(model.split(numbers).numbers)
         bits.append([8.0 * len(model.encode(numbers).data), *tabled])
     codes = np.asarray(encoded.codes)[:, ::EVERY].repeat(len(ways), axis=0)
