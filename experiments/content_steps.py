@@ -81,7 +81,7 @@ def measure(coded_run: CodedRun, video: np.ndarray) -> dict[str, list[float]]:
     steps = [("", said, factor) for factor in FACTORS]
     steps += [(", geometric mean", geometric, factor) for factor in FACTORS[1:4]]
     for name, some, factor in steps:
-        numbers = model.quantize(some, factor * basis.LOUDNESS)
+        numbers = model.quantize(some, factor * math.sqrt(12))
         name = f"in the basis, {factor:g} sqrt(12) deviations{name}"
         ways[name] = np.asarray(coded_run.tokens(numbers))
         tabled = by_tables(model.split(numbers).numbers)
@@ -107,12 +107,11 @@ def by_tables(rows: np.ndarray) -> list[float]:
 
 def code_lengths() -> list[np.ndarray]:
     """Bits of each number by each scale [s k], of Laplace and of normal distributions."""
-    mean = 2.0 ** (np.arange(1, 23) / 2 - 4)[:, None]  # magnitude
-    size = np.abs(np.arange(-basis.REACH, basis.REACH + 1.0))
-    zero = -np.log2(-np.expm1(-0.5 / mean))
-    others = size / mean / math.log(2) - np.log2(np.sinh(0.5 / mean))
-    normal = PRECISION - np.log2(np.stack(basis.scale_tables()))
-    return [np.where(size == 0, zero, others), normal]
+    variance = 2.0 ** (np.arange(1, 21) - 6)[:, None]
+    square = np.square(np.arange(-basis.REACH, basis.REACH + 1.0)) / variance
+    share = np.exp(-square / 2).sum(axis=1, keepdims=True)
+    normal = (square / 2 + np.log(share)) / math.log(2)
+    return [PRECISION - np.log2(np.stack(basis.scale_tables())), normal]
 
 
 if __name__ == "__main__":

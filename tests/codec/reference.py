@@ -74,12 +74,14 @@ def frequencies(weights: Sequence[int]) -> list[int]:
     return found
 
 
-def normal(scale: int) -> list[int]:
+def laplace(scale: int) -> list[int]:
     """Frequencies of the numbers from -255 to 255 of a channel of this scale."""
     with decimal.localcontext(decimal.Context(prec=40, Emin=-999999, Emax=999999)):
-        variance = Decimal(2) ** (scale - 6)
-        shares = [(-(i * i) / variance / 2).exp() for i in range(-255, 256)]
-        return frequencies([int(x * (1 << 30)) for x in shares])
+        even = scale % 2 == 0
+        r = 3 * Decimal(2) ** (scale // 2 - 9) if even else Decimal(2) ** ((scale - 1) // 2 - 7)
+        sides = ((r / 2).exp() - (-r / 2).exp()) / 2
+        mass = [sides * (-r * abs(i)).exp() if i else 1 - (-r / 2).exp() for i in range(-255, 256)]
+        return frequencies([int(x / max(mass) * (1 << 30)) for x in mass])
 
 
 def decode_basis(
@@ -95,13 +97,13 @@ def decode_basis(
             counts[found[-1]] += 2
         return found
 
-    scales = counted(channels, 21)
+    scales = counted(channels, 23)
     told = iter(counted(sum(scale > 0 for scale in scales), 64))
     steps = [next(told) if scale else 0 for scale in scales]
     pose = [following(frequencies([1] * codes)) for _ in range(groups)]
     rows: list[list[float]] = []
     for scale, step in zip(scales, steps):
-        table, size = normal(scale) if scale else [], 2.0 ** (step / 4 - 10)
+        table, size = laplace(scale) if scale else [], 2.0 ** (step / 4 - 10)
         rows.append([(following(table) - 255) * size if scale else 0.0 for _ in range(places)])
     return steps, pose, rows
 

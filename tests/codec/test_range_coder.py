@@ -94,10 +94,10 @@ def test_tables_are_the_distributions_that_they_say():
     exponentials = tables.exponentials(tables.Decimal(1) / 64, 200, 2**30)
     np.testing.assert_allclose(exponentials, np.exp(-np.arange(200) / 64) * 2**30, atol=0.51)
     step, reach = 1 / 16, 128
-    normal = tables.normal(tables.Decimal(step) ** 2, reach)
+    gaussian = tables.gaussian(tables.Decimal(step), reach)
     edges = (np.arange(-reach, reach + 2) - 0.5) * step
     exact = np.diff(stats.norm.cdf(edges))
-    np.testing.assert_allclose(normal / TOTAL, exact, atol=3e-5)
+    np.testing.assert_allclose(gaussian / TOTAL, exact, atol=3e-5)
     mean, unit, logit = np.array([-2.0, 1.5]), np.array([0.3, 1.2]), np.array([0.0, -1.0])
     mixture = tables.logistic_mixture(mean, unit, logit, 6)
     edges = np.arange(-6, 8) - 0.5

@@ -1,8 +1,9 @@
 """Content in a basis: whole numbers, channel by channel, of steps that the clip itself asks for.
 
-A number is worth telling as finely as the model's own noise leaves it. So a channel's step makes
-rounding as loud as that noise: sqrt(12) times its standard deviation. What the numbers of a
-channel scatter by is told too, as one of a few tables; the one that costs least is taken.
+A number is worth telling about as finely as the model's own noise leaves it. With steps of sqrt(12)
+standard deviations rounding is as loud as that noise; `LOUDNESS` is what was found to be worth its
+bits (experiments/content_steps.py). What the numbers of a channel scatter by is told too, as one of
+a few tables; the one that costs least is taken.
 """
 
 import functools
@@ -19,9 +20,9 @@ from vdd.codec.range_coder import PRECISION, Code, RangeDecoder, RangeEncoder, t
 from vdd.errors import UserError
 
 BASIS = 2  # the header's kind
-LOUDNESS = math.sqrt(12.0)  # steps in standard deviations: rounding is as loud as the noise
+LOUDNESS = 1.5 * math.sqrt(12.0)  # of a step, in standard deviations of the noise
 NUM_STEPS = 64  # from 2^-10 on, four to an octave
-NUM_SCALES = 20  # variances from 2^-5 on, in doubles; 0 says that all numbers are zero
+NUM_SCALES = 22  # from 128 down to 1/12, two to an octave; 0 says that all numbers are zero
 REACH = 255  # numbers lie between -REACH and REACH
 
 
@@ -153,7 +154,8 @@ def sizes(steps: Int[np.ndarray, "d"]) -> Float[np.ndarray, "d"]:
 def scale_tables() -> list[Int[np.ndarray, "k"]]:
     """Frequencies of the numbers from -REACH to REACH, for each scale from 1 on."""
     scales = range(1, NUM_SCALES + 1)
-    return [tables.normal(Decimal(2) ** (6 - scale), REACH) for scale in scales]
+    rates = [(2 + (c - 1) % 2) * Decimal(2) ** ((c - 1) // 2 - 8) for c in scales]
+    return [tables.laplace(rate, REACH) for rate in rates]
 
 
 @functools.cache

@@ -104,5 +104,5 @@ def model_of_code(code: CodeSizes, params: Mapping[str, Any]) -> TableContent:
 def model_of_tokens(count: int, step_bits: int = STEP_BITS) -> TableContent:
     """Standard normal tokens, `count` numbers, in steps of 2^-step_bits."""
     reach = FARTHEST << step_bits
-    table = tables.normal(Decimal(1) / (1 << 2 * step_bits), reach)
+    table = tables.gaussian(Decimal(1) / (1 << step_bits), reach)
     return TableContent(TOKENS, step_bits, reach, [table] * count)

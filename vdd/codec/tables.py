@@ -26,13 +26,25 @@ def exponentials(step: Decimal, count: int, unit: int) -> Int[np.ndarray, "count
     return np.array(values, np.int64)
 
 
-def normal(precision: Decimal, reach: int) -> Int[np.ndarray, "k"]:
-    """Frequencies of the whole numbers from -reach to reach.
+def gaussian(step: Decimal, reach: int) -> Int[np.ndarray, "k"]:
+    """Frequencies of the whole numbers from -reach to reach, of which each counts `step`.
 
-    In proportion to the density there of a normal distribution with a variance of 1 / precision.
+    In proportion to the density of a standard normal distribution at number * step.
     """
     with decimal.localcontext(_CONTEXT):
-        weights = [(-precision * (i * i) / 2).exp() for i in range(-reach, reach + 1)]
+        weights = [(-((step * i) ** 2) / 2).exp() for i in range(-reach, reach + 1)]
+    return _frequencies(weights)
+
+
+def laplace(rate: Decimal, reach: int) -> Int[np.ndarray, "k"]:
+    """Frequencies of the whole numbers from -reach to reach under a Laplace distribution.
+
+    In proportion to its mass within 1/2 of each. `rate` is 1 over its mean magnitude.
+    """
+    with decimal.localcontext(_CONTEXT):
+        half = (-rate / 2).exp()
+        tail = [(1 / half - half) / 2 * (-rate * i).exp() for i in range(1, reach + 1)]
+        weights = [*reversed(tail), 1 - half, *tail]
     return _frequencies(weights)
 
 
