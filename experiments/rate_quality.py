@@ -20,6 +20,7 @@ frame of each clip held to its end, and what the run's latents alone leave of th
 import argparse
 import io
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
@@ -34,8 +35,6 @@ from matplotlib.figure import Figure
 from vdd import apply, streaming
 from vdd.codec import container, files
 from vdd.codec.coded_run import CodedRun
-from vdd.codec.container import read
-from vdd.codec.description import size_of
 from vdd.data import decoding, video_folder
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics
@@ -52,6 +51,7 @@ CODECS: dict[str, tuple[str, dict[str, str]]] = {
     "libx265": ("crf", {"preset": "veryslow", "x265-params": "log-level=none"}),
     "libsvtav1": ("av1_crf", {"preset": "4"}),
 }
+TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # kbit/s, of the picture
 QUALITIES = ("PSNR, dB", "SSIM", "identity", "motion error")
 
 
@@ -95,6 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.tiny:
         options.frames, options.crf, options.av1_crf = 12, "51", "63"
     keep_freed_memory()
+    os.environ.setdefault("SVT_LOG", "1")  # AV1 tells errors alone
     coded_run = files.open_run(options.run, options.prior)
     run = coded_run.run
     sampler, lengths = Sampler(**run.config.eval.sampler), list_of(options.seconds)
@@ -176,8 +177,9 @@ def by_run(coded_run: CodedRun, sampler: Sampler, clip: Clip, fps: float) -> Sen
     windows = streaming.windows(clip, *coded_run.run.windows)
     data = coded_run.to_bytes(coded_run.take_windows_apart(windows), fps)
     pieces = files.draw(coded_run, coded_run.from_bytes(data), None, sampler, seed=0)
-    size = size_of(read(data), len(data))
-    once = 8 * (size.content + len(container.header_bytes(read(data).header)))
+    parts = container.read(data)
+    stored = container.header_bytes(parts.header)
+    once = 8 * len(stored + container.content_bytes(stored, parts.content or b""))
     return Sent(np.concatenate(list(pieces)), once, 8 * len(data) - once)
 
 
@@ -268,6 +270,8 @@ def draw(rows: dict[str, Row], lengths: Sequence[float]) -> Figure:
     size = (3.2 * len(panels), 2.7 * len(lengths))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(lengths), len(panels), squeeze=False)
+    every = [row.rate(seconds) for row in rows.values() for seconds in lengths]
+    rates = [rate for rate in every if rate is not None]
     for (i, seconds), (j, panel) in itertools.product(enumerate(lengths), enumerate(panels)):
         for codec in ("vdd", *(codec[3:] for codec in CODECS)):
             some = [row for name, row in rows.items() if name.split(",")[0] == codec]
@@ -276,10 +280,13 @@ def draw(rows: dict[str, Row], lengths: Sequence[float]) -> Figure:
             if points:
                 axes[i, j].plot(*zip(*points), marker="o", markersize=4, label=codec)
         axes[i, j].set_xscale("log")
+        axes[i, j].set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes[i, j].minorticks_off()
+        axes[i, j].set_xlim(0.8 * min(rates), 1.25 * max(rates))
         axes[i, j].set_title(f"{QUALITIES[panel]}, {seconds:g} s", fontsize=10, loc="left")
         axes[i, j].set_xlabel("kbit/s", fontsize=9)
         axes[i, j].tick_params(labelsize=8)
-        axes[i, j].grid(alpha=0.25, which="both")
+        axes[i, j].grid(alpha=0.25)
         axes[i, j].spines[["top", "right"]].set_visible(False)
     axes[0, 0].legend(fontsize=8, frameon=False)
     return figure
