@@ -84,6 +84,7 @@ MAY_IMPORT = {
         "compiled",
     },
     "codec": {
+        "apply",
         "data",
         "diffusion",
         "fingerprint",
