@@ -144,7 +144,10 @@ def test_a_run_s_content_comes_back_through_a_file():
     coded_run = CodedRun.create(run(), None)
     coded = coded_run.take_apart(clip())
     decoded = coded_run.from_bytes(coded_run.to_bytes(coded, 25.0))
-    numbers = coded_run.content.decode(decoded.content)
+    how = coded_run.content
+    assert isinstance(how, BasisContent)
+    assert decoded.content is not None
+    numbers = how.decode(decoded.content)
     np.testing.assert_array_equal(numbers, coded.numbers)
     model, params = run().model, run().params
     exact = jax.jit(apply.encode, static_argnums=0)(model, params, clip()[None])
@@ -152,7 +155,7 @@ def test_a_run_s_content_comes_back_through_a_file():
     tokens, exact = np.asarray(coded_run.tokens(numbers))[0], np.asarray(exact.content)[0]
     np.testing.assert_allclose(tokens[-1], exact[-1], atol=1e-6)  # the pose
     assert np.abs(exact[-1]).max() > 0.4
-    parts = coded_run.content.split(numbers)
+    parts = how.split(numbers)
     half = np.where(parts.numbers.any(axis=1), basis.sizes(parts.steps) / 2, np.inf)
     back = np.linalg.inv(np.asarray(params["content"]["back"]["kernel"], float))
     error = np.abs((tokens - exact)[:-1] @ back)  # in the basis
