@@ -48,8 +48,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if size == "faces":
         config.data.update(frames=20, loop=False)
         config.model.window = 16
-        # A thousand windows are soon known by heart: after 300 steps others cost more and more.
-        config.train.update(batch_size=32, num_steps=120, checkpoint_every=40, eval_every=40)
+        # A thousand windows are soon known by heart: much longer, and others cost more and more.
+        config.train.update(batch_size=32, num_steps=320, checkpoint_every=40, eval_every=40)
     if size == "large":
         config.data.update(frames=50, loop=False)
         config.model.update(
