@@ -528,3 +528,19 @@ def test_an_animation_whose_last_frame_is_damaged_is_one_line(tmp_path):
 
 def tiny_noise() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+
+
+def test_metadata_that_are_no_text_are_no_matter(tmp_path):
+    """PyAV up to 18 has to be told so, and 19 must not be."""
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["comment"] = "a comment"
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width = 32, 48
+        for pixels in shades(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    written = path.read_bytes()
+    assert b"a comment" in written
+    path.write_bytes(written.replace(b"a comment", b"\xff\xfe\xc3\x28 zzzz"))
+    assert read_shades(video_io.read_clip(path)) == [0, 1, 2]

@@ -51,8 +51,11 @@ def import_av() -> Any:
 def open_container(stack: contextlib.ExitStack, path: epath.Path) -> Any:
     """PyAV's container of a file; `stack` closes both."""
     file = stack.enter_context(path.open("rb"))
-    options = {"options": CONTAINERS, "metadata_errors": "ignore"}
-    return stack.enter_context(import_av().open(file, **options))
+    av: Any = import_av()
+    options: dict[str, Any] = {"options": CONTAINERS}
+    if int(av.__version__.partition(".")[0]) < 19:  # from 19 on no metadata are an error
+        options["metadata_errors"] = "ignore"
+    return stack.enter_context(av.open(file, **options))
 
 
 def picture_track(container: Any) -> Any:
