@@ -3,6 +3,7 @@
 # make lint, make types    ruff, pyright
 # make docs    the documentation, into site/
 # make lock    resolve requirements.lock again (needs uv)
+# make lock-lowest    the same of requirements-lowest.lock: the lowest versions that pyproject.toml allows
 # PYTHON chooses the interpreter, VENV the virtual environment, RUN the demo's run directory,
 # WORKERS how many processes test at once.
 
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: demo test lint types docs lock install
+.PHONY: demo test lint types docs lock lock-lowest install
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -37,12 +38,17 @@ types: $(INSTALLED)
 docs: $(DOCS_INSTALLED)
 	@$(BIN)/python docs/tables.py --check
 	@$(BIN)/python docs/keys.py --check
+	@$(BIN)/python docs/licences.py --check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "documentation: site/index.html"
 
 lock:
 	$(UV) pip compile --universal --python-version 3.11 --extra dev --extra hub --extra serve --extra video \
 	  pyproject.toml -o requirements.lock --no-header --upgrade
+
+lock-lowest:
+	$(UV) pip compile --resolution lowest-direct --python-version 3.11 --extra video \
+	  pyproject.toml -o requirements-lowest.lock --no-header --upgrade
 
 install: $(INSTALLED)
 

@@ -94,6 +94,23 @@ def test_every_key_of_the_configs_is_described(monkeypatch, tmp_path, capsys):
     assert "train.ema_decay of sprites is not described" in capsys.readouterr().err
 
 
+def test_the_licence_of_every_locked_package_is_told(monkeypatch, tmp_path, capsys):
+    licences = script("licences")
+    assert licences.main(["--check"]) == 0, capsys.readouterr().err
+    page = tmp_path / "licences.md"
+    monkeypatch.setattr(licences, "PAGE", page)
+    for row, wrong, told in (
+        ("| `jax` | Apache-2.0 |", "| `jax` | MIT |", "its rows are not those of the locks"),
+        ("| `namex` | Apache-2.0 |\n", "", "the licence of namex is not known"),
+        ("`frozendict`, LGPL-3.0", "", "frozendict is under LGPL-3.0-only, and no sentence"),
+    ):
+        text = (ROOT / "docs/licences.md").read_text()
+        assert row in text
+        page.write_text(text.replace(row, wrong))
+        assert licences.main(["--check"]) == 1
+        assert told in capsys.readouterr().err
+
+
 def test_code_in_what_the_site_shows_of_modules_is_set_as_code():
     """Markdown runs lines together that are not indented."""
     pages = "".join(path.read_text() for path in (ROOT / "docs/api").glob("*.md"))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from numbers import Rational
 from typing import TypeVar
 
 import numpy as np
@@ -138,7 +139,7 @@ def _within(rate: Fraction) -> Fraction:
     return min(max(rate, _RATES[0]), _RATES[1])
 
 
-def believed(rate: Fraction | None) -> Fraction | None:
+def believed(rate: Rational | None) -> Fraction | None:
     """A frame rate that a header declares; None where no clip has such a rate."""
     return Fraction(rate) if rate and _RATES[0] <= rate <= _RATES[1] else None
 
