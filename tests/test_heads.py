@@ -22,8 +22,9 @@ def test_it_is_small_and_says_what_it_is_for():
 
 
 def test_a_photo_stands_still_at_rest_and_moves_by_codes(run):
-    rows, columns = np.meshgrid(np.arange(64), np.arange(64), indexing="ij")
-    photo = np.stack([4 * rows, 4 * columns, 255 - 2 * rows - 2 * columns], -1).astype(np.uint8)
+    across = np.linspace(0, 255, run.model.latents.size[0])
+    rows, columns = np.meshgrid(across, across, indexing="ij")
+    photo = np.stack([rows, columns, 255 - rows / 2 - columns / 2], -1).astype(np.uint8)
     read = run.encode(photo[None, None])
     rest = (run.model.quantizer.codebook.num_codes - 1) // 2
     np.testing.assert_array_equal(read.codes, rest)  # of one frame, its own pose
