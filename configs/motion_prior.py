@@ -10,6 +10,9 @@ every frame by `--config.data.art_dir`. `large` (64 groups x 50 frames) is for a
 for tests.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# A ConfigDict makes what is set ConfigDicts of its own.
+
 import ml_collections
 from ml_collections import config_dict
 

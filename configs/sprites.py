@@ -9,6 +9,9 @@ same on the art of the public benchmark, its sheets in `--config.data.art_dir` o
 gate, which are ours (ARCHITECTURE.md: what else is).
 """
 
+# pyright: reportAttributeAccessIssue=false
+# A ConfigDict makes what is set ConfigDicts of its own.
+
 from typing import Any
 
 import ml_collections

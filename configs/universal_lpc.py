@@ -12,6 +12,9 @@ Segments are a third of a clip each, with a third left out between them, so that
 both. `full` has been trained (experiments/notebook/universal_lpc.md); the base size has not.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# A ConfigDict makes what is set ConfigDicts of its own.
+
 from typing import Any
 
 import ml_collections

@@ -89,8 +89,8 @@ def _errors(model: Disentangler, params, key, video, content, codes, level) -> t
     clean = apply(Disentangler.to_latents, video)
     motion = apply(Disentangler.lookup, codes)
     mean = apply(Disentangler.mean, content, motion)
-    noisy = clean + level * jax.random.normal(key, clean.shape)
-    levels = jnp.full(clean.shape[:2], level)
+    noisy = clean + level * jax.random.normal(key, clean.shape)  # pyright: ignore[reportAttributeAccessIssue]
+    levels = jnp.full(clean.shape[:2], level)  # pyright: ignore[reportAttributeAccessIssue]
     denoised = apply(Disentangler.denoise, noisy, levels, content, motion, mean)
 
     def distance(x):

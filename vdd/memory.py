@@ -48,7 +48,7 @@ def _glibc() -> Any:
 
 def _computes_on_cpus() -> bool:
     """Whether JAX is told to, or has nothing else; asking JAX itself would start its threads."""
-    if platforms := jax.config.jax_platforms:
+    if platforms := jax.config.jax_platforms:  # pyright: ignore[reportAttributeAccessIssue]
         return platforms.split(",")[0] == "cpu"
     plugins = [name for name in ("jax_plugins", "libtpu") if importlib.util.find_spec(name)]
     return not plugins and not importlib.metadata.entry_points(group="jax_plugins")

@@ -64,7 +64,7 @@ class Coder:
         Raises:
             UserError: it is of another model, has more frames, or is damaged.
         """
-        if container.read(data).frames > most:
+        if container.read(data).header.frames > most:
             raise UserError(f"that file has more than the {most} frames that are taken")
         decoded = self._open().from_bytes(data)
         if decoded.lost:
