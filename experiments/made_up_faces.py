@@ -16,17 +16,15 @@ up*). With the extra `face` dlib gives landmarks, and these six tracks (`vdd.eva
 - *the same of codes*: each clip told by mean absolute difference and deviation of its codes.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
-from strangers import read, strangers, table
+from strangers import parser, read, strangers, table
 from strangers_seen import progress
 
 import vdd
@@ -41,14 +39,9 @@ DIVISIONS = 2000  # random ones, in the two-sample test
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run")
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="validation")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
+    known = parser((__doc__ or "").splitlines()[0])
+    known.add_argument("--seed", type=int, default=0)
+    options = known.parse_args(arguments)
     try:
         run = vdd.load(options.run)
         clips = strangers(options.clips, options.data, options.split, run.model.latents.size[0])

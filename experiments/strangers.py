@@ -44,13 +44,7 @@ class Read(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run")
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="validation")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args(arguments)
+    options = parser((__doc__ or "").splitlines()[0]).parse_args(arguments)
     try:
         run = vdd.load(options.run)
         clips = strangers(options.clips, options.data, options.split, run.model.latents.size[0])
@@ -65,6 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"strangers: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """What a script asks for that looks at people of a split."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("run")
+    options.add_argument("--clips", type=Path, required=True)
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--split", default="validation")
+    options.add_argument("--out", type=Path)
+    return options
 
 
 def strangers(clips: Path, data: Path, split: str, size: int) -> list[Stranger]:
