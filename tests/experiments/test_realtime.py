@@ -45,7 +45,7 @@ def test_camera_and_video_are_timed_by_a_run_on_faces(script, tiny_run, capsys):
     script.main(["--faces", str(tiny_run), "--only", "camera", "video", "--tiny"])
     rows = rows_of(capsys.readouterr().out)
     for name in ("from a frame of the camera to the picture", "read", "into codes", "whole"):
-        assert rows[name][1] > 0
+        assert rows[name][0] > 0  # not of processors, whose clock may stand still so long
 
 
 def test_the_large_run_draws_patches_of_its_pixels(script):
