@@ -44,7 +44,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
                        alpha=2.0),
         denoiser=dict(
             prediction="gated", sigma_data=0.1, horizon=1.0, sight=0,
-            readout=dict(width=512, num_layers=2, tiles=4, tile_width=256),
+            readout=dict(width=1024, num_layers=1, tiles=4, tile_width=256),
             network=dict(kind="unet", channels=(32, 64, 128), num_blocks=1, embedding=256,
                          num_heads=4, attention_levels=(1, 2), content_map=4, temporal=False),
         ),
@@ -82,6 +82,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if art == "lpc":
         # Its 63 poses are 5.92 bits, the 72 of the builtin art 6.17.
         config.rates.target_bits_per_frame, config.model.quantizer.num_codes = 6.1, 128
+        config.model.denoiser.readout.update(width=512, num_layers=2)
         config.train.num_steps = 12000
     if size == "quick":
         _quick(config)
@@ -121,7 +122,7 @@ def _paper(config: Any) -> None:
 def _full(config: Any) -> None:
     config.model.dtype = "bfloat16"
     config.model.encoder.update(stem=(96, 192), width=512, num_layers=12, num_heads=8, mlp_dim=2048)
-    config.model.denoiser.readout.update(width=1024, tile_width=512)
+    config.model.denoiser.readout.update(width=1024, num_layers=2, tile_width=512)
     config.model.denoiser.network.update(channels=(128, 256, 384), num_blocks=2, embedding=512)
     # Per step eight times the clips of `base`.
     config.objective.update(
