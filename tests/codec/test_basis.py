@@ -121,7 +121,7 @@ def test_a_content_for_which_there_is_no_room_is_one_clear_line():
     numbers = np.concatenate([np.zeros(192 + 14, int), loud])
     with pytest.raises(UserError, match=r"the content takes 2\d{5} bytes, more than 65535"):
         container.content_bytes(bytes(46), model.encode(numbers).data)
-    # At 128 x 128 there is room for whatever numbers there are.
+    # At 128 x 128 there is room for numbers that are all as likely.
     model = BasisContent(256, 192, 14, 7)
     numbers = np.concatenate([np.full(192, 40), np.zeros(14, int), loud[: 192 * 256]])
     assert len(model.encode(numbers).data) < 60_000

@@ -115,7 +115,7 @@ def test_noise_of_a_reference_lies_in_a_basis_of_its_own():
     np.testing.assert_allclose(plain.tokens[:, :-1], places @ basis @ back, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(plain.tokens[:, -1:], pose)
     mean = jnp.asarray(places @ basis)
-    log_std = np.log(0.04 / picture_basis(1, 3)[1])
+    log_std = np.log(0.04 / picture_basis((1, 1, 3), 3)[1])
     bits = divergence_bits(mean, jnp.broadcast_to(log_std[None, None], mean.shape)) + 5.0
     np.testing.assert_allclose(plain.bits, bits, rtol=1e-4)
 
@@ -128,8 +128,8 @@ def test_noise_of_a_reference_lies_in_a_basis_of_its_own():
 
 
 def test_pictures_are_coded_in_an_orthonormal_basis():
-    for patch, dim in ((8, 192), (4, 48), (2, 12), (1, 4), (2, 17)):
-        basis, scale = picture_basis(patch, dim)
+    for patch, channels, dim in ((8, 3, 192), (4, 3, 48), (2, 3, 17), (1, 4, 4), (2, 4, 16)):
+        basis, scale = picture_basis((patch, patch, channels), dim)
         np.testing.assert_allclose(basis.T @ basis, np.eye(dim), atol=1e-9)
         assert scale.shape == (dim,)
         assert scale.min() > 0.0
@@ -138,7 +138,7 @@ def test_pictures_are_coded_in_an_orthonormal_basis():
 def test_the_basis_is_a_cosine_transform_of_brightness_and_colour():
     rng = np.random.default_rng(0)
     patch = rng.normal(size=(8, 8, 3))
-    basis, _ = picture_basis(8, 192)
+    basis, _ = picture_basis((8, 8, 3), 192)
     found = (patch.reshape(-1) @ basis).reshape(8, 8, 3)
     brightness = scipy.fft.dctn(patch.sum(-1) / np.sqrt(3), norm="ortho")
     np.testing.assert_allclose(found[..., 0], brightness, atol=1e-9)
@@ -146,8 +146,16 @@ def test_the_basis_is_a_cosine_transform_of_brightness_and_colour():
     np.testing.assert_allclose((grey.reshape(-1) @ basis).reshape(8, 8, 3)[..., 1:], 0, atol=1e-9)
 
 
+def test_numbers_beside_the_pixels_are_no_pixels():
+    """A flat grey place is one number, whatever else there is room for."""
+    for dim in (192, 256, 300):
+        basis, _ = picture_basis((8, 8, 3), dim)
+        place = np.concatenate([np.ones(192), np.zeros(dim - 192)])
+        assert np.sum(np.abs(place @ basis) > 1e-9) == 1
+
+
 def test_a_picture_passes_a_fresh_bottleneck_with_the_same_noise_in_all_pixels():
-    content = ReferenceContent(12, pose_bits=0.0, patch=2)
+    content = ReferenceContent(12, pose_bits=0.0, place=(2, 2, 3))
     features = normal(0, 2, 5, 12)
     params = jax.jit(content.init)(jax.random.key(0), features)
     plain = content.apply(params, features)

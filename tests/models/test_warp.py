@@ -103,7 +103,7 @@ def test_content_costs_its_map_and_one_code(model, fresh):
     assert content.tokens.shape == (2, 17, 48)
     assert model.content_shape == (17, 48)  # what a file holds of it, and `vdd info` tells
     # Of 16 x 48 numbers that are 0, with noise that is the same in all pixels; four codes of five.
-    std = np.minimum(0.04 / picture_basis(4, 48)[1], 1.0)
+    std = np.minimum(0.04 / picture_basis((4, 4, 3), 48)[1], 1.0)
     nats = 16 * np.sum(0.5 * (std**2 - 1.0) - np.log(std))
     expected = nats / np.log(2.0) + 4 * np.log2(5)
     np.testing.assert_allclose(content.bits, expected, rtol=1e-4)
@@ -123,6 +123,18 @@ def test_folded_pixels_are_moved_one_by_one():
     np.testing.assert_allclose(moved(0.0, -1.0)[:, :, 2:], pixels[:, :, :-2], atol=1e-6)
     half = (pixels[:, :, :-1] + pixels[:, :, 1:]) / 2
     np.testing.assert_allclose(moved(0.0, 0.25)[:, :, :-1], half, atol=1e-6)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 3, 4, 5, 7])
+def test_places_of_any_size_are_moved(patch):
+    """A fresh model shows the reference as it is."""
+    channels = 3 * patch**2
+    content = jax.random.normal(jax.random.key(1), (1, 17, channels))
+    readout = WarpReadout(8, 3, 1, 2, (4, 4, channels), patch=patch)
+    motion = jnp.broadcast_to(content[:, -1:, :2], (1, 2, 2))
+    drawn, _ = readout.init_with_output(jax.random.key(2), content, motion)
+    still = content[:, None, :-1].reshape(1, 1, 4, 4, channels)
+    np.testing.assert_allclose(drawn, np.repeat(still, 2, 1), atol=1e-5)
 
 
 def test_what_is_copied_keeps_its_precision():

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import itertools
 import json
 import os
 import re
@@ -450,6 +451,32 @@ def test_files_are_cropped_to_a_face_where_one_is_seen(monkeypatch, tmp_path):
         assert ("read_face" in call) == (found is not None)
     assert answer.square is None
     np.testing.assert_array_equal(answer.video, tiny.random_video(1, 3)[0])
+
+
+@pytest.mark.parametrize("face", [True, False])
+def test_the_line_of_a_long_clip_reads_its_first_frames(monkeypatch, tmp_path, face):
+    """The face wanders: where it is depends on how many frames are looked at."""
+    run = SimpleNamespace(
+        model=SimpleNamespace(latents=SimpleNamespace(size=(16, 16, 3))), ground=(0, 0, 0)
+    )
+    path = tmp_path / "who.npy"
+    np.save(path, tiny.random_video(1, 12)[0].repeat(4, 1).repeat(4, 2))
+    limits = LIMITS._replace(frames=4)
+    reader = SimpleNamespace(read=lambda request: reading.read(request, limits))
+    names = {"run": run, "framing": framing, "video_io": video_io}
+
+    def wanders():
+        count = itertools.count()
+        found = lambda frame: faces.Face(20, 3 * next(count), 40, 30)  # noqa: E731
+        monkeypatch.setattr(faces, "find_face", found)
+
+    wanders()
+    clip = clips.of_file(path, str(path), "", face)
+    answer = clips.read(clip, run, reader)
+    assert len(answer.video) == 4
+    wanders()
+    call = clips.as_read(clip, answer).call
+    np.testing.assert_array_equal(eval(call, names)[0], answer.video)
 
 
 def test_faces_are_looked_for_by_models_of_videos_alone(run, monkeypatch):

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vdd.codec import tables
-from vdd.codec.entropy_model import Adaptive
-from vdd.codec.range_coder import PRECISION, Code, RangeDecoder, RangeEncoder, to_frequencies
+from vdd.codec.entropy_model import Adaptive, State
+from vdd.codec.range_coder import PRECISION, Code, RangeDecoder, RangeEncoder
 from vdd.errors import UserError
 
 BASIS = 2  # the header's kind
@@ -90,11 +90,11 @@ class BasisContent(NamedTuple):
         scales = np.array([_cheapest(row) for row in rows])
         encoder = RangeEncoder()
         for symbols, count in ((scales, NUM_SCALES + 1), (steps[scales > 0], NUM_STEPS)):
-            counts = _Counts(count)
-            for symbol in symbols:
-                encoder.encode_all(np.array([symbol]), counts.frequencies())
+            counts = _counted(count)
+            for symbol in symbols[:, None]:
+                encoder.encode_all(symbol, counts.frequencies()[0])
                 counts.push(symbol)
-        encoder.encode_all(pose, _Counts(self.num_codes).frequencies())
+        encoder.encode_all(pose, _counted(self.num_codes).frequencies()[0])
         for scale, row in zip(scales, rows):
             if scale:
                 encoder.encode_all(row + REACH, scale_tables()[scale - 1])
@@ -116,7 +116,7 @@ class BasisContent(NamedTuple):
         scales = _decode_counted(decoder, self.channels, NUM_SCALES + 1)
         steps, told = np.zeros(self.channels, np.int64), scales > 0
         steps[told] = _decode_counted(decoder, int(told.sum()), NUM_STEPS)
-        pose = decoder.decode_all(_Counts(self.num_codes).frequencies(), self.num_groups)
+        pose = decoder.decode_all(_counted(self.num_codes).frequencies()[0], self.num_groups)
         rows = np.zeros((self.channels, self.places), np.int64)
         for row, scale in zip(rows, scales):
             if scale:
@@ -124,24 +124,16 @@ class BasisContent(NamedTuple):
         return np.concatenate([steps, pose, rows.reshape(-1)])
 
 
-class _Counts:
-    """What has come by so far is likelier to come again: as `entropy_model.Adaptive` counts."""
-
-    def __init__(self, size: int):
-        self._counts = np.ones(size, np.int64)
-
-    def frequencies(self) -> Int[np.ndarray, "k"]:
-        return to_frequencies(self._counts)
-
-    def push(self, symbol: int) -> None:
-        self._counts[symbol] += Adaptive.GAIN
+def _counted(size: int) -> State:
+    """What has come by so far is likelier to come again; of one clip and one group."""
+    return Adaptive(np.ones((1, size), np.int64)).start(1)
 
 
 def _decode_counted(decoder: RangeDecoder, number: int, size: int) -> Int[np.ndarray, "number"]:
-    counts, symbols = _Counts(size), np.zeros(number, np.int64)
+    counts, symbols = _counted(size), np.zeros(number, np.int64)
     for i in range(number):
-        symbols[i] = decoder.decode(counts.frequencies())
-        counts.push(symbols[i])
+        symbols[i] = decoder.decode(counts.frequencies()[0])
+        counts.push(symbols[i : i + 1])
     return symbols
 
 

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from vdd.codec.content import TOKENS
 from vdd.errors import UserError
 
 MAGIC = b"\xb5VDD"
@@ -140,7 +141,7 @@ def read(data: bytes) -> Contents:
 
 
 def _check(header: Header) -> None:
-    most_steps = _MAX_STEP_BITS if header.content_kind == 1 else 0  # others have none
+    most_steps = _MAX_STEP_BITS if header.content_kind == TOKENS else 0  # others have none
     bounds = {
         "motion coded by a model of kind": (header.motion_kind, 0, 1),
         "content coded by a model of kind": (header.content_kind, 0, 2),

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from vdd.method.rates import NATS_TO_BITS
 from vdd.models.layers import RMSNorm, flat_tokens
 
+Place = tuple[int, int, int]  # pixels: rows, columns, channels
 _FIRST_NOISE = 0.04  # deviation of a pixel's noise at first, where pixels have 0.5
 
 
@@ -68,7 +69,7 @@ class ReferenceContent(nn.Module):
 
     dim: int
     pose_bits: float
-    patch: int = 1  # pixels along each side of a place
+    place: Place = (1, 1, 3)
 
     def num_tokens(self, places: int) -> int:
         """Content tokens of so many features."""
@@ -76,7 +77,7 @@ class ReferenceContent(nn.Module):
 
     def setup(self):
         """The way into the basis, the noise there, and the way back."""
-        basis, scale = picture_basis(self.patch, self.dim)
+        basis, scale = picture_basis(self.place, self.dim)
         self.basis = nn.Dense(self.dim, kernel_init=_begin(basis / scale[None]))
         self.log_std = nn.Dense(
             self.dim,
@@ -132,19 +133,21 @@ def _with_pose(places: Float[Array, "b k d"], pose: Float[Array, "b m"]) -> Arra
     return jnp.concatenate([places, jnp.pad(pose, [(0, 0), (0, room)])[:, None]], axis=1)
 
 
-def picture_basis(patch: int, dim: int) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"]]:
+def picture_basis(
+    place: Place, dim: int
+) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"]]:
     """The orthonormal basis in which pictures are coded: its vectors as columns, and their scale.
 
-    A place is `patch` x `patch` pixels (rows, columns, channels). Their cosine transform is that of
+    The first numbers of a place are its pixels, which are square. Their cosine transform is that of
     JPEG, and so is the idea of brightness before two differences of colour, where there are three
     channels. The scale is how far a coefficient of a photo lies from zero, for pixels of deviation
     0.5: it falls with the square of the frequency, and is a quarter for colour. Numbers of a place
     beyond its pixels stay as they are.
     """
+    patch, _, channels = place
     at = np.arange(patch)
     waves = np.cos(np.pi * np.outer(at, at + 0.5) / patch) * np.sqrt(2 / patch)
     waves[0] /= np.sqrt(2)
-    channels = max(dim // patch**2, 1)
     colours, shares = np.eye(channels), np.ones(channels)
     if channels == 3:
         colours = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])

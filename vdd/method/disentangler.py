@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from einops import reduce, repeat
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from vdd.method.content import Content, ContentCode, GaussianContent, ReferenceContent
+from vdd.method.content import Content, ContentCode, GaussianContent, Place, ReferenceContent
 from vdd.method.quantizer import Codebook, Codes, Grid, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models import kinds
 from vdd.models import latents as latent_spaces
@@ -50,9 +50,9 @@ class ContentPath(NamedTuple):
     bottleneck: GaussianContent | ReferenceContent
 
 
-def _tokens(dim: int, book: Mapping[str, Any], patch: int, dtype: jnp.dtype) -> ContentPath:
+def _tokens(dim: int, book: Mapping[str, Any], place: Place, dtype: jnp.dtype) -> ContentPath:
     """Content is read by the encoder's queries."""
-    del book, patch, dtype
+    del book, place, dtype
     return ContentPath(None, GaussianContent(dim))
 
 
@@ -61,16 +61,16 @@ def _map(
     side: int,
     channels: tuple[int, ...],
     book: Mapping[str, Any],
-    patch: int,
+    place: Place,
     dtype: jnp.dtype,
 ) -> ContentPath:
     """Content is a map of side x side places, each a token."""
-    del book, patch
+    del book, place
     return ContentPath(ContentMap(side, tuple(channels), dtype), GaussianContent(dim))
 
 
 def _reference(
-    dim: int, side: int, book: Mapping[str, Any], patch: int, dtype: jnp.dtype
+    dim: int, side: int, book: Mapping[str, Any], place: Place, dtype: jnp.dtype
 ) -> ContentPath:
     """Content is one frame, and the motion of that frame."""
     del dtype
@@ -78,7 +78,7 @@ def _reference(
     if width > dim:
         raise ValueError(f"motion of {width} numbers does not fit into content of dim={dim}")
     pose_bits = book["num_groups"] * math.log2(book["num_codes"])
-    return ContentPath(ReferenceMap(dim, side), ReferenceContent(dim, pose_bits, patch))
+    return ContentPath(ReferenceMap(dim, side), ReferenceContent(dim, pose_bits, place))
 
 
 CONTENTS = {"tokens": _tokens, "map": _map, "reference": _reference}  # by `model.content.kind`
@@ -139,7 +139,9 @@ class Disentangler(nn.Module):
         quantizer = parts.pop("quantizer")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = {f: quantizer.pop(f) for f in sizes if f in quantizer}
-        given = {"book": book, "patch": latents.patch, "dtype": dtype}
+        patch = latents.patch
+        place = (patch, patch, latents.shape[-1] // patch**2)
+        given = {"book": book, "place": place, "dtype": dtype}
         path = kinds.build(CONTENTS, "content", parts.pop("content"), "tokens", **given)
         reader = Encoder(**parts.pop("encoder"), content_map=path.content_map, dtype=dtype)
         code = parts.pop("content_code", None)
@@ -156,10 +158,8 @@ class Disentangler(nn.Module):
         model.denoiser.check_content(model.content_shape[0])
         if path.content_map is not None:
             path.content_map.check(*latents.shape)
-        if getattr(model.denoiser.readout, "patch", 1) not in (1, latents.patch):
-            raise ValueError(
-                f"a warp moves places or pixels: readout.patch is 1 or {latents.patch}"
-            )
+        if getattr(model.denoiser.readout, "patch", 1) not in (1, patch):
+            raise ValueError(f"a warp moves places or pixels: readout.patch is 1 or {patch}")
         return model
 
     @property

@@ -26,7 +26,7 @@ class WarpReadout(nn.Module):
     channels of the map are the latents themselves. The flow begins as a sum of `num_flows` fields
     that the content draws, each by a factor that the difference of motion gives; where motion is
     the reference's it is zero. Features of the content are warped by it. What they show mends the
-    flow, hides what the reference shows and the frame does not, and draws what is new. Where
+    flow, weighs what the reference shows (from nothing to twice), and draws what is new. Where
     latents are folded pixels the pixels are warped, each by a flow of its own.
 
     Raises ValueError for latents that are not square or no whole pixels, or nothing to draw with.
@@ -72,7 +72,8 @@ class WarpReadout(nn.Module):
         x = nn.Dense(self.width, dtype=self.dtype, name="features")(x)
         for i in range(self.num_blocks):
             x = ModulatedBlock(self.dtype, name=f"block_{i}")(x, picture)
-        finer = max(self.patch // 2, 1)  # flows along a side of a place: each moves 2 x 2 pixels
+        # Flows along a side of a place: each moves 2 x 2 pixels, where they fit.
+        finer = 1 if self.patch % 2 else self.patch // 2
         parts = (channels, 2 * finer**2, self.patch**2)
         zeros = nn.initializers.zeros
         new = nn.Dense(sum(parts), kernel_init=zeros, dtype=self.dtype, name="new")(nn.silu(x))

@@ -35,16 +35,23 @@ class Clip:
     id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
 
 
-def of_file(path: epath.Path, name: str, layout: str, face: bool = False) -> Clip:
-    """A file that was dropped; `name` is what it was called where it came from."""
-    size = "run.model.latents.size[:2]"
+def of_file(
+    path: epath.Path, name: str, layout: str, face: bool = False, frames: int | None = None
+) -> Clip:
+    """A file that was dropped; `name` is what it was called where it came from.
+
+    The line reads so many `frames`, where that is told.
+    """
+    size, first = "run.model.latents.size[:2]", "[None]" if frames is None else f"[None, :{frames}]"
     if face and not layout:
-        call = f"framing.read_face({name!r}, run.model.latents.size[0], run.ground)[None]"
+        # Where the face is, is looked up in just these frames.
+        given = f"run.model.latents.size[0], run.ground, frames={frames}"
+        call = f"framing.read_face({name!r}, {given})[None]"
     elif layout:
         where = f"sheet_files.parse({layout!r})"
-        call = f"sheet_files.read_clip({name!r}, {size}, run.ground, {where}).video[None]"
+        call = f"sheet_files.read_clip({name!r}, {size}, run.ground, {where}).video{first}"
     else:
-        call = f"video_io.read_clip({name!r}, {size}, ground=run.ground)[None]"
+        call = f"video_io.read_clip({name!r}, {size}, ground=run.ground){first}"
     return Clip(name, call, path, layout, face)
 
 
@@ -77,10 +84,10 @@ def read(clip: Clip, run: Run, reader: Reader | None) -> Answer:
 
 def as_read(clip: Clip, answer: Answer) -> Clip:
     """A clip with the line of Python that reads just what was read."""
-    if not clip.face or answer.square is not None:
+    if clip.path is None:
         return clip
-    assert clip.path is not None  # of files alone faces are looked for
-    return dataclasses.replace(of_file(clip.path, clip.name, clip.layout), id=clip.id)
+    face, frames = answer.square is not None, len(answer.video)
+    return dataclasses.replace(of_file(clip.path, clip.name, clip.layout, face, frames), id=clip.id)
 
 
 def _without(text: str, clip: Clip) -> str:
