@@ -9,9 +9,8 @@
   draw), and drawing alone, by the mean and by sampler steps;
 - *page*: from a changed code to the picture of the clip, asked of the server of `vdd serve`;
 - *camera*: from a frame of the page's camera to the picture, over its WebSocket, by `--faces`;
-- *video*: a video file to another, by `--faces` in its own size, and in 128 x 128 by
-  `configs/talking_head.py:small` made as large, in patches of 4 and of 8 pixels. The large ones'
-  parameters are untrained: they say how fast, not how well;
+- *video*: a video file to another, by `--faces`, and by `configs/talking_head.py:small` in patches of
+  4 pixels, not 8. Its parameters are untrained: they say how fast, not how well;
 - *torch*: a pass of the run's UNet in PyTorch, eager, float32, where that is installed (`bench`).
 
 Times are medians after warming up. Beside them is processor time, which others at work on the
@@ -56,7 +55,7 @@ CLIENT = "x-vdd-client"  # a header
 COMMAND = "import sys; from vdd.cli import main; sys.exit(main())"
 FACES = str(Path(__file__).parent / "heads")
 OF_FACES = ("camera", "video")  # parts that a run on faces does
-SIDE = 128  # of the larger video
+FINER = 4  # pixels along a side of a place, of the untrained run
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -271,7 +270,7 @@ def video(run: Run, folder: Path, repeats: int) -> None:
         print("left out: av is not installed")
         return
     tiny = repeats <= 2
-    made = {} if tiny else {f"untrained, patches of {n}": untrained_video_run(n) for n in (4, 8)}
+    made = {} if tiny else {f"untrained, patches of {FINER}": untrained_video_run()}
     for name, one in {run.name: run, **made}.items():
         _video(name, one, folder, 20 if tiny else 120)
 
@@ -289,14 +288,14 @@ def _video(name: str, run: Run, folder: Path, frames: int) -> None:
     print()
 
 
-def untrained_video_run(patch: int) -> Run:
-    """A run of `configs/talking_head.py:small` at 128 x 128 that has not been trained."""
+def untrained_video_run() -> Run:
+    """A run of `configs/talking_head.py:small` in finer places that has not been trained."""
     config = load_config("configs/talking_head.py:small")
-    config.model.latents.update(size=(SIDE, SIDE, 3), patch=patch)
-    config.model.content.update(side=SIDE // patch, dim=3 * patch**2)  # a frame as it is
-    config.model.denoiser.readout.patch = patch
+    side = config.model.latents.size[0]
+    config.model.latents.patch = config.model.denoiser.readout.patch = FINER
+    config.model.content.update(side=side // FINER, dim=3 * FINER**2)  # a frame as it is
     model = Disentangler.from_config(config.model)
-    one = jnp.zeros((1, 2, SIDE, SIDE, 3), jnp.uint8)
+    one = jnp.zeros((1, 2, side, side, 3), jnp.uint8)
     params = jax.jit(model.init)(jax.random.key(0), one)["params"]
     return Run(config, model, params, 0, "untrained")
 
