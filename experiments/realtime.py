@@ -9,8 +9,8 @@
   draw), and drawing alone, by the mean and by sampler steps;
 - *page*: from a changed code to the picture of the clip, asked of the server of `vdd serve`;
 - *camera*: from a frame of the page's camera to the picture, over its WebSocket, by `--faces`;
-- *video*: a video file to another, by `--faces`, and by `configs/talking_head.py:small` in patches of
-  4 pixels, not 8. Its parameters are untrained: they say how fast, not how well;
+- *video*: a video file to another, by `--faces`, and by `configs/talking_head.py:small` in patches
+  of 4 pixels, not 8. Its parameters are untrained: they say how fast, not how well;
 - *torch*: a pass of the run's UNet in PyTorch, eager, float32, where that is installed (`bench`).
 
 Times are medians after warming up. Beside them is processor time, which others at work on the
