@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
-    from vdd import hub
+    from vdd import files, hub
 
     if not arguments.folder and not arguments.push:
         raise UserError("name a FOLDER, or --push OWNER/NAME")
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
         with work.working("reading and writing"):
             step = _export(arguments, folder)
         held = (path / name for path, _, names in folder.walk() for name in names)
-        size = f"step {step}, {sum(file.stat().length for file in held) / 1e6:.1f} MB"
+        size = f"step {step}, {sum(files.size_of(file) for file in held) / 1e6:.1f} MB"
         if arguments.folder:
             print(f"{folder}: {size}; `vdd info {folder}` describes it")
         if arguments.push:

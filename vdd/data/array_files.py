@@ -12,6 +12,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from vdd import files
 from vdd.data import decoding, picture_files
 from vdd.errors import UserError
 
@@ -53,7 +54,7 @@ def open_array(path: epath.Path) -> Iterator[Iterator[ArrayFrame]]:
             raise UserError(f"{path}: needs uint8 [frames, height, width, 3 or 4], holds {found}")
         if shape[0] and not math.prod(shape[1:]):
             raise UserError(f"{path}: frames without pixels, {list(shape)}")
-        claimed, held = math.prod(shape), path.stat().length - file.tell()
+        claimed, held = math.prod(shape), files.size_of(path) - file.tell()
         if claimed > held:
             raise UserError(
                 f"{path}: cannot be read (cut off: {held} bytes of the {claimed} of {list(shape)})"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from etils import epath
 
+from vdd import files
 from vdd.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,11 +66,11 @@ def check_whole(builder: "tfds.core.DatasetBuilder") -> None:
 
 
 def _is_whole(split: "tfds.core.SplitInfo") -> bool:
-    files = [epath.Path(path) for path in split.filepaths]
-    if not all(file.exists() for file in files):
+    parts = [epath.Path(path) for path in split.filepaths]
+    if not all(part.exists() for part in parts):
         return False
-    if not files[0].name.partition(".")[2].startswith("tfrecord"):
+    if not parts[0].name.partition(".")[2].startswith("tfrecord"):
         return True
     # Cut between two records a TFRecord file reads without complaint, only shorter.
-    size = sum(file.stat().length for file in files)
+    size = sum(files.size_of(part) for part in parts)
     return size == split.num_bytes + _TFRECORD_FRAME * split.num_examples

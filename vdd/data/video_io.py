@@ -99,7 +99,7 @@ def open_clip(
             raise UserError(f"{path}: not a clip; use {_TOLD_ENDINGS}, or a folder of pictures")
         if not files.is_remote(path) and not os.path.isfile(path):
             raise UserError(f"{path}: not a regular file")
-        if not path.stat().length:
+        if not files.size_of(path):
             raise UserError(f"{path}: cannot be read (an empty file)")
         if ending == ".npy":
             frames = stack.enter_context(array_files.open_array(path))

@@ -19,7 +19,7 @@ from vdd.files.checks import check, check_folder
 from vdd.files.checksums import CHECKSUMS, verify
 from vdd.files.locks import lock
 from vdd.files.marks import GROWS, LIST, is_ours, mark, own, own_work
-from vdd.files.paths import cache_dir, expand, is_remote, is_same
+from vdd.files.paths import cache_dir, expand, is_remote, is_same, size_of
 
 __all__ = [
     "CHECKSUMS",
@@ -43,6 +43,7 @@ __all__ = [
     "remove_unfinished",
     "remove_work",
     "seal",
+    "size_of",
     "verify",
     "write",
     "writing",

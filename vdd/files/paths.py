@@ -35,6 +35,17 @@ def is_remote(path: epath.PathLike) -> bool:
     return "://" in os.fspath(path)
 
 
+def size_of(path: epath.Path) -> int:
+    """Bytes of a file. `path.stat()` also asks whose it is, and fails where that has no name.
+
+    So it does in a container that runs as the user's number, and on a share of other machines.
+
+    Raises:
+        OSError: it cannot be asked.
+    """
+    return path.stat().length if is_remote(path) else os.stat(path).st_size
+
+
 def exists(path: epath.Path) -> bool:
     """Whether there is anything of that name, a link to nowhere too."""
     if is_remote(path):

@@ -42,7 +42,7 @@ class Client:
         """
         self._clips[clip.id] = clip
         if clip.path is not None:
-            self._files[clip.id] = (time.monotonic(), clip.path.stat().length)
+            self._files[clip.id] = (time.monotonic(), files.size_of(clip.path))
         while len(self._clips) > (0 if self.gone else self._limits.clips):
             self.forget(next(iter(self._clips)))
         if self.gone:
