@@ -1,6 +1,7 @@
 """Sizes of files whose owner has no name: in a container, or on a share of other machines."""
 
 import pwd
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +38,6 @@ def test_clips_of_nobody_are_read(tmp_path, name):
 
 def test_no_size_is_asked_of_a_path_that_asks_for_its_owner():
     """`stat().length` is of etils' paths, `st_size` of Python's, which ask for no name."""
-    package = epath.Path(files.__file__).parent.parent
+    package = Path(files.__file__).parent.parent
     asking = [p for p in package.rglob("*.py") if "stat().length" in p.read_text()]
     assert [path.name for path in asking] == ["paths.py"]
