@@ -1,9 +1,9 @@
 """How well, and how fast, does the read-out of the mean draw when it is told everything?
 
-    python experiments/readout.py [--art lpc] [--steps 1200] [--sizes 512:4:128,...] [--tiny]
+    python experiments/readout.py [--art lpc] [--steps 1200] [--sizes 512:4:128:2,...] [--tiny]
 
 The true factors of Sprites go in (a random vector for each pose, a sum of one for each attribute),
-frames come out: no encoder, no bottleneck. A size is width:tiles:tile_width; PSNR is that of 2000
+frames come out: no encoder, no bottleneck. A size is width:tiles:tile_width:layers; PSNR is that of 2000
 frames of unseen characters, at four points of the training; milliseconds are those of a step.
 """
 
@@ -23,33 +23,33 @@ from vdd.models.latents import PixelLatents, to_float
 from vdd.models.readout import TileReadout
 
 LATENTS = PixelLatents(patch=4, size=(64, 64, 3))
-SIZES = "512:4:128,512:8:64,512:8:96,512:4:256"
+SIZES = "512:4:128:2,512:8:64:2,512:8:96:2,512:4:256:2,1024:4:256:2,1024:4:256:1"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--art", default="builtin", choices=("builtin", "lpc"))
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--sizes", default=SIZES, help="width:tiles:tile_width, ...")
+    parser.add_argument("--sizes", default=SIZES, help="width:tiles:tile_width:layers, ...")
     parser.add_argument("--tiny", action="store_true", help="one small size, 4 steps, for tests")
     options = parser.parse_args(arguments)
     sizes, steps = options.sizes.split(","), options.steps
     if options.tiny:
-        sizes, steps = ["16:4:8"], 4
+        sizes, steps = ["16:4:8:2"], 4
     keep_freed_memory()
     train_clips, held_out = (load_arrays(options.art, split) for split in ("fit", "validation"))
     print(*machine().values(), sep=", ")
     print(f"{steps} steps of 128 frames of {options.art}")
-    print("| width | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all | ms a step |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| width | layers | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all | ms a step |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for size in sizes:
-        width, tiles, tile_width = map(int, size.split(":"))
-        readout = TileReadout(
-            width=width, num_layers=2, tiles=tiles, tile_width=tile_width, shape=LATENTS.shape
-        )
+        width, tiles, tile_width, layers = map(int, size.split(":"))
+        readout = TileReadout(width, layers, tiles, tile_width, LATENTS.shape)
         count, quality, seconds = train(readout, train_clips, held_out, steps)
         shown = ", ".join(f"{x:.1f}" for x in quality)
-        row = f"{width} | {tiles}x{tiles} | {tile_width} | {count / 1e6:.2f} M | {shown}"
+        row = f"{width} | {layers} | {tiles}x{tiles} | {tile_width} | {count / 1e6:.2f} M | {shown}"
         print(f"| {row} | {1e3 * seconds:.0f} |", flush=True)
 
 
