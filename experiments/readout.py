@@ -3,8 +3,8 @@
     python experiments/readout.py [--art lpc] [--steps 1200] [--sizes 512:4:128:2,...] [--tiny]
 
 The true factors of Sprites go in (a random vector for each pose, a sum of one for each attribute),
-frames come out: no encoder, no bottleneck. A size is width:tiles:tile_width:layers; PSNR is that of 2000
-frames of unseen characters, at four points of the training; milliseconds are those of a step.
+frames come out: no encoder, no bottleneck. A size is width:tiles:tile_width:layers; PSNR is that of
+2000 frames of unseen characters, at four points of the training; milliseconds are those of a step.
 """
 
 import argparse
@@ -40,10 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     train_clips, held_out = (load_arrays(options.art, split) for split in ("fit", "validation"))
     print(*machine().values(), sep=", ")
     print(f"{steps} steps of 128 frames of {options.art}")
-    print(
-        "| width | layers | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all | ms a step |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    names = "width | layers | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all"
+    print(f"| {names} | ms a step |\n|---|---|---|---|---|---|---|")
     for size in sizes:
         width, tiles, tile_width, layers = map(int, size.split(":"))
         readout = TileReadout(width, layers, tiles, tile_width, LATENTS.shape)

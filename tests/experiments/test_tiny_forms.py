@@ -65,9 +65,9 @@ def test_a_config_that_fails_is_told_by_the_script_for_accelerators(monkeypatch,
 
 def test_readout(capsys, monkeypatch):
     (row,) = rows_of(run_experiment("readout", monkeypatch, capsys))
-    assert row[:3] == ["16", "4x4", "8"]
+    assert row[:4] == ["16", "2", "4x4", "8"]
     # Four steps teach nothing, but each is measured: a decibel or two of the frames' own spread.
-    quality = [float(text) for text in row[4].split(",")]
+    quality = [float(text) for text in row[5].split(",")]
     assert len(quality) == 4
     assert len(set(quality)) > 1
 
