@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -51,3 +53,18 @@ def test_an_interrupt_in_an_event_loop_is_not_lost():
             return
 
     assert command.run(lambda: asyncio.run(stubborn()), "reading") == 130
+
+
+def test_streams_may_be_closed(tmp_path):
+    """As a service or a job may have them: what is said is lost, and nothing else."""
+    out = tmp_path / "clips"
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from vdd.cli import main; sys.exit(main())",
+        "examples",
+        str(out),
+    ]
+    ended = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command], check=False)
+    assert ended.returncode == 0
+    assert len(list(out.glob("*.gif"))) == 9

@@ -40,9 +40,7 @@ def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
     Returns:
       The exit status: 0; 2 for what the user can mend; 130 for ^C; 1 for what nobody foresaw.
     """
-    for stream in (sys.stdout, sys.stderr):  # names of files hold what not every terminal shows
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
         try:
@@ -64,6 +62,16 @@ def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
                 return complain(f"out of memory, of this machine or its accelerator ({error})")
             return _tell_unforeseen(error, task, debug)
     return 0
+
+
+def _prepare_streams() -> None:
+    """Makes both streams take whatever is said, and be there: a service may have closed them."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):  # not every terminal shows all names of files
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager
