@@ -32,9 +32,6 @@ def seen(
     again = [observe(video) for video in progress(rebuilt, "looking at the rebuilt")]
     other = [observe(video) for video in progress(driven, "looking at the driven")]
     people = np.array([clip.person for clip in clips])
-    held = [np.repeat(o.landmarks[-1:], len(c.later), 0) for o, c in zip(first, clips)]
-    still = [faces.motion_error(x, y.landmarks) for x, y in zip(held, later)]
-    error = [faces.motion_error(x.landmarks, y.landmarks) for x, y in zip(again, later)]
     same = [faces.followed(x.landmarks, y.landmarks) for x, y in zip(again, later)]
     across = [faces.followed(x.landmarks, later[j].landmarks) for x, j in zip(other, driver)]
     return {
@@ -45,9 +42,30 @@ def seen(
             "driven": recognised(other, first, people, people),
             "driven, taken for the driver": recognised(other, first, people, people[driver]),
         },
-        "landmark error": {"rebuilt": told(error), "last frame held": told(still)},
+        "landmark error": landmark_error(again, first, later),
         "follows": {"rebuilt": moved(same), "driven": moved(across)},
     }  # fmt: skip
+
+
+def landmark_error(
+    rebuilt: Sequence[faces.Observed],
+    first: Sequence[faces.Observed],
+    later: Sequence[faces.Observed],
+) -> dict[str, Any]:
+    """`faces.motion_error` of rebuilt clips, and of the last frame of the first second held.
+
+    Both are of the same frames, those with a face in the real and in the rebuilt clip, and of the
+    same clips, those in which both errors are known.
+    """
+    pairs = []
+    for again, before, real in zip(rebuilt, first, later, strict=True):
+        held = np.repeat(before.landmarks[-1:], len(real.landmarks), 0)
+        held[~faces.seen(again.landmarks)] = np.nan
+        made = (again.landmarks, held)
+        pairs.append([faces.motion_error(landmarks, real.landmarks) for landmarks in made])
+    both = [pair for pair in pairs if None not in pair]
+    names = ("rebuilt", "last frame held")
+    return {name: told([pair[i] for pair in both]) for i, name in enumerate(names)}
 
 
 def recognised(

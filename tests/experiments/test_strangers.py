@@ -8,6 +8,7 @@ import pytest
 from tiny import ROOT
 
 from vdd.data import video_io
+from vdd.evaluation import faces
 from vdd.evaluation.faces import Faces, Observed
 
 pytestmark = pytest.mark.experiment
@@ -71,6 +72,30 @@ def test_a_still_is_recognised_and_does_not_follow(script):
     follows = found["follows"]["driven"]["place across"]
     assert follows == {"correlation": pytest.approx(0.0), "amplitude": pytest.approx(0.0)}
     assert found["landmark error"]["rebuilt"] == found["landmark error"]["last frame held"]
+
+
+def test_errors_of_landmarks_are_of_the_same_clips_and_frames(script):
+    clips = strangers(script)
+    driver = np.array([1, 2, 3, 0])
+    black = [np.zeros_like(clip.later) for clip in clips]
+    # Of the first clip nothing is rebuilt, of the second its first frames alone are lost.
+    rebuilt = [black[0], np.concatenate([black[1][:10], clips[1].later[10:]])]
+    rebuilt += [clip.later for clip in clips[2:]]
+
+    def sees(video):
+        seen = observe(np.where(video.any(), video, 1))
+        dark = ~video.any(axis=(1, 2, 3))
+        landmarks = np.where(dark[:, None, None], np.nan, seen.landmarks)
+        return Observed(landmarks, None if dark.all() else seen.embedding)
+
+    found = script.seen(Faces(sees, {}), clips, rebuilt, rebuilt, driver)["landmark error"]
+    assert found["rebuilt"]["n"] == found["last frame held"]["n"] == 3
+    held = []
+    for clip, start in zip(clips[1:], (10, 0, 0)):
+        real = observe(clip.later[start:]).landmarks
+        still = np.repeat(observe(clip.first[-1:]).landmarks, len(real), 0)
+        held.append(faces.motion_error(still, real))
+    assert found["last frame held"]["mean"] == pytest.approx(np.mean(held))
 
 
 def test_the_driver_s_picture_is_taken_for_the_driver(script):
