@@ -7,8 +7,9 @@ clip lends content. Its later frames are looked at as they are (*real*) and as t
 (*rebuilt*, what a perfect prior could reach), and as many frames are made up by the prior (*made
 up*). With the extra `face` dlib gives landmarks, and these six tracks (`vdd.evaluation.faces`).
 
-- *speed*: how far a track goes from one frame to the next, in sizes of the face; its median over
-  all frames, and the Kolmogorov-Smirnov distance from the real speeds (0: the same distribution).
+- *speed*: how far a track goes from one frame to the next, in sizes of the face, where both show a
+  face; its median over all such frames, and the Kolmogorov-Smirnov distance from the real speeds
+  (0: the same distribution).
 - *range*: the standard deviation of a track over a clip; the median clip.
 - *two samples*: the maximum mean discrepancy between clips, each told by speed and range of its
   tracks (Gretton et al. 2012; Gaussian kernel as wide as the median distance), and how often a
@@ -25,7 +26,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 from strangers import parser, read, strangers, table
-from strangers_seen import progress
+from strangers_seen import Stranger, progress
 
 import vdd
 from vdd import files
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(run: Run, clips: Sequence[Any], see: faces.Faces, seed: int) -> dict[str, Any]:
+def measure(run: Run, clips: Sequence[Stranger], see: faces.Faces, seed: int) -> dict[str, Any]:
     """All figures of the clips, and of what is rebuilt and made up of them."""
     parts = [read(run, clip) for clip in progress(clips, "reading")]
     made = [make_up(run, len(clip.later), seed + i) for i, clip in enumerate(clips)]
@@ -81,6 +82,8 @@ def measure(run: Run, clips: Sequence[Any], see: faces.Faces, seed: int) -> dict
     return {
         "clips": len(clips),
         "clips with a face in all three": len(both),
+        "networks": see.networks,
+        "frames compared": {name: len(steps(found)) for name, found in seen.items()},
         **{f"speed, {name}": speeds(found, seen["real"]) for name, found in seen.items()},
         **{f"range, {name}": ranges(found) for name, found in seen.items()},
         "two samples": {
@@ -98,36 +101,45 @@ def make_up(run: Run, frames: int, seed: int) -> np.ndarray:
 
 
 def tracks(see: faces.Faces, video: np.ndarray) -> Float[np.ndarray, "t 6"] | None:
-    """The tracks of the frames that show a face, in order; None where fewer than half do."""
+    """The tracks of all frames, nan where one shows no face.
+
+    None where fewer than half show one, or no two neighbours do.
+    """
     landmarks = see.observe(video).landmarks
     shown = faces.seen(landmarks)
-    return faces.tracks(landmarks[shown]) if shown.mean() >= 0.5 else None
+    enough = shown.mean() >= 0.5 and (shown[1:] & shown[:-1]).any()
+    return np.where(shown[:, None], faces.tracks(landmarks), np.nan) if enough else None
+
+
+def steps(clips: Sequence[Float[np.ndarray, "t m"]]) -> Float[np.ndarray, "n m"]:
+    """How far the columns go between neighbouring frames, those with a nan left out."""
+    every = np.concatenate([np.abs(np.diff(x, axis=0)) for x in clips])
+    return every[np.isfinite(every).all(axis=1)]
 
 
 def speeds(
     clips: Sequence[Float[np.ndarray, "t 6"]], real: Sequence[Float[np.ndarray, "t 6"]]
 ) -> dict[str, Any]:
     """Median speed of each track, sizes of the face a frame, and its distance from the real."""
-    mine, true = (
-        np.concatenate([np.abs(np.diff(x, axis=0)) for x in xs], axis=0) for xs in (clips, real)
-    )
+    mine, true = steps(clips), steps(real)
     return {
-        name: f"{np.median(mine[:, i]):.4f}, KS {kolmogorov_smirnov(mine[:, i], true[:, i]):.2f}"
+        name: {
+            "median": float(np.median(mine[:, i])),
+            "KS": kolmogorov_smirnov(mine[:, i], true[:, i]),
+        }
         for i, name in enumerate(faces.TRACKS)
     }
 
 
 def ranges(clips: Sequence[Float[np.ndarray, "t 6"]]) -> dict[str, float]:
     """Standard deviation of each track over a clip, sizes of the face: the median clip's."""
-    deviation = np.stack([x.std(axis=0) for x in clips])
+    deviation = np.stack([np.nanstd(x, axis=0) for x in clips])
     return dict(zip(faces.TRACKS, np.median(deviation, axis=0).tolist(), strict=True))
 
 
 def told(clips: Sequence[np.ndarray]) -> Float[np.ndarray, "n f"]:
     """Each clip [t m] by mean absolute difference and standard deviation of its columns."""
-    return np.stack(
-        [np.concatenate([np.abs(np.diff(x, axis=0)).mean(0), x.std(axis=0)]) for x in clips]
-    )
+    return np.stack([np.concatenate([steps([x]).mean(0), np.nanstd(x, axis=0)]) for x in clips])
 
 
 def kolmogorov_smirnov(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"]) -> float:
@@ -144,7 +156,8 @@ def two_samples(
     both = np.concatenate([x, y])
     both = (both - both.mean(0)) / np.maximum(both.std(0), 1e-9)
     squared = np.square(both[:, None] - both[None]).sum(axis=-1)
-    kernel = np.exp(-squared / np.median(squared[np.triu_indices(len(both), 1)]))
+    width = np.median(squared[np.triu_indices(len(both), 1)])
+    kernel = np.exp(-squared / max(width, 1e-9))
     rng = np.random.default_rng(seed)
     found = discrepancy(kernel, np.arange(len(both)), len(x))
     others = [discrepancy(kernel, rng.permutation(len(both)), len(x)) for _ in range(DIVISIONS)]
