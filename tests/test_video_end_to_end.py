@@ -161,6 +161,7 @@ def test_windows_are_cut_to_what_the_encoder_reads():
         clip=np.array([0, 0, 1], np.int32),
         identity=np.array([5, 5, 6], np.int32),
         start=np.array([0, 1.1, 0], np.float32),
+        end=np.array([1.1, 2.2, 2.2], np.float32),  # the last one of every second frame
         fps=10.0,
     )
     parts = videos_run.cut(whole, 4)
@@ -168,7 +169,8 @@ def test_windows_are_cut_to_what_the_encoder_reads():
     assert parts.video.shape == (6, 4, 1, 1, 3)
     assert parts.clip.tolist() == [0, 0, 0, 0, 1, 1]
     assert parts.identity.tolist() == [5, 5, 5, 5, 6, 6]
-    np.testing.assert_allclose(parts.start, [0, 0.4, 1.1, 1.5, 0, 0.4], atol=1e-6)
+    np.testing.assert_allclose(parts.start, [0, 0.4, 1.1, 1.5, 0, 0.8], atol=1e-6)
+    np.testing.assert_allclose(parts.end, [0.4, 0.8, 1.5, 1.9, 0.8, 1.6], atol=1e-6)
     assert videos_run.cut(whole, 4, 3).video[:, 0, 0, 0, 0].tolist() == [0, 4, 11]
     assert len(videos_run.cut(whole, 4, 99).video) == 6
 

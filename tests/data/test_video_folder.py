@@ -175,6 +175,7 @@ def test_both_formats_load_alike_and_a_limit_is_kept(data_dirs):
         if split != "train":  # which is written in a random order
             starts = [0, 0.4, 0.8] * (len(one.start) // 3)
             np.testing.assert_allclose(one.start, starts, rtol=1e-6)
+            np.testing.assert_allclose(one.end, one.start + 0.4, rtol=1e-6)
     few = video_folder.load_windows(data_dirs / "array_record", "train", limit=2)
     assert few.video is not None
     assert few.latents is not None

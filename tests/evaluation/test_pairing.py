@@ -57,13 +57,56 @@ def shuffled(sizes: list[int]) -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_windows_are_paired_with_others_of_their_clip(seed):
     clip = shuffled([5, 1, 2, 3])
-    partner = pair_within(clip, seed)
+    start = np.arange(len(clip), dtype=np.float32)
+    partner = pair_within(clip, start, start + 1, seed)
     alone = clip == 1
     assert (partner[alone] == -1).all()
     others = partner[~alone]
     np.testing.assert_array_equal(clip[others], clip[~alone])
     assert (others != np.flatnonzero(~alone)).all()
     np.testing.assert_array_equal(np.sort(others), np.flatnonzero(~alone))
+
+
+def windows(length: int, frames: int, stride: int, spacings: list[int]) -> np.ndarray:
+    """First tick and the one after the last of a clip's windows, as `resampling.cut` makes them."""
+    spans = [
+        (start, start + frames * every)
+        for every in spacings
+        for start in range(0, length - (frames - 1) * every, stride)
+    ]
+    return np.array(spans).T
+
+
+def times(*clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clip, start and end of all windows, in seconds of 12.5 frames, as they are stored."""
+    spans = np.concatenate(clips, axis=1)
+    start, end = (spans / 12.5).astype(np.float32)
+    return np.repeat(np.arange(len(clips)), [clip.shape[1] for clip in clips]), start, end
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_windows_of_one_pair_share_no_frame(seed):
+    clip, start, end = times(windows(70, 20, 10, [1, 2, 3]), windows(45, 20, 10, [1, 2]))
+    partner = pair_within(clip, start, end, seed)
+    paired = np.flatnonzero(partner >= 0)
+    other = partner[paired]
+    np.testing.assert_array_equal(clip[other], clip[paired])
+    apart = (end[other] < start[paired] + 0.01) | (end[paired] < start[other] + 0.01)
+    assert apart.all()
+    assert len(set(other.tolist())) == len(other)
+    # Of 45 frames the windows of neighbours from 0 and from 20 are the only ones without overlap.
+    assert set(paired[clip[paired] == 1].tolist()) == set(np.flatnonzero(clip == 1)[[0, 2]])
+
+
+def test_as_many_windows_are_paired_as_there_can_be():
+    clip, start, end = times(windows(100, 20, 10, [1]))
+    for seed in range(10):
+        assert (pair_within(clip, start, end, seed) >= 0).all()
+
+
+def test_a_clip_whose_windows_all_share_frames_is_left_out():
+    clip, start, end = times(windows(35, 20, 10, [1]), windows(40, 20, 20, [1]))
+    np.testing.assert_array_equal(pair_within(clip, start, end, 0), [-1, -1, 3, 2])
 
 
 @pytest.mark.parametrize("sizes", [[1, 1], [5, 1, 2, 3], [6, 3, 3], [2] * 7, [4, 4, 4, 1]])
@@ -84,6 +127,11 @@ def test_windows_of_nearly_one_person_are_paired_all_the_same():
 
 def test_pairs_of_windows_depend_on_the_seed():
     identity = shuffled([5] * 6)
-    for pair in (pair_within, pair_across):
+    start = np.arange(30.0)
+
+    def within(group, seed):
+        return pair_within(group, start, start + 1, seed)
+
+    for pair in (within, pair_across):
         np.testing.assert_array_equal(pair(identity, 3), pair(identity, 3))
         assert (pair(identity, 3) != pair(identity, 4)).any()

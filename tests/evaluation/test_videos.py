@@ -25,6 +25,8 @@ class Clips(NamedTuple):
     video: np.ndarray
     clip: np.ndarray
     identity: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
 
 
 def render(person: int, places: np.ndarray) -> np.ndarray:
@@ -47,7 +49,8 @@ def clips() -> Clips:
     clip = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])
     identity = np.array([0, 0, 0, 1, 1, 2, 2, 2, 1])
     places = np.random.default_rng(0).integers(0, SIZE, (9, FRAMES))
-    return Clips(np.stack([render(*pair) for pair in zip(identity, places)]), clip, identity)
+    video = np.stack([render(*pair) for pair in zip(identity, places)])
+    return Clips(video, clip, identity, np.arange(9.0), np.arange(1, 10.0))
 
 
 def model(
@@ -207,7 +210,8 @@ def test_without_networks_their_figures_are_none(clips):
 
 
 def test_windows_of_one_person_and_lone_clips_have_no_pairs(clips):
-    one = Clips(clips.video[[0, 3]][:, :2], np.array([0, 1]), np.array([4, 4]))
+    video = clips.video[[0, 3]][:, :2]
+    one = Clips(video, np.array([0, 1]), np.array([4, 4]), np.zeros(2), np.ones(2))
     transfer = evaluate(model(), one)["transfer"]
     assert transfer["num_pairs"] == 0
     assert transfer["psnr"] is None

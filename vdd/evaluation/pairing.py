@@ -1,9 +1,10 @@
 """Which clip lends its motion to which."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 _ATTEMPTS = 1000
+_SURE = 1e-3  # seconds: times of windows are float32, and no frame is as short
 
 
 def pair_clips(
@@ -34,15 +35,42 @@ def pair_clips(
     raise ValueError("found no pairing of clips with unlike characters and motions")
 
 
-def pair_within(group: Int[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "n"]:
-    """For each window another one of its group, by the seed; -1 where it is the only one.
+def pair_within(
+    group: Int[np.ndarray, "n"],
+    start: Float[np.ndarray, "n"],
+    end: Float[np.ndarray, "n"],
+    seed: int,
+) -> Int[np.ndarray, "n"]:
+    """For each window another one of its group that shows another time, by the seed.
 
-    Every window is chosen once. `group` is the clip that each window is of.
+    -1 where there is none, or all of them are taken: every window is chosen once at most, and as
+    many are as can be. `group` is the clip that each window is of, `start` and `end` are seconds.
     """
     partner = np.full(len(group), -1)
     for rows in _groups(group, seed):
-        if len(rows) > 1:
-            partner[rows] = np.roll(rows, 1)
+        before = end[rows, None] < start[None, rows] + _SURE
+        partner[rows] = _matched(before | before.T, rows)
+    return partner
+
+
+def _matched(allowed: Bool[np.ndarray, "n n"], rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """For each of `rows` one that it may have, each once at most; -1: none (Kuhn's matching)."""
+    taken_by: dict[int, int] = {}
+
+    def place(row: int, tried: set[int]) -> bool:
+        for other in map(int, np.flatnonzero(allowed[row])):
+            if other not in tried:
+                tried.add(other)
+                if other not in taken_by or place(taken_by[other], tried):
+                    taken_by[other] = row
+                    return True
+        return False
+
+    for row in range(len(rows)):
+        place(row, set())
+    partner = np.full(len(rows), -1)
+    for other, row in taken_by.items():
+        partner[row] = rows[other]
     return partner
 
 

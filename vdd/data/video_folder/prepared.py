@@ -28,6 +28,7 @@ class VideoWindows(NamedTuple):
     clip: Int32[np.ndarray, "n"]
     identity: Int32[np.ndarray, "n"]
     start: Float32[np.ndarray, "n"]  # seconds from the video's first frame
+    end: Float32[np.ndarray, "n"]  # the same, of what comes after the last frame
     fps: float  # of the windows
 
 
@@ -47,7 +48,7 @@ def load_windows(
         is in TFRecord files and TensorFlow is not installed.
     """
     builder = load_builder(data_dir, "video", split)
-    rows = read(builder, split, ("video", *_LABELS, "start"), limit)
+    rows = read(builder, split, ("video", *_LABELS, "start", "end"), limit)
     latents = None
     if with_latents and directory(data_dir, "latents").exists():
         encoded = load_builder(data_dir, "latents", split)
@@ -59,6 +60,7 @@ def load_windows(
         clip=rows["clip"],
         identity=rows["identity"],
         start=rows["start"],
+        end=rows["end"],
         fps=float(metadata["fps"]),
     )
 

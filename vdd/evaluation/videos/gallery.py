@@ -38,7 +38,8 @@ def draw(
       UserError: PyAV is not installed, or the folder cannot be written.
     """
     shown = np.unique(windows.identity, return_index=True)[1][:_NUM_PEOPLE]
-    across, within = pair_across(windows.identity, seed), pair_within(windows.clip, seed)
+    across = pair_across(windows.identity, seed)
+    within = pair_within(windows.clip, windows.start, windows.end, seed)
     partner = np.where(across >= 0, across, within)[shown]
     pairs = Pairs(shown[partner >= 0], partner[partner >= 0])
     both = Pairs(*(np.concatenate([rows, shown]) for rows in pairs))

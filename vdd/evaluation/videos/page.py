@@ -34,8 +34,8 @@ def sections(report: Mapping[str, Any]) -> list[str]:
         "## Reconstructions and transfers",
         f"Over {report['num_windows']} windows of {report['num_clips']} clips and"
         f" {report['num_identities']} people. A transfer within a clip has the content of one"
-        " window and the motion of another, and ought to be that other window; across identities"
-        f" the motion is somebody else's. {seen_by}",
+        " window and the motion of another that shares no time with it, and ought to be that other"
+        f" window; across identities the motion is somebody else's. {seen_by}",
         table(("", "reconstructions", "within a clip", "across identities"), rows),
         *_scale(report["real"]),
         *rates(rate),

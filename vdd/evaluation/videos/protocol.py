@@ -3,8 +3,9 @@
 Every window is encoded once. Up to three samples are drawn for it:
 
 - its reconstruction;
-- a transfer within its clip: its content, the motion of another window of the clip. The result
-  ought to be that other window, so that it can be compared pixel by pixel;
+- a transfer within its clip: its content, the motion of a window of another time of the clip. The
+  result ought to be that other window, so that it can be compared pixel by pixel. A window that
+  shares time with all others of its clip has none;
 - a transfer across identities: its content, the motion of a window of somebody else. No real clip
   is what it ought to be: only networks can say whose face it shows and how that moves (`faces`).
 
@@ -65,6 +66,14 @@ class Windows(Protocol):
     def identity(self) -> Any:
         """Int [n]: who is in it."""
 
+    @property
+    def start(self) -> Any:
+        """Float [n]: seconds of its clip from which it shows it."""
+
+    @property
+    def end(self) -> Any:
+        """Float [n]: and up to which."""
+
 
 def evaluate(
     functions: Functions,
@@ -122,7 +131,8 @@ def evaluate(
             samples = draw_samples(functions, seen, pairs, keys, batch_size, advance)
             return _figures(samples, pairs, real, same_clip=stream != _ACROSS)
 
-    within, across = pair_within(windows.clip, seed), pair_across(windows.identity, seed)
+    within = pair_within(windows.clip, windows.start, windows.end, seed)
+    across = pair_across(windows.identity, seed)
     num_within, num_across = (int(np.sum(partner >= 0)) for partner in (within, across))
     rebuilt = measured(np.arange(count), _RECONSTRUCTION, "reconstructing")
     same = measured(within, _WITHIN, "transfers within clips")

@@ -142,6 +142,9 @@ def cut(windows: VideoWindows, frames: int, count: int | None = None) -> VideoWi
     assert windows.video is not None
     parts = windows.video.shape[1] // frames
     row, part = np.divmod(np.arange(parts * len(windows.video))[:count], parts)
+    # Frames of a window may lie further apart than those of its clip.
+    seconds = (windows.end - windows.start)[row] / windows.video.shape[1] * frames
+    start = windows.start[row] + part * seconds
     video = np.stack(
         [windows.video[r, p * frames : (p + 1) * frames] for r, p in zip(row, part, strict=True)]
     )
@@ -150,6 +153,7 @@ def cut(windows: VideoWindows, frames: int, count: int | None = None) -> VideoWi
         latents=None,
         clip=windows.clip[row],
         identity=windows.identity[row],
-        start=(windows.start[row] + part * frames / windows.fps).astype(np.float32),
+        start=start.astype(np.float32),
+        end=(start + seconds).astype(np.float32),
         fps=windows.fps,
     )
