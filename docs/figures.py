@@ -11,7 +11,7 @@ class Figure(NamedTuple):
     path: str  # of the keys in a report
     form: str = ".2f"
     percent: bool = False
-    scale: str = ""  # what would be best, or chance; or the path of it in the report
+    scale: str = ""  # what would be best, chance or an aim; or the path of it in the report
     beside: str = ""  # path of what stands in brackets behind the figure, in each column
 
 
@@ -96,11 +96,18 @@ _STRANGERS = (
         )
     ),
     Figure("amplitude, of the driver's", "follows.driven.all.amplitude", scale=".6 to 1.3"),
+    Figure("of so many clips, in which it can be followed", "follows.driven.clips", ".0f"),
     Figure(
         "landmarks' error within a clip, face sizes (last frame held)",
         "landmark error.rebuilt.mean",
         ".3f",
         beside="landmark error.last frame held.mean",
+    ),
+    Figure(
+        "of so many clips (last frame held)",
+        "landmark error.rebuilt.n",
+        ".0f",
+        beside="landmark error.last frame held.n",
     ),
     Figure("bits a frame, entropy of the codes", "bits_per_frame", ".1f", scale="≤ 40"),
     Figure("bits of content a clip", "content_bits.mean", ",.0f"),
@@ -242,6 +249,9 @@ TABLES: dict[str, tuple[str, Sequence[Figure]]] = {
 
 # Tables that begin with what was trained.
 DESCRIBED = ("readme", "swaps", "prior", "videos", "strangers", "universal_lpc")
+
+# Tables that hold figures to aims; others to what would be best, or to chance.
+AIMS = ("strangers", "card")
 
 # Tables that show some columns alone, and what marks these.
 SHOWN = {"readme": "in_readme", "card": "in_card"}

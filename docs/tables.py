@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from figures import DESCRIBED, SHOWN, TABLES, Figure
+from figures import AIMS, DESCRIBED, SHOWN, TABLES, Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
@@ -102,8 +102,9 @@ def table(name: str, columns: Sequence[Column]) -> str:
     ]
     if not shown:
         return "*No report of this kind is in the repository yet.*"
+    last = "aim" if name in AIMS else "best, or chance"
     rows = [
-        ["", *(column.about["name"] for column in shown), "best, or chance"],
+        ["", *(column.about["name"] for column in shown), last],
         ["---"] * (len(shown) + 2),
         *(_descriptions(shown) if name in DESCRIBED else []),
         *([f.label, *(cell(f, c.reports) for c in shown), scale(f, shown)] for f in figures),

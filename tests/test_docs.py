@@ -153,6 +153,26 @@ def test_a_table_shows_mean_and_deviation_of_several_trainings():
     assert "\n" not in tables.table("videos", columns)
 
 
+def test_a_table_says_whether_its_last_column_is_an_aim():
+    tables = script("tables")
+    columns = tables.read_columns()
+    heads = {name: tables.table(name, columns).partition("\n")[0] for name in tables.TABLES}
+    assert {name for name, head in heads.items() if head.endswith("| aim |")} == {
+        "strangers", "card",
+    }  # fmt: skip
+    assert heads["swaps"].endswith("| best, or chance |")
+
+
+def test_figures_of_strangers_say_of_how_many_clips_they_are():
+    tables = script("tables")
+    rows = {
+        line.split(" | ")[0]: line.split(" | ")[1:]
+        for line in tables.table("strangers", tables.read_columns()).splitlines()
+    }
+    assert rows["| of so many clips, in which it can be followed"][:2] == ["20", "25"]
+    assert rows["| of so many clips (last frame held)"][:2] == ["21 (29)", "26 (26)"]
+
+
 def test_the_example_of_the_readme_runs(monkeypatch, tmp_path, capsys):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert code is not None
