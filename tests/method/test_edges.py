@@ -21,10 +21,16 @@ def test_it_is_the_error_of_the_differences_down_and_across():
     np.testing.assert_allclose(edges(error), expected, rtol=1e-5)
 
 
-def test_an_edge_in_the_wrong_place_costs_more_than_a_soft_one():
-    true = np.zeros((1, 1, 2, 12, 1), np.float32)
-    true[..., 6:, :] = 1.0
-    shifted, soft = np.roll(true, 2, axis=3), true.copy()
-    shifted[..., :2, :] = 0.0
-    soft[..., 4:8, 0] = np.linspace(0.2, 0.8, 4)
-    assert edges(shifted - true) > 2 * edges(soft - true)
+def test_an_edge_in_the_wrong_place_costs_more_than_a_soft_one_of_equal_squared_error():
+    true = np.zeros((1, 1, 2, 24, 1), np.float32)
+    true[..., 12:, :] = 1.0
+    shifted = np.zeros_like(true)
+    shifted[..., 13:, :] = 1.0
+    ramp = np.clip((np.arange(24) - 5.5) / 12, 0, 1)  # from 0 to 1 in twelve pixels
+    moved, softened = shifted - true, ramp[:, None].astype(np.float32) - true
+    softened *= np.linalg.norm(moved) / np.linalg.norm(softened)  # by less than a hundredth
+    np.testing.assert_allclose(
+        softened + true, np.broadcast_to(ramp[:, None], true.shape), atol=0.01
+    )
+    np.testing.assert_allclose(np.mean(softened**2), np.mean(moved**2), rtol=1e-6)
+    assert edges(moved) > 2 * edges(softened)
