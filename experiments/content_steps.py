@@ -1,6 +1,6 @@
 """What does the content of a reference take as a file, and what do its steps cost in quality?
 
-    python experiments/content_steps.py RUN --data-dir DATA [--clips 28] [--tiny]
+    python experiments/content_steps.py RUN --data-dir DATA [--clips 28] [--out FILE] [--tiny]
 
 Of each clip of the split the first window is read. Its content is sent in three ways: not at all,
 as tokens that are rounded to multiples of 1/16 (what any model without a basis does), and as
@@ -11,11 +11,14 @@ are drawn from it, against the clip and against those of the exact content.
 """
 
 import argparse
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 
 import vdd
+from vdd import files
 from vdd.codec import basis, content
 from vdd.codec.basis import BasisContent
 from vdd.codec.coded_run import CodedRun
@@ -35,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data-dir", required=True, help="what vdd.data.prepare wrote")
     parser.add_argument("--split", default="validation", choices=video_folder.SPLITS)
     parser.add_argument("--clips", type=int, default=0, help="so many; 0: all")
+    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
     parser.add_argument("--tiny", action="store_true", help="two clips, for tests")
     options = parser.parse_args(arguments)
     coded_run = CodedRun.create(vdd.load(options.run), None)
@@ -47,9 +51,18 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     print(f"{options.run} at step {coded_run.run.step}, {len(videos)} clips of {options.split}")
     print(f"| | {' | '.join(HEAD)} |\n{'|---' * (len(HEAD) + 1)}|")
-    for name, found in rows.items():
-        cells = (f"{x:.2f}" if x < 100 else f"{x:.0f}" for x in np.mean(found, axis=0))
+    means = {name: np.mean(found, axis=0).tolist() for name, found in rows.items()}
+    for name, mean in means.items():
+        cells = (f"{x:.2f}" if x < 100 else f"{x:.0f}" for x in mean)
         print(f"| {name} | {' | '.join('' if x == 'nan' else x for x in cells)} |", flush=True)
+    if options.out:
+        about = {"run": options.run, "step": coded_run.run.step, "split": options.split}
+        told = {
+            name: {key: x if math.isfinite(x) else None for key, x in zip(HEAD, mean, strict=True)}
+            for name, mean in means.items()
+        }
+        text = json.dumps({**about, "clips": len(videos), "rows": told}, indent=1)
+        files.write(options.out, text.encode(), overwrite=True)
 
 
 def first_windows(data_dir: str, split: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What is a face worth at so many bits a second: a run, beside H.264, H.265 and AV1?
 
-    python experiments/rate_quality.py RUN --data-dir DATA [--faces] [--picture FILE.png] [--tiny]
+    python experiments/rate_quality.py RUN --data-dir DATA [--faces] [--picture FILE] [--out FILE]
 
 Every clip of the split is put together from its windows, up to a gap. The run writes it to a file
 (`vdd encode`) and draws it from that file. libx264, libx265 (preset veryslow) and libsvtav1 (preset
@@ -20,6 +20,7 @@ frame of each clip held to its end, and what the run's latents alone leave of th
 import argparse
 import io
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -33,6 +34,7 @@ from jaxtyping import Int, UInt8
 from matplotlib.figure import Figure
 
 from vdd import apply, streaming
+from vdd import files as own_files
 from vdd.codec import container, files
 from vdd.codec.coded_run import CodedRun
 from vdd.data import decoding, video_folder
@@ -69,6 +71,7 @@ class Row(NamedTuple):
     once: float | None  # kbit
     then: float | None  # kbit/s
     qualities: list[float | None]  # as `QUALITIES` has them
+    counts: list[int]  # of how many clips each of them is
 
     def rate(self, seconds: float) -> float | None:
         """kbit/s of a clip of so many seconds."""
@@ -90,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--prior", default=files.NO_PRIOR, help="by which motion is coded")
     parser.add_argument("--faces", action="store_true", help="ask dlib too (extra face)")
     parser.add_argument("--picture", help="where the curves go")
+    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
     parser.add_argument("--tiny", action="store_true", help="a few frames, for tests")
     options = parser.parse_args(arguments)
     if options.tiny:
@@ -121,6 +125,12 @@ def main(arguments: list[str] | None = None) -> None:
     for name, way in ways.items():
         rows[name] = figures(clips, [way(clip) for clip in clips], fps, faces, shown)
         show(name, rows[name], lengths)
+    if options.out:
+        about = {"run": options.run, "step": run.step, "split": options.split, "fps": fps}
+        about["frames"] = [len(clip) for clip in clips]
+        named = {name: told(row) for name, row in rows.items()}
+        text = json.dumps({**about, "rows": named}, indent=1)
+        own_files.write(options.out, text.encode(), overwrite=True)
     if options.picture:
         draw(rows, lengths).savefig(Path(options.picture), dpi=100)
 
@@ -253,7 +263,14 @@ def figures(
         )
     columns = [[x for x in column if x is not None] for column in zip(*rows, strict=True)]
     means = [float(np.mean(column)) if column else None for column in columns]
-    return Row(means[0], means[1], means[2:])
+    return Row(means[0], means[1], means[2:], [len(column) for column in columns[2:]])
+
+
+def told(row: Row) -> dict[str, Any]:
+    """A row by the names of its figures, ready for JSON."""
+    rates = {"once, kbit": row.once, "then, kbit/s": row.then}
+    clips = dict(zip(QUALITIES, row.counts, strict=True))
+    return {**rates, **dict(zip(QUALITIES, row.qualities, strict=True)), "clips": clips}
 
 
 def show(name: str, row: Row, lengths: Sequence[float]) -> None:

@@ -194,9 +194,9 @@ def test_where_the_time_of_a_transfer_goes(place, capsys, monkeypatch):
 def test_quality_over_rate_beside_other_codecs(place, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     script = importlib.import_module("rate_quality")
-    picture = place / "rate.png"
-    options = ("--data-dir", str(place / "data"), "--picture", str(picture), "--tiny")
-    script.main([str(place / "run"), *options])
+    picture, out = place / "rate.png", place / "rate.json"
+    options = ("--data-dir", str(place / "data"), "--picture", str(picture), "--out", str(out))
+    script.main([str(place / "run"), *options, "--tiny"])
     table = [line for line in capsys.readouterr().out.splitlines() if line.count("|") == 11][2:]
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in table}
     names = ["first frame, held", "latents alone", "vdd", "x264, crf 51", "x265, crf 51"]
@@ -212,6 +212,15 @@ def test_quality_over_rate_beside_other_codecs(place, capsys, monkeypatch):
     assert held[5] < latents[5]  # folded pixels come back as they were
     assert all(other[5] > ours[5] for other in others)  # untrained: worse
     assert picture.exists()
+    report = json.loads(out.read_text())
+    assert report["split"] == "test"
+    assert len(report["frames"]) == report["rows"]["vdd"]["clips"]["PSNR, dB"]
+    assert list(report["rows"]) == list(rows)
+    assert report["rows"]["first frame, held"]["once, kbit"] is None
+    assert report["rows"]["vdd"]["clips"]["identity"] == 0
+    told = report["rows"]["vdd"]
+    found = [told["once, kbit"], told["then, kbit/s"], told["PSNR, dB"], told["SSIM"]]
+    np.testing.assert_allclose(found, [*ours[:2], *ours[5:7]], atol=0.006)
 
 
 def assert_frames_are(made, real, first):

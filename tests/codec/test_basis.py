@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib
+import json
 import os
 
 import jax
@@ -244,6 +245,23 @@ def test_whatever_bytes_there_are_give_numbers_or_one_clear_line():
         assert np.isfinite(MODEL.mean(numbers)).all()
         outcomes["read"] += 1
     assert min(outcomes.values()) > 10, outcomes
+
+
+@pytest.mark.experiment
+def test_what_steps_cost_is_written_as_it_is_printed(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(tiny.ROOT / "experiments")
+    script, out = importlib.import_module("content_steps"), tmp_path / "steps.json"
+    monkeypatch.setattr(script.vdd, "load", lambda name: run())
+    monkeypatch.setattr(script, "first_windows", lambda *_: np.stack([clip()] * 3))
+    script.main(["a_run", "--data-dir", "DATA", "--tiny", "--out", str(out)])
+    report = json.loads(out.read_text())
+    assert report["run"] == "a_run"
+    assert report["clips"] == 2
+    said = capsys.readouterr().out
+    for name, row in report["rows"].items():
+        assert list(row) == list(script.HEAD)
+        assert f"| {name} | {row['bits a clip']:.0f} |" in said
+    assert report["rows"]["tokens in steps of 1/16"]["Laplace"] is None
 
 
 @pytest.mark.experiment
