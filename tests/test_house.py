@@ -19,8 +19,6 @@ LONG_FUNCTIONS = {
     "data/video_folder/writing.py:write",
     "evaluation/run.py:evaluate_run",
     "evaluation/sprites/protocol.py:evaluate",
-    "evaluation/universal_lpc/protocol.py:evaluate",
-    "evaluation/videos/protocol.py:evaluate",
     "training/loop.py:train",
 }
 

@@ -14,6 +14,7 @@ from vdd.evaluation import report
 from vdd.evaluation.faces import Faces, Observed
 from vdd.evaluation.inference import Encoded, Functions
 from vdd.evaluation.sprites import protocol as sprites
+from vdd.evaluation.videos import figures as of_videos
 from vdd.evaluation.videos import gallery as video_gallery
 from vdd.evaluation.videos import protocol as videos
 
@@ -158,7 +159,7 @@ def test_samples_are_compared_with_what_they_ought_to_be(figures):
 
 def test_stills_are_the_last_frame_and_the_mean():
     video = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), np.uint8)
-    stills = videos.held(video, 3)
+    stills = of_videos.held(video, 3)
     for still in stills.values():
         np.testing.assert_array_equal(still, np.repeat(still[:1], 3, axis=0))
     np.testing.assert_array_equal(stills["psnr_last_frame_held"][0], video[-1])

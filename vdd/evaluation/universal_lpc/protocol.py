@@ -5,7 +5,7 @@ drawn. What is asked of a result has a file each: `likeness`, `parts`, `carried`
 the Frechet distance). Of the representation: `codes`, `leakage`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from vdd.data.universal_lpc import NUM_CELLS, Art, Clips, Wardrobe, play
 from vdd.data.universal_lpc.clips import GREY
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
-from vdd.evaluation.inference import Functions, batches, clip_keys, encode_clips, padded
+from vdd.evaluation.inference import Encoded, Functions, batches, clip_keys, encode_clips, padded
 from vdd.evaluation.universal_lpc import carried, codes, leakage, parts
 from vdd.evaluation.universal_lpc.features import Features, of_validation
 from vdd.evaluation.universal_lpc.likeness import likeness
@@ -66,79 +66,101 @@ def evaluate(
     quick: bool = False,
     show_progress: bool = True,
 ) -> dict[str, Any]:
-    """Measures a model on all clips of a split.
+    """Measures a model on all clips of a split: the report, ready for JSON.
+
+    `reconstruction` and `transfer` are means over clips of `likeness`, and `frechet`; `parts` is of
+    the swaps; `carried`, `codes` and `leakage` are as each module's `section` describes it;
+    `bitrate` is in bits. What was not measured is None.
 
     Args:
       functions: the model.
       clips: what is measured, and who plays which cells in it.
       truth: what results are held against.
-      step: of the model, for the record.
-      split: the name of the split.
+      step, split: of the model, and of the clips, for the record.
       target_bits_per_frame: what the model was trained for, for the record.
       sampler: the sampler of `functions`, for the record.
       seed: of pairs, samples, alternatives and folds.
       batch_size: clips encoded or sampled at once.
       quick: for a look while training: leave `carried`, `codes` and `leakage` out.
       show_progress: show bars with the time left.
-
-    Returns:
-      The report, ready for JSON: `reconstruction` and `transfer`, means over clips of `likeness`,
-      and `frechet`; `parts` of the swaps; `carried`, `codes` and `leakage`, each as its module's
-      `section` describes it; `bitrate` in bits. What was not measured is None.
     """
     encoded = encode_clips(functions, clips.video, batch_size, f"encoding {split}", show_progress)
-    rows = np.arange(len(clips.video))
-    partner = partners(len(rows), seed)
-    driven = {"reconstruction": rows, "transfer": partner}
-    keys = {kind: clip_keys(seed, stream, rows) for kind, stream in _STREAMS.items()}
-    tallies = {kind: Tally(truth, seed, kind == "transfer") for kind in driven}
-
-    def drawn() -> Iterator[tuple[int, dict[str, UInt8[np.ndarray, "t h w c"]]]]:
-        for piece in batches(len(rows), batch_size):
-            at = padded(rows[piece], batch_size)
-            made = {
-                kind: np.asarray(
-                    functions.sample(
-                        keys[kind][at], encoded.content[at], encoded.motion[motion[at]]
-                    )
-                )
-                for kind, motion in driven.items()
-            }
-            for i, row in enumerate(rows[piece]):
-                yield row, {kind: video[i] for kind, video in made.items()}
-
-    with progress_bar("swapping and reconstructing", len(rows), show_progress) as advance:
-        for row, videos in drawn():
-            sheet = truth.draw(clips.parts[row], np.arange(NUM_CELLS, dtype=np.int32))
-            for kind, video in videos.items():
-                cells = clips.cell[driven[kind][row]]
-                tallies[kind].add(video, sheet, clips.parts[row], cells)
-            advance(1)
+    tallies = _tallied(functions, encoded, clips, truth, seed, batch_size, show_progress)
     report = {
         "step": step,
         "dataset": "universal_lpc",
         "split": split,
-        "num_clips": len(rows),
+        "num_clips": len(clips.video),
         "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
         **{kind: tally.section() for kind, tally in tallies.items()},
         "parts": tallies["transfer"].parts_section(),
         "bitrate": sections.bitrate(encoded, functions, target_bits_per_frame),
     }
-    if quick:
-        return report
-    pairs = carried.choose(truth.wardrobe, truth.draw, clips, partner, seed)
+    return report if quick else report | _slow(functions, encoded, clips, truth, seed, batch_size)
+
+
+def _tallied(
+    functions: Functions,
+    encoded: Encoded,
+    clips: Clips,
+    truth: Truth,
+    seed: int,
+    batch_size: int,
+    show_progress: bool,
+) -> dict[str, "Tally"]:
+    """Figures of reconstructions and of swaps."""
+    rows = np.arange(len(clips.video))
+    driven = {"reconstruction": rows, "transfer": partners(len(rows), seed)}
+    tallies = {kind: Tally(truth, seed, kind == "transfer") for kind in driven}
+    with progress_bar("swapping and reconstructing", len(rows), show_progress) as advance:
+        for row, videos in _drawn(functions, encoded, driven, seed, batch_size):
+            sheet = truth.draw(clips.parts[row], np.arange(NUM_CELLS, dtype=np.int32))
+            for kind, video in videos.items():
+                cells = clips.cell[driven[kind][row]]
+                tallies[kind].add(video, sheet, clips.parts[row], cells)
+            advance(1)
+    return tallies
+
+
+def _drawn(
+    functions: Functions,
+    encoded: Encoded,
+    driven: Mapping[str, Int[np.ndarray, "n"]],
+    seed: int,
+    batch_size: int,
+) -> Iterator[tuple[int, dict[str, UInt8[np.ndarray, "t h w c"]]]]:
+    """For each clip the samples of each kind: its content, the motion of the clip `driven` says."""
+    rows = np.arange(len(encoded.content))
+    keys = {kind: clip_keys(seed, _STREAMS[kind], rows) for kind in driven}
+    for piece in batches(len(rows), batch_size):
+        at = padded(rows[piece], batch_size)
+        made = {
+            kind: np.asarray(
+                functions.sample(keys[kind][at], encoded.content[at], encoded.motion[motion[at]])
+            )
+            for kind, motion in driven.items()
+        }
+        for i, row in enumerate(rows[piece]):
+            yield row, {kind: video[i] for kind, video in made.items()}
+
+
+def _slow(
+    functions: Functions, encoded: Encoded, clips: Clips, truth: Truth, seed: int, batch_size: int
+) -> dict[str, Any]:
+    """What takes long: `carried`, `codes` and `leakage`."""
+    wardrobe, draw, num_codewords = truth.wardrobe, truth.draw, functions.num_codewords
+    partner = partners(len(clips.video), seed)
+    pairs = carried.choose(wardrobe, draw, clips, partner, seed)
     carried_over = carried.measure(
-        functions, encoded, clips, partner, pairs, truth.draw, seed,
-        _STREAMS["transfer"], batch_size,
-    )  # fmt: skip
-    has_codes = functions.num_codewords is not None
+        functions, encoded, clips, partner, pairs, draw, seed, _STREAMS["transfer"], batch_size
+    )
+    known = np.asarray(encoded.codes)
     return {
-        **report,
         "carried": carried_over,
-        "codes": codes.section(np.asarray(encoded.codes), clips.cell, clips.parts)
-        if has_codes
+        "codes": codes.section(known, clips.cell, clips.parts)
+        if num_codewords is not None
         else None,
-        "leakage": leakage.section(encoded, clips, truth.wardrobe, functions.num_codewords, seed),
+        "leakage": leakage.section(encoded, clips, wardrobe, num_codewords, seed),
     }
 
 

@@ -10,7 +10,8 @@ from vdd.evaluation import pictures
 from vdd.evaluation.gallery import Picture, write_png
 from vdd.evaluation.inference import Functions, clip_keys, encode_clips
 from vdd.evaluation.pairing import pair_across, pair_within
-from vdd.evaluation.videos.protocol import Pairs, Windows, draw_samples
+from vdd.evaluation.videos.figures import Pairs
+from vdd.evaluation.videos.protocol import Windows, draw_samples
 
 _NUM_PEOPLE = 4
 _SHEET_FRAMES = 6

@@ -11,10 +11,20 @@ Every window is encoded once. Up to three samples are drawn for it:
 
 The report has the keys of that of Sprites (`sprites.evaluate`); what only Sprites has (classes of
 motion, attributes, a judge, probes) is None. Pictures are `video_gallery`'s.
+
+`reconstruction`, `transfer.within_clip` and `transfer.across_identities` have the same figures:
+`psnr` (dB) and `ssim` against the window that the sample ought to be, `flicker` (see
+`metrics.flicker`) against the window that gave the motion, and those of `faces.Compared`.
+`transfer` itself repeats `psnr` and `ssim` of the transfers within clips. There
+`psnr_last_frame_held` and `psnr_mean_frame_held` are what the content window has without motion.
+Relative motion is measured there from where the content's window rests, and in all other figures,
+`bitrate` too, from where its own window does. `real` has what `identity_similarity` is between real
+windows of one clip, and of two people: the scale to read it by. `networks` names the networks
+behind the figures. What was not measured, or cannot be, is None.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Array, Int, Key, UInt8
@@ -22,7 +32,7 @@ from jaxtyping import Array, Int, Key, UInt8
 from vdd.data.sprites import ATTRIBUTES
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
-from vdd.evaluation.faces import Compared, Faces, Observed, compare, identity_similarity
+from vdd.evaluation.faces import Faces
 from vdd.evaluation.inference import (
     Encoded,
     Functions,
@@ -32,17 +42,20 @@ from vdd.evaluation.inference import (
     padded,
 )
 from vdd.evaluation.pairing import pair_across, pair_within
-from vdd.evaluation.sections import Section, mean_or_none
+from vdd.evaluation.sections import Section
+from vdd.evaluation.videos import figures
+from vdd.evaluation.videos.figures import Pairs
 from vdd.progress import Advance, progress_bar
 
-# Streams of random keys.
-_RECONSTRUCTION, _WITHIN, _ACROSS = 0, 1, 2
+# What is drawn, by the stream of its random keys, and what its bar is called.
+_DRAWN = {
+    "reconstruction": "reconstructing",
+    "within_clip": "transfers within clips",
+    "across_identities": "transfers across identities",
+}
 
 # A joint entropy is counted from so many frames for each tuple of codes that occurs.
 _FRAMES_PER_TUPLE = 4
-
-_STILLS = ("psnr_last_frame_held", "psnr_mean_frame_held")
-_PIXELS = ("psnr", "ssim", *_STILLS, "flicker")
 
 # Keys of the report that Sprites alone has figures for.
 _JUDGED = ("motion_acc", *(f"{name}_acc" for name in ATTRIBUTES))
@@ -89,91 +102,86 @@ def evaluate(
     sampler: Sampler | None = None,
     show_progress: bool = True,
 ) -> dict[str, Any]:
-    """Measures a model on all windows.
+    """Measures a model on all windows: the report, ready for JSON (see the head of this module).
 
     Args:
       functions: the model.
       windows: what is measured.
-      step: of the model, for the record.
-      dataset: its name, for the record.
-      split: the name of the split that `windows` is, for the record.
+      step, dataset, split: of the model, and of the windows, for the record.
       target_bits_per_frame: what the model was trained for, for the record.
       seed: of pairs and samples. Results do not depend on the batch size.
       batch_size: windows encoded or sampled at once.
       faces: networks that see faces; None leaves their figures unmeasured.
       sampler: the sampler of `functions`, for the record.
       show_progress: show bars with the time left.
-
-    Returns:
-      The report, ready for JSON. `reconstruction`, `transfer.within_clip` and
-      `transfer.across_identities` have the same figures: `psnr` (dB) and `ssim` against the window
-      that the sample ought to be, `flicker` (see `metrics.flicker`) against the window that gave
-      the motion, and those of `faces.Compared`. `transfer` itself repeats `psnr` and `ssim` of the
-      transfers within clips. There `psnr_last_frame_held` and `psnr_mean_frame_held` are what the
-      content window has without motion. Relative motion is measured there from where the content's
-      window rests, and in all other figures, `bitrate` too, from where its own window does. `real`
-      has what `identity_similarity` is between real windows of one clip, and of two people: the
-      scale to read it by. `networks` names the networks behind the figures. What was not measured,
-      or cannot be, is None.
     """
-    count = len(windows.video)
     encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
-    real = _look(windows.video, faces, show_progress)
-
-    def measured(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Section:
-        content = np.flatnonzero(partner >= 0)
-        pairs = Pairs(content, partner[content])
-        keys = clip_keys(seed, stream, content)
-        seen, read = encoded, functions.encode_from
-        if stream == _WITHIN and read:
-            seen = _from_their_content(read, encoded, windows.video, pairs, batch_size)
-        with progress_bar(title, len(content), show_progress) as advance:
-            samples = draw_samples(functions, seen, pairs, keys, batch_size, advance)
-            return _figures(samples, pairs, real, same_clip=stream != _ACROSS)
-
-    within = pair_within(windows.clip, windows.start, windows.end, seed)
-    across = pair_across(windows.identity, seed)
-    num_within, num_across = (int(np.sum(partner >= 0)) for partner in (within, across))
-    rebuilt = measured(np.arange(count), _RECONSTRUCTION, "reconstructing")
-    same = measured(within, _WITHIN, "transfers within clips")
-    other = measured(across, _ACROSS, "transfers across identities")
+    real, partner = figures.look(windows.video, faces, show_progress), _partners(windows, seed)
+    found = {
+        kind: _measured(functions, encoded, real, partner, kind, seed, batch_size, show_progress)
+        for kind in _DRAWN
+    }
     return {
         "step": step,
         "dataset": dataset,
         "split": split,
         "num_clips": len(np.unique(windows.clip)),
-        "num_windows": count,
+        "num_windows": len(windows.video),
         "num_identities": len(np.unique(windows.identity)),
         "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
-        "reconstruction": dict.fromkeys(_JUDGED) | rebuilt,
-        "transfer": {
-            **dict.fromkeys((*_JUDGED, "content_acc", "joint_acc", "leak_acc")),
-            "num_pairs": num_within + num_across,
-            "psnr": same["psnr"],
-            "ssim": same["ssim"],
-            "within_clip": {"num_pairs": num_within, **same},
-            "across_identities": {"num_pairs": num_across, **other},
-        },
+        "reconstruction": dict.fromkeys(_JUDGED) | found["reconstruction"],
+        "transfer": _transfer(found, partner),
         "cdsvae_protocol": dict.fromkeys(("acc", "inception_score", "h_y_given_x", "h_y")),
         "judge": dict.fromkeys(("motion_acc", "content_acc")),
         "bitrate": bitrate(encoded, functions, target_bits_per_frame, windows.identity),
         "leakage": dict.fromkeys(_LEAKAGE),
-        "real": {
-            "same_clip_similarity": _similarity(real.observed, within),
-            "other_identity_similarity": _similarity(real.observed, across),
-        },
-        "networks": {
-            **dict.fromkeys(("detector", "landmarks", "identity")),
-            **(faces.networks if faces else {}),
-        },
+        **figures.of_networks(real, partner["within_clip"], partner["across_identities"]),
     }
 
 
-class Pairs(NamedTuple):
-    """Rows of windows: whose content and whose motion each of m samples has."""
+def _partners(windows: Windows, seed: int) -> dict[str, Int[np.ndarray, "n"]]:
+    """Whose motion each window gets in each of what is drawn; -1: nobody's."""
+    return {
+        "reconstruction": np.arange(len(windows.video)),
+        "within_clip": pair_within(windows.clip, windows.start, windows.end, seed),
+        "across_identities": pair_across(windows.identity, seed),
+    }
 
-    content: Int[np.ndarray, "m"]
-    motion: Int[np.ndarray, "m"]
+
+def _measured(
+    functions: Functions,
+    encoded: Encoded,
+    real: figures.Real,
+    partner: Mapping[str, Int[np.ndarray, "n"]],
+    kind: str,
+    seed: int,
+    batch_size: int,
+    show_progress: bool,
+) -> Section:
+    """Samples of one kind, drawn and looked at."""
+    content = np.flatnonzero(partner[kind] >= 0)
+    pairs = Pairs(content, partner[kind][content])
+    keys = clip_keys(seed, list(_DRAWN).index(kind), content)
+    if kind == "within_clip" and functions.encode_from:
+        encoded = _from_their_content(functions.encode_from, encoded, real.video, pairs, batch_size)
+    with progress_bar(_DRAWN[kind], len(content), show_progress) as advance:
+        samples = draw_samples(functions, encoded, pairs, keys, batch_size, advance)
+        return figures.of_samples(samples, pairs, real, same_clip=kind != "across_identities")
+
+
+def _transfer(
+    found: Mapping[str, Section], partner: Mapping[str, Int[np.ndarray, "n"]]
+) -> dict[str, Any]:
+    """The transfers' part of the report."""
+    kinds = ("within_clip", "across_identities")
+    count = {kind: int(np.sum(partner[kind] >= 0)) for kind in kinds}
+    return {
+        **dict.fromkeys((*_JUDGED, "content_acc", "joint_acc", "leak_acc")),
+        "num_pairs": sum(count.values()),
+        "psnr": found["within_clip"]["psnr"],
+        "ssim": found["within_clip"]["ssim"],
+        **{kind: {"num_pairs": count[kind], **found[kind]} for kind in kinds},
+    }
 
 
 def _from_their_content(
@@ -239,72 +247,3 @@ def bitrate(
     if distinct is not None and frames < _FRAMES_PER_TUPLE * distinct:
         section["joint_entropy_bits_per_frame"] = None
     return section
-
-
-class _Real(NamedTuple):
-    """The windows as they are, and what networks see in each; nothing without these networks."""
-
-    video: UInt8[np.ndarray, "n t h w 3"]
-    faces: Faces | None
-    observed: list[Observed]
-
-
-def _look(video: UInt8[np.ndarray, "n t h w 3"], faces: Faces | None, show_progress: bool) -> _Real:
-    real = _Real(video, faces, [])
-    if faces:
-        with progress_bar("looking at the windows", len(video), show_progress) as advance:
-            for window in video:
-                real.observed.append(faces.observe(window))
-                advance(1)
-    return real
-
-
-def _figures(
-    samples: Iterator[tuple[slice, UInt8[np.ndarray, "b t h w 3"]]],
-    pairs: Pairs,
-    real: _Real,
-    same_clip: bool,
-) -> Section:
-    """Mean figures over samples."""
-    figures: dict[str, list[float]] = {name: [] for name in _PIXELS}
-    compared: list[Compared] = []
-    for piece, video in samples:
-        for made, content, motion in zip(video, pairs.content[piece], pairs.motion[piece]):
-            pair = real.video[motion][None], made[None]  # clip by clip: large ones fill the memory
-            if same_clip:
-                figures["psnr"].extend(metrics.psnr(*pair, peak=255))
-                figures["ssim"].extend(metrics.ssim(*pair, peak=255))
-                if content != motion:
-                    for name, still in held(real.video[content], len(made)).items():
-                        figures[name].extend(metrics.psnr(pair[0], still[None], peak=255))
-            figures["flicker"].extend(metrics.flicker(*pair))
-            if real.faces:
-                observed = (real.faces.observe(made), real.observed[content], real.observed[motion])
-                compared.append(compare(*observed, same_clip=same_clip))
-    of_faces = zip(*compared) if compared else [()] * len(Compared._fields)
-    return {
-        **{name: _mean(values) for name, values in figures.items()},
-        **{name: _mean(values) for name, values in zip(Compared._fields, of_faces)},
-    }
-
-
-def held(video: UInt8[np.ndarray, "s h w 3"], frames: int) -> dict[str, UInt8[np.ndarray, "..."]]:
-    """What shows a content clip without any motion: its last frame, and the mean of its frames."""
-    mean = np.round(video.mean(axis=0)).astype(np.uint8)
-    stills = zip(_STILLS, (video[-1], mean), strict=True)
-    return {name: np.repeat(still[None], frames, axis=0) for name, still in stills}
-
-
-def _similarity(observed: Sequence[Observed], partner: Int[np.ndarray, "n"]) -> float | None:
-    """Mean cosine of embeddings of windows and their partners, where both have them."""
-    pairs = [
-        (window.embedding, observed[other].embedding)
-        for window, other in zip(observed, partner)
-        if other >= 0
-    ]
-    return _mean([identity_similarity(x, y) for x, y in pairs if x is not None and y is not None])
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean of what was measured: neither None nor nan is."""
-    return mean_or_none(np.array(values, np.float64))
