@@ -6,8 +6,8 @@
 `source` is a run directory or the name of a shipped model. Sizes stand after a colon. None is for
 Sprites: 1 M parameters, a few minutes on 2 CPU cores. `universal_lpc` (6 groups x 48 frames of play
 that goes on) takes as long. `faces` (of `talking_head:small`) takes two minutes; give it windows
-of every frame by `--config.data.art_dir`. `large` (64 groups x 50 frames) is for a GPU or TPU, `smoke`
-for tests.
+of every frame by `--config.data.art_dir`. `large` (64 groups x 50 frames) is for a GPU or TPU,
+`smoke` for tests.
 """
 
 # pyright: reportAttributeAccessIssue=false
