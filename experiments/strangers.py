@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,6 @@ from vdd.evaluation import faces, metrics
 from vdd.evaluation.pairing import pair_across
 from vdd.run import Run
 
-FPS = 12.5  # frames a second that are looked at: those of the run's training
 MOST = 48  # later frames of a clip
 LEAST = 8
 STRIP = 8  # frames of a row of the contact sheet
@@ -73,9 +73,10 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def strangers(clips: Path, data: Path, split: str, size: int) -> list[Stranger]:
-    """The clips of a split that are long enough, in the order of their names."""
+    """The clips of a split that are long enough, by name, as many frames a second as the data."""
     try:
-        listed = json.loads((data / "report.json").read_text())["clips"]
+        prepared = json.loads((data / "report.json").read_text())
+        listed, fps = prepared["clips"], float(Fraction(prepared["settings"]["fps"]))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{data}: no report.json of vdd.data.prepare ({error})") from error
     chosen = sorted(row["path"] for row in listed if row["split"] == split)
@@ -83,10 +84,10 @@ def strangers(clips: Path, data: Path, split: str, size: int) -> list[Stranger]:
     found = []
     for path in chosen:
         with video_io.open_clip(clips / path, size) as clip:
-            frames, rate = np.stack(list(clip.frames)), (clip.fps or FPS) / FPS
+            frames, rate = np.stack(list(clip.frames)), (clip.fps or fps) / fps
         # The frame nearest in time to each tick of the slower clock.
         frames = frames[np.round(np.arange(0, len(frames) - 0.5, rate)).astype(int)]
-        first, later = np.split(frames[: round(FPS) + MOST], [round(FPS)])
+        first, later = np.split(frames[: round(fps) + MOST], [round(fps)])
         if len(later) >= LEAST:
             found.append(Stranger(names[path], first, later))
     if len({clip.person for clip in found}) < 2:

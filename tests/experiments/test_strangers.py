@@ -130,7 +130,7 @@ def test_the_command_writes_its_table_and_its_sheet(script, tiny_run, tmp_path, 
         np.save(tmp_path / "clips" / path, np.concatenate([clip.first, clip.later]))
         rows.append({"path": path, "split": "test", "identity_name": f"p{i}"})
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "report.json").write_text(json.dumps({"clips": rows}))
+    (tmp_path / "data" / "report.json").write_text(json.dumps({"settings": {"fps": "25/2"}, "clips": rows}))
     given = [str(tiny_run), "--clips", str(tmp_path / "clips"), "--data", str(tmp_path / "data")]
     assert script.main([*given, "--split", "test", "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "strangers.json").read_text())
@@ -151,12 +151,12 @@ def test_clips_of_other_rates_are_seen_at_one(script, tmp_path):
         frames = np.repeat(np.arange(3 * int(fps))[:, None, None, None], 3, 3).astype(np.uint8)
         video_io.write_clip(path, np.broadcast_to(frames, (len(frames), 16, 16, 3)).copy(), fps)
         rows.append({"path": path.name, "split": "test", "identity_name": str(i)})
-    (tmp_path / "report.json").write_text(json.dumps({"clips": rows}))
+    (tmp_path / "report.json").write_text(json.dumps({"settings": {"fps": "25/2"}, "clips": rows}))
     found = script.strangers(tmp_path, tmp_path, "test", 16)
     for clip, fps in zip(found, (25, 20, 12.5), strict=True):
         assert len(clip.first) == 12
         seconds = np.concatenate([clip.first, clip.later])[:, 8, 8, 0] / fps
-        expected = np.arange(len(seconds)) / script.FPS
+        expected = np.arange(len(seconds)) / 12.5
         assert np.abs(seconds - expected).max() < 0.07
 
 
