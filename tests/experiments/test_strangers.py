@@ -130,7 +130,9 @@ def test_the_command_writes_its_table_and_its_sheet(script, tiny_run, tmp_path, 
         np.save(tmp_path / "clips" / path, np.concatenate([clip.first, clip.later]))
         rows.append({"path": path, "split": "test", "identity_name": f"p{i}"})
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "report.json").write_text(json.dumps({"settings": {"fps": "25/2"}, "clips": rows}))
+    (tmp_path / "data" / "report.json").write_text(
+        json.dumps({"settings": {"fps": "25/2"}, "clips": rows})
+    )
     given = [str(tiny_run), "--clips", str(tmp_path / "clips"), "--data", str(tmp_path / "data")]
     assert script.main([*given, "--split", "test", "--out", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "strangers.json").read_text())
