@@ -273,6 +273,16 @@ def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeyp
     assert again == f"{workdir}/eval/7.json is there already"
 
 
+def test_finished_run_removes_what_it_was_stopped_in_removing(tmp_path, tiny_run, config):
+    run = epath.Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (run / "checkpoints" / "3" / "commit_success.txt").unlink()
+    with config.unlocked():
+        config.train.num_steps = 7
+    (run / "config.json").write_text(config.to_json_best_effort())
+    assert main.train(config, run)
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["7"]
+
+
 def test_run_that_lost_its_last_checkpoint_trains_on(tmp_path, tiny_run, config, monkeypatch):
     shutil.copytree(tiny_run / "checkpoints", tmp_path / "checkpoints")
     (tmp_path / "config.json").write_text(config.to_json_best_effort())

@@ -24,6 +24,9 @@ def train(config: Any, workdir: epath.Path) -> bool:
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
     if steps and steps[-1] >= last and load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
+        if checkpoint_files.unfinished(workdir):  # it was stopped as it removed the earlier ones
+            with held(workdir):
+                checkpoint_files.clean(workdir)
         return True
     task = tasks.find(config.task)
     settled = task.settle(config, workdir)  # config.json keeps what was asked for

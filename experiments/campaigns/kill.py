@@ -125,6 +125,9 @@ def contents(folder: Path) -> dict[str, str]:
         if path.is_file() and not in_checkpoint and path.name not in OURS and "events" not in name:
             found[name] = hashlib.sha256(without_times(path)).hexdigest()
     for path in (folder / "checkpoints").glob("*"):
+        if not (path / "commit_success.txt").exists():
+            found[f"{path.name}, unfinished"] = ""
+            continue
         for key, x in arrays(path):
             found[f"{path.name}{key}"] = hashlib.sha256(x.tobytes()).hexdigest()
     return found
@@ -240,7 +243,8 @@ class Campaign:
                 if not at_change and child.wait(rng.uniform(0, self.seconds)) is None:
                     child.kill(number)
                 ended = child.end()
-                alive = "wrote" in ended.out or (self.name != "train" and not ended.status)
+                # A training that is told to go ends well, too, and says where it has saved.
+                alive = not ended.status and "saved at step" not in ended.out
                 if not alive:
                     self.stopped[kind] += 1
                     self.check_stop(kind, number, ended, out)

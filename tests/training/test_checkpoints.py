@@ -216,3 +216,20 @@ def test_an_unfinished_removal_is_finished(tmp_path):
     save(tmp_path, [6])
     assert not (tmp_path / "checkpoints" / "2").exists()
     assert list_steps(tmp_path) == [4, 6]
+
+
+def test_what_tells_that_a_checkpoint_is_whole_is_removed_first(tmp_path):
+    save(tmp_path, [2])
+    first = (tmp_path / "checkpoints" / "2" / "checksums.txt").read_text().splitlines()[0]
+    assert first.endswith("  commit_success.txt")
+
+
+def test_an_emptied_folder_of_an_earlier_step_is_not_in_the_way(tmp_path):
+    """So a removal leaves it that was stopped just before its end."""
+    config = ml_collections.ConfigDict({"keep": 1, "checkpoint_every": 2, "num_steps": 10})
+    save(tmp_path, [4])
+    (tmp_path / "checkpoints" / "2").mkdir()
+    check(tmp_path, config)
+    (tmp_path / "checkpoints" / "6").mkdir()
+    with pytest.raises(UserError, match="6: not a checkpoint"):
+        check(tmp_path, config)

@@ -27,7 +27,8 @@ from vdd.files.marks import (
 )
 from vdd.files.paths import exists, is_remote, place_of, told
 
-_UNFINISHED = re.compile(r"\d+\.orbax-checkpoint-tmp(-\d+)?")  # Orbax's own mark
+_UNFINISHED = re.compile(r"\d+\.orbax-checkpoint-tmp(-\d+)?")  # Orbax's own marks
+_WHOLE = "commit_success.txt"
 
 
 def write(path: epath.PathLike, data: bytes | str, overwrite: bool = False) -> epath.Path:
@@ -192,8 +193,8 @@ def seal(folder: epath.PathLike) -> None:
     folder = epath.Path(folder)
     with told(folder / CHECKSUMS):
         files = [parent / name for parent, _, names in folder.walk() for name in names]
-        # Those at the top come first: without them a checkpoint no longer counts as one.
-        files.sort(key=lambda file: (len(file.parts), file))
+        # They are removed in this order: first what says that a checkpoint is whole.
+        files.sort(key=lambda file: (len(file.parts), file.name != _WHOLE, file))
         lines = [f"{digest(f)}  {name_in(f, folder)}\n" for f in files if f.name != CHECKSUMS]
     write(folder / CHECKSUMS, "".join(lines))
 

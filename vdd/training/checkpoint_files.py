@@ -41,10 +41,11 @@ def check(workdir: epath.PathLike, settings: Any) -> None:
     if not directory.is_dir():
         return
     known = {*list_steps(workdir), *own_steps(directory)}
+    latest = max(list_steps(workdir), default=0)  # earlier ones are not saved again
     for path in directory.iterdir():
         step = int(path.name) if _STEP.fullmatch(path.name) else 0
         due = step == settings.num_steps or (every > 0 and step % every == 0)
-        if step and due and step not in known:
+        if step > latest and due and step not in known:
             raise in_the_way(path)
 
 
@@ -53,6 +54,20 @@ def own_steps(directory: epath.Path) -> list[int]:
     found = directory.iterdir() if directory.is_dir() else ()
     steps = [path for path in found if _STEP.fullmatch(path.name) and not os.path.islink(path)]
     return sorted(int(path.name) for path in steps if files.is_ours(path / files.CHECKSUMS))
+
+
+def unfinished(workdir: epath.PathLike) -> list[int]:
+    """Steps whose checkpoints a stop has left half removed."""
+    return sorted(set(own_steps(checkpoints_dir(workdir))) - set(list_steps(workdir)))
+
+
+def clean(workdir: epath.PathLike) -> None:
+    """Removes what a stop has left half written or half removed, in the first process."""
+    if jax.process_index() == 0:
+        directory = checkpoints_dir(workdir)
+        files.remove_unfinished(directory)
+        for step in unfinished(workdir):
+            files.remove_listed(directory / str(step), files.CHECKSUMS)
 
 
 def in_the_way(path: epath.Path) -> UserError:

@@ -22,6 +22,7 @@ from vdd import files
 from vdd.errors import UserError
 from vdd.training.checkpoint_files import (
     checkpoints_dir,
+    clean,
     in_the_way,
     list_steps,
     own_steps,
@@ -78,8 +79,7 @@ class Checkpoints:
         self._keep, self._keep_every = keep, keep_every
         if jax.process_index() == 0:
             files.own(self._directory.parent)
-            files.remove_unfinished(self._directory)
-            self._remove(set(own_steps(self._directory)) - set(self.steps()))
+        clean(workdir)
         try:
             # It keeps all: which of them may be removed is not for it to know.
             self._checkpointer = ocp.training.Checkpointer(self._directory)
