@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 from etils import epath
-from tiny import ROOT, load_module, perturbed
+from tiny import ROOT, load_module, order_of_writing, perturbed
 
 from vdd import cli, main
 from vdd.evaluation import sections
@@ -76,6 +76,8 @@ def test_run_directory_has_its_files_and_pictures_that_the_page_shows(place):
     run = place / "runs/sprites"
     for name in ("config.json", "metrics.jsonl", "checkpoints/20", "report.md"):
         assert (run / name).exists(), name
+    order = order_of_writing(run)  # a run that is stopped before the report evaluates again
+    assert order.index("eval/20.json") > order.index("report.md") > order.index("samples/curves.png")
     shown = re.findall(r"\]\((samples/[^)]+)\)", (run / "report.md").read_text())
     assert len(shown) >= 6
     assert all((run / file).stat().st_size > 1000 for file in shown)

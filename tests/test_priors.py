@@ -100,6 +100,7 @@ def test_codes_of_long_clips_are_measured_from_where_their_first_windows_rest(mo
 
 def test_its_evaluation_is_of_held_out_clips(place):
     report = json.loads((place / "tiny_prior" / "eval" / f"{STEPS}.json").read_text())
+    assert tiny.order_of_writing(place / "tiny_prior")[-2:] == ["report.md", f"eval/{STEPS}.json"]
     rate, prior = report["bitrate"], priors.load_prior(place / "tiny_prior")
     codes = evaluation.load_codes(vdd.load(place / "tiny"), "test", batch_size=4)
     logits = jax.jit(prior.model.apply)({"params": prior.params}, codes)

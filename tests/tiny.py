@@ -120,6 +120,12 @@ def state_of(workdir, step):
     return jax.device_get(ocp.load(path, abstract, checkpointable_name="state"))
 
 
+def order_of_writing(folder: Path) -> list[str]:
+    """The names of what was written below a folder of ours, the last one last."""
+    lines = (folder / ".vdd.sha256").read_text().splitlines()
+    return [line.partition("  ")[2] for line in lines]
+
+
 def normal(seed: int, *shape: int) -> jax.Array:
     """float32 of this shape; drawn on the host, since `jax.random` is compiled for every shape."""
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)

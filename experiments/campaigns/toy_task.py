@@ -116,6 +116,6 @@ def evaluate(workdir: epath.Path) -> int:
     figures = {"step": step, "dataset": "toy", "split": "test", "norm": found}
     figures |= {"seen_in_training": False, "sampler": None, "num_clips": 0}
     if jax.process_index() == 0:
-        report.write_json(report.json_path(workdir, figures, "test"), figures)
         report.write_page(workdir, figures, [f"The norm is {found}."], [], {})
+        report.write_json(report.json_path(workdir, figures, "test"), figures)
     return step

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from etils import epath
-from tiny import ROOT, random_video
+from tiny import ROOT, order_of_writing, random_video
 
 from vdd import main, tasks
 from vdd.errors import UserError
@@ -121,6 +121,7 @@ def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path, few_characte
     path = epath.Path(tmp_path)
     assert main.train(config, path)
     main.evaluate(config, path)
+    assert order_of_writing(path)[-1] == "eval/2.json"
     report = json.loads((path / "eval/2.json").read_text())
     assert report.keys() == {
         "step", "dataset", "split", "seen_in_training", "num_frames", "psnr", "ssim", "kl_bits",

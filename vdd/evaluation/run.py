@@ -83,10 +83,10 @@ def evaluate_run(
     figures = {**done.figures, "seen_in_training": seen}
     if jax.process_index() == 0:
         files.own(out)
-        report.write_json(out / name, figures)
-    if jax.process_index() == 0 and page:
-        pictures = done.draw(out / report.PICTURES)
-        report.write_page(workdir, figures, done.sections, pictures, _describe(run), out)
+        if page:
+            pictures = done.draw(out / report.PICTURES)
+            report.write_page(workdir, figures, done.sections, pictures, _describe(run), out)
+        report.write_json(out / name, figures)  # last: it tells that the rest is there
     return figures
 
 

@@ -58,10 +58,11 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
         **measure(model, params, clips, settings.batch_size),
     }
     if jax.process_index() == 0:
-        report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
         autoencoder.save(model, {"params": params}, workdir / WEIGHTS)
         write_png(workdir / report.PICTURES / _SHEET, sheet(model, params, config, settings.split))
         _write_page(workdir, config, params, figures)
+        # Last: it tells that the rest is there.
+        report.write_json(report.json_path(workdir, figures, config.eval.split), figures)
     return figures
 
 

@@ -118,8 +118,8 @@ def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
         "bitrate": rates(prior.model, prior.params, codes, settings.batch_size),
     }
     if jax.process_index() == 0:
-        report.write_json(workdir / "eval" / f"{prior.step}.json", figures)
         files.write(workdir / "report.md", page(prior, figures))
+        report.write_json(workdir / "eval" / f"{prior.step}.json", figures)  # last: all is there
     return figures
 
 
