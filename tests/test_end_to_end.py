@@ -77,7 +77,9 @@ def test_run_directory_has_its_files_and_pictures_that_the_page_shows(place):
     for name in ("config.json", "metrics.jsonl", "checkpoints/20", "report.md"):
         assert (run / name).exists(), name
     order = order_of_writing(run)  # a run that is stopped before the report evaluates again
-    assert order.index("eval/20.json") > order.index("report.md") > order.index("samples/curves.png")
+    assert (
+        order.index("eval/20.json") > order.index("report.md") > order.index("samples/curves.png")
+    )
     shown = re.findall(r"\]\((samples/[^)]+)\)", (run / "report.md").read_text())
     assert len(shown) >= 6
     assert all((run / file).stat().st_size > 1000 for file in shown)

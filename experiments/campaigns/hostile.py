@@ -10,6 +10,7 @@ that is brought down is counted: readers of strangers' files live in a process o
 (vdd/serve/reading.py). All else than a clip or a UserError of one line is a fault.
 """
 
+import argparse
 import collections
 import contextlib
 import io
@@ -21,7 +22,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -239,58 +240,72 @@ def main() -> None:
     options = parser.parse_args()
     common.quick_xla()
     sys.path.insert(0, str(common.ROOT / "tests" / "codec"))
-    import clips  # pyright: ignore[reportMissingImports]  # of tests/codec
-    import kill
+    import clips  # noqa: F401  # pyright: ignore[reportMissingImports]  # of tests/codec
+    import kill  # noqa: F401
 
     import vdd.codec.clip
     import vdd.data.prepare
     import vdd.data.video_io
     import vdd.run  # noqa: F401 (once, for all children)
 
-    start, seed = time.monotonic(), options.seed
-    rows: list[list[Any]] = []
-
-    def tell(name: str, outcomes: list[str]) -> None:
-        assert outcomes[0] == "read", (name, outcomes[0])
-        faults = [text for text in outcomes if text.startswith(("fault", "too long"))]
-        seen = collections.Counter(text.partition(" by ")[0].partition(":")[0] for text in outcomes)
-        kinds = ("read", "refused", "no memory", "down", "too long", "fault")
-        rows.append([name, len(outcomes), *(seen[kind] for kind in kinds)])
-        for text in sorted(set(faults))[:5]:
-            print(f"FAULT {name}: {text}", flush=True)
-
-    with common.new_folder(options.work.absolute()) as work:
-        light, heavy = Children(work, LIGHT), Children(work, HEAVY)
-        common.Child(lambda: save_originals(work), work / "originals-said").end()
-        known = json.loads((work / "originals.json").read_text())
-        each = -(-options.count // len(known))
-        for name, file in known.items():
-            data = (work / file).read_bytes()
-            make = damaged_file(work, data, file.rpartition(".")[2], seed)
-            tell(name, light.outcomes(name, make, read_clip, each))
-        make = damaged_file(work, clips.write(clips.random_codes()), "vdd", seed)
-        tell("vdd", light.outcomes("vdd", make, read_codes, each))
-        if options.slow:
-            common.Child(lambda: kill.save_run(work / "run"), work / "run-said").end()
-            world = kill.World(work, np.random.default_rng(0))
-            prepare = common.Child(
-                lambda: world.command("prepare", work / "data"), work / "data-said"
-            )
-            assert not prepare.end().status
-            for name, folder, pattern, unlisted, read in (
-                ("config.json", "run", "config.json", False, read_run),
-                ("checkpoint", "run/checkpoints", "*", False, read_run),
-                ("checkpoint, checksums gone", "run/checkpoints", "*", True, read_run),
-                ("prepared data", "data", "*", False, read_prepared),
-            ):
-                top = work / folder.partition("/")[0]
-                make = damaged_folder(top, pattern, seed, unlisted)
-                tell(name, heavy.outcomes(name, make, read, options.slow))
-    print(f"seed {seed}, {time.monotonic() - start:.0f} s, {common.describe_machine()}")
+    start, rows = time.monotonic(), []
     names = ("kind", "files", "read", "refused", "no memory", "decoder down", "too long", "faults")
-    common.table(names, rows)
+    with common.new_folder(options.work.absolute()) as work:
+        found = itertools.chain(of_files(work, options), of_folders(work, options))
+        # Row by row, as they come: all of them may take hours.
+        common.table(names, (rows.append(row := count(*kind)) or row for kind in found))
+    print(f"seed {options.seed}, {time.monotonic() - start:.0f} s, {common.describe_machine()}")
     print("together", sum(row[1] for row in rows))
     sys.exit(any(row[-1] or row[-2] for row in rows))
+
+
+def count(name: str, outcomes: list[str]) -> list[Any]:
+    """A row of the table; faults are told."""
+    assert outcomes[0] == "read", (name, outcomes[0])
+    faults = [text for text in outcomes if text.startswith(("fault", "too long"))]
+    for text in sorted(set(faults))[:5]:
+        print(f"FAULT {name}: {text}", file=sys.stderr, flush=True)
+    seen = collections.Counter(text.partition(" by ")[0].partition(":")[0] for text in outcomes)
+    kinds = ("read", "refused", "no memory", "down", "too long", "fault")
+    return [name, len(outcomes), *(seen[kind] for kind in kinds)]
+
+
+def of_files(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """What comes of the files of each kind."""
+    import clips  # pyright: ignore[reportMissingImports]  # of tests/codec
+
+    children = Children(work, LIGHT)
+    common.Child(lambda: save_originals(work), work / "originals-said").end()
+    known = json.loads((work / "originals.json").read_text())
+    each = -(-options.count // len(known))
+    for name, file in known.items():
+        data = (work / file).read_bytes()
+        make = damaged_file(work, data, file.rpartition(".")[2], options.seed)
+        yield name, children.outcomes(name, make, read_clip, each)
+    make = damaged_file(work, clips.write(clips.random_codes()), "vdd", options.seed)
+    yield "vdd", children.outcomes("vdd", make, read_codes, each)
+
+
+def of_folders(work: Path, options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """What comes of runs and data sets, a file of which is damaged."""
+    import kill
+
+    if not options.slow:
+        return
+    children = Children(work, HEAVY)
+    common.Child(lambda: kill.save_run(work / "run"), work / "run-said").end()
+    world = kill.World(work, np.random.default_rng(0))
+    prepare = common.Child(lambda: world.command("prepare", work / "data"), work / "data-said")
+    assert not prepare.end().status
+    for name, folder, pattern, unlisted, read in (
+        ("config.json", "run", "config.json", False, read_run),
+        ("checkpoint", "run/checkpoints", "*", False, read_run),
+        ("checkpoint, checksums gone", "run/checkpoints", "*", True, read_run),
+        ("prepared data", "data", "*", False, read_prepared),
+    ):
+        top = work / folder.partition("/")[0]
+        make = damaged_folder(top, pattern, options.seed, unlisted)
+        yield name, children.outcomes(name, make, read, options.slow)
 
 
 def save_originals(work: Path) -> None:
