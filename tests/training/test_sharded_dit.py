@@ -44,7 +44,7 @@ state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes).replace(
 def run(mesh):
     where = sharding.tree_sharding(mesh, state)
     whole = sharding.replicated(mesh)
-    jitted = jax.jit(training.step, out_shardings=(where, whole))
+    jitted = jax.jit(sharding.tracing_on(mesh, training.step), out_shardings=(where, whole))
     placed = jax.device_put(batch, sharding.batch_sharding(mesh))
     return jitted(jax.device_put(state, where), placed)
 

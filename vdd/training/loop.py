@@ -145,7 +145,7 @@ def train(
 
 def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: Any) -> Prepared:
     """Trace a training; `example` is a batch, or its shapes with shardings."""
-    step_fn = jax.jit(step_fn)
+    step_fn = jax.jit(sharding.tracing_on(mesh, step_fn))
     abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(seed), example)
     names = sorted(jax.eval_shape(step_fn, abstract, example)[1])
     return Prepared(init_fn, step_fn, mesh, example, abstract, names)

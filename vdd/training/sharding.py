@@ -107,6 +107,29 @@ def abstract_sharded(mesh: Mesh, init: Callable[..., Any], *args: Any) -> Any:
     )
 
 
+def tracing_on(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, traced for this mesh: `gathered` in it knows that arrays may be split."""
+    if mesh.shape["fsdp"] == 1:
+        return function
+
+    def traced(*args: Any) -> Any:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return function(*args)
+
+    return traced
+
+
+def gathered(params: PyTree) -> Any:
+    """Parameters in full on every device, to compute a loss on; their gradients are added up.
+
+    The compiler might as well send a batch to where the parts of a parameter are, which moves more
+    bytes the larger the batch is. Outside `tracing_on` nothing is done.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return params
+    return jax.lax.with_sharding_constraint(params, P())
+
+
 def global_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
     """Global arrays of which each process holds its slice; the copy to device is asynchronous."""
     return {

@@ -13,6 +13,8 @@ import optax
 from einops import rearrange
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
+from vdd.training.sharding import gathered
+
 LOSS_STREAM = 1
 
 
@@ -48,7 +50,7 @@ def accumulated_gradient(loss, params, batch, rng, parts: int):
     in place. What is not a mean over clips is that of the slices: their entropy lies a little under
     that of the whole batch.
     """
-    gradient = jax.grad(loss, has_aux=True)
+    gradient = jax.grad(lambda whole, *args: loss(gathered(whole), *args), has_aux=True)
     if parts == 1:
         return gradient(params, batch, rng)
     slices = jax.tree.map(lambda x: rearrange(x, "(b p) ... -> p b ...", p=parts), batch)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.models.prior import MotionPrior, code_bits
 from vdd.training.optimizer import Optimizer
+from vdd.training.sharding import gathered
 from vdd.training.update import Training, moving_average
 
 
@@ -40,7 +41,7 @@ def build(prior: MotionPrior, config: Any) -> Training:
         return PriorState(jnp.zeros((), jnp.int32), params, average, transform.init(params))
 
     def loss(params: PyTree, batch: dict[str, Array]) -> Float[Array, ""]:
-        logits: Any = prior.apply({"params": params}, batch["codes"])
+        logits: Any = prior.apply({"params": gathered(params)}, batch["codes"])
         bits = jnp.sum(code_bits(logits, batch["codes"]), axis=-1)
         return jnp.sum(bits * batch["scored"]) / jnp.maximum(jnp.sum(batch["scored"]), 1)
 
