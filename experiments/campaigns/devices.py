@@ -1,14 +1,16 @@
 """Does a training give the same on every number of devices, and what do devices tell each other?
 
     python experiments/campaigns/devices.py --work DIR [--variants videos,videos_dit_temporal,...]
-        [--devices 1,2,4,8] [--steps 20]
+        [--devices 1,2,4,8] [--steps 20] [--processes 2,4]
     python experiments/campaigns/devices.py --work DIR --traffic 8,64,256 [--config FILE:variant]
 
 The tiny config (`tiny.py`), on virtual devices of this CPU, in every split of them in data x fsdp:
 losses of all steps, and all parameters at the end, beside those on one device. Each mesh's state
 at half of the steps is saved, and restored on the next mesh, which goes on from there to the same
-end. Counted are XLA's warnings of an "involuntary full rematerialization". `--traffic` counts
-instead the bytes that a device gets by collectives in the compiled step, by kind.
+end. Then the same devices are those of several processes, which find each other on the loopback;
+one device restores what they saved. Counted are XLA's warnings of an "involuntary full
+rematerialization". `--traffic` counts instead the bytes that a device gets by collectives in the
+compiled step, by kind.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import json
 import math
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--devices", default="1,2,4,8")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--processes", default="2,4", help="that share the devices ('': none)")
     parser.add_argument("--traffic", help="numbers of devices whose collectives are counted")
     parser.add_argument("--config", default="configs/sprites.py:smoke", help="FILE[:variant]")
     parser.add_argument("--fsdp", type=int, default=4, help="with --traffic")
@@ -51,7 +55,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.part:
         work, config = options.part.split(" ")
-        found = traffic(config, options.fsdp) if work == "traffic" else equality(config, options)
+        if work == "traffic":
+            found: Any = traffic(config, options.fsdp)
+        else:
+            found = (equality if work == "equality" else as_process)(config, options)
         print(json.dumps(found))
         return
     start = time.monotonic()
@@ -61,16 +68,27 @@ def main() -> None:
     sys.exit(not good)
 
 
-def apart(options: argparse.Namespace, work: str, devices: int) -> Any:
-    """A part in a process of its own, on so many virtual devices."""
+def begun(work: str, devices: int, **env: str) -> subprocess.Popen:
+    """A part, begun in a process of its own on so many virtual devices."""
     command = [sys.executable, __file__, *sys.argv[1:], "--part", work]
     flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     flags += " --xla_llvm_disable_expensive_passes=true"
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    env |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "TF_CPP_MIN_LOG_LEVEL": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=os.environ | env, stdout=pipe, stderr=pipe, text=True)
+
+
+def apart(options: argparse.Namespace, work: str, devices: int) -> Any:
+    """What a part gives, in a process of its own."""
+    return given(begun(work, devices))
+
+
+def given(process: subprocess.Popen) -> Any:
+    """What a part has given; the end of all where it failed."""
+    out, err = process.communicate()
+    if process.returncode:
+        raise SystemExit(err[-3000:])
+    return json.loads(out.splitlines()[-1])
 
 
 def tell_equality(options: argparse.Namespace) -> bool:
@@ -78,31 +96,103 @@ def tell_equality(options: argparse.Namespace) -> bool:
     rows, most = [], max(map(int, options.devices.split(",")))
     for variant in options.variants.split(","):
         rows += [(variant, *row) for row in apart(options, f"equality {variant}", most)]
+        before = list(splits([most]))[-1]
+        name = f"{before[0]}x{before[1]}"
+        for count in (*map(int, filter(None, options.processes.split(","))), 1):
+            row = together(f"process {variant}", count, most if count > 1 else 1, name)
+            rows.append((variant, *row))
+            name = f"processes{count}"
     names = ("config", "data x fsdp", "arrays split", "largest difference of a loss")
     names += ("of a parameter", "restored on the next", "full rematerializations")
     common.table(names, rows)
     return all(float(row[3]) < 1e-5 and float(row[4]) < 1e-5 and not row[6] for row in rows)
 
 
-def equality(variant: str, options: argparse.Namespace) -> list[list[Any]]:
-    """A row for each split: differences from one device, and warnings."""
+def together(work: str, count: int, devices: int, before: str) -> list[Any]:
+    """A row of so many processes that share the devices, and restore what `before` has saved."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    env = {"CAMPAIGN_BEFORE": before}
+    if count > 1:
+        env |= {"VDD_COORDINATOR": f"localhost:{port}", "VDD_NUM_PROCESSES": str(count)}
+    each = [{**env, "VDD_PROCESS_ID": str(i)} if count > 1 else env for i in range(count)]
+    processes = [begun(work, devices // count, **added) for added in each]
+    first, *_ = [given(process) for process in processes]
+    return first
+
+
+def as_process(variant: str, options: argparse.Namespace) -> list[Any]:
+    """The row of this process and those that it is connected to."""
     import jax
-    import tiny
     from etils import epath
 
-    from vdd.training import checkpoints
+    from vdd.training import checkpoints, processes, sharding
+
+    processes.connect_processes(os.environ)
+    devices, count = len(jax.devices()), jax.process_count()
+    data = 2 if devices > 2 else 1
+    folder = epath.Path(options.work) / variant
+    with warnings_of_xla() as warned:
+        losses, (half, last), abstract, go_on = train(
+            config_of(variant, options), data, devices // data
+        )
+    with checkpoints.Checkpoints(folder / os.environ["CAMPAIGN_BEFORE"]) as saved:
+        found = saved.restore(abstract)
+    with checkpoints.Checkpoints(folder / f"processes{count}") as saved:
+        saved.save(options.steps // 2, half, {})
+    assert found is not None
+    params, again = (sharding.local_copy(x.params) for x in (last, go_on(found[1])))
+    with np.load(folder / "alone.npz") as alone:
+        names = [name for name in alone if name != "losses"]
+        apart = float(np.max(np.abs(alone["losses"] - losses)))
+        off = [
+            max(float(np.max(np.abs(flat(x)[name] - alone[name]))) for name in names)
+            for x in (params, again)
+        ]
+    split = sum("fsdp" in str(x.sharding.spec) for x in jax.tree.leaves(abstract.params))
+    place = f"{data} x {devices // data}" + f", {count} processes" * (count > 1)
+    return [place, split, f"{apart:.1e}", *(f"{x:.1e}" for x in off), warned[0]]
+
+
+def flat(tree: Any) -> dict[str, np.ndarray]:
+    """The arrays of a tree by path."""
+    import jax
+
+    found = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in found}
+
+
+def config_of(variant: str, options: argparse.Namespace) -> Any:
+    """The tiny config, with arrays so large that some are split."""
+    import tiny
 
     config = tiny.get_config(variant)
     config.train.update(batch_size=BATCH, num_steps=options.steps)
     config.objective.update(noisy_segments=2 * BATCH)
-    config.model.denoiser.readout.update(tile_width=32)  # so large that it is split
+    config.model.denoiser.readout.update(tile_width=32)
+    return config
+
+
+def equality(variant: str, options: argparse.Namespace) -> list[list[Any]]:
+    """A row for each split: differences from one device, and warnings."""
+    import jax
+    from etils import epath
+
+    from vdd.training import checkpoints
+
+    config = config_of(variant, options)
     folder = Path(options.work) / variant
     rows, alone, before = [], None, None
     for data, fsdp in splits(map(int, options.devices.split(","))):
         with warnings_of_xla() as warned:
             losses, states, abstract, go_on = train(config, data, fsdp)
         half, last = states
-        alone = alone or (losses, last)
+        if alone is None:
+            alone = losses, last
+            folder.mkdir(parents=True)
+            arrays: Any = {"losses": losses, **flat(last.params)}
+            np.savez(folder / "alone.npz", **arrays)
         restored = "-"
         if before is not None:
             with checkpoints.Checkpoints(epath.Path(before)) as saved:
@@ -164,12 +254,15 @@ def train(config: Any, data: int, fsdp: int) -> Any:
 
 
 def batch(config: Any, index: int, place: Any) -> dict[str, Any]:
-    """Batch i of random clips."""
+    """Batch i of random clips, of which each process has its part."""
+    import jax
+
     from vdd.training import sharding
 
-    rng = np.random.default_rng((config.seed, index))
-    shape = (config.train.batch_size, 8, *config.model.latents.size)
-    return sharding.global_batch({"video": rng.integers(0, 256, shape, np.uint8)}, place)
+    rng, count = np.random.default_rng((config.seed, index)), BATCH // jax.process_count()
+    video = rng.integers(0, 256, (BATCH, 8, *config.model.latents.size), np.uint8)
+    video = video[jax.process_index() * count :][:count]
+    return sharding.global_batch({"video": video}, place)
 
 
 def difference(a: Any, b: Any) -> float:
