@@ -273,11 +273,13 @@ def test_finished_run_is_only_evaluated_once(tmp_path, tiny_run, config, monkeyp
     assert again == f"{workdir}/eval/7.json is there already"
 
 
-def test_finished_run_removes_what_it_was_stopped_in_removing(tmp_path, tiny_run, config):
+@pytest.mark.parametrize("missing", ["commit_success.txt", "checksums.txt", None])
+def test_finished_run_removes_what_it_was_stopped_in_removing(tmp_path, tiny_run, config, missing):
     run = epath.Path(shutil.copytree(tiny_run, tmp_path / "run"))
-    (run / "checkpoints" / "3" / "commit_success.txt").unlink()
+    if missing:
+        (run / "checkpoints" / "3" / missing).unlink()
     with config.unlocked():
-        config.train.num_steps = 7
+        config.train.update(num_steps=7, keep=1)
     (run / "config.json").write_text(config.to_json_best_effort())
     assert main.train(config, run)
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["7"]

@@ -24,9 +24,10 @@ def train(config: Any, workdir: epath.Path) -> bool:
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
     if steps and steps[-1] >= last and load_params(workdir)[0] >= last:
         say(f"{workdir} is trained to step {steps[-1]} already")
-        if checkpoint_files.unfinished(workdir):  # it was stopped as it removed the earlier ones
+        if checkpoint_files.left_over(workdir, config.train):  # it was stopped after the last one
             with held(workdir):
                 checkpoint_files.clean(workdir)
+                checkpoint_files.prune(workdir, config.train.keep, config.train.keep_every)
         return True
     task = tasks.find(config.task)
     settled = task.settle(config, workdir)  # config.json keeps what was asked for

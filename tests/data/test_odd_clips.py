@@ -472,10 +472,12 @@ def test_arrays_that_are_not_what_they_claim_are_one_line(tmp_path):
     claim = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 114, 114, 3)}
     np.lib.format.write_array_header_1_0(header, claim)
     (tmp_path / "claims.npy").write_bytes(header.getvalue() + bytes(1000))
+    (tmp_path / "long.npy").write_bytes(b"\x93NUMPY\x02\0\xff\xff\xff\xff" + bytes(1000))
     (tmp_path / "open.npy").write_bytes(header.getvalue().replace(b"}", b" ") + bytes(1000))
     for name, words in {
         "archive.npy": "an archive of arrays",
         "open.npy": "cannot be read",
+        "long.npy": "cannot be read .a header of 4294967295 bytes",
         "claims.npy": "cut off: 1000 bytes of the 38988000000",
     }.items():
         with pytest.raises(UserError, match=f"{name}: .*{words}"):

@@ -212,7 +212,8 @@ def test_a_flipped_bit_is_noticed(tmp_path, name):
 
 def test_an_unfinished_removal_is_finished(tmp_path):
     save(tmp_path, [2, 4])
-    (tmp_path / "checkpoints" / "2" / "commit_success.txt").unlink()
+    for name in ("commit_success.txt", "host/commit_success.txt", "host/process_0.json"):
+        (tmp_path / "checkpoints" / "2" / name).unlink()
     save(tmp_path, [6])
     assert not (tmp_path / "checkpoints" / "2").exists()
     assert list_steps(tmp_path) == [4, 6]
@@ -233,3 +234,15 @@ def test_an_emptied_folder_of_an_earlier_step_is_not_in_the_way(tmp_path):
     (tmp_path / "checkpoints" / "6").mkdir()
     with pytest.raises(UserError, match="6: not a checkpoint"):
         check(tmp_path, config)
+
+
+def test_what_a_stop_left_unlisted_is_still_this_runs(tmp_path):
+    """A copy without a list may be anybody's."""
+    save(tmp_path, [2, 4])
+    own = tmp_path / "checkpoints"
+    for step in ("2", "4"):
+        (own / step / "checksums.txt").unlink()
+    shutil.copytree(own / "2", own / "3")
+    save(tmp_path, [6], keep=2)
+    assert list_steps(tmp_path) == [3, 4, 6]
+    assert (own / "4" / "checksums.txt").exists()

@@ -69,6 +69,11 @@ def _header(path: epath.Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, n
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(file)
+    start = file.tell()
+    length = int.from_bytes(file.read(4), "little")
+    if length > path.stat().length:  # NumPy would make room for as many bytes as are claimed
+        raise ValueError(f"a header of {length} bytes")
+    file.seek(start)
     return np.lib.format.read_array_header_2_0(file)
 
 

@@ -143,11 +143,13 @@ def remove_listed(folder: epath.PathLike, list_name: str = CHECKSUMS) -> None:
     below = {folder}
     for name in read_list(folder / list_name):
         path = folder / name
-        if name and _is_inside(path, folder) and path.is_file():
-            path.unlink()
+        if name and _is_inside(path, folder):
+            if path.is_file():
+                path.unlink()
             below |= {parent for parent in path.parents if parent.is_relative_to(folder)}
+    _remove_empty(below - {folder})
     (folder / list_name).unlink(missing_ok=True)
-    _remove_empty(below)
+    _remove_empty({folder})
 
 
 def remove_work(folder: epath.PathLike, names: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from vdd import files
 from vdd.errors import UserError
 
 _STEP = re.compile("0|[1-9][0-9]*")  # the name of a checkpoint
+WHOLE = "commit_success.txt"  # Orbax writes it last
 
 
 def checkpoints_dir(workdir: epath.PathLike) -> epath.Path:
@@ -25,7 +27,7 @@ def list_steps(workdir: epath.PathLike) -> list[int]:
     if not directory.exists():
         return []
     found = [path for path in directory.iterdir() if _STEP.fullmatch(path.name)]
-    return sorted(int(path.name) for path in found if (path / "commit_success.txt").exists())
+    return sorted(int(path.name) for path in found if (path / WHOLE).exists())
 
 
 def check(workdir: epath.PathLike, settings: Any) -> None:
@@ -56,18 +58,63 @@ def own_steps(directory: epath.Path) -> list[int]:
     return sorted(int(path.name) for path in steps if files.is_ours(path / files.CHECKSUMS))
 
 
-def unfinished(workdir: epath.PathLike) -> list[int]:
-    """Steps whose checkpoints a stop has left half removed."""
-    return sorted(set(own_steps(checkpoints_dir(workdir))) - set(list_steps(workdir)))
+def begin(path: epath.Path) -> None:
+    """Notes that a checkpoint is about to be saved there: should it stay unlisted, it is ours."""
+    files.mark(path / WHOLE, files.GROWS)
+
+
+def left_over(workdir: epath.PathLike, settings: Any) -> list[int]:
+    """Steps whose checkpoints a stop has left unlisted, half removed, or not removed yet.
+
+    Args:
+        workdir: the run directory.
+        settings: `config.train`.
+    """
+    directory, whole = checkpoints_dir(workdir), list_steps(workdir)
+    own = own_steps(directory)
+    left = {*_unlisted(directory, whole), *(set(own) - set(whole))}
+    return sorted({*left, *_surplus(own, settings.keep, settings.keep_every)})
 
 
 def clean(workdir: epath.PathLike) -> None:
-    """Removes what a stop has left half written or half removed, in the first process."""
+    """Removes what a stop has left half written or half removed, and lists what it left unlisted.
+
+    The first process does so.
+    """
+    if jax.process_index() == 0:
+        directory, whole = checkpoints_dir(workdir), list_steps(workdir)
+        files.remove_unfinished(directory)
+        _remove(directory, set(own_steps(directory)) - set(whole))
+        for step in _unlisted(directory, whole):
+            files.seal(directory / str(step))
+
+
+def prune(workdir: epath.PathLike, keep: int, keep_every: int) -> None:
+    """Removes the checkpoints of this run that are not kept, in the first process."""
     if jax.process_index() == 0:
         directory = checkpoints_dir(workdir)
-        files.remove_unfinished(directory)
-        for step in unfinished(workdir):
-            files.remove_listed(directory / str(step), files.CHECKSUMS)
+        _remove(directory, _surplus(own_steps(directory), keep, keep_every))
+
+
+def _unlisted(directory: epath.Path, whole: Iterable[int]) -> list[int]:
+    paths = [directory / str(step) for step in whole]
+    return [
+        int(path.name)
+        for path in paths
+        if files.is_ours(path / WHOLE)
+        and not (path / files.CHECKSUMS).exists()
+        and not os.path.islink(path)
+    ]
+
+
+def _surplus(own: list[int], keep: int, keep_every: int) -> set[int]:
+    every = [step for step in own if keep_every and step % keep_every == 0]
+    return set(own) - {*own[-keep:], *every}
+
+
+def _remove(directory: epath.Path, steps: Iterable[int]) -> None:
+    for step in steps:
+        files.remove_listed(directory / str(step), files.CHECKSUMS)
 
 
 def in_the_way(path: epath.Path) -> UserError:

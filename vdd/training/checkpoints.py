@@ -9,7 +9,7 @@ import concurrent.futures
 import json
 import time
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -21,11 +21,12 @@ from orbax.checkpoint import v1 as ocp
 from vdd import files
 from vdd.errors import UserError
 from vdd.training.checkpoint_files import (
+    begin,
     checkpoints_dir,
     clean,
     in_the_way,
     list_steps,
-    own_steps,
+    prune,
     verify,
 )
 from vdd.training.parameters import latest_readable, reason
@@ -130,6 +131,8 @@ class Checkpoints:
             raise in_the_way(self._directory / str(step))
         self._saving = (step, None)
         try:
+            if jax.process_index() == 0:
+                begin(self._directory / str(step))
             items = {"state": state, "host": HostState(host)}
             response = self._checkpointer.save_checkpointables_async(step, items, force=True)
         except Exception as error:
@@ -155,13 +158,7 @@ class Checkpoints:
         response.result()
         if jax.process_index() == 0:
             files.seal(self._directory / str(step))
-            own = own_steps(self._directory)
-            every = [s for s in own if self._keep_every and s % self._keep_every == 0]
-            self._remove(set(own) - {*own[-self._keep :], *every})
-
-    def _remove(self, steps: Iterable[int]) -> None:
-        for step in steps:
-            files.remove_listed(self._directory / str(step), files.CHECKSUMS)
+            prune(self._directory.parent, self._keep, self._keep_every)
 
     def restore(self, abstract: PyTree) -> tuple[int, Any, dict[str, Any]] | None:
         """Load the latest checkpoint that can be read.
