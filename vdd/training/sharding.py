@@ -2,7 +2,8 @@
 
 A batch is split over all devices. The state is replicated over `data`; over `fsdp` every array
 that is large enough is split along its largest axis that divides evenly. Because the rule looks
-at shapes alone, optimizer moments and the EMA follow the parameters they mirror.
+at shapes alone, optimizer moments and the EMA follow the parameters they mirror. A step gathers
+the parameters before it computes on them.
 """
 
 import math
