@@ -3,8 +3,9 @@
 A folder of ours (a run, a data set) has a list, `.vdd.sha256`, of what was written below it, as
 `sha256sum` writes one; a file anywhere else bears its checksum as the extended attribute
 `user.vdd.sha256`. A file that was changed since is not ours any more. In a list a dash stands for
-the checksum of a file that grows, or is yet to be written, and the name `./` for all that lies in a folder of work, which
-goes when the work is done. Lines are only ever added, so that several processes can.
+the checksum of a file that grows, or is yet to be written, and the name `./` for all that lies in
+a folder of work, which goes when the work is done. Lines are only ever added, so that several
+processes can.
 """
 
 import contextlib
