@@ -304,3 +304,15 @@ def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
         other.communicate()
     with files.lock(tmp_path), files.lock(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("names", [(), (files.LIST,)])
+def test_a_folder_of_work_that_was_stopped_before_its_first_line_is_taken_up(tmp_path, names):
+    work = tmp_path / "work"
+    work.mkdir()
+    for name in names:
+        (work / name).touch()
+    files.own_work(work)
+    files.write(work / "run-1", "")
+    files.remove_work(work, "run-.*")
+    assert not work.exists()

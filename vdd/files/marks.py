@@ -45,9 +45,9 @@ def own_work(folder: epath.PathLike) -> epath.Path:
         UserError: there is something else of that name, or it cannot be made.
     """
     folder = epath.Path(folder)
-    if exists(folder) and not is_work(folder):
+    if exists(folder) and not is_work(folder) and not _is_bare(folder):
         raise UserError(f"{folder}: already there, and not made by vdd: move it away")
-    if not folder.exists():
+    if not is_work(folder):
         append_line(own(folder) / LIST, f"{GROWS}  {_ALL}\n")
     return folder
 
@@ -55,6 +55,13 @@ def own_work(folder: epath.PathLike) -> epath.Path:
 def is_work(folder: epath.Path) -> bool:
     """Whether a folder is one that `own_work` has made."""
     return _ALL in read_list(folder / LIST) and not os.path.islink(folder)
+
+
+def _is_bare(folder: epath.Path) -> bool:
+    """Whether a folder holds nothing yet, as a stop leaves it that comes before the first line."""
+    if os.path.islink(folder) or not folder.is_dir():
+        return False
+    return all(p.name == LIST and p.is_file() and not p.stat().length for p in folder.iterdir())
 
 
 def is_ours(path: epath.PathLike) -> bool:
