@@ -1,13 +1,16 @@
 """Runs in processes of their own: killed, on many virtual devices, two at a time; no TensorFlow."""
 
+import os
 import signal
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 import toy
 from processes import SETTINGS, STEPS, finish, reserved_port, start
-from tiny import state_of
+from tiny import ROOT, state_of
 from toy import assert_same, lines
 
 from vdd.training.checkpoint_files import list_steps
@@ -93,3 +96,28 @@ def test_two_processes_equal_one(tmp_path, whole):
     toy.run(workdir, toy.get_config(**SETTINGS))
     assert_lines_close(lines(workdir), lines(whole))
     assert_close(state_of(workdir, 12), state_of(whole, 12))
+
+
+# What is registered before JAX is imported comes after JAX has disconnected.
+CODE = """
+import atexit, os, threading, time
+atexit.register(lambda: print([thread.name for thread in threading.enumerate()]))
+from vdd.training import processes
+watch = processes._end_with_others
+processes._end_with_others = lambda ending: (watch(ending), time.sleep(1.0))
+processes.connect_processes(os.environ)
+"""
+
+
+def test_no_thread_is_at_work_when_a_process_ends():
+    """It would be aborted as it comes back from JAX, and the process with it."""
+    with reserved_port() as port:
+        names = ("VDD_COORDINATOR", "VDD_NUM_PROCESSES", "VDD_PROCESS_ID")
+        env = dict(zip(names, (f"localhost:{port}", "1", "0"), strict=True))
+        done = subprocess.run(
+            [sys.executable, "-c", CODE],
+            env=os.environ | env | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stdout) == (0, "['MainThread']\n"), done.stderr[-2000:]

@@ -18,8 +18,8 @@ from vdd.errors import UserError
 
 # Seconds after which a process that says nothing counts as lost, and that the others wait for it.
 _HEARTBEAT, _SHUTDOWN = 40, 20
-# The key by which a process tells the others that it ends, and milliseconds to wait for it: a year.
-_ENDED, _FOREVER = "vdd/ended", 1000 * 60 * 60 * 24 * 365
+# The key by which a process tells the others that it ends, and seconds from look to look.
+_ENDED, _EACH = "vdd/ended", 0.5
 # What JAX's errors say where another process was lost: gloo's on CPUs, NCCL's, the service's.
 _LOST = ("Gloo", "NCCL", "UNAVAILABLE", "heartbeat", "peer", "tasks are unhealthy")
 
@@ -49,8 +49,9 @@ def connect_processes(env: Mapping[str, str]) -> None:
     except (ValueError, RuntimeError) as error:
         raise UserError(f"cannot connect the processes: {error}") from error
     ending = threading.Event()
-    atexit.register(ending.set)  # before JAX disconnects: what is registered last comes first
-    threading.Thread(target=_end_with_others, args=(ending,), daemon=True).start()
+    watching = threading.Thread(target=_end_with_others, args=(ending,), daemon=True)
+    watching.start()
+    atexit.register(_stop, watching, ending)  # before JAX disconnects: the last one comes first
 
 
 def _end_with_others(ending: threading.Event) -> None:
@@ -59,14 +60,22 @@ def _end_with_others(ending: threading.Event) -> None:
     A collective that waits for a lost process may do so for long, and cannot be interrupted.
     """
     client = distributed.global_state.client
-    if client is None:
-        return
-    with contextlib.suppress(jax.errors.JaxRuntimeError):
-        client.blocking_key_value_get(_ENDED, _FOREVER)
-    if not ending.is_set():
-        complain(_lost("as others of them say"))
-        sys.stderr.flush()
-        os._exit(2)
+    while client is not None and not ending.wait(_EACH):
+        try:
+            client.key_value_try_get(_ENDED)
+        except jax.errors.JaxRuntimeError as error:
+            if "NOT_FOUND" in str(error):
+                continue
+        if not ending.is_set():
+            complain(_lost("as others of them say"))
+            sys.stderr.flush()
+            os._exit(2)
+
+
+def _stop(watching: threading.Thread, ending: threading.Event) -> None:
+    """Waits for a thread: one that comes back from JAX while Python ends aborts the process."""
+    ending.set()
+    watching.join(_SHUTDOWN)
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
