@@ -71,7 +71,7 @@ def _header(path: epath.Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, n
         return np.lib.format.read_array_header_1_0(file)
     start = file.tell()
     length = int.from_bytes(file.read(4), "little")
-    if length > path.stat().length:  # NumPy would make room for as many bytes as are claimed
+    if length > files.size_of(path):  # NumPy would make room for as many bytes as are claimed
         raise ValueError(f"a header of {length} bytes")
     file.seek(start)
     return np.lib.format.read_array_header_2_0(file)

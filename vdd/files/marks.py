@@ -15,7 +15,7 @@ from etils import epath
 
 from vdd.errors import UserError
 from vdd.files.checksums import digest, read_list
-from vdd.files.paths import check_is_folder, exists, is_remote, told
+from vdd.files.paths import check_is_folder, exists, is_remote, size_of, told
 
 LIST = ".vdd.sha256"
 GROWS = "-"
@@ -61,7 +61,7 @@ def _is_bare(folder: epath.Path) -> bool:
     """Whether a folder holds nothing yet, as a stop leaves it that comes before the first line."""
     if os.path.islink(folder) or not folder.is_dir():
         return False
-    return all(p.name == LIST and p.is_file() and not p.stat().length for p in folder.iterdir())
+    return all(p.name == LIST and p.is_file() and not size_of(p) for p in folder.iterdir())
 
 
 def is_ours(path: epath.PathLike) -> bool:
