@@ -32,7 +32,7 @@ def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
     prior = [path for path in files() if path.is_relative_to(FOLDER / "prior")]
     sizes = [sum(path.stat().st_size for path in some) for some in (prior, files())]
     assert sizes[0] <= 3e6
-    assert sizes[1] - sizes[0] <= 12e6
+    assert sizes[1] - sizes[0] <= 14e6
     assert not [path for path in files() if MACHINE_PATH.search(path.read_bytes())]
     run = vdd.load("sprites")
     assert run.config.data.art == "builtin"  # no licence but the package's own travels with it
@@ -41,7 +41,7 @@ def test_it_is_small_and_tells_of_no_machine_it_was_made_on():
 
 def test_what_is_loaded_is_told_in_a_line():
     assert repr(vdd.load("sprites")) == (
-        "Run('sprites', step 8000, sprites/builtin, 6.35 bits a frame, 9,636,925 parameters)"
+        "Run('sprites', step 8000, sprites/builtin, 6.35 bits a frame, 11,801,789 parameters)"
     )
     assert repr(priors.load_prior("sprites")) == (
         "PriorRun(step 1200, of the codes of 'sprites' at step 8000, 1,091,088 parameters)"
@@ -51,8 +51,8 @@ def test_what_is_loaded_is_told_in_a_line():
 @pytest.mark.parametrize(
     ("name", "digest"),
     [
-        ("sprites", "5167b045335b8739"),
-        ("sprites/prior", "357c541b2e0b9215"),
+        ("sprites", "afcb228fbae2842b"),
+        ("sprites/prior", "177606a4c28b3006"),
         ("universal_lpc", "f072c6e33920a564"),
         ("universal_lpc/prior", "48cc00a201d47145"),
     ],
