@@ -1,4 +1,4 @@
-# make demo    train the quick Sprites run and evaluate it (15 to 20 minutes on 2 cores)
+# make demo    train the quick Sprites run and evaluate it (15 minutes on 2 cores, of which 10 are training)
 # make test    the whole test suite
 # make lint, make types    ruff, pyright
 # make docs    the documentation, into site/

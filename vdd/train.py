@@ -39,7 +39,9 @@ def train(config: Any, workdir: epath.Path) -> bool:
         hooks = task.hooks(settled, workdir)
         outcome = loop.train(config, workdir, iterator, *training, hooks=hooks, earlier=earlier)
     if outcome.stopped_by:
-        say(f"{outcome.stopped_by}: saved at step {outcome.step}; the same command goes on there")
+        saved = f"saved at step {outcome.step}; the same command goes on there"
+        nothing = "stopped before the first step; the same command begins anew"
+        say(f"{outcome.stopped_by}: {saved if outcome.step else nothing}")
     return outcome.step >= config.train.num_steps
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
 # Seconds between two plain lines when stdout is no terminal.
 PLAIN_LINE_EVERY = 20.0
+_LOGGED_ALONE = ("examples_per_second", "mfu")  # where there is a live line
 
 
 class ProgressLine:
@@ -30,7 +31,7 @@ class ProgressLine:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if self._console.is_terminal:
-            columns = BarColumn(24), MofNCompleteColumn(), TextColumn("{task.description}")
+            columns = MofNCompleteColumn(), TextColumn("{task.description}")
             self._bar = Progress(*columns, console=self._console, refresh_per_second=2)
             self._task = self._bar.add_task("", total=num_steps)
 
@@ -49,10 +50,12 @@ class ProgressLine:
 
     def update(self, step: int, values: Mapping[str, Any]) -> None:
         """Show a logged step: loss, bits per frame, rates, and the time left at this rate."""
-        text = summary(step, self._num_steps, values)
-        if self._bar is not None:
+        if self._bar is not None:  # of 80 columns
+            few = {name: x for name, x in values.items() if name not in _LOGGED_ALONE}
+            text = summary(step, self._num_steps, few)
             self._bar.update(self._task, completed=step, description=text)
             return
+        text = summary(step, self._num_steps, values)
         now = time.monotonic()
         if now - self._last_line >= PLAIN_LINE_EVERY or step == self._num_steps:
             self._last_line = now

@@ -1,5 +1,7 @@
 """Stopping between two steps when the machine or the user asks for it."""
 
+import contextlib
+import os
 import signal
 import threading
 from typing import Any
@@ -45,3 +47,6 @@ class StopRequest:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)
+        # A print could be interrupted by this very handler, and is not allowed then.
+        with contextlib.suppress(OSError):
+            os.write(1, b"\nstopping after this step, and saving; once more stops at once\n")
