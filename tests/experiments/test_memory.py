@@ -54,7 +54,8 @@ def test_memory_of_devices_is_told(memory, capsys):
     assert (row.pop("data x fsdp"), row["devices"]) == ("1 x 4", "4")
     row = {name: float(text) for name, text in row.items()}
     assert row["gradients"] == row["averages"] == row["parameters"] > 0
-    assert row["moments"] == pytest.approx(2 * row["parameters"], abs=0.15)
+    # What is measured, not learned, has no moments; figures have one digit.
+    assert row["moments"] == pytest.approx(2 * row["parameters"], abs=0.25)
     assert row["batch"] == pytest.approx(8 * 8 * 64 * 64 * 3 / 4 / 2**20, abs=0.1)
     # What is counted of the state is what the compiler is given.
     state = sum(row[name] for name in ("parameters", "moments", "averages", "batch"))
