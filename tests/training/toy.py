@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -135,6 +136,9 @@ def run(workdir, config, step=None, real=False, **kwargs):
 def stop(step, state):
     """A hook that asks the run to stop, as a scheduler would."""
     os.kill(os.getpid(), signal.SIGTERM)
+    if jax.process_count() > 1:
+        # JAX looks for the signal once a second, and a toy run is over in less.
+        time.sleep(5)
 
 
 def look(config, step, state):
