@@ -104,20 +104,34 @@ import atexit, os, threading, time
 atexit.register(lambda: print([thread.name for thread in threading.enumerate()]))
 from vdd.training import processes
 watch = processes._end_with_others
-processes._end_with_others = lambda ending: (watch(ending), time.sleep(1.0))
+processes._end_with_others = lambda: (watch(), time.sleep(1.0))
 processes.connect_processes(os.environ)
 """
 
 
-def test_no_thread_is_at_work_when_a_process_ends():
-    """It would be aborted as it comes back from JAX, and the process with it."""
+def connected(code):
+    """A process that is the only one of a run, and then does something."""
     with reserved_port() as port:
         names = ("VDD_COORDINATOR", "VDD_NUM_PROCESSES", "VDD_PROCESS_ID")
         env = dict(zip(names, (f"localhost:{port}", "1", "0"), strict=True))
-        done = subprocess.run(
-            [sys.executable, "-c", CODE],
+        return subprocess.run(
+            [sys.executable, "-c", code],
             env=os.environ | env | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
         )
+
+
+def test_a_process_that_jax_aborts_says_why_in_a_line():
+    """So JAX does where the first process is lost; no handler of Python's own runs then."""
+    done = connected(CODE + "os.abort()")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        "vdd: another process of this training has ended"
+    )
+
+
+def test_no_thread_is_at_work_when_a_process_ends():
+    """It would be aborted as it comes back from JAX, and the process with it."""
+    done = connected(CODE)
     assert (done.returncode, done.stdout) == (0, "['MainThread']\n"), done.stderr[-2000:]

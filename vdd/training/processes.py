@@ -2,8 +2,10 @@
 
 import atexit
 import contextlib
+import ctypes
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,8 @@ _HEARTBEAT, _SHUTDOWN = 40, 20
 _ENDED, _EACH = "vdd/ended", 0.5
 # What JAX's errors say where another process was lost: gloo's on CPUs, NCCL's, the service's.
 _LOST = ("Gloo", "NCCL", "UNAVAILABLE", "heartbeat", "peer", "tasks are unhealthy")
+
+_ending = threading.Event()  # this process ends by itself, or has said why
 
 
 class LostProcessError(UserError):
@@ -48,33 +52,50 @@ def connect_processes(env: Mapping[str, str]) -> None:
             return
     except (ValueError, RuntimeError) as error:
         raise UserError(f"cannot connect the processes: {error}") from error
-    ending = threading.Event()
-    watching = threading.Thread(target=_end_with_others, args=(ending,), daemon=True)
+    ctypes.CDLL(None).signal(signal.SIGABRT, _end_as_aborted)
+    watching = threading.Thread(target=_end_with_others, daemon=True)
     watching.start()
-    atexit.register(_stop, watching, ending)  # before JAX disconnects: the last one comes first
+    atexit.register(_stop, watching)  # before JAX disconnects: the last one comes first
 
 
-def _end_with_others(ending: threading.Event) -> None:
+def _end_with_others() -> None:
     """Ends this process in one line when another says that it ends, or the service is gone.
 
     A collective that waits for a lost process may do so for long, and cannot be interrupted.
     """
     client = distributed.global_state.client
-    while client is not None and not ending.wait(_EACH):
+    while client is not None and not _ending.wait(_EACH):
         try:
             client.key_value_try_get(_ENDED)
         except jax.errors.JaxRuntimeError as error:
             if "NOT_FOUND" in str(error):
                 continue
-        if not ending.is_set():
-            complain(_lost("as others of them say"))
-            sys.stderr.flush()
-            os._exit(2)
+        _end("as others of them say")
 
 
-def _stop(watching: threading.Thread, ending: threading.Event) -> None:
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _end_as_aborted(_: int) -> None:
+    """Ends this process in a line of ours where JAX aborts it, from a thread of its own.
+
+    It does so, after a trace on stderr, as soon as the first process is gone, by which all are
+    connected. Python's own handlers of signals never run in an abort.
+    """
+    _end("JAX stopped this one; if it names another reason above, that is it")
+    os._exit(2)
+
+
+def _end(why: str) -> None:
+    """Ends this process in one line, unless it is ending by itself or has said why."""
+    if not _ending.is_set():
+        _ending.set()
+        complain(_lost(why))
+        sys.stderr.flush()
+        os._exit(2)
+
+
+def _stop(watching: threading.Thread) -> None:
     """Waits for a thread: one that comes back from JAX while Python ends aborts the process."""
-    ending.set()
+    _ending.set()
     watching.join(_SHUTDOWN)
 
 
@@ -104,6 +125,7 @@ def noticing_losses() -> Iterator[None]:
         yield
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() > 1 and any(word in str(error) for word in _LOST):
+            _ending.set()  # said here, once
             raise LostProcessError(_lost(str(error).splitlines()[0][:200])) from error
         raise
 
