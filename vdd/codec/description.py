@@ -80,7 +80,7 @@ def describe(path: epath.PathLike) -> list[str]:
         f"model       {header.model.hex()}, {header.num_groups} groups x {header.num_codes} codes",
         f"prior       {prior}",
         f"content     {state}",
-        f"motion      {_rate(size)}",
+        f"motion      {size.motion} bytes {_rate(size)}",
     ]
     if size.chunks < expected:
         lines.append(f"damaged     {expected - size.chunks} of {expected} chunks are lost")
@@ -102,10 +102,11 @@ def size_of(contents: container.Contents, total: int) -> Size:
 def summary(size: Size) -> str:
     """A line on where the bytes of a file are."""
     rest = size.total - size.content - size.motion
-    return f"{size.total} bytes: content {size.content}, motion {_rate(size)}; the rest is {rest}"
+    motion = f"{size.motion} {_rate(size)}"
+    return f"{size.total} bytes: content {size.content}, motion {motion}, the rest {rest}"
 
 
 def _rate(size: Size) -> str:
     chunks = f"{size.chunks} chunk" + "s" * (size.chunks != 1)
     each = 8 * size.motion / max(size.frames, 1)
-    return f"{size.motion} bytes in {chunks}, {each:.3g} bits a frame"
+    return f"in {chunks} ({each:.3g} bits a frame)"
