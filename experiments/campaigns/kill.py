@@ -214,8 +214,8 @@ class Campaign:
         """Whether all has been done that the command does."""
         # A new run that was whole when the command was killed is told so.
         whole = self.name == "compress" and "already there" in ended.err
-        # A training that is told to go ends well, too, and says where it has saved.
-        return whole or (not ended.status and "saved at step" not in ended.out)
+        # A training that is told to go ends well, too, and says what starts it again.
+        return whole or (not ended.status and "the same command" not in ended.out)
 
     def check(self, good: bool, out: Path, fault: str) -> None:
         """Notes a fault."""
@@ -266,7 +266,7 @@ class Campaign:
         said = f"{number!r}: status {ended.status}, {ended.out[-100:]!r}, {ended.err[-300:]!r}"
         self.check(ended.status in good and ended.told, out, said)
         if self.name == "train" and not ended.status:
-            self.check("saved at step" in ended.out, out, said)
+            self.check("the same command" in ended.out, out, said)
 
     def full_disk(self, count: int, mount: bool) -> None:
         """Runs out of room `count` times, then goes on with enough."""

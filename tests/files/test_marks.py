@@ -12,6 +12,7 @@ import pytest
 import vdd
 from vdd import files
 from vdd.errors import UserError
+from vdd.files import changes
 
 PACKAGE = Path(vdd.__file__).parent
 
@@ -169,6 +170,19 @@ def test_a_file_that_grows(place):
     (place / "b").write_text("theirs\n")
     with pytest.raises(UserError, match="not as vdd wrote it"):
         files.append(place / "b", "2\n")
+
+
+def test_a_file_that_grows_goes_on_after_a_stop_that_came_as_it_began(tmp_path, monkeypatch):
+    def stop(path, text):
+        path.touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "append_line", stop)
+        with pytest.raises(KeyboardInterrupt):
+            files.append(files.own(tmp_path) / "a", "1\n")
+    files.append(tmp_path / "a", "2\n")
+    assert (tmp_path / "a").read_text() == "2\n"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,9 @@ def append(path: epath.PathLike, text: str) -> None:
     path = epath.Path(path)
     refuse(path)
     if not path.exists():
+        # In a folder of ours it is marked first: a stop in between leaves no file without a mark.
+        if owner_of(path):
+            mark(path, GROWS)
         append_line(path, "")
         mark(path, GROWS)
     append_line(path, text)
