@@ -12,7 +12,7 @@ import pytest
 import vdd
 from vdd import files
 from vdd.errors import UserError
-from vdd.files import changes
+from vdd.files import changes as writers
 
 PACKAGE = Path(vdd.__file__).parent
 
@@ -178,7 +178,7 @@ def test_a_file_that_grows_goes_on_after_a_stop_that_came_as_it_began(tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(changes, "append_line", stop)
+        patched.setattr(writers, "append_line", stop)
         with pytest.raises(KeyboardInterrupt):
             files.append(files.own(tmp_path) / "a", "1\n")
     files.append(tmp_path / "a", "2\n")
