@@ -32,6 +32,7 @@ from vdd.data import sprites
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
 from vdd.method import step
+from vdd.startup import keep_compiled_programs
 from vdd.training.flops import count_flops
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     keep_freed_memory()  # as a training does, and to the good of PyTorch too
     if options.tiny:
         options.config, options.repeats, options.eager = ["configs/sprites.py:smoke"], 2, True
+    else:
+        keep_compiled_programs(os.environ)
     print(*machine().values(), f"load {os.getloadavg()[0]:.1f}", sep=", ")
     size = 256 if options.tiny else 2048
     peak = matmul_flops_per_second(size, options.repeats)
