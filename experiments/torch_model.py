@@ -18,6 +18,7 @@ from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codebook, StraightThroughQuantizer
 from vdd.models.latents import PixelLatents
 from vdd.models.readout import TileReadout
+from vdd.models.unet import UNet
 
 BITS = 1.0 / math.log(2.0)
 
@@ -46,11 +47,7 @@ class Model(nn.Module):
     def __init__(self, like: Disentangler):
         super().__init__()
         book = like.quantizer.codebook
-        kinds = (like.latents, like.content, like.quantizer, book, like.denoiser.readout)
-        known = (PixelLatents, GaussianContent, StraightThroughQuantizer, Codebook, TileReadout)
-        pairs = zip(kinds, known, strict=True)
-        if not all(isinstance(part, kind) for part, kind in pairs) or like.relative_motion:
-            raise ValueError("in PyTorch there are pixels, tokens, a codebook and tiles alone")
+        _check(like)
         self.patch, self.alpha = like.latents.patch, like.quantizer.alpha
         width = book.num_groups * book.code_dim
         self.encoder = Encoder(like.encoder, like.latents.shape)
@@ -91,3 +88,14 @@ class Model(nn.Module):
         through = (vectors + (words - vectors).detach()).flatten(2)
         soft = torch.softmax(-self.alpha * distances, -1)
         return Codes(codes, through, soft, vectors, words)
+
+
+def _check(like: Disentangler) -> None:
+    parts = (like.latents, like.content, like.quantizer, like.quantizer.codebook)
+    parts = (*parts, like.denoiser.readout, like.denoiser.network)
+    known = (PixelLatents, GaussianContent, StraightThroughQuantizer, Codebook, TileReadout, UNet)
+    mismatch = not all(isinstance(*pair) for pair in zip(parts, known, strict=True))
+    if mismatch or like.encoder.content_map or like.denoiser.prediction != "gated":
+        raise ValueError("in PyTorch there are pixels, tokens, a codebook, tiles, a gated UNet")
+    if like.relative_motion or like.denoiser.network.temporal:
+        raise ValueError("in PyTorch there is no relative motion, no attention along time")

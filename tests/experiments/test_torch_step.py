@@ -48,6 +48,7 @@ def twins() -> Twins:
         twin, draws, parameters = (importlib.import_module(name) for name in names)
     config = tiny.load_module("sprites").get_config("smoke")
     config.optimizer.warmup_steps, config.revival.rate = 0, 0.5
+    config.model.denoiser.readout.num_layers = 2  # as `lpc` has it
     config.objective.null_content, config.objective.weights.static_motion = 0.2, 0.1
     recipe = step.Recipe.from_config(config)
     video = np.random.default_rng(0).integers(0, 256, (8, 8, 64, 64, 3), np.uint8)
