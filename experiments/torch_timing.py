@@ -25,7 +25,8 @@ def steps(
     made = {f"PyTorch eager, {layout}": Step(recipe, state, layout) for layout in LAYOUTS}
     if compiled:
         made["PyTorch compiled"] = Step(recipe, state, compiled=True)
-    draws = jax_draws(recipe, *video.shape[:2], int(state.step))
+    batch, frames = video.shape[:2]
+    draws = jax_draws(recipe, batch, frames, int(state.step))
     calls = {}
     for name, one in made.items():
         try:
