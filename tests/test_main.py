@@ -80,6 +80,7 @@ def mistakes(tmp_path_factory, tiny_run):
     (tmp / "empty.py").write_text("")
     (tmp / "bytes.py").write_bytes(bytes(range(256)))
     (tmp / "number.py").write_text("def get_config():\n    return 3\n")
+    (tmp / "alone.py").write_text(CONFIG.read_text())
     (tmp / "theirs").mkdir()
     (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
@@ -97,6 +98,14 @@ def mistakes(tmp_path_factory, tiny_run):
         "bytes": ([f"--config={tmp}/bytes.py", workdir], "bytes.py: not a config, but a file of"),
         "folder": ([f"--config={tmp}/theirs", workdir], "theirs: is a folder, not a config"),
         "number": ([f"--config={tmp}/number.py", workdir], "number.py: get_config gives int"),
+        "base": (
+            [f"--config={tmp}/alone.py", workdir],
+            f"No such file or directory: '{tmp}/base.py'",
+        ),
+        "recipe": (
+            [f"--config={CONFIG.with_name('base.py')}", workdir],
+            "dataset=None is unknown: take one of sprites",
+        ),
         "variant": ([f"--config={CONFIG}:smok", workdir], "vdd: no variant 'smok'"),
         "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
         "group": ([config, workdir, "--config.modle.dtype=x"], "unknown config key modle: Did"),
@@ -142,7 +151,7 @@ def mistakes(tmp_path_factory, tiny_run):
     )
     results = json.loads(done.stdout)
     # Of all these mistakes, none was told after something had been written.
-    made = ["broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
+    made = ["alone.py", "broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
     assert sorted(path.name for path in tmp.rglob("*")) == made
     assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
     return {
@@ -156,7 +165,7 @@ def mistakes(tmp_path_factory, tiny_run):
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
         "frames", "group", "workdir", "run", "address", "init_from", "empty", "bytes", "folder",
-        "number",
+        "number", "base", "recipe",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):

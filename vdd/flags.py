@@ -30,6 +30,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         file = config_file() if CONFIG.present else ""
         file = file.partition(":")[0]
         if not file or epath.Path(file).exists():
+            hasattr(CONFIG.value, "seed")  # raises if a file that the config reads is missing
             return rest
         text = f"no config file {file}"
     except (AttributeError, KeyError) as error:  # its text comes quoted twice
