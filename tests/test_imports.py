@@ -142,7 +142,8 @@ MAY_IMPORT = {
         "summary",
     },
     "cli": {"command", "version"},
-    "flags": {"command"},
+    "flags": {"command", "own_data"},
+    "own_data": {"data"},
     "tasks": {
         "apply",
         "data",
@@ -157,7 +158,7 @@ MAY_IMPORT = {
         "training",
         "compiled",
     },
-    "train": {"runs", "tasks", "training"},
+    "train": {"own_data", "runs", "tasks", "training"},
     "main": {"command", "flags", "memory", "startup", "train", "training"},
     "": {"run"},
 }

@@ -85,7 +85,7 @@ def mistakes(tmp_path_factory, tiny_run):
     (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
     cases = {
-        "nothing": ([], "--config is needed"),
+        "nothing": ([], "--config or --data is needed"),
         "foreign": (
             [config, f"--workdir={tmp / 'theirs'}", "--config.train.batch_size=0"],
             f"{tmp}/theirs/config.json: already there, and not as vdd wrote it",
@@ -93,6 +93,11 @@ def mistakes(tmp_path_factory, tiny_run):
         "flag": ([config, workdir, "--wrkdir=x"], "Unknown command line flag 'wrkdir'"),
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
+        "own": ([f"--data={tmp}/theirs", workdir], f"{tmp}/theirs: no videos, GIFs"),
+        "both": ([config, f"--data={tmp}"], "--data chooses a config by itself: leave out"),
+        "long": ([f"--data={tmp}", "--steps=2", "--minutes=1"], "--minutes: one of them"),
+        "length": ([config, "--steps=2"], "say --config.train.num_steps"),
+        "none": (["--data", f"{tmp}/none", "--steps=0"], "flag --steps=0"),
         "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
         "empty": ([f"--config={tmp}/empty.py", workdir], "empty.py: not a config, as it has no"),
         "bytes": ([f"--config={tmp}/bytes.py", workdir], "bytes.py: not a config, but a file of"),
@@ -165,7 +170,7 @@ def mistakes(tmp_path_factory, tiny_run):
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
         "frames", "group", "workdir", "run", "address", "init_from", "empty", "bytes", "folder",
-        "number", "base", "recipe",
+        "number", "base", "recipe", "own", "both", "long", "length", "none",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
