@@ -94,6 +94,14 @@ def test_every_key_of_the_configs_is_described(monkeypatch, tmp_path, capsys):
     assert "train.ema_decay of sprites is not described" in capsys.readouterr().err
 
 
+def test_values_that_a_config_states_are_counted(tmp_path, capsys):
+    text = "config.seed = 0\nconfig.data = dict(a=1, b=dict(c=2))\nconfig.train.update(d=f(e=3))\n"
+    (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "motion_prior.py").write_text(text)
+    assert script("keys").main(["--count", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == ["mine", "5", "values", "stated", "5"]
+
+
 def test_the_licence_of_every_locked_package_is_told(monkeypatch, tmp_path, capsys):
     licences = script("licences")
     assert licences.main(["--check"]) == 0, capsys.readouterr().err

@@ -80,11 +80,12 @@ def mistakes(tmp_path_factory, tiny_run):
     (tmp / "empty.py").write_text("")
     (tmp / "bytes.py").write_bytes(bytes(range(256)))
     (tmp / "number.py").write_text("def get_config():\n    return 3\n")
+    (tmp / "alone.py").write_text(CONFIG.read_text())
     (tmp / "theirs").mkdir()
     (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
     config, workdir = f"--config={CONFIG}:smoke", f"--workdir={tmp / 'run'}"
     cases = {
-        "nothing": ([], "--config is needed"),
+        "nothing": ([], "--config or --data is needed"),
         "foreign": (
             [config, f"--workdir={tmp / 'theirs'}", "--config.train.batch_size=0"],
             f"{tmp}/theirs/config.json: already there, and not as vdd wrote it",
@@ -92,11 +93,24 @@ def mistakes(tmp_path_factory, tiny_run):
         "flag": ([config, workdir, "--wrkdir=x"], "Unknown command line flag 'wrkdir'"),
         "argument": ([config, workdir, "x"], "unexpected argument x"),
         "file": ([f"--config={tmp}/none.py", workdir], f"no config file {tmp}/none.py"),
+        "own": ([f"--data={tmp}/theirs", workdir], f"{tmp}/theirs: no videos, GIFs"),
+        "both": ([config, f"--data={tmp}"], "--data chooses a config by itself: leave out"),
+        "long": ([f"--data={tmp}", "--steps=2", "--minutes=1"], "--minutes: one of them"),
+        "length": ([config, "--steps=2"], "say --config.train.num_steps"),
+        "none": (["--data", f"{tmp}/none", "--steps=0"], "flag --steps=0"),
         "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
         "empty": ([f"--config={tmp}/empty.py", workdir], "empty.py: not a config, as it has no"),
         "bytes": ([f"--config={tmp}/bytes.py", workdir], "bytes.py: not a config, but a file of"),
         "folder": ([f"--config={tmp}/theirs", workdir], "theirs: is a folder, not a config"),
         "number": ([f"--config={tmp}/number.py", workdir], "number.py: get_config gives int"),
+        "base": (
+            [f"--config={tmp}/alone.py", workdir],
+            f"No such file or directory: '{tmp}/base.py'",
+        ),
+        "recipe": (
+            [f"--config={CONFIG.with_name('base.py')}", workdir],
+            "dataset=None is unknown: take one of sprites",
+        ),
         "variant": ([f"--config={CONFIG}:smok", workdir], "vdd: no variant 'smok'"),
         "key": ([config, workdir, "--config.train.nmu_steps=2"], "unknown config key nmu_steps"),
         "group": ([config, workdir, "--config.modle.dtype=x"], "unknown config key modle: Did"),
@@ -142,7 +156,7 @@ def mistakes(tmp_path_factory, tiny_run):
     )
     results = json.loads(done.stdout)
     # Of all these mistakes, none was told after something had been written.
-    made = ["broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
+    made = ["alone.py", "broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
     assert sorted(path.name for path in tmp.rglob("*")) == made
     assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
     return {
@@ -156,7 +170,7 @@ def mistakes(tmp_path_factory, tiny_run):
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
         "frames", "group", "workdir", "run", "address", "init_from", "empty", "bytes", "folder",
-        "number",
+        "number", "base", "recipe", "own", "both", "long", "length", "none",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):

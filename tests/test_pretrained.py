@@ -148,6 +148,7 @@ def test_a_wheel_holds_all_of_it(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {str(path.relative_to(ROOT)) for path in (*files(), *files(LPC))} <= held
+    assert {f"vdd/configs/{path.name}" for path in ROOT.glob("configs/*.py")} <= held
     assert runs.pretrained() == ["sprites", "universal_lpc"]
     tops = {name.split("/")[0] for name in held}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"vdd"}

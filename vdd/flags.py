@@ -15,13 +15,26 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File of the run's config, a variant after a colon.", lock_config=True
 )
 DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error not foreseen.")
+DATA = flags.DEFINE_string(
+    "data", None, "Folder of your own clips or sprite sheets, in place of --config."
+)
+STEPS = flags.DEFINE_integer("steps", None, "Steps of a training of --data.", lower_bound=1)
+MINUTES = flags.DEFINE_float(
+    "minutes", None, "In place of --steps: as many as take about so long.", lower_bound=0.1
+)
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Directory of the run; may be gs:// (runs/<config>[_<variant>])."
+    "workdir",
+    None,
+    "Directory of the run; may be gs:// (runs/<config>[_<variant>] or runs/<data>).",
 )
 
 
 def parse(argv: Sequence[str]) -> list[str]:
     """absl's parser, with a mistake in the flags or in the config's own code told in one line."""
+    try:
+        argv = _with_own_data(argv)
+    except (UserError, OSError, flags.Error) as error:
+        sys.exit(command.complain(error))
     named = [x.partition("=")[2] for x in argv if re.match("--?config=", x)]
     try:
         for file in named:
@@ -30,6 +43,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         file = config_file() if CONFIG.present else ""
         file = file.partition(":")[0]
         if not file or epath.Path(file).exists():
+            hasattr(CONFIG.value, "seed")  # raises if a file that the config reads is missing
             return rest
         text = f"no config file {file}"
     except (AttributeError, KeyError) as error:  # its text comes quoted twice
@@ -40,6 +54,25 @@ def parse(argv: Sequence[str]) -> list[str]:
     except Exception as error:
         text = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     sys.exit(command.complain(text.removeprefix("ValueError: ")))
+
+
+def _with_own_data(argv: Sequence[str]) -> Sequence[str]:
+    """The arguments, with what is chosen for a folder of --data before those that were given."""
+    if not any(re.match("--?data(=|$)", x) for x in argv):
+        if any(re.match("--?(steps|minutes)(=|$)", x) for x in argv):
+            raise UserError("--steps and --minutes are of --data: say --config.train.num_steps")
+        return argv
+    flags.FLAGS(argv, known_only=True)
+    if CONFIG.present:
+        raise UserError("--data chooses a config by itself: leave out --config")
+    if STEPS.value and MINUTES.value:
+        raise UserError("--steps and --minutes: one of them")
+    from vdd import own_data
+
+    chosen = own_data.arguments(DATA.value or "", WORKDIR.value, STEPS.value, MINUTES.value)
+    # A config's own flags are looked for there.
+    sys.argv = [argv[0], *chosen, *argv[1:]]
+    return sys.argv
 
 
 def _check_is_text(path: epath.Path) -> None:

@@ -1,7 +1,8 @@
 """Train, evaluate and report: `python -m vdd.main --config=FILE[:variant] [--workdir=DIR]`.
 
-Without a workdir the run is `runs/<config>[_<variant>]`. One training at a time holds a workdir; on
-gs:// nothing is locked, and it is up to you that no second one is started there.
+`--data=FOLDER` in place of a config is for your own clips. Without a workdir the run is
+`runs/<config>[_<variant>]` or `runs/<folder>`. One training at a time holds a workdir; on gs://
+nothing is locked, and it is up to you that no second one is started there.
 
 The same command resumes a run that was interrupted; when training is finished it evaluates what
 has not been evaluated. On Cloud TPU, Slurm and Open MPI the processes find each other; elsewhere
@@ -21,7 +22,7 @@ from vdd import command, files, flags
 from vdd.errors import UserError
 from vdd.memory import keep_freed_memory
 from vdd.startup import check_devices, keep_compiled_programs
-from vdd.train import default_workdir, evaluate, expand_homes, train
+from vdd.train import default_workdir, evaluate, expand_homes, make_ready, train
 from vdd.training.processes import connect_processes, leave, say
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"unexpected argument {argv[1]}: flags begin with --")
     config = flags.CONFIG.value
     if config is None:
-        raise UserError("--config is needed: see vdd train --help")
+        raise UserError("--config or --data is needed: see vdd train --help")
     if not isinstance(config, ConfigDict):
         kind = type(config).__name__
         raise UserError(f"{flags.config_file()}: get_config gives {kind}, not a ConfigDict")
@@ -41,6 +42,8 @@ def main(argv: Sequence[str]) -> None:
     keep_compiled_programs(os.environ)
     keep_freed_memory()
     check_devices(os.environ)
+    if flags.DATA.value:
+        make_ready(config, workdir, flags.DATA.value, flags.MINUTES.value)
     if flags.WORKDIR.value is None:
         say(f"the run is {workdir}")
     if train(config, workdir):

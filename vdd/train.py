@@ -8,9 +8,9 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from vdd import files, runs, tasks
+from vdd import files, own_data, runs, tasks
 from vdd.errors import UserError
-from vdd.training import checkpoint_files, loop, sharding
+from vdd.training import checkpoint_files, loop, sharding, timing
 from vdd.training.parameters import load_params
 from vdd.training.processes import say
 from vdd.training.update import Training
@@ -60,6 +60,26 @@ def build(config: Any) -> Training:
         return tasks.find(config.task).build(config)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"the config cannot be built: {error}") from error
+
+
+def make_ready(config: Any, workdir: epath.Path, folder: str, minutes: float | None) -> None:
+    """Prepares a folder of one's own; with `minutes` the steps become as many as take so long.
+
+    Those of a run that has begun stay as they are.
+    """
+    own_data.prepared(folder, config.data.data_dir)
+    if not minutes:
+        return
+    if (workdir / "config.json").exists():
+        steps = runs.load_config(workdir).train.num_steps
+    else:
+        task = tasks.find(config.task)
+        settled = task.settle(config, workdir)
+        iterator = task.batches(settled, 0, 1)
+        seconds = timing.seconds_per_step(settled, iterator, *build(settled))
+        steps = max(round(60 * minutes / seconds), 1)
+        say(f"a step takes {seconds:.2g} s: {steps} steps in {minutes:g} minutes")
+    config.train.update(own_data.cadence(steps))
 
 
 def evaluate(config: Any, workdir: epath.Path) -> None:
