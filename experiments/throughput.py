@@ -162,7 +162,7 @@ def _row(name: str, numbers: np.ndarray) -> None:
 
 def spread(values: Sequence[float], scale: float, digits: int) -> str:
     """Median and quartiles."""
-    low, middle, high = (scale * x for x in statistics.quantiles(values, n=4, method="inclusive"))
+    low, middle, high = scale * np.quantile(values, (0.25, 0.5, 0.75))
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
