@@ -37,12 +37,6 @@ def test_a_data_sets_file_says_what_its_data_demand_and_no_more(name):
     assert len(config) - len(changed) >= 40, "little is left of the recipe"
 
 
-def test_the_recipe_of_one_config_is_not_that_of_another():
-    first, second = load_module("sprites").get_config(), load_module("sprites").get_config()
-    first.model.encoder.width = 7
-    assert second.model.encoder.width == load_module("sprites").get_config().model.encoder.width
-
-
 def test_the_recipe_has_no_variants():
     with pytest.raises(ValueError, match="quick"):
         load_module("base").get_config("quick")
