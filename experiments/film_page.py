@@ -2,6 +2,8 @@
 
     python experiments/film_page.py [--run sprites] [--out docs/pictures/serve.gif]
 
+Prints the median time from a change to the picture that it makes, as the page itself takes it.
+
 Needs the extras `serve` and `dev`, and a Chromium in PATH (or $VDD_CHROMIUM). The page is served on
 a port of loopback, and a script plays on it. Raises UserError where there is no Chromium.
 """
@@ -12,6 +14,7 @@ import io
 import os
 import shutil
 import socket
+import statistics
 import sys
 import tempfile
 import threading
@@ -26,6 +29,7 @@ from playwright.sync_api import Page, sync_playwright
 import vdd
 from vdd import files
 from vdd.errors import UserError
+from vdd.evaluation.report import machine
 from vdd.serve.app import Server
 
 VIEW: Any = {"width": 1100, "height": 620}
@@ -127,7 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
                 page.wait_for_timeout(3000)  # until the atlas is drawn
                 film = Film(page)
                 play(film)
+                times = page.evaluate("page.latencies")
         files.write(options.out, film.gif())
+        print(*machine().values(), sep=", ")
+        print(f"from a change to the picture: {statistics.median(times):.0f} ms of {len(times)}")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
