@@ -143,7 +143,7 @@ MAY_IMPORT = {
     },
     "cli": {"command", "version"},
     "flags": {"command", "own_data"},
-    "own_data": {"data"},
+    "own_data": {"data", "runs"},
     "tasks": {
         "apply",
         "data",

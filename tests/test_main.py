@@ -97,6 +97,11 @@ def mistakes(tmp_path_factory, tiny_run):
         "both": ([config, f"--data={tmp}"], "--data chooses a config by itself: leave out"),
         "long": ([f"--data={tmp}", "--steps=2", "--minutes=1"], "--minutes: one of them"),
         "length": ([config, "--steps=2"], "say --config.train.num_steps"),
+        "unset": (["--data=", workdir], "--data: name a folder"),
+        "twice": (
+            [f"--data={tmp}", "--minutes=1", "--config.train.num_steps=3"],
+            "--minutes and --config.train.num_steps=3: one of them",
+        ),
         "none": (["--data", f"{tmp}/none", "--steps=0"], "flag --steps=0"),
         "syntax": ([f"--config={tmp}/broken.py", workdir], "invalid syntax (broken.py, line 1)"),
         "empty": ([f"--config={tmp}/empty.py", workdir], "empty.py: not a config, as it has no"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -178,14 +179,42 @@ def test_folders_of_frames_are_clips(tmp_path):
     assert found.lengths == (11,) * 4
     before = sorted(tmp_path.rglob("*"))
     joined = frame_folders.joined(tmp_path / "own", tmp_path / "joined")
-    video = video_io.read_clip(joined / "clip2.apng")
+    _, first, second, _ = sorted(joined.glob("*.apng"))
+    video = video_io.read_clip(second)
     np.testing.assert_array_equal(video, square(2, frames=11), "frame10 comes after frame9")
     assert set(before) < set(tmp_path.rglob("*"))
-    written = (joined / "clip2.apng").stat().st_mtime_ns
-    (joined / "clip1.apng").unlink()
+    written = second.stat().st_mtime_ns
+    Image.new("RGB", (48, 40), "red").save(tmp_path / "own" / "clip1" / "frame0.png")
+    shutil.rmtree(tmp_path / "own" / "clip0")
     frame_folders.joined(tmp_path / "own", tmp_path / "joined")
-    assert (joined / "clip2.apng").stat().st_mtime_ns == written
-    assert (joined / "clip1.apng").exists()
+    assert second.stat().st_mtime_ns == written
+    assert not first.exists()
+    changed, same, _ = sorted(joined.glob("*.apng"))
+    assert same == second
+    assert video_io.read_clip(changed)[0, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_preview_beside_folders_of_frames_is_not_the_data(tmp_path):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        for index, frame in enumerate(square(0, frames=8)):
+            Image.fromarray(frame).save(tmp_path / name / f"{index}.png")
+    video_io.write_clip(tmp_path / "preview.gif", square(0), 10)
+    assert own_data.look(tmp_path)[:2] == (own_data.FRAMES, 3)
+
+
+def test_a_run_in_the_folder_is_refused(gifs, monkeypatch):
+    monkeypatch.chdir(gifs)
+    for workdir in (None, "run", str(gifs)):
+        with pytest.raises(UserError, match="nothing is written"):
+            own_data.arguments(".", workdir)
+    own_data.arguments(str(gifs), f"{gifs}.run")
+
+
+def test_a_run_that_has_begun_keeps_its_steps(gifs, tmp_path):
+    (tmp_path / "config.json").write_text('{"train": {"num_steps": 300}}')
+    assert "--config.train.num_steps=300" in own_data.arguments(str(gifs), str(tmp_path))
+    assert "--config.train.num_steps=7" in own_data.arguments(str(gifs), str(tmp_path), 7)
 
 
 def test_steps_fill_the_minutes_and_stay_when_the_run_goes_on(tmp_path, monkeypatch):

@@ -70,3 +70,7 @@ def _expand_homes(arguments: argparse.Namespace) -> None:
     for name, value in vars(arguments).items():
         if isinstance(value, str) and value.startswith("~"):
             setattr(arguments, name, str(files.expand(value)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

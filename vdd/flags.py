@@ -65,11 +65,16 @@ def _with_own_data(argv: Sequence[str]) -> Sequence[str]:
     flags.FLAGS(argv, known_only=True)
     if CONFIG.present:
         raise UserError("--data chooses a config by itself: leave out --config")
+    if not DATA.value:
+        raise UserError("--data: name a folder")
     if STEPS.value and MINUTES.value:
         raise UserError("--steps and --minutes: one of them")
+    timed = "--?config.train.(num_steps|checkpoint_every|eval_every|sample_every)(=|$)"
+    if MINUTES.value and (own := [x for x in argv if re.match(timed, x)]):
+        raise UserError(f"--minutes and {own[0]}: one of them")
     from vdd import own_data
 
-    chosen = own_data.arguments(DATA.value or "", WORKDIR.value, STEPS.value, MINUTES.value)
+    chosen = own_data.arguments(DATA.value, WORKDIR.value, STEPS.value, MINUTES.value)
     # A config's own flags are looked for there.
     sys.argv = [argv[0], *chosen, *argv[1:]]
     return sys.argv

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     keep_compiled_programs(os.environ)
     keep_freed_memory()
     check_devices(os.environ)
-    if flags.DATA.value:
+    if flags.DATA.value is not None:
         make_ready(config, workdir, flags.DATA.value, flags.MINUTES.value)
     if flags.WORKDIR.value is None:
         say(f"the run is {workdir}")

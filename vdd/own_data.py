@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
-from vdd import files
+from vdd import files, runs
 from vdd.data import decoding, frame_folders, prepare, sheet_files
 from vdd.data.universal_lpc import sheets
 from vdd.data.video_folder.clips import Clip, find_clips
@@ -71,10 +71,12 @@ def look(folder: Path) -> Found:
         return found
     clips, skipped = find_clips(folder)
     kind = "clips"
+    if len(clips) < 3:  # a preview or two beside folders of frames are not what is meant
+        folders = [Clip(*x) for x in frame_folders.find(folder)]
+        if len(folders) > len(clips):
+            kind, clips = FRAMES, folders
     if not clips:
         _refuse_loose_sheets(folder)
-        kind, clips = FRAMES, [Clip(*x) for x in frame_folders.find(folder)]
-    if not clips:
         left = f" ({skipped[0].path}: {skipped[0].reason})" if skipped else ""
         raise UserError(
             f"{folder}: no videos, GIFs, folders of frames or sprite sheets on LPC's grid{left}"
@@ -231,13 +233,14 @@ def arguments(
       UserError: as `look` and `choose`.
     """
     source = Path(files.expand(folder))
+    workdir = workdir or f"runs/{source.resolve().name}"
+    files.check_outside(workdir, source)
     found = look(source)
     chosen = choose(found)
-    chosen = chosen._replace(steps=steps or chosen.steps)
+    chosen = chosen._replace(steps=steps or runs.steps_begun(workdir) or chosen.steps)
     length = f"as many steps as take {minutes:g} minutes" if minutes else f"{chosen.steps} steps"
     for line in told(source, found, chosen, length):
         print(line, flush=True)
-    workdir = workdir or f"runs/{source.resolve().name}"
     changed = changes(chosen)
     if found.kind == SHEETS:
         changed["data.art_dir"] = str(source)

@@ -186,6 +186,12 @@ def last_name(path: epath.Path) -> str:
     return hub.parse(address).name.rpartition("/")[2] if address else path.name
 
 
+def steps_begun(path: epath.PathLike) -> int:
+    """The number of steps of a run that has begun; 0 where there is none."""
+    folder = files.expand(path)
+    return load_config(folder).train.num_steps if (folder / "config.json").exists() else 0
+
+
 def load_config(path: epath.Path) -> Any:
     """The config of a run directory, a FrozenConfigDict; lists of the JSON are tuples again.
 

@@ -67,6 +67,8 @@ def make_ready(config: Any, workdir: epath.Path, folder: str, minutes: float | N
 
     Those of a run that has begun stay as they are.
     """
+    if jax.process_count() > 1:
+        raise UserError("--data is for one process: prepare the clips first, and give --config")
     own_data.prepared(folder, config.data.data_dir)
     if not minutes:
         return

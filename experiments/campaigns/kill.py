@@ -242,7 +242,9 @@ class Campaign:
         found = self.contents(out)
         # Of the last steps a few are kept, and a stop saves one more.
         gone = steps_of(self.whole) - steps_of(found)
-        gone = set() if len(steps_of(found)) < len(steps_of(self.whole)) else gone
+        last = max(steps_of(self.whole), key=int, default="")
+        if last in gone or len(steps_of(found)) < len(steps_of(self.whole)):
+            gone = set()
         other = [
             name
             for name, value in self.whole.items()

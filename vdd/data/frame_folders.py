@@ -1,5 +1,6 @@
 """Folders of frames, a clip each: found, and joined into files that `vdd.data.prepare` reads."""
 
+import hashlib
 import io
 import os
 from fractions import Fraction
@@ -36,18 +37,31 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def joined(source: Path, out: Path) -> Path:
-    """`out`, where each folder of frames is an animated PNG by its name, without loss.
+    """`out`, where each folder of frames is an animated PNG, without loss.
 
-    What is there already is not made again.
+    Its name says what the pictures are. So one that is there already is not made again, and what
+    was made of pictures that are gone or changed is removed.
 
     Raises:
       UserError: a picture cannot be read, or frames of a clip differ in size.
     """
+    wanted = set()
     for name, _ in find(source):
-        path = out / f"{name}.apng"
+        frames = pictures(source / name)
+        path = out / f"{name}-{_digest(frames)}.apng"
+        wanted.add(path)
         if not path.exists():
-            files.write(path, _animation(pictures(source / name)))
+            files.write(path, _animation(frames))
+    for path in sorted(set(out.rglob("*.apng")) - wanted):
+        if files.is_ours(path):
+            files.remove(path)
     return out
+
+
+def _digest(frames: list[Path]) -> str:
+    """Of the names, sizes and times of pictures."""
+    of = [(path.name, (about := path.stat()).st_size, about.st_mtime_ns) for path in frames]
+    return hashlib.sha256(repr(of).encode()).hexdigest()[:16]
 
 
 def _animation(frames: list[Path]) -> bytes:

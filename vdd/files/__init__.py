@@ -15,7 +15,7 @@ from vdd.files.changes import (
     write,
     writing,
 )
-from vdd.files.checks import check, check_folder
+from vdd.files.checks import check, check_folder, check_outside
 from vdd.files.checksums import CHECKSUMS, verify
 from vdd.files.locks import lock
 from vdd.files.marks import GROWS, LIST, is_ours, mark, own, own_work
@@ -29,6 +29,7 @@ __all__ = [
     "cache_dir",
     "check",
     "check_folder",
+    "check_outside",
     "expand",
     "is_ours",
     "is_remote",

@@ -75,3 +75,10 @@ def _check_place(path: epath.Path) -> None:
         exists(folder / part)
     with tempfile.TemporaryFile(dir=folder):
         pass
+
+
+def check_outside(path: epath.PathLike, folder: epath.PathLike) -> None:
+    """Raise a UserError for a place in a folder in which nothing is to be written."""
+    where, within = expand(path), os.path.realpath(folder)
+    if not is_remote(where) and os.path.commonpath([os.path.realpath(where), within]) == within:
+        raise UserError(f"{path}: lies in {folder}, where nothing is written: name another one")

@@ -80,7 +80,7 @@ def _end_as_aborted(_: int) -> None:
     It does so, after a trace on stderr, as soon as the first process is gone, by which all are
     connected. Python's own handlers of signals never run in an abort.
     """
-    _end("JAX stopped this one; if it names another reason above, that is it")
+    _end("JAX aborted this one, as a rule for that; if it names another reason above, that is it")
     os._exit(2)
 
 
@@ -125,7 +125,6 @@ def noticing_losses() -> Iterator[None]:
         yield
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() > 1 and any(word in str(error) for word in _LOST):
-            _ending.set()  # said here, once
             raise LostProcessError(_lost(str(error).splitlines()[0][:200])) from error
         raise
 
@@ -144,6 +143,7 @@ def leave(status: int) -> NoReturn:
     """
     client = distributed.global_state.client
     if client is not None:
+        _ending.set()  # why has been said
         sys.stdout.flush()
         sys.stderr.flush()
         with contextlib.suppress(Exception):
