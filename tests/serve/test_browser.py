@@ -85,7 +85,7 @@ def drawing(page: Page) -> Iterator[None]:
     """What is done in this block makes the page draw."""
     before = drawn(page)
     yield
-    for _ in range(600):
+    for _ in range(1800):
         if drawn(page) > before:
             return
         page.wait_for_timeout(100)
@@ -274,7 +274,7 @@ def test_a_camera_drives_a_face(browser, tmp_path_factory):
 def moved(page: Page, count: int) -> list[np.ndarray]:
     """Pictures of the result that are unlike those before."""
     found = [np.array(pixels(page, "result"), int)]
-    for _ in range(600):
+    for _ in range(1800):
         if len(found) > count:
             return found[1:]
         page.wait_for_timeout(100)
