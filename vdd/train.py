@@ -72,9 +72,8 @@ def make_ready(config: Any, workdir: epath.Path, folder: str, minutes: float | N
     own_data.prepared(folder, config.data.data_dir)
     if not minutes:
         return
-    if (workdir / "config.json").exists():
-        steps = runs.load_config(workdir).train.num_steps
-    else:
+    steps = runs.steps_begun(workdir)
+    if not steps:
         task = tasks.find(config.task)
         settled = task.settle(config, workdir)
         iterator = task.batches(settled, 0, 1)

@@ -53,8 +53,7 @@ def joined(source: Path, out: Path) -> Path:
         if not path.exists():
             files.write(path, _animation(frames))
     for path in sorted(set(out.rglob("*.apng")) - wanted):
-        if files.is_ours(path):
-            files.remove(path)
+        files.remove(path)
     return out
 
 
