@@ -68,7 +68,7 @@ class Run:
         size = runs.count_parameters(self.params)
         return (
             f"Run({self.name!r}, step {self.step}, {runs.data_name(self.config)},"
-            f" {bits:g} bits a frame, {size:,} parameters)"
+            f" {bits} bits a frame, {size:,} parameters)"
         )
 
     @property

@@ -103,7 +103,7 @@ def _rates(run: Run) -> list[str]:
     code = run.model.content_code
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
-        f" a frame, target {rates.target_bits_per_frame:g}",
+        f" a frame, target {rates.target_bits_per_frame}",
         f"content     {tokens}, target {rates.target_bits_per_clip:g} bits a clip",
         *([f"            then a code of {code.num_numbers} whole numbers"] if code else []),
     ]

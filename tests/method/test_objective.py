@@ -14,7 +14,7 @@ from vdd.method.objective import Objective, bitrate_controlled_diffusion
 from vdd.method.rates import Multipliers, Rates
 
 RATES = Rates(**get_config().rates)
-PRICES = Multipliers(jnp.float32(0.0), jnp.log(jnp.float32(1e-3)))
+PRICES = Multipliers(jnp.float32(0.0), jnp.log(jnp.float32(1e-3)), jnp.float32(7.0))
 WEIGHTS = {"codebook": 0.11, "commitment": 0.13, "reread_commitment": 0.17, "static_motion": 0.19}
 OBJECTIVE = dataclasses.replace(Objective.from_config(get_config().objective), weights=WEIGHTS)
 
@@ -38,8 +38,8 @@ def batch_of(video):
 
 def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     model, params = model_and_params
-    rates = dataclasses.replace(RATES, target_bits_per_frame=2.0, motion_weight=0.02)
-    prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
+    rates = dataclasses.replace(RATES, motion_weight=0.02)
+    prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)), jnp.float32(2.0))
     changes = {"prices": prices, "rates": rates, "reread_clips": 2}
     batch = batch_of(random_video(8, 8))
     terms = jax.jit(lambda params: loss(model, params, batch, **changes))(params)
@@ -312,9 +312,12 @@ def test_null_content(monkeypatch, model_and_params, share, kept):
 def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, count, every):
     seen = []
 
-    def spy(apply, rng, content, quantized, codewords):
+    def spy(apply, rng, content, quantized, codewords, codes, own):
         seen.extend(x.shape[:2] for x in (content, quantized, codewords))
-        return jnp.zeros_like(content), driving.Reread(codewords, codewords)
+        assert codes.shape[:2] == codewords.shape[:2]
+        assert own == 0
+        nothing = jnp.zeros(len(content))
+        return jnp.zeros_like(content), driving.Reread(codewords, codewords, nothing, nothing > 0)
 
     monkeypatch.setattr(driving, "_reread", spy)
     calls = spied(monkeypatch, *model_and_params, reread_clips=count)(random_video(4, 6))

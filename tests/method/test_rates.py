@@ -73,9 +73,9 @@ HELD = Rates(
 
 
 def steered(motion_bits, content_bits, steps=1, pace=1.0):
-    prices = HELD.start()
+    prices = HELD.start(2, 16)
     for _ in range(steps):
-        prices = HELD.steer(prices, motion_bits, content_bits, pace)
+        prices = HELD.steer(prices, motion_bits, content_bits, pace=pace)
     return float(prices.motion), float(prices.content)
 
 
@@ -97,6 +97,7 @@ def test_a_rate_that_codes_cannot_have_is_refused():
         {"content_price": 1.0},
         {"target_bits_per_clip": 0.0},
         {"target_bits_per_frame": -5.0},
+        {"target_bits_per_frame": "otto"},
     ],
 )
 def test_rates_that_cannot_be_held_are_refused(change):
@@ -138,7 +139,7 @@ def test_the_rate_loss_pulls_the_entropy_to_its_target(target):
         return rates.entropy_bits_per_frame(jax.nn.softmax(logits))[0]
 
     def descend(logits, _):
-        gradient = jax.grad(lambda x: held.loss(bits(x), 0.0, HELD.start()))(logits)
+        gradient = jax.grad(lambda x: held.loss(bits(x), 0.0, held.start(1, 8)))(logits)
         return logits - 200.0 * gradient, None
 
     @jax.jit
@@ -151,7 +152,7 @@ def test_the_rate_loss_pulls_the_entropy_to_its_target(target):
 
 
 def test_prices_are_paid_but_not_learned():
-    prices = Multipliers(jnp.float32(0.3), jnp.log(jnp.float32(0.002)))
+    prices = Multipliers(jnp.float32(0.3), jnp.log(jnp.float32(0.002)), jnp.float32(7.0))
     loss, gradients = jax.jit(jax.value_and_grad(HELD.loss, argnums=(0, 1, 2)))(
         jnp.float32(8.0), jnp.float32(50.0), prices
     )
@@ -159,4 +160,24 @@ def test_prices_are_paid_but_not_learned():
     by_motion, by_content, by_price = gradients
     assert float(by_motion) == pytest.approx(0.08 + 0.3)
     assert float(by_content) == pytest.approx(0.002)
-    assert float(by_price.motion) == float(by_price.log_content) == 0.0
+    assert not any(map(float, jax.tree.leaves(by_price)))
+
+
+def targets(lost, held=None, steps=1000):
+    """What a target is after so many steps in which swaps lose a share of their codes."""
+    held = held or dataclasses.replace(HELD, target_bits_per_frame=rates.AUTO)
+    prices = held.start(2, 16)
+    for _ in range(steps):
+        prices = jax.jit(held.steer)(prices, 6.0, 20.0, jnp.float32(lost))
+    return float(prices.target)
+
+
+def test_a_rate_that_is_to_be_found_begins_at_what_codes_can_hold():
+    assert targets(1.0, steps=0) == 8.0
+    assert targets(1.0, HELD) == 7.0  # one that is told stays
+
+
+def test_bits_that_are_lost_in_swaps_are_taken_away_and_come_back_slowly():
+    assert targets(0.22) == pytest.approx(8.0 * np.exp(-0.2), rel=1e-3)
+    assert targets(0.02) == pytest.approx(8.0, rel=1e-3)
+    assert 8.0 < targets(0.0) < 8.0 * 1.03

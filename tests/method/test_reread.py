@@ -9,7 +9,7 @@ from vdd.method.quantizer import Codes
 from vdd.models.encoder import Features
 
 
-def reread(content, quantized):
+def reread(content, quantized, own=0):
     """Content read again by a model whose pictures are content + motion, and the loss term."""
 
     def apply(method, *args):
@@ -26,7 +26,9 @@ def reread(content, quantized):
 
     codewords = 10.0 * quantized[..., None]
     rng = jax.random.key(0)
-    again, found = driving._reread(apply, rng, content, quantized, codewords)
+    again, found = driving._reread(
+        apply, rng, content, quantized, codewords, quantized.astype(int), own
+    )
     codes = Codes(*(quantized,) * len(Codes._fields))  # of the segments: no part of the term
     drive = driving.Drive(content, quantized, found)
     return again, losses.reread_commitment(losses.Evidence(codes, drive, error=None))
@@ -55,3 +57,22 @@ def test_a_swap_is_read_but_not_changed_by_it():
 
     ones = jnp.ones((4, 1, 1))
     assert not any(np.any(x) for x in jax.grad(total, argnums=(0, 1))(ones, ones))
+
+
+def test_what_swaps_lose_is_told_beside_what_a_clip_loses_with_its_own_content():
+    def apply(method, *args):  # a picture shows its content, and its motion if these go together
+        if method is Disentangler.mean:
+            return jnp.where(args[0] == args[1], args[1], -1.0)
+        if method is Disentangler.encode_in_training:
+            return Features(args[0], args[0]), {}
+        if method is Disentangler.quantize:
+            vectors = args[0][..., None]
+            return Codes(args[0].astype(int), args[0], vectors, vectors, vectors)
+        return Content(args[0], jnp.zeros(len(args[0])))
+
+    clips = jnp.arange(8.0).reshape(8, 1, 1)
+    _, found = driving._reread(apply, jax.random.key(0), clips, clips, clips, clips.astype(int), 2)
+    np.testing.assert_array_equal(found.own, np.arange(8) < 2)
+    np.testing.assert_array_equal(found.kept, found.own)
+    assert float(driving.lost_in_swaps(found)) == 1.0
+    assert float(driving.lost_in_swaps(None)) == 0.0

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from einops import rearrange
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
@@ -20,6 +20,8 @@ class Reread(NamedTuple):
 
     vectors: Float[Array, "r s n g"]
     codewords: Float[Array, "r s n g"]
+    kept: Float[Array, "r"]  # share of the codes that are read as they were drawn
+    own: Bool[Array, "r"]  # whether the content was the motion's own
 
 
 class Drive(NamedTuple):
@@ -38,6 +40,7 @@ def driving(
     segments: Int[Array, "2 s"],
     tokens: Float[Array, "b2 k d"],
     codes: Codes,
+    compare: bool = False,
 ) -> Drive:
     """The content of the other segment and the motion of its own (`vdd.method.objective`).
 
@@ -54,8 +57,9 @@ def driving(
 
         # One segment of a clip at most: two would lend each other the frames they are to rebuild.
         again, reread = _reread(
-            apply, rng_reread, pairs[rows, 0], whole(codes.quantized), whole(codes.codewords)
-        )
+            apply, rng_reread, pairs[rows, 0], whole(codes.quantized), whole(codes.codewords),
+            whole(codes.codes), len(pairs[rows]) // 4 if compare else 0,
+        )  # fmt: skip
         pairs = pairs.at[rows, 0].set(again)
     content = rearrange(pairs, "b k n d -> (b k) n d")
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
@@ -63,7 +67,9 @@ def driving(
     return Drive(content * kept, motion, reread)
 
 
-def _reread(apply, rng, content, quantized, codewords) -> tuple[Float[Array, "b k d"], Reread]:
+def _reread(
+    apply, rng, content, quantized, codewords, codes, own
+) -> tuple[Float[Array, "b k d"], Reread]:
     """Content read again from mean frames that show it in the motion of another clip.
 
     Takes the content of clips, and quantised motion and codewords of all their frames. Returns the
@@ -78,13 +84,27 @@ def _reread(apply, rng, content, quantized, codewords) -> tuple[Float[Array, "b 
     A swap is a picture like any other; no gradient goes into how it was drawn.
     """
     rng_turn, rng_content = jax.random.split(rng)
-    turn = jax.random.randint(rng_turn, (), 1, len(content))
-    quantized, codewords = (jnp.roll(x, turn, axis=0) for x in (quantized, codewords))
+    turn = jax.random.randint(rng_turn, (), 1, len(content) - own)
+    which = jnp.arange(len(content))
+    which = jnp.where(which < own, which, own + (which - own - turn) % (len(content) - own))
+    quantized, codewords, codes = (x[which] for x in (quantized, codewords, codes))
     swap = jax.lax.stop_gradient(apply(Disentangler.mean, content, quantized))
     features, _ = apply(Disentangler.encode_in_training, swap)
     again = apply(Disentangler.compress, features.content, rng_content).tokens
     told = apply(Disentangler.quantize, features.motion)
-    return again, Reread(told.vectors, codewords)
+    kept = jnp.mean(told.codes == codes, axis=(1, 2))
+    return again, Reread(told.vectors, codewords, kept, jnp.arange(len(content)) < own)
+
+
+def lost_in_swaps(reread: Reread | None) -> Float[Array, ""]:
+    """Share of the codes that swaps lose beyond what is lost with a clip's own content."""
+    if reread is None:
+        return jnp.zeros(())
+
+    def mean(rows: Array) -> Array:
+        return jnp.sum(reread.kept * rows) / jnp.maximum(jnp.sum(rows), 1)
+
+    return mean(reread.own) - mean(~reread.own)
 
 
 def join_segments(

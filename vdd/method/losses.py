@@ -55,8 +55,8 @@ def reread_commitment(seen: Evidence) -> Float[Array, ""]:
     """Pull the motion that is read in swaps to the codewords that they were drawn from. Ours."""
     if seen.drive.reread is None:
         return jnp.zeros(())
-    read, drawn_from = seen.drive.reread
-    return jnp.mean(jnp.square(read - jax.lax.stop_gradient(drawn_from)))
+    swaps = seen.drive.reread
+    return jnp.mean(jnp.square(swaps.vectors - jax.lax.stop_gradient(swaps.codewords)))
 
 
 @term

@@ -18,7 +18,7 @@ from vdd.errors import UserError
 from vdd.method import losses, rates
 from vdd.method.cross_driving import SPLITTERS, segments_shape
 from vdd.method.disentangler import Disentangler
-from vdd.method.driving import driving
+from vdd.method.driving import driving, lost_in_swaps
 from vdd.method.losses import Apply, Evidence
 from vdd.method.quantizer import Codes
 from vdd.models.unet import depth_to_space
@@ -153,7 +153,9 @@ def bitrate_controlled_diffusion(
     read, statistics = apply(Disentangler.encode_in_training, latents, len(segments))
     said = apply(Disentangler.compress, read.content, rng_content)
     codes = apply(Disentangler.quantize, read.motion, rng_codes)
-    drive = driving(objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes)
+    drive = driving(
+        objective, apply, rng_drive, clips.shape[1], segments, said.tokens, codes, held.auto
+    )
     denoise, error = losses.denoising(
         objective, model.denoiser.sigma_data, apply, rng_denoise, latents, drive
     )
@@ -162,6 +164,9 @@ def bitrate_controlled_diffusion(
     parts["denoise"] = denoise["denoise_infinite"] + denoise["denoise_finite"]
     parts["content_bits_per_clip"] = jnp.mean(said.bits)
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)
+    if held.auto:
+        parts["lost_in_swaps"] = lost_in_swaps(drive.reread)
+        parts["kept_in_swaps"] = jnp.mean(drive.reread.kept)
     total = parts["denoise"] + held.loss(
         parts["bits_per_frame"], parts["content_bits_per_clip"], multipliers
     )

@@ -17,6 +17,10 @@ from jaxtyping import Array, Float, Int
 from vdd.errors import UserError
 
 NATS_TO_BITS = 1.0 / math.log(2.0)
+AUTO = "auto"
+# Of the codes that a swap is drawn with, so many may be lost in it beyond those that are lost in
+# a clip that is drawn with its own content; and how fast the target's logarithm follows.
+_TOLERATED, _AUTO_SPEED = 0.02, 1e-3
 
 
 @flax.struct.dataclass
@@ -25,10 +29,12 @@ class Multipliers:
 
     motion: signed price of a bit per frame. The entropy may be pulled up as well as down.
     log_content: logarithm of the price of a bit per clip, which is never negative.
+    target: bits per frame that motion is held at; it moves where it finds itself (`AUTO`).
     """
 
     motion: Float[Array, ""]
     log_content: Float[Array, ""]
+    target: Float[Array, ""]
 
     @property
     def content(self) -> Float[Array, ""]:
@@ -40,7 +46,7 @@ class Multipliers:
 class Rates:
     """The targets of both rates and how they are held; the keys of `config.rates`."""
 
-    target_bits_per_frame: float
+    target_bits_per_frame: float | str  # AUTO: found while training
     target_bits_per_clip: float
     motion_weight: float  # of the paper's quadratic penalty; 0.04 there
     motion_speed: float  # of the price, per bit of excess and step
@@ -55,21 +61,38 @@ class Rates:
                 f"rates.content_price={self.content_price} lies in content_price_range="
                 f"{self.content_price_range}, above 0"
             )
-        if self.target_bits_per_frame <= 0.0 or self.target_bits_per_clip <= 0.0:
+        if isinstance(self.target_bits_per_frame, str) and not self.auto:
+            raise ValueError(
+                f"rates.target_bits_per_frame={self.target_bits_per_frame!r} is neither bits nor"
+                f" {AUTO!r}"
+            )
+        if (
+            not self.auto and self.target_bits_per_frame <= 0.0
+        ) or self.target_bits_per_clip <= 0.0:
             raise ValueError("rates: targets are above 0 bits")
+
+    @property
+    def auto(self) -> bool:
+        """Whether the rate of motion is found while training."""
+        return self.target_bits_per_frame == AUTO
 
     def check(self, num_groups: int, num_codes: int) -> None:
         """Raises a UserError for a rate that codes cannot have: its price would never rest."""
         capacity = num_groups * math.log2(num_codes)
-        if self.target_bits_per_frame > capacity:
+        if not self.auto and self.target_bits_per_frame > capacity:
             raise UserError(
                 f"rates.target_bits_per_frame={self.target_bits_per_frame:g} is more than"
                 f" {num_groups} x {num_codes} codes can hold ({capacity:g} bits)"
             )
 
-    def start(self) -> Multipliers:
-        """The multipliers of the first step: motion costs nothing yet."""
-        return Multipliers(jnp.zeros(()), jnp.asarray(math.log(self.content_price), jnp.float32))
+    def start(self, num_groups: int, num_codes: int) -> Multipliers:
+        """The multipliers of the first step: motion costs nothing yet.
+
+        A target that is to be found begins at what the codes can hold.
+        """
+        target = num_groups * math.log2(num_codes) if self.auto else self.target_bits_per_frame
+        price = math.log(self.content_price)
+        return Multipliers(jnp.zeros(()), *jnp.asarray([price, target], jnp.float32))
 
     def loss(
         self,
@@ -83,7 +106,7 @@ class Rates:
         term of which is the paper's; of content the price of its bits.
         """
         prices = jax.lax.stop_gradient(multipliers)
-        excess = motion_bits - self.target_bits_per_frame
+        excess = motion_bits - prices.target
         motion = self.motion_weight * jnp.square(excess) + prices.motion * excess
         return motion + prices.content * content_bits
 
@@ -92,6 +115,7 @@ class Rates:
         multipliers: Multipliers,
         motion_bits: Float[Array, ""],
         content_bits: Float[Array, ""],
+        lost: Float[Array, ""] | None = None,
         pace: float | Float[Array, ""] = 1.0,
     ) -> Multipliers:
         """One step of dual ascent: a rate above its target raises its price, one below lowers it.
@@ -101,13 +125,14 @@ class Rates:
         relative excess of content is clipped to [-1, 1], so that the first steps, far from the
         target, do not wind its price up.
         """
-        motion = multipliers.motion + self.motion_speed * pace * (
-            motion_bits - self.target_bits_per_frame
-        )
+        motion = multipliers.motion + self.motion_speed * pace * (motion_bits - multipliers.target)
         excess = jnp.clip(content_bits / self.target_bits_per_clip - 1.0, -1.0, 1.0)
         low, high = (math.log(x) for x in self.content_price_range)
         log_content = multipliers.log_content + self.content_speed * excess
-        return Multipliers(jnp.clip(motion, -1.0, 1.0), jnp.clip(log_content, low, high))
+        target = multipliers.target
+        if self.auto and lost is not None:
+            target = target * jnp.exp(_AUTO_SPEED * pace * (_TOLERATED - lost))
+        return Multipliers(jnp.clip(motion, -1.0, 1.0), jnp.clip(log_content, low, high), target)
 
 
 def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:

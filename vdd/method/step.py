@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd.errors import UserError
 from vdd.method import rates
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
@@ -26,6 +27,7 @@ from vdd.training.update import (
 )
 
 REVIVAL_STREAM = 2
+LEAST_REREAD = 4  # of which a quarter is drawn with its own content (vdd.method.driving)
 FROZEN = "latents"
 
 
@@ -69,6 +71,12 @@ class Recipe:
         )
         book = recipe.model.quantizer.codebook
         recipe.rates.check(book.num_groups, book.num_codes)
+        if recipe.rates.auto and recipe.objective.reread_clips < LEAST_REREAD:
+            raise UserError(
+                "rates.target_bits_per_frame=auto is found in swaps that are read again: set"
+                f" objective.reread_clips to {LEAST_REREAD} or more a slice, not"
+                f" {recipe.objective.reread_clips}"
+            )
         return recipe
 
 
@@ -89,7 +97,7 @@ def init(recipe: Recipe, rng: PRNGKeyArray, batch: dict[str, Array]) -> TrainSta
         params=params,
         ema_params=jax.tree.map(jnp.copy, params),
         opt_state=recipe.optimizer.build(recipe.config.train.num_steps).init(trained(params)),
-        multipliers=recipe.rates.start(),
+        multipliers=recipe.rates.start(book.num_groups, book.num_codes),
         usage=jnp.full((book.num_groups, book.num_codes), 1.0 / book.num_codes, jnp.float32),
     )
 
@@ -117,11 +125,13 @@ def step(
         recipe.revival.running(usage, state.usage), vectors, statistics, pace,
     )  # fmt: skip
     multipliers = recipe.rates.steer(
-        state.multipliers, metrics["bits_per_frame"], metrics["content_bits_per_clip"], pace
-    )
+        state.multipliers, metrics["bits_per_frame"], metrics["content_bits_per_clip"],
+        metrics.get("lost_in_swaps"), pace,
+    )  # fmt: skip
     average = moving_average(trained(state.ema_params), params, state.step, train.ema_decay)
     metrics = {
         **metrics,
+        "target_bits_per_frame": state.multipliers.target,
         "motion_price": state.multipliers.motion,
         "content_price": state.multipliers.content,
         "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),
