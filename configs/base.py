@@ -11,7 +11,7 @@ Sprites on two CPU cores. This is no config to train with, since it names no dat
 from typing import Any
 
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+from ml_collections.config_dict import FieldReference, placeholder
 
 SIZES = ()
 
@@ -31,7 +31,7 @@ def get_config(variant: str = "") -> Any:
     config.model = _model()
     config.objective = _objective()
     config.rates = dict(
-        target_bits_per_frame=6.35,  # Bits of motion that are held.
+        target_bits_per_frame=FieldReference(6.35, object),  # Bits of motion, or auto.
         motion_weight=0.04,  # Of the paper's quadratic penalty, as there.
         motion_speed=5e-5,  # How fast the price of motion moves, per bit of excess and step.
         target_bits_per_clip=80.0,  # Bits of content that are held.

@@ -51,6 +51,16 @@ def test_the_recipe_is_found_from_anywhere(tmp_path, monkeypatch):
     assert (flag.value.model.encoder.width, flag.value.data.art) == (64, "lpc")
 
 
+@pytest.mark.parametrize(("said", "meant"), [("auto", "auto"), ("6", 6), ("5.5", 5.5)])
+def test_a_target_is_bits_or_a_word(said, meant):
+    given = ["", f"--config={ROOT}/configs/sprites.py"]
+    given.append(f"--config.rates.target_bits_per_frame={said}")
+    holder = flags.FlagValues()
+    flag = config_flags.DEFINE_config_file("config", flag_values=holder, sys_argv=given)
+    holder(given)
+    assert flag.value.rates.target_bits_per_frame == meant
+
+
 @pytest.mark.process
 def test_a_process_elsewhere_finds_the_recipe(tmp_path):
     code = f"import runpy; runpy.run_path({str(ROOT / 'configs/sprites.py')!r})['get_config']()"

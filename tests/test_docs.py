@@ -216,7 +216,7 @@ def test_the_content_bottleneck_of_contributing_is_one(monkeypatch):
         return objective.bitrate_controlled_diffusion(
             objective.Objective.from_config(config.objective).for_batches(4),
             rates.Rates(**config.rates), model, params, batch,
-            jax.random.key(0), rates.Multipliers(*jnp.zeros(3)),
+            jax.random.key(0), rates.Multipliers(jnp.zeros(()), jnp.zeros(())),
         ).total  # fmt: skip
 
     shapes = jax.eval_shape(jax.grad(loss), params)

@@ -31,6 +31,13 @@ def test_json_round_trip(figures, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["1200.json"]
 
 
+def test_a_target_that_was_found_while_training_is_named():
+    rates = {"target_bits_per_frame": "auto", "content_bits_per_clip": 80.0, "codebook_usage": 0.5}
+    lines = "\n".join(report.rates(rates))
+    assert "| motion target, per frame | auto |" in lines
+    assert "| content, per clip | 80.00 |" in lines
+
+
 def test_another_split_has_a_file_of_its_own(figures, tmp_path):
     assert report.json_path(tmp_path, figures, "train").name == "1200_test.json"
 

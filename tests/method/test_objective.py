@@ -14,7 +14,7 @@ from vdd.method.objective import Objective, bitrate_controlled_diffusion
 from vdd.method.rates import Multipliers, Rates
 
 RATES = Rates(**get_config().rates)
-PRICES = Multipliers(jnp.float32(0.0), jnp.log(jnp.float32(1e-3)), jnp.float32(7.0))
+PRICES = Multipliers(jnp.float32(0.0), jnp.log(jnp.float32(1e-3)))
 WEIGHTS = {"codebook": 0.11, "commitment": 0.13, "reread_commitment": 0.17, "static_motion": 0.19}
 OBJECTIVE = dataclasses.replace(Objective.from_config(get_config().objective), weights=WEIGHTS)
 
@@ -38,8 +38,8 @@ def batch_of(video):
 
 def test_total_is_the_weighted_sum_of_its_parts(model_and_params):
     model, params = model_and_params
-    rates = dataclasses.replace(RATES, motion_weight=0.02)
-    prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)), jnp.float32(2.0))
+    rates = dataclasses.replace(RATES, target_bits_per_frame=2.0, motion_weight=0.02)
+    prices = Multipliers(jnp.float32(0.05), jnp.log(jnp.float32(0.002)))
     changes = {"prices": prices, "rates": rates, "reread_clips": 2}
     batch = batch_of(random_video(8, 8))
     terms = jax.jit(lambda params: loss(model, params, batch, **changes))(params)

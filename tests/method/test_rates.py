@@ -152,7 +152,7 @@ def test_the_rate_loss_pulls_the_entropy_to_its_target(target):
 
 
 def test_prices_are_paid_but_not_learned():
-    prices = Multipliers(jnp.float32(0.3), jnp.log(jnp.float32(0.002)), jnp.float32(7.0))
+    prices = Multipliers(jnp.float32(0.3), jnp.log(jnp.float32(0.002)))
     loss, gradients = jax.jit(jax.value_and_grad(HELD.loss, argnums=(0, 1, 2)))(
         jnp.float32(8.0), jnp.float32(50.0), prices
     )
@@ -163,21 +163,26 @@ def test_prices_are_paid_but_not_learned():
     assert not any(map(float, jax.tree.leaves(by_price)))
 
 
-def targets(lost, held=None, steps=1000):
-    """What a target is after so many steps in which swaps lose a share of their codes."""
-    held = held or dataclasses.replace(HELD, target_bits_per_frame=rates.AUTO)
+def found(lost, motion_bits=6.0, steps=1000):
+    """Multipliers after so many steps in which swaps lose a share of their codes."""
+    held = dataclasses.replace(HELD, target_bits_per_frame=rates.AUTO)
     prices = held.start(2, 16)
     for _ in range(steps):
-        prices = jax.jit(held.steer)(prices, 6.0, 20.0, jnp.float32(lost))
-    return float(prices.target)
+        prices = jax.jit(held.steer)(prices, motion_bits, 20.0, jnp.float32(lost))
+    return prices
 
 
 def test_a_rate_that_is_to_be_found_begins_at_what_codes_can_hold():
-    assert targets(1.0, steps=0) == 8.0
-    assert targets(1.0, HELD) == 7.0  # one that is told stays
+    assert float(found(1.0, steps=0).target) == 8.0
+    assert HELD.start(2, 16).target is None  # of one that is told the state says nothing
 
 
 def test_bits_that_are_lost_in_swaps_are_taken_away_and_come_back_slowly():
-    assert targets(0.22) == pytest.approx(8.0 * np.exp(-0.2), rel=1e-3)
-    assert targets(0.02) == pytest.approx(8.0, rel=1e-3)
-    assert 8.0 < targets(0.0) < 8.0 * 1.03
+    assert float(found(0.22).target) == pytest.approx(8.0 * np.exp(-0.2), rel=1e-3)
+    assert float(found(0.02).target) == pytest.approx(8.0, rel=1e-3)
+    assert 8.0 < float(found(0.0).target) < 8.0 * 1.03
+
+
+def test_bits_below_a_target_that_is_to_be_found_are_not_bought():
+    assert float(found(0.02, motion_bits=6.0, steps=10).motion) == 0.0
+    assert float(found(0.02, motion_bits=9.0, steps=10).motion) > 0.0

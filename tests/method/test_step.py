@@ -142,6 +142,28 @@ def test_prices_follow_the_rates(trained):
     assert len({float(metrics["content_price"]) for metrics in history}) > 3
 
 
+def test_a_rate_that_is_to_be_found_moves_with_what_swaps_lose(start):
+    changes = {"rates.target_bits_per_frame": "auto", "objective.reread_clips": 4}
+    config = get_config(changes)
+    init, step = build(config)
+    state = jax.jit(init, compiler_options=FAST)(jax.random.key(0), batch_of())
+    assert float(state.multipliers.target) == 6.0
+    assert start.multipliers.target is None
+    state = state.replace(step=state.step + 1)  # the first step learns nothing
+    then, metrics = jax.jit(step, compiler_options=FAST)(state, batch_of())
+    assert float(metrics["target_bits_per_frame"]) == 6.0
+    lost, pace = metrics["lost_in_swaps"], metrics["learning_rate"] / config.optimizer.learning_rate
+    assert abs(lost) > 0.0
+    assert float(then.multipliers.target) == pytest.approx(
+        6.0 * np.exp(1e-3 * pace * (0.02 - lost)), rel=1e-6
+    )
+
+
+def test_a_rate_that_is_to_be_found_is_found_in_swaps():
+    with pytest.raises(UserError, match="reread_clips to 4 or more a slice, not 0"):
+        build(get_config({"rates.target_bits_per_frame": "auto", "objective.reread_clips": 0}))
+
+
 def test_a_rate_that_codes_cannot_have_is_refused():
     """Two codebooks of 8 hold 6 bits."""
     build(get_config({"rates.target_bits_per_frame": 6.0}))

@@ -148,8 +148,10 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f} %"
 
 
-def number(value: float | None, form: str = ".2f") -> str:
-    """A figure; a dash for None."""
+def number(value: float | str | None, form: str = ".2f") -> str:
+    """A figure; a word, as `auto` of a target, as it is; a dash for None."""
+    if isinstance(value, str):
+        return value
     return "–" if value is None else format(value, form)
 
 

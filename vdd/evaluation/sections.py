@@ -85,7 +85,9 @@ def judge_on_real(verdict: Verdict, clips: SpritesArrays) -> Section:
     }
 
 
-def bitrate(encoded: Encoded, functions: Functions, target_bits_per_frame: float | None) -> Section:
+def bitrate(
+    encoded: Encoded, functions: Functions, target_bits_per_frame: float | str | None
+) -> Section:
     """Empirical entropies of the codes over all frames, what they take in a file with the prior of
     the functions, and the mean rate of the content.
     """

@@ -166,7 +166,7 @@ def bitrate_controlled_diffusion(
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)
     if held.auto:
         parts["lost_in_swaps"] = lost_in_swaps(drive.reread)
-        parts["kept_in_swaps"] = jnp.mean(drive.reread.kept)
+        parts["target_bits_per_frame"] = jnp.asarray(held.target(multipliers))
     total = parts["denoise"] + held.loss(
         parts["bits_per_frame"], parts["content_bits_per_clip"], multipliers
     )

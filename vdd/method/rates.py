@@ -29,12 +29,12 @@ class Multipliers:
 
     motion: signed price of a bit per frame. The entropy may be pulled up as well as down.
     log_content: logarithm of the price of a bit per clip, which is never negative.
-    target: bits per frame that motion is held at; it moves where it finds itself (`AUTO`).
+    target: bits per frame that motion is held at, where they are found while training (`AUTO`).
     """
 
     motion: Float[Array, ""]
     log_content: Float[Array, ""]
-    target: Float[Array, ""]
+    target: Float[Array, ""] | None = None
 
     @property
     def content(self) -> Float[Array, ""]:
@@ -90,9 +90,16 @@ class Rates:
 
         A target that is to be found begins at what the codes can hold.
         """
-        target = num_groups * math.log2(num_codes) if self.auto else self.target_bits_per_frame
-        price = math.log(self.content_price)
-        return Multipliers(jnp.zeros(()), *jnp.asarray([price, target], jnp.float32))
+        price = jnp.asarray(math.log(self.content_price), jnp.float32)
+        capacity = jnp.asarray(num_groups * math.log2(num_codes), jnp.float32)
+        return Multipliers(jnp.zeros(()), price, capacity if self.auto else None)
+
+    def target(self, multipliers: Multipliers) -> float | Float[Array, ""]:
+        """Bits per frame that motion is held at."""
+        if multipliers.target is not None:
+            return multipliers.target
+        assert not isinstance(self.target_bits_per_frame, str)
+        return self.target_bits_per_frame
 
     def loss(
         self,
@@ -106,7 +113,7 @@ class Rates:
         term of which is the paper's; of content the price of its bits.
         """
         prices = jax.lax.stop_gradient(multipliers)
-        excess = motion_bits - prices.target
+        excess = motion_bits - self.target(prices)
         motion = self.motion_weight * jnp.square(excess) + prices.motion * excess
         return motion + prices.content * content_bits
 
@@ -124,15 +131,21 @@ class Rates:
         weights hardly move, a price that goes on would undo what the decoder has learned. The
         relative excess of content is clipped to [-1, 1], so that the first steps, far from the
         target, do not wind its price up.
+
+        A target that is to be found (`AUTO`) falls while swaps lose more of their codes than is
+        tolerated, and rises slowly while they lose less. Below it bits are not bought: the price
+        of motion stays above 0.
         """
-        motion = multipliers.motion + self.motion_speed * pace * (motion_bits - multipliers.target)
+        excess = motion_bits - self.target(multipliers)
+        motion = multipliers.motion + self.motion_speed * pace * excess
+        motion = jnp.clip(motion, 0.0 if self.auto else -1.0, 1.0)
         excess = jnp.clip(content_bits / self.target_bits_per_clip - 1.0, -1.0, 1.0)
         low, high = (math.log(x) for x in self.content_price_range)
-        log_content = multipliers.log_content + self.content_speed * excess
+        log_content = jnp.clip(multipliers.log_content + self.content_speed * excess, low, high)
         target = multipliers.target
-        if self.auto and lost is not None:
+        if target is not None and lost is not None:
             target = target * jnp.exp(_AUTO_SPEED * pace * (_TOLERATED - lost))
-        return Multipliers(jnp.clip(motion, -1.0, 1.0), jnp.clip(log_content, low, high), target)
+        return Multipliers(motion, log_content, target)
 
 
 def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:

@@ -131,7 +131,6 @@ def step(
     average = moving_average(trained(state.ema_params), params, state.step, train.ema_decay)
     metrics = {
         **metrics,
-        "target_bits_per_frame": state.multipliers.target,
         "motion_price": state.multipliers.motion,
         "content_price": state.multipliers.content,
         "codes_in_use": jnp.sum(usage > 0.1 / usage.shape[1]).astype(jnp.float32),

@@ -52,7 +52,7 @@ def evaluate(
     step: int,
     dataset: str,
     split: str = "test",
-    target_bits_per_frame: float | None = None,
+    target_bits_per_frame: float | str | None = None,
     seed: int = 0,
     batch_size: int = 64,
     show_progress: bool = True,

@@ -59,7 +59,7 @@ def evaluate(
     *,
     step: int,
     split: str,
-    target_bits_per_frame: float | None = None,
+    target_bits_per_frame: float | str | None = None,
     sampler: Sampler | None = None,
     seed: int = 0,
     batch_size: int = 64,

@@ -95,7 +95,7 @@ def evaluate(
     step: int,
     dataset: str,
     split: str,
-    target_bits_per_frame: float | None = None,
+    target_bits_per_frame: float | str | None = None,
     seed: int = 0,
     batch_size: int = 8,
     faces: Faces | None = None,
@@ -223,7 +223,7 @@ def draw_samples(
 def bitrate(
     encoded: Encoded,
     functions: Functions,
-    target_bits_per_frame: float | None,
+    target_bits_per_frame: float | str | None,
     identity: Int[np.ndarray, "n"],
 ) -> Section:
     """`sections.bitrate`, and how much of the entropy is left where it is known who it is.
