@@ -40,7 +40,7 @@ def loss(
     parts["edges"] = edges(error.detach(), model.patch)  # no config of sprites weighs it
     parts["denoise"] = parts["denoise_infinite"] + parts["denoise_finite"]
     parts["content_bits_per_clip"], parts["bits_per_frame"] = bits.mean(), bits_per_frame(codes)
-    excess = parts["bits_per_frame"] - rates.target_bits_per_frame
+    excess = parts["bits_per_frame"] - float(rates.target_bits_per_frame)
     total = parts["denoise"] + rates.motion_weight * excess.square() + prices[0] * excess
     total = total + prices[1] * parts["content_bits_per_clip"]
     for name, weight in objective.weights.items():

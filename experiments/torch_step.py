@@ -107,7 +107,7 @@ class Step:
     def steer(self, metrics: dict[str, Tensor], pace: float) -> None:
         """`vdd.method.rates.Rates.steer`."""
         rates = self.recipe.rates
-        excess = metrics["bits_per_frame"] - rates.target_bits_per_frame
+        excess = metrics["bits_per_frame"] - float(rates.target_bits_per_frame)
         price = self.motion_price + rates.motion_speed * pace * excess
         self.motion_price = price.clamp(-1, 1)
         excess = (metrics["content_bits_per_clip"] / rates.target_bits_per_clip - 1).clamp(-1, 1)

@@ -18,6 +18,7 @@ from vdd.evaluation.judge import Verdict
 from vdd.evaluation.probes import Labelled, one_hot, probe_accuracy
 
 Section = dict[str, float | int | None]
+RateSection = dict[str, float | int | str | None]  # a target may be a word (vdd.method.rates.AUTO)
 
 NUM_PROBES = 4
 
@@ -87,12 +88,12 @@ def judge_on_real(verdict: Verdict, clips: SpritesArrays) -> Section:
 
 def bitrate(
     encoded: Encoded, functions: Functions, target_bits_per_frame: float | str | None
-) -> Section:
+) -> RateSection:
     """Empirical entropies of the codes over all frames, what they take in a file with the prior of
     the functions, and the mean rate of the content.
     """
     num_codewords = functions.num_codewords
-    section: Section = {
+    section: RateSection = {
         "target_bits_per_frame": target_bits_per_frame,
         "entropy_bits_per_frame": None,
         "joint_entropy_bits_per_frame": None,

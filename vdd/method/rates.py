@@ -61,27 +61,23 @@ class Rates:
                 f"rates.content_price={self.content_price} lies in content_price_range="
                 f"{self.content_price_range}, above 0"
             )
-        if isinstance(self.target_bits_per_frame, str) and not self.auto:
-            raise ValueError(
-                f"rates.target_bits_per_frame={self.target_bits_per_frame!r} is neither bits nor"
-                f" {AUTO!r}"
-            )
-        if (
-            not self.auto and self.target_bits_per_frame <= 0.0
-        ) or self.target_bits_per_clip <= 0.0:
+        target = self.target_bits_per_frame
+        if isinstance(target, str) and target != AUTO:
+            raise ValueError(f"rates.target_bits_per_frame={target!r} is neither bits nor {AUTO!r}")
+        if self.target_bits_per_clip <= 0.0 or not (isinstance(target, str) or target > 0.0):
             raise ValueError("rates: targets are above 0 bits")
 
     @property
     def auto(self) -> bool:
         """Whether the rate of motion is found while training."""
-        return self.target_bits_per_frame == AUTO
+        return isinstance(self.target_bits_per_frame, str)
 
     def check(self, num_groups: int, num_codes: int) -> None:
         """Raises a UserError for a rate that codes cannot have: its price would never rest."""
-        capacity = num_groups * math.log2(num_codes)
-        if not self.auto and self.target_bits_per_frame > capacity:
+        target, capacity = self.target_bits_per_frame, num_groups * math.log2(num_codes)
+        if not isinstance(target, str) and target > capacity:
             raise UserError(
-                f"rates.target_bits_per_frame={self.target_bits_per_frame:g} is more than"
+                f"rates.target_bits_per_frame={target:g} is more than"
                 f" {num_groups} x {num_codes} codes can hold ({capacity:g} bits)"
             )
 

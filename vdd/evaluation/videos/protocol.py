@@ -225,7 +225,7 @@ def bitrate(
     functions: Functions,
     target_bits_per_frame: float | str | None,
     identity: Int[np.ndarray, "n"],
-) -> Section:
+) -> sections.RateSection:
     """`sections.bitrate`, and how much of the entropy is left where it is known who it is.
 
     The rest, `entropy_bits_per_frame` less `entropy_given_identity_bits_per_frame`, is what the
@@ -243,7 +243,7 @@ def bitrate(
     known = metrics.conditional_group_entropies(codes, np.repeat(identity, encoded.codes.shape[1]))
     section["entropy_given_identity_bits_per_frame"] = float(np.sum(known))
     frames = len(codes)
-    distinct = section["distinct_codes"]
-    if distinct is not None and frames < _FRAMES_PER_TUPLE * distinct:
+    distinct = int(section["distinct_codes"] or 0)
+    if frames < _FRAMES_PER_TUPLE * distinct:
         section["joint_entropy_bits_per_frame"] = None
     return section
