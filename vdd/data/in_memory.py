@@ -8,10 +8,11 @@ import numpy as np
 from vdd.data import batches
 from vdd.data.augment import Augment
 from vdd.data.batches import Batch, ClipIterator
+from vdd.data.packed import Packed
 
 
 def in_memory(
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray | Packed],
     batch_size: int,
     seed: int,
     *,
@@ -40,9 +41,9 @@ def in_memory(
     return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
 
 
-def _take(arrays: Mapping[str, np.ndarray], clips: np.ndarray) -> Batch:
+def _take(arrays: Mapping[str, np.ndarray | Packed], clips: np.ndarray) -> Batch:
     return {key: value[clips] for key, value in arrays.items()}
 
 
-def _count(arrays: Mapping[str, np.ndarray]) -> int:
+def _count(arrays: Mapping[str, np.ndarray | Packed]) -> int:
     return len(arrays[batches.clips_key(arrays)])

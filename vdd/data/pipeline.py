@@ -15,6 +15,7 @@ from vdd.data import datasets
 from vdd.data.batches import Batch, ClipIterator
 from vdd.data.endless import endless
 from vdd.data.in_memory import in_memory
+from vdd.data.packed import pack
 from vdd.errors import UserError
 
 __all__ = ["Batch", "ClipIterator", "load_source"]
@@ -87,7 +88,7 @@ def _open_in_memory(
         if workers < 0:
             raise UserError(f"--config.data.workers={workers}: it must be at least 0.")
         return functools.partial(endless, draw, workers=workers)
-    return functools.partial(in_memory, dataset.arrays(config, split))
+    return functools.partial(in_memory, pack(dataset.arrays(config, split)))
 
 
 def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:

@@ -48,11 +48,12 @@ def load_arrays(
     split: str = "train",
     art_dir: epath.PathLike | None = None,
     permutation_seed: int = PERMUTATION_SEED,
+    keep: bool = True,
 ) -> SpritesArrays:
     """Renders one split: clips ordered by motion label, then by place in the split's permutation.
 
-    A process keeps the last two, since training, judge and probes look at the same clips; the
-    arrays are read-only.
+    A process keeps the last two unless told not to, since judge and probes look at the same clips;
+    the arrays are read-only.
 
     Args:
       art: "lpc" (the benchmark's sheets, read from a folder) or "builtin" (drawn by this package).
@@ -60,13 +61,15 @@ def load_arrays(
         published; "fit" (8100 clips) or "validation" (900), the two parts of "train".
       art_dir: folder of LPC sheets; None takes the environment variable VDD_SPRITES_ART.
       permutation_seed: other characters in each split, as `benchmark.split_characters` says.
+      keep: whether they stay in memory for who asks next.
 
     Raises:
       UserError: unknown art or split, a seed that is none, no folder of sheets, or a sheet that is
         missing or broken.
     """
     folder = find_art_dir(art_dir) if art == "lpc" else None
-    return _rendered(art, split, folder and str(folder), permutation_seed)
+    render_split = _rendered if keep else _rendered.__wrapped__
+    return render_split(art, split, folder and str(folder), permutation_seed)
 
 
 @functools.lru_cache(maxsize=2)

@@ -66,7 +66,7 @@ def load_builder(
 
 
 def load_split(
-    config: Any, split: str, art_dir: epath.PathLike | None = None
+    config: Any, split: str, art_dir: epath.PathLike | None = None, keep: bool = True
 ) -> sprites.SpritesArrays:
     """A split in memory as `config.data` has it: its art, its sheets, its permutation.
 
@@ -74,12 +74,13 @@ def load_split(
       config: `config.data`.
       split: as for `sprites.load_arrays`.
       art_dir: folder of LPC sheets; None takes `sheets_dir`.
+      keep: whether they stay in memory for who asks next.
 
     Raises:
       UserError: as `sprites.load_arrays`.
     """
     folder = art_dir or sheets_dir(config)
-    return sprites.load_arrays(config.art, split, folder, permutation_seed(config))
+    return sprites.load_arrays(config.art, split, folder, permutation_seed(config), keep)
 
 
 def permutation_seed(config: Any) -> int:

@@ -62,7 +62,7 @@ def licence(config: Any) -> str:
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
     """All clips of a split and their labels, in memory."""
-    return load_split(config, split)._asdict()
+    return load_split(config, split, keep=False)._asdict()
 
 
 def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
