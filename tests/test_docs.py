@@ -108,7 +108,7 @@ def test_the_licence_of_every_locked_package_is_told(monkeypatch, tmp_path, caps
     page = tmp_path / "licences.md"
     monkeypatch.setattr(licences, "PAGE", page)
     for row, wrong, told in (
-        ("| `jax` | Apache-2.0 |", "| `jax` | MIT |", "its rows are not those of the locks"),
+        ("| `einops` | MIT |", "| `einops` | BSD |", "its rows are not those of the locks"),
         ("| `namex` | Apache-2.0 |\n", "", "the licence of namex is not known"),
         ("`frozendict`, LGPL-3.0", "", "frozendict is under LGPL-3.0-only, and no sentence"),
     ):

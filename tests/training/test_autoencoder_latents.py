@@ -121,7 +121,7 @@ def test_cached_latents_give_the_loss_of_the_video(config, start, cached):
     @partial(jax.jit, compiler_options=FAST)
     def loss(batch):
         terms = bitrate_controlled_diffusion(
-            objective, rates, model, start.params, batch, jax.random.key(1), rates.start()
+            objective, rates, model, start.params, batch, jax.random.key(1), start.multipliers
         )
         return terms.total
 

@@ -38,7 +38,7 @@ shapes = jax.eval_shape(training.init, jax.random.key(0), batch)
 params = tiny.perturbed(shapes.params)
 state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes).replace(
     params=params, ema_params=params, usage=jnp.full(shapes.usage.shape, 1 / 8),
-    multipliers=Rates(**config.rates).start(),
+    multipliers=Rates(**config.rates).start(2, 8),
 )
 
 def run(mesh):
