@@ -201,7 +201,10 @@ def table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder of this name that was not there; it stays, for whoever wants to look."""
-    path.mkdir(parents=True)
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise SystemExit(f"--work {path}: {(error.strerror or "cannot be made").lower()}; give a new folder") from error
     yield path
 
 

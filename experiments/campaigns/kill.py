@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 import common
 import numpy as np
 
+COMMANDS = ("train", "prepare", "compress")
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 # What Python tells an audit hook of changes of files.
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.setxattr", "os.truncate")
@@ -344,9 +345,11 @@ def can_mount(folder: Path) -> bool:
 
 def main() -> None:
     parser = common.parser(__doc__, 100)
-    parser.add_argument("--commands", default="train,prepare,compress")
+    parser.add_argument("--commands", default=",".join(COMMANDS), help="some of these")
     parser.add_argument("--others", type=int, help="SIGTERM, SIGINT, full disks (a fifth)")
     options = parser.parse_args()
+    if unknown := set(options.commands.split(",")) - set(COMMANDS):
+        parser.error(f"--commands {','.join(sorted(unknown))}: take of {', '.join(COMMANDS)}")
     others = max(options.count // 5, 1) if options.others is None else options.others
     common.quick_xla()
     # A shell's background jobs ignore it, and so would their children.

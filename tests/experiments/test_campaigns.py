@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,3 +92,25 @@ def test_a_run_is_compared_without_its_times(campaign):
     kill = campaign("kill")
     assert kill.stripped([{"step": 1, "seconds": 2.0, "a": {"mfu": 3}}]) == [{"step": 1, "a": {}}]
     assert signal.SIGKILL in kill.SIGNALS.values()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--work", "."), "--work .*: file exists; give a new folder"),
+        (
+            ("--work", "new", "--commands", "train,dance"),
+            "--commands dance: take of train, prepare",
+        ),
+    ],
+)
+def test_a_campaign_that_cannot_begin_says_so_in_one_line(tmp_path, given, told):
+    done = subprocess.run(
+        [sys.executable, CAMPAIGNS / "kill.py", "--tiny", *given], cwd=tmp_path,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode
+    assert re.search(told, done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
