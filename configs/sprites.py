@@ -5,8 +5,9 @@
 Sizes, after a colon: none (2 CPU cores, an hour or two), `quick` (2 CPU cores, 10 minutes), `full`
 (a GPU or TPU), `smoke` (for tests). `lpc`, `lpc_quick`, `lpc_full`, `lpc_smoke` are the
 same on the art of the public benchmark, its sheets in `--config.data.art_dir` or
-`$VDD_SPRITES_ART`; `paper` (a UNet) and `paper_dit` leave out the read-out of the mean and the
-gate, which are ours (ARCHITECTURE.md: what else is).
+`$VDD_SPRITES_ART`; `vivid` and its sizes, on built-in art whose hair stands out. `paper` (a UNet)
+and `paper_dit` leave out the read-out of the mean and the gate, which are ours (ARCHITECTURE.md:
+what else is).
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -25,10 +26,12 @@ SIZES = ("base", "quick", "full", "smoke", "paper", "paper_dit")
 
 def get_config(variant: str = "") -> Any:
     words = variant.split("_") if variant else []
-    art = words.pop(0) if words[:1] == ["lpc"] else "builtin"
+    art = words.pop(0) if words[:1] in (["lpc"], ["vivid"]) else "builtin"
     size = "_".join(words) or "base"
     if size not in SIZES:
-        raise ValueError(f"no variant {variant!r}: [lpc_]SIZE with SIZE one of {', '.join(SIZES)}")
+        raise ValueError(
+            f"no variant {variant!r}: [lpc_ or vivid_]SIZE with SIZE one of {', '.join(SIZES)}"
+        )
     config = base.get_config()
     _sprites(config, art)
     if art == "lpc":

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
     """The flags that all scripts of short runs share; their runs go to runs/NAME."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--art", default="builtin", choices=("builtin", "lpc"))
+    parser.add_argument("--art", default="builtin", choices=("builtin", "lpc", "vivid"))
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--split", default="validation", choices=SPLITS)
     parser.add_argument("--clips", type=int, default=592)
@@ -37,7 +37,7 @@ def train(
     if options.tiny:
         size, steps, clips = "smoke", 20, 32
     workdir = Path(options.out) / f"{options.art}_{name.replace(' ', '-')}_{seed}"
-    variant = f"lpc_{size}" if options.art == "lpc" else size
+    variant = size if options.art == "builtin" else f"{options.art}_{size}"
     changes = {
         "seed": seed,
         "train.num_steps": steps,

@@ -204,7 +204,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise SystemExit(f"--work {path}: {(error.strerror or "cannot be made").lower()}; give a new folder") from error
+        raise SystemExit(
+            f"--work {path}: {(error.strerror or 'cannot be made').lower()}; give a new folder"
+        ) from error
     yield path
 
 

@@ -7,12 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from vdd.data.sprites.builtin import ORDER, part_frames
+from vdd.data.sprites.builtin import ORDER, STYLES, part_frames
 from vdd.data.sprites.builtin.skeleton import FOREARM, SHIN, THIGH, UPPER_ARM, figures
 from vdd.data.sprites.builtin.trigonometry import about_x, about_y, about_z, chained, sine
 from vdd.data.sprites.renderer import Art, render
 
-GOLDEN = "249cd396683cce7c64ad5c3f1cc1b6c5cea3731dd121d7265f8dcbf34d40fedd"
+GOLDEN = {
+    "builtin": "249cd396683cce7c64ad5c3f1cc1b6c5cea3731dd121d7265f8dcbf34d40fedd",
+    "vivid": "2e62d5acd16c9706bf10c099c705666d41fdc6039acfb1da3c4c6bde99e54fe6",
+}
 MOTIONS = range(9)
 # One character of each diagonal, so that every variant of every factor is worn at least twice.
 CHARACTERS = np.array(
@@ -25,11 +28,11 @@ def clips(characters: np.ndarray, motion: int) -> np.ndarray:
     return render(Art(ORDER, part_frames), characters, np.full(len(characters), motion))
 
 
-def all_parts():
+def all_parts(style: str = "builtin"):
     for part, factor in ORDER:
         for variant in range(6 if factor else 1):
             for motion in MOTIONS:
-                yield part, variant, motion, part_frames(part, variant, motion)
+                yield part, variant, motion, part_frames(part, variant, motion, style)
 
 
 def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -37,19 +40,28 @@ def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a != b).any(-1).sum((-2, -1))
 
 
-def test_every_byte_is_the_same_on_every_machine():
+@pytest.mark.parametrize("style", STYLES)
+def test_every_byte_is_the_same_on_every_machine(style):
     digest = hashlib.sha256()
-    for part, variant, motion, frames in all_parts():
+    for part, variant, motion, frames in all_parts(style):
         digest.update(f"{part} {variant} {motion}".encode() + frames.tobytes())
-    assert digest.hexdigest() == GOLDEN, (
+    assert digest.hexdigest() == GOLDEN[style], (
         "The art's bytes changed. If you did not touch the drawing, some operation is not exact on "
         "this machine: find it. If you changed the art on purpose, look at the pictures, put the "
         "new digest into GOLDEN, and retrain what was trained on the old art (judge and models)."
     )
 
 
-def test_parts_are_read_only_hard_edged_rgba_and_clear_of_the_border():
+def test_the_styles_differ_in_hair_alone():
     for part, variant, motion, frames in all_parts():
+        vivid = part_frames(part, variant, motion, "vivid")
+        nothing = not frames.any() and not vivid.any()
+        assert np.array_equal(frames, vivid) == ("hair" not in part or nothing), part
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_parts_are_read_only_hard_edged_rgba_and_clear_of_the_border(style):
+    for part, variant, motion, frames in all_parts(style):
         name = f"{part} {variant}, motion {motion}"
         assert frames.shape == (8, 64, 64, 4), name
         assert frames.dtype == np.uint8, name

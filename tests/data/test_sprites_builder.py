@@ -64,7 +64,7 @@ def test_only_the_sheets_are_registered():
     assert set(registered_urls()) == {f"{SHEETS_URL}/{name}" for name in lpc.SHEETS}
 
 
-@pytest.mark.parametrize("art", ["lpc", "builtin"])
+@pytest.mark.parametrize("art", ["lpc", "builtin", "vivid"])
 def test_licence_and_citation_are_told(art: str, tmp_path):
     info = Builder(config=art, data_dir=tmp_path).info
     assert ("CC-BY-SA 3.0" in info.redistribution_info.license) == (art == "lpc")

@@ -33,8 +33,8 @@ def load_source(
 
     Args:
       config: `config.data` with the keys source ("in_memory", "tfdata", "grain"), dataset, data_dir
-        and augment. Of "sprites": art ("lpc", "builtin"), art_dir, data_dir (each None for its
-        default), augment ("none"), and where it is there permutation_seed (another than the
+        and augment. Of "sprites": art ("lpc", "builtin", "vivid"), art_dir, data_dir (each None
+        for its default), augment ("none"), and where it is there permutation_seed (another than the
         default's in_memory only). Of "video_folder": data_dir
         (what `vdd.data.prepare` wrote), frames (of each window so many are taken from a random
         place), latents (True: batches hold `latents` in place of `video`), augment ("none",

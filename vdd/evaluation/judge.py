@@ -162,7 +162,7 @@ def load_or_train(
     """The judge of an art, trained now unless the cache has it.
 
     Args:
-      art: "lpc" or "builtin", as for `sprites.load_arrays`.
+      art: "lpc", "builtin" or "vivid", as for `sprites.load_arrays`.
       art_dir: folder of the LPC sheets.
       cache_dir: where judges are kept; None takes the variable VDD_CACHE, else ~/.cache/vdd.
       settings: how it is trained. The cache's key holds them, the art's pixels and the training

@@ -1,8 +1,8 @@
-"""The Sprites benchmark: 1296 characters x 9 motions, 8 frames of 64x64, in two drawing styles.
+"""The Sprites benchmark: 1296 characters x 9 motions, 8 frames of 64x64, in three drawing styles.
 
 `load_arrays` renders a split into memory in seconds and needs no TensorFlow. Characters, motions,
-labels and split are the same in both styles; "lpc" gives the benchmark's own bytes, "builtin" is
-drawn by this package and needs no download.
+labels and split are the same in all; "lpc" gives the benchmark's own bytes, "builtin" and "vivid"
+are drawn by this package and need no download.
 """
 
 import functools
@@ -56,7 +56,8 @@ def load_arrays(
     the arrays are read-only.
 
     Args:
-      art: "lpc" (the benchmark's sheets, read from a folder) or "builtin" (drawn by this package).
+      art: "lpc" (the benchmark's sheets, read from a folder), "builtin" or "vivid" (drawn by this
+        package; in "vivid" hair stands out).
       split: "train" (9000 clips) or "test" (2664 clips of characters that train never shows), as
         published; "fit" (8100 clips) or "validation" (900), the two parts of "train".
       art_dir: folder of LPC sheets; None takes the environment variable VDD_SPRITES_ART.
@@ -92,12 +93,12 @@ def load_art(art: str, art_dir: epath.PathLike | None = None) -> Art:
                 "--config.data.source=tfdata, which downloads them)."
             )
         return lpc.load_art(lpc.sheet_paths(folder))
-    if art == "builtin":
-        # Here, since that module takes this package's constants.
-        from vdd.data.sprites import builtin
+    # Here, since that module takes this package's constants.
+    from vdd.data.sprites import builtin
 
-        return Art(builtin.ORDER, builtin.part_frames)
-    raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
+    if art in builtin.STYLES:
+        return Art(builtin.ORDER, functools.partial(builtin.part_frames, style=art))
+    raise UserError(f"sprites has no art {art!r}: take lpc, builtin or vivid.")
 
 
 def find_art_dir(art_dir: epath.PathLike | None = None) -> epath.Path | None:

@@ -26,6 +26,7 @@ __all__ = [
 _FORMATS = {"tfdata": "tfrecord", "grain": "array_record"}
 _WITHOUT_NETWORK = {
     "builtin": "",
+    "vivid": "",
     "lpc": ", or where there is no network the folder of sheets (a clone of "
     "github.com/YingzhenLi/Sprites) by --config.data.art_dir=DIR or VDD_SPRITES_ART=DIR",
 }
@@ -40,7 +41,7 @@ def load_builder(
     """The builder of `sprites/<art>`, its files in place.
 
     Args:
-      art: "lpc" or "builtin".
+      art: "lpc", "builtin" or "vivid".
       file_format: "tfrecord" (streamed by tf.data) or "array_record" (random access).
       art_dir: folder of LPC sheets; None takes VDD_SPRITES_ART, and without that a data set that
         is already prepared or the sheets' public repository.
@@ -53,7 +54,7 @@ def load_builder(
     from vdd.data.sprites.sprites_dataset_builder import Builder
 
     if art not in Builder.builder_configs:
-        raise UserError(f"sprites has no art {art!r}: take lpc or builtin.")
+        raise UserError(f"sprites has no art {art!r}: take lpc, builtin or vivid.")
     root = _root(data_dir, file_format)
     directory = _directory(art, root)
     if not directory.exists():

@@ -57,7 +57,7 @@ def frames(config: Any) -> int:
 
 def licence(config: Any) -> str:
     """That of the art: the package's own, or the Liberated Pixel Cup's."""
-    return {"builtin": "apache-2.0", "lpc": "cc-by-sa-3.0"}[config.art]
+    return "cc-by-sa-3.0" if config.art == "lpc" else "apache-2.0"
 
 
 def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""TFDS builder of the Sprites benchmark: `sprites/lpc` and `sprites/builtin`."""
+"""TFDS builder of the Sprites benchmark: `sprites/lpc`, `sprites/builtin`, `sprites/vivid`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -19,7 +19,11 @@ STORED_SPLITS = ("fit", "validation", "test")
 FINGERPRINT = "sheets_sha256"
 SHEETS = "sheets"  # the folder in the data set's directory that keeps what was downloaded
 
-_LICENSES = {"lpc": "CC-BY-SA 3.0 or GPL 3.0", "builtin": "Apache-2.0"}
+_LICENSES = {
+    "lpc": "CC-BY-SA 3.0 or GPL 3.0",
+    "builtin": "Apache-2.0",
+    "vivid": "Apache-2.0",
+}
 _FEATURES = tfds.features.FeaturesDict(
     {
         # Plain bytes are read several times faster than any compressed encoding.
@@ -52,6 +56,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name="builtin", description="Drawn by this package."),
         tfds.core.BuilderConfig(name="lpc", description="The benchmark's Liberated Pixel Cup art."),
+        tfds.core.BuilderConfig(name="vivid", description="As builtin, with hair that stands out."),
     ]
 
     def __init__(self, *, art_dir: epath.PathLike | None = None, **kwargs: Any):
@@ -69,7 +74,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        art = self._lpc(dl_manager) if self._art_name == "lpc" else sprites.load_art("builtin")
+        lpc_art = self._art_name == "lpc"
+        art = self._lpc(dl_manager) if lpc_art else sprites.load_art(self._art_name)
         return {split: self._generate_examples(art, split) for split in STORED_SPLITS}
 
     def _generate_examples(self, art: Art, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
