@@ -1,6 +1,7 @@
 """Memory that is freed: glibc's malloc keeps it for the next step, or gives it back."""
 
 import ctypes
+import gc
 import importlib.metadata
 import importlib.util
 import os
@@ -34,8 +35,9 @@ def give_back_freed_memory() -> None:
     """Hand what is freed back to the system now: a compiler leaves gigabytes behind.
 
     For after work that will not come again soon. What comes at every step would have to be mapped
-    anew. Does nothing with another C library.
+    anew. Gives nothing back with another C library.
     """
+    gc.collect()  # what a compiler was told lies in cycles
     library = _glibc()
     if library is not None:
         library.malloc_trim(0)
