@@ -28,14 +28,16 @@ CONFIGS = ROOT / "configs"
 
 
 class Data(NamedTuple):
-    """A data set: its config, the small one for tests, what names its folder, what is right."""
+    """A data set: its config, and the small one for tests.
+
+    folder: the environment variable that names its folder; None: drawn by the package.
+    right: the key of a report that has the share of swaps, or of their frames, that are right.
+    """
 
     config: str
     quick: str
-    folder: str | None = None  # an environment variable; None: drawn by the package
-    right: str | None = (
-        None  # of the report: the share of swaps, or of their frames, that are right
-    )
+    folder: str | None = None
+    right: str | None = None
 
 
 DATA = {
@@ -62,6 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", default=str(ROOT / "runs/one_recipe"))
     parser.add_argument("--quick", action="store_true", help="the smoke configs, for tests")
     options = parser.parse_args(arguments)
+    for text in options.set:
+        if "=" not in text:
+            parser.error(f"--set {text}: KEY=VALUE is needed")
     if unknown := set(options.only.split(",")) - set(DATA):
         parser.error(f"--only {','.join(sorted(unknown))}: take of {', '.join(DATA)}")
     print(*machine().values(), sep=", ")
@@ -70,7 +75,10 @@ def main(arguments: list[str] | None = None) -> None:
         if missing := what_is_missing(name, options):
             print(f"{name} is left out: {missing}", file=sys.stderr)
             continue
-        print(f"| {' | '.join(row(name, options))} |", flush=True)
+        try:
+            print(f"| {' | '.join(row(name, options))} |", flush=True)
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
 
 
 def what_is_missing(name: str, options: argparse.Namespace) -> str | None:
@@ -103,7 +111,15 @@ def row(name: str, options: argparse.Namespace) -> list[str]:
 
 def train(name: str, file: str, steps: int, options: argparse.Namespace) -> dict[str, Any]:
     """The report of a data set's training; what was stopped resumes."""
-    words = [name, *(text.replace("=", "-") for text in options.set), str(options.seed)]
+    changes = [text.replace("=", "-").replace("/", "-") for text in options.set]
+    faces = [Path(options.faces).name] if name == "faces" else []
+    words = [
+        file.replace(".py", "").replace(":", "_"),
+        *faces,
+        *changes,
+        f"{steps}",
+        f"{options.seed}",
+    ]
     run = Path(options.out, "_".join(words))
     report = run / "eval" / f"{steps}.json"
     if not report.exists():

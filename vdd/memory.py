@@ -37,7 +37,7 @@ def give_back_freed_memory() -> None:
     For after work that will not come again soon. What comes at every step would have to be mapped
     anew. Gives nothing back with another C library.
     """
-    gc.collect()  # what a compiler was told lies in cycles
+    gc.collect()  # a compiler's inputs refer to each other in a ring
     library = _glibc()
     if library is not None:
         library.malloc_trim(0)

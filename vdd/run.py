@@ -26,7 +26,7 @@ from vdd.errors import UserError
 from vdd.method.cross_driving import segments_shape
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective
-from vdd.method.rates import Rates
+from vdd.method.rates import Rates, told
 from vdd.training.parameters import load_params
 
 _FEW = 8  # frames, of which no parameter's shape depends
@@ -68,7 +68,7 @@ class Run:
         size = runs.count_parameters(self.params)
         return (
             f"Run({self.name!r}, step {self.step}, {runs.data_name(self.config)},"
-            f" {bits} bits a frame, {size:,} parameters)"
+            f" {told(bits)} bits a frame, {size:,} parameters)"
         )
 
     @property

@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 
 from vdd import motions, priors, runs
 from vdd.errors import UserError
+from vdd.method.rates import told
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training import checkpoint_files
@@ -103,7 +104,7 @@ def _rates(run: Run) -> list[str]:
     code = run.model.content_code
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
-        f" a frame, target {rates.target_bits_per_frame}",
+        f" a frame, target {told(rates.target_bits_per_frame)}",
         f"content     {tokens}, target {rates.target_bits_per_clip:g} bits a clip",
         *([f"            then a code of {code.num_numbers} whole numbers"] if code else []),
     ]

@@ -1,9 +1,13 @@
 """Arrays whose rows lie in memory compressed."""
 
+import functools
+
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
-from vdd.data import in_memory, packed
+from vdd.data import in_memory, packed, pipeline, sprites
+from vdd.data.sprites import SpritesArrays
 
 
 def flat_colours(clips=20):
@@ -47,3 +51,20 @@ def test_batches_are_the_same_packed_or_not():
             np.testing.assert_array_equal(one[key], other[key])
     plain.close()
     small.close()
+
+
+def test_clips_of_a_training_lie_packed_and_nowhere_else(monkeypatch):
+    config = ConfigDict({"source": "in_memory", "dataset": "sprites", "art": "builtin"})
+    config.update({"art_dir": None, "data_dir": None, "augment": "none", "permutation_seed": 423})
+    given = {}
+
+    def spy(arrays, *_, **__):
+        given.update(arrays)
+
+    few = SpritesArrays(flat_colours(4), np.arange(4), np.zeros((4, 4), np.int64))
+    drawn = functools.lru_cache(lambda *_: few)
+    monkeypatch.setattr(sprites, "_rendered", drawn)
+    monkeypatch.setattr(pipeline, "in_memory", spy)
+    pipeline.load_source(config, "validation", 2, 0)
+    assert isinstance(given["video"], packed.Packed)
+    assert drawn.cache_info().currsize == 0

@@ -308,24 +308,28 @@ def test_null_content(monkeypatch, model_and_params, share, kept):
     np.testing.assert_array_equal(calls["denoise"][2], content)
 
 
-@pytest.mark.parametrize(("count", "every"), [(4, 1), (2, 2)])
-def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, count, every):
+@pytest.mark.parametrize(("count", "every", "auto"), [(4, 1, False), (2, 2, False), (4, 1, True)])
+def test_content_of_some_clips_is_read_again(monkeypatch, model_and_params, count, every, auto):
     seen = []
 
     def spy(apply, rng, content, quantized, codewords, codes, own):
         seen.extend(x.shape[:2] for x in (content, quantized, codewords))
         assert codes.shape[:2] == codewords.shape[:2]
-        assert own == 0
-        nothing = jnp.zeros(len(content))
-        return jnp.zeros_like(content), driving.Reread(codewords, codewords, nothing, nothing > 0)
+        assert own == (count // 4 if auto else 0)
+        rows = jnp.arange(len(content))
+        found = driving.Reread(codewords, codewords, 0.0 * rows, rows < own)
+        return jnp.zeros_like(content), found
 
     monkeypatch.setattr(driving, "_reread", spy)
-    calls = spied(monkeypatch, *model_and_params, reread_clips=count)(random_video(4, 6))
+    rates = dataclasses.replace(RATES, target_bits_per_frame="auto") if auto else RATES
+    changes = {"reread_clips": count, "rates": rates, "prices": rates.start(2, 8)}
+    calls = spied(monkeypatch, *model_and_params, **changes)(random_video(4, 6))
     # One segment of a clip; and all of its frames.
     assert seen == [(count, 2), (count, 6), (count, 6)]
     content, said = calls["mean"][0], calls["compress"][-1]
     expected = np.array(neighbours(said.tokens))
-    expected[:: 2 * every] = 0.0
+    # What was drawn with its own content is compared with swaps, and drives nothing.
+    expected[2 * auto :: 2 * every] = 0.0
     np.testing.assert_allclose(content, expected, atol=1e-6)
 
 

@@ -98,6 +98,9 @@ def test_a_rate_that_codes_cannot_have_is_refused():
         {"target_bits_per_clip": 0.0},
         {"target_bits_per_frame": -5.0},
         {"target_bits_per_frame": "otto"},
+        {"target_bits_per_frame": None},
+        {"target_bits_per_frame": True},
+        {"target_bits_per_frame": [6]},
     ],
 )
 def test_rates_that_cannot_be_held_are_refused(change):
@@ -174,15 +177,18 @@ def found(lost, motion_bits=6.0, steps=1000):
 
 def test_a_rate_that_is_to_be_found_begins_at_what_codes_can_hold():
     assert float(found(1.0, steps=0).target) == 8.0
-    assert HELD.start(2, 16).target is None  # of one that is told the state says nothing
+    assert type(HELD.start(2, 16)) is Multipliers  # of one that is told the state says nothing
 
 
 def test_bits_that_are_lost_in_swaps_are_taken_away_and_come_back_slowly():
     assert float(found(0.22).target) == pytest.approx(8.0 * np.exp(-0.2), rel=1e-3)
     assert float(found(0.02).target) == pytest.approx(8.0, rel=1e-3)
-    assert 8.0 < float(found(0.0).target) < 8.0 * 1.03
+    assert float(found(0.0).target) == 8.0  # more than codes can hold is no target
+    low = found(0.22).replace(target=jnp.float32(6.0))
+    held = dataclasses.replace(HELD, target_bits_per_frame=rates.AUTO)
+    assert 6.0 < float(held.steer(low, 6.0, 20.0, jnp.float32(0.0)).target) < 6.0 * 1.001
 
 
-def test_bits_below_a_target_that_is_to_be_found_are_not_bought():
+def test_the_price_is_never_negative_where_a_target_is_to_be_found():
     assert float(found(0.02, motion_bits=6.0, steps=10).motion) == 0.0
     assert float(found(0.02, motion_bits=9.0, steps=10).motion) > 0.0

@@ -1,4 +1,4 @@
-"""Arrays that lie in memory compressed, row by row: pixel art takes a twentieth of its size."""
+"""Arrays that lie in memory compressed, row by row: LPC's art takes a twentieth of its size."""
 
 import zlib
 from collections.abc import Mapping

@@ -246,7 +246,7 @@ def accuracies(judge: Judge, arrays: sprites.SpritesArrays) -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> int:
     """Trains the judge unless it is cached, and prints how right it is on real test clips."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--art", default="lpc", help="lpc or builtin")
+    parser.add_argument("--art", default="lpc", help="lpc, builtin or vivid")
     parser.add_argument("--art_dir", help=f"LPC sheets (default: ${sprites.ART_DIR_VARIABLE})")
     parser.add_argument("--cache", help=f"default: ${CACHE_VARIABLE}, else ~/.cache/vdd")
     options = parser.parse_args(arguments)

@@ -60,7 +60,8 @@ def driving(
             apply, rng_reread, pairs[rows, 0], whole(codes.quantized), whole(codes.codewords),
             whole(codes.codes), len(pairs[rows]) // 4 if compare else 0,
         )  # fmt: skip
-        pairs = pairs.at[rows, 0].set(again)
+        own = rearrange(reread.own, "r -> r 1 1")  # it has seen the frames that it is to rebuild
+        pairs = pairs.at[rows, 0].set(jnp.where(own, pairs[rows, 0], again))
     content = rearrange(pairs, "b k n d -> (b k) n d")
     kept = jax.random.bernoulli(rng_null, 1.0 - objective.null_content, (len(content), 1, 1))
     motion = jnp.where(kept, codes.quantized, jax.lax.stop_gradient(codes.quantized))
@@ -72,8 +73,9 @@ def _reread(
 ) -> tuple[Float[Array, "b k d"], Reread]:
     """Content read again from mean frames that show it in the motion of another clip.
 
-    Takes the content of clips, and quantised motion and codewords of all their frames. Returns the
-    content that is read in the swaps, and the motion.
+    Takes the content of clips, and quantised motion, codewords and codes of all their frames. The
+    first `own` clips are drawn with their own motion, for comparison. Returns the content that is
+    read in the pictures, and the motion.
 
     Both halves of a clip share its action, so content may tell the decoder the action, and codes
     that leave poses of two actions apart only by it cost nothing. Content that was read from a swap

@@ -7,7 +7,7 @@ price, that is steered after every step.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import flax.struct
 import jax
@@ -29,17 +29,27 @@ class Multipliers:
 
     motion: signed price of a bit per frame. The entropy may be pulled up as well as down.
     log_content: logarithm of the price of a bit per clip, which is never negative.
-    target: bits per frame that motion is held at, where they are found while training (`AUTO`).
     """
 
     motion: Float[Array, ""]
     log_content: Float[Array, ""]
-    target: Float[Array, ""] | None = None
 
     @property
     def content(self) -> Float[Array, ""]:
         """Price of one content bit per clip."""
         return jnp.exp(self.log_content)
+
+
+@flax.struct.dataclass
+class Finding(Multipliers):
+    """Multipliers of a training that finds the rate of motion by itself (`AUTO`).
+
+    target: bits per frame that motion is held at.
+    most: bits per frame that the codes can hold, above which no target lies.
+    """
+
+    target: Float[Array, ""]
+    most: Float[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Rates:
                 f"{self.content_price_range}, above 0"
             )
         target = self.target_bits_per_frame
-        if isinstance(target, str) and target != AUTO:
+        if target != AUTO and (isinstance(target, bool) or not isinstance(target, int | float)):
             raise ValueError(f"rates.target_bits_per_frame={target!r} is neither bits nor {AUTO!r}")
         if self.target_bits_per_clip <= 0.0 or not (isinstance(target, str) or target > 0.0):
             raise ValueError("rates: targets are above 0 bits")
@@ -87,12 +97,14 @@ class Rates:
         A target that is to be found begins at what the codes can hold.
         """
         price = jnp.asarray(math.log(self.content_price), jnp.float32)
+        if not self.auto:
+            return Multipliers(jnp.zeros(()), price)
         capacity = jnp.asarray(num_groups * math.log2(num_codes), jnp.float32)
-        return Multipliers(jnp.zeros(()), price, capacity if self.auto else None)
+        return Finding(jnp.zeros(()), price, capacity, jnp.copy(capacity))
 
     def target(self, multipliers: Multipliers) -> float | Float[Array, ""]:
         """Bits per frame that motion is held at."""
-        if multipliers.target is not None:
+        if isinstance(multipliers, Finding):
             return multipliers.target
         assert not isinstance(self.target_bits_per_frame, str)
         return self.target_bits_per_frame
@@ -129,8 +141,8 @@ class Rates:
         target, do not wind its price up.
 
         A target that is to be found (`AUTO`) falls while swaps lose more of their codes than is
-        tolerated, and rises slowly while they lose less. Below it bits are not bought: the price
-        of motion stays above 0.
+        tolerated, and rises slowly while they lose less. The price of motion is never negative
+        then: a price of bits that are missing would have to be unwound as the target falls.
         """
         excess = motion_bits - self.target(multipliers)
         motion = multipliers.motion + self.motion_speed * pace * excess
@@ -138,10 +150,15 @@ class Rates:
         excess = jnp.clip(content_bits / self.target_bits_per_clip - 1.0, -1.0, 1.0)
         low, high = (math.log(x) for x in self.content_price_range)
         log_content = jnp.clip(multipliers.log_content + self.content_speed * excess, low, high)
-        target = multipliers.target
-        if target is not None and lost is not None:
-            target = target * jnp.exp(_AUTO_SPEED * pace * (_TOLERATED - lost))
-        return Multipliers(motion, log_content, target)
+        if isinstance(multipliers, Finding) and lost is not None:
+            target = multipliers.target * jnp.exp(_AUTO_SPEED * pace * (_TOLERATED - lost))
+            multipliers = replace(multipliers, target=jnp.minimum(target, multipliers.most))
+        return replace(multipliers, motion=motion, log_content=log_content)
+
+
+def told(target: float | str) -> str:
+    """A target in words: `6.35`, `auto`."""
+    return target if isinstance(target, str) else f"{target:g}"
 
 
 def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:

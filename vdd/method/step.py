@@ -71,11 +71,11 @@ class Recipe:
         )
         book = recipe.model.quantizer.codebook
         recipe.rates.check(book.num_groups, book.num_codes)
-        if recipe.rates.auto and recipe.objective.reread_clips < LEAST_REREAD:
+        least, given = LEAST_REREAD * config.train.accumulate, config.objective.reread_clips
+        if recipe.rates.auto and given < least:
             raise UserError(
                 "rates.target_bits_per_frame=auto is found in swaps that are read again: set"
-                f" objective.reread_clips to {LEAST_REREAD} or more a slice, not"
-                f" {recipe.objective.reread_clips}"
+                f" objective.reread_clips to {least} or more, not {given}"
             )
         return recipe
 

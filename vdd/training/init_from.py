@@ -2,7 +2,8 @@
 
 A parameter is taken over by its path, where shape and dtype agree; mean and scale of the latents
 are among them. What the earlier run lacks starts fresh. So does all that is not a parameter: the
-optimiser's state, the prices of the rates, the use of the codewords and the step.
+optimiser's state, the prices of the rates, a target that finds itself, the use of the codewords
+and the step.
 """
 
 import itertools
