@@ -26,7 +26,7 @@ from vdd.errors import UserError
 from vdd.method.cross_driving import segments_shape
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective
-from vdd.method.rates import Rates, told
+from vdd.method.rates import Rates
 from vdd.training.parameters import load_params
 
 _FEW = 8  # frames, of which no parameter's shape depends
@@ -64,11 +64,10 @@ class Run:
 
     def __repr__(self) -> str:
         """In one line; the parameters are counted, not printed."""
-        bits = self.config.rates.target_bits_per_frame
         size = runs.count_parameters(self.params)
         return (
             f"Run({self.name!r}, step {self.step}, {runs.data_name(self.config)},"
-            f" {told(bits)} bits a frame, {size:,} parameters)"
+            f" {runs.motion_target(self.config)} bits a frame, {size:,} parameters)"
         )
 
     @property

@@ -46,6 +46,12 @@ def data_name(config: Any) -> str:
     return f"{data.dataset}/{data.art}" if "art" in data else data.dataset
 
 
+def motion_target(config: Any) -> str:
+    """The bits of motion a frame that a training held, in words: "6.35", "auto"."""
+    target = config.rates.target_bits_per_frame
+    return target if isinstance(target, str) else f"{target:g}"
+
+
 def copy_reports(source: epath.Path, target: epath.Path, step: int) -> None:
     """Copies the evaluations of a step, on whatever split, from one run directory to another."""
     folder = source / "eval"

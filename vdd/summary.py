@@ -11,7 +11,6 @@ from jaxtyping import PyTree
 
 from vdd import motions, priors, runs
 from vdd.errors import UserError
-from vdd.method.rates import told
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training import checkpoint_files
@@ -104,7 +103,7 @@ def _rates(run: Run) -> list[str]:
     code = run.model.content_code
     return [
         f"motion      {book.num_groups} groups x {book.num_codes} codes: at most {capacity:g} bits"
-        f" a frame, target {told(rates.target_bits_per_frame)}",
+        f" a frame, target {runs.motion_target(run.config)}",
         f"content     {tokens}, target {rates.target_bits_per_clip:g} bits a clip",
         *([f"            then a code of {code.num_numbers} whole numbers"] if code else []),
     ]

@@ -169,10 +169,11 @@ def test_prices_are_paid_but_not_learned():
 def found(lost, motion_bits=6.0, steps=1000):
     """Multipliers after so many steps in which swaps lose a share of their codes."""
     held = dataclasses.replace(HELD, target_bits_per_frame=rates.AUTO)
-    prices = held.start(2, 16)
-    for _ in range(steps):
-        prices = jax.jit(held.steer)(prices, motion_bits, 20.0, jnp.float32(lost))
-    return prices
+
+    def steered(_, prices):
+        return held.steer(prices, jnp.float32(motion_bits), jnp.float32(20.0), jnp.float32(lost))
+
+    return jax.jit(lambda prices: jax.lax.fori_loop(0, steps, steered, prices))(held.start(2, 16))
 
 
 def test_a_rate_that_is_to_be_found_begins_at_what_codes_can_hold():

@@ -156,11 +156,6 @@ class Rates:
         return replace(multipliers, motion=motion, log_content=log_content)
 
 
-def told(target: float | str) -> str:
-    """A target in words: `6.35`, `auto`."""
-    return target if isinstance(target, str) else f"{target:g}"
-
-
 def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:
     """Entropy of the average assignment of each group, in bits (paper, bitrate loss)."""
     return _entropy_bits(average_assignment(assignment))

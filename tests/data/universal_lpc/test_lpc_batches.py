@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from multiprocessing import active_children
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,7 +101,8 @@ def test_a_process_that_fails_to_draw_is_told(config, tmp_path):
     config.workers, config.art_dir = 1, str(shutil.copytree(config.art_dir, tmp_path / "gone"))
     batches = pipeline.load_source(config, "train", 4, seed=0)
     next(batches)
-    shutil.rmtree(config.art_dir)  # what is drawn looks where the sheets are, each time
+    # At once, as by then another is drawn, which looks where the sheets are.
+    Path(config.art_dir).rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="no sheets"):
         list(itertools.islice(batches, 8))
     assert not active_children()
