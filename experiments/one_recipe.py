@@ -94,11 +94,7 @@ def row(name: str, options: argparse.Namespace) -> list[str]:
     data = DATA[name]
     file = data.quick if options.quick else data.config
     config = load_config(str(CONFIGS / file))
-    steps = (
-        config.train.num_steps
-        if options.quick
-        else round(config.train.num_steps * options.fraction)
-    )
+    steps = round(config.train.num_steps * (1 if options.quick else options.fraction))
     report = train(name, file, steps, options)
     swaps, rate = report["transfer"], report["bitrate"]
     held = rate["joint_entropy_bits_per_frame"] or rate["entropy_bits_per_frame"]
@@ -113,14 +109,8 @@ def train(name: str, file: str, steps: int, options: argparse.Namespace) -> dict
     """The report of a data set's training; what was stopped resumes."""
     changes = [text.replace("=", "-").replace("/", "-") for text in options.set]
     faces = [Path(options.faces).name] if name == "faces" else []
-    words = [
-        file.replace(".py", "").replace(":", "_"),
-        *faces,
-        *changes,
-        f"{steps}",
-        f"{options.seed}",
-    ]
-    run = Path(options.out, "_".join(words))
+    config = file.replace(".py", "").replace(":", "_")
+    run = Path(options.out, "_".join([config, *faces, *changes, str(steps), str(options.seed)]))
     report = run / "eval" / f"{steps}.json"
     if not report.exists():
         keys = {

@@ -27,9 +27,8 @@ class Packed:
         """The rows [b ...], as an array of their own."""
         found = np.empty((len(rows), *self._shape), self._dtype)
         for place, row in zip(found, rows, strict=True):
-            place[...] = np.frombuffer(zlib.decompress(self._rows[row]), self._dtype).reshape(
-                self._shape
-            )
+            flat = np.frombuffer(zlib.decompress(self._rows[row]), self._dtype)
+            place[...] = flat.reshape(self._shape)
         return found
 
 
