@@ -15,6 +15,7 @@ from etils import epath
 from jaxtyping import Int, UInt8
 
 from vdd import files, priors, runs
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.errors import UserError
 
@@ -86,7 +87,7 @@ def make(run: Any, path_or_name: epath.PathLike, characters: int = CHARACTERS) -
     return Library(played.name, priors.source_of(run, path_or_name), characters, motions)
 
 
-def check(data: Any) -> None:
+def check(data: Config) -> None:
     """Raise a UserError for a `config.data` that names no motions; says which model has some."""
     if not datasets.names_motions(data):
         able = (name for name in runs.pretrained() if (runs.PRETRAINED / name / FILE).exists())

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from etils import epath
 from jaxtyping import PyTree
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import files, fingerprint, runs
+from vdd.config import Config, changeable, frozen
 from vdd.errors import UserError
 from vdd.models.prior import MotionPrior
 from vdd.training.parameters import load_params
@@ -46,7 +46,7 @@ class Source:
 class PriorRun:
     """What the run directory of a prior holds, for inference."""
 
-    config: Any
+    config: Config
     model: MotionPrior
     params: PyTree  # the Flax params dict (of the exponential moving average)
     step: int
@@ -130,7 +130,7 @@ def is_prior(path: epath.Path) -> bool:
     return (path / "config.json").exists() and runs.load_config(path).get("task") == TASK
 
 
-def build(config: Any, source: Source) -> MotionPrior:
+def build(config: Config, source: Source) -> MotionPrior:
     """The network of `config.model`, with the sizes that the source's codes have.
 
     Raises TypeError or ValueError for a key or a value that there is not.
@@ -180,13 +180,13 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
     prior = load_prior(path, step)
     # Nothing of the folders of this machine: of those of the source, its name.
     source = dataclasses.replace(prior.source, run=epath.Path(prior.source.run).name)
-    config: Any = ConfigDict(prior.config)
+    config = changeable(prior.config)
     config.data.art_dir, config.source = None, source.run
     if "init_from" in config.train:
         config.train.init_from = None
     with runs.making(folder) as target:
         write_source(target, source)
-        runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
+        runs.write_small(dataclasses.replace(prior, config=frozen(config)), target)
         runs.copy_reports(find_prior(path), target, prior.step)
         report = target / "eval" / f"{prior.step}.json"
         if report.exists():

@@ -17,6 +17,7 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import eight_bits, files, hub
+from vdd.config import Config, changeable, frozen
 from vdd.errors import UserError
 from vdd.training import weights, workdir
 
@@ -40,13 +41,13 @@ def count_parameters(params: PyTree) -> int:
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-def data_name(config: Any) -> str:
+def data_name(config: Config) -> str:
     """The data set of a run, and where it has several arts, which: "sprites/lpc"."""
     data = config.data
     return f"{data.dataset}/{data.art}" if "art" in data else data.dataset
 
 
-def motion_target(config: Any) -> str:
+def motion_target(config: Config) -> str:
     """The bits of motion a frame that a training held, in words: "6.35", "auto"."""
     target = config.rates.target_bits_per_frame
     return target if isinstance(target, str) else f"{target:g}"
@@ -198,7 +199,7 @@ def steps_begun(path: epath.PathLike) -> int:
     return load_config(folder).train.num_steps if (folder / "config.json").exists() else 0
 
 
-def load_config(path: epath.Path) -> Any:
+def load_config(path: epath.Path) -> Config:
     """The config of a run directory, a FrozenConfigDict; lists of the JSON are tuples again.
 
     One that was downloaded names no place on this machine, whatever it says.
@@ -216,17 +217,17 @@ def load_config(path: epath.Path) -> Any:
         raise UserError(f"{file}: cannot be read ({error})") from error
 
 
-def without_places(config: Any) -> Any:
+def without_places(config: Config) -> Config:
     """The config of a run, with nothing in it of the machine that it was trained on."""
-    told: Any = ConfigDict(config)
+    told = changeable(config)
     for name, keys in _PLACES.items():
-        group: Any = told
+        group = told
         for part in name.split("."):
             group = group.get(part, ConfigDict())
         for key in keys:
             if key in group:
                 group[key] = None
-    return FrozenConfigDict(told)
+    return frozen(told)
 
 
 def check_fits(path: epath.Path, params: PyTree, network: Any, example: Any) -> None:

@@ -5,11 +5,11 @@ import os
 from typing import Any
 
 from etils import epath
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import runs
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.content_code import DEFAULT_SETTINGS, Settings
+from vdd.config import changeable, frozen
 from vdd.data import datasets
 from vdd.errors import UserError
 from vdd.run import Run
@@ -58,7 +58,7 @@ def compress_run(
         readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
         model, params = merging.merge_codewords(model, params, readings, merge_above)
         model, params = content_code.learn(model, params, readings, settings, show_progress)
-        config: Any = ConfigDict(run.config)
+        config = changeable(run.config)
         with config.unlocked():
             config.model.quantizer.merged = True
             # Its size as it is, so that other defaults do not change how this run is read.
@@ -66,7 +66,7 @@ def compress_run(
             config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
             options = {"num_swaps": num_swaps, "merge_above": merge_above}
             config.compression = {**options, **dataclasses.asdict(settings)}
-        run = Run(FrozenConfigDict(config), model, params, run.step, os.fspath(folder))
+        run = Run(frozen(config), model, params, run.step, os.fspath(folder))
         runs.write(run, target)
     return run
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 from etils import epath
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import files, priors, runs
 from vdd.codec.coded_run import motion_model
 from vdd.codec.motion import coded_bits
+from vdd.config import Config, changeable, frozen
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.errors import UserError
@@ -97,7 +97,7 @@ def place_of(workdir: epath.Path) -> epath.Path:
     return workdir
 
 
-def check(config: Any, split: str | None = None) -> None:
+def check(config: Config, split: str | None = None) -> None:
     """Raise a UserError for a config whose evaluation cannot be."""
     protocol, settings = _protocol(config), config.eval
     split = split or settings.split
@@ -113,12 +113,12 @@ def check(config: Any, split: str | None = None) -> None:
             raise UserError(f"eval.{preset}: {error}") from error
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule, on the averaged parameters."""
     return _protocol(config).hooks(config, workdir)
 
 
-def _protocol(config: Any) -> Any:
+def _protocol(config: Config) -> Any:
     """The module that the data set names: it has SPLITS, check, evaluate and hooks."""
     name = datasets.find(config.data.dataset).EVALUATION
     if not name:
@@ -149,9 +149,11 @@ def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:
     return bits
 
 
-def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathLike | None) -> Any:
+def _changed(
+    config: Config, faces: bool, clips: int | None, **folders: epath.PathLike | None
+) -> Config:
     """The config with what was asked for otherwise."""
-    changed: Any = ConfigDict(config)
+    changed = changeable(config)
     wanted: list[tuple[str, str, Any]] = [
         ("data", key, str(folder)) for key, folder in folders.items() if folder is not None
     ]
@@ -163,7 +165,7 @@ def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathL
         if key not in changed[group]:
             raise UserError(f"a run on {changed.data.dataset} has no {key}")
         changed[group][key] = value
-    return FrozenConfigDict(changed)
+    return frozen(changed)
 
 
 def _describe(run: Run) -> dict[str, str]:

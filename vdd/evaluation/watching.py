@@ -9,6 +9,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from vdd.config import Config
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import report
 from vdd.evaluation.gallery import write_png
@@ -21,7 +22,7 @@ from vdd.training.loop import Hook
 Look = Callable[[int, Functions], dict[str, Any]]
 
 
-def watch(config: Any, measure: Look, draw: Look) -> list[Hook]:
+def watch(config: Config, measure: Look, draw: Look) -> list[Hook]:
     """`measure` each `eval_every` and `draw` each `sample_every`, of the averaged parameters."""
     model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
 

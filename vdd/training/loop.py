@@ -19,6 +19,7 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from vdd.config import Config
 from vdd.memory import give_back_freed_memory
 from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
@@ -77,7 +78,7 @@ class Place:
 
 
 def train(
-    config: Any,
+    config: Config,
     workdir: epath.PathLike,
     iterator: ClipIterator,
     init_fn: InitFn,
@@ -152,7 +153,7 @@ def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: An
 
 
 def run_steps(
-    settings: Any,
+    settings: Config,
     mesh: Mesh,
     place: Place,
     program: Callable[..., Any],

@@ -9,6 +9,7 @@ import jax
 from etils import epath
 
 from vdd import files
+from vdd.config import Config
 from vdd.errors import UserError
 from vdd.training import checkpoint_files, weights
 
@@ -48,7 +49,7 @@ REPORT = (
 _RECORDS = ("source.json", "metrics.jsonl")
 
 
-def check(workdir: epath.Path, config: Any) -> bool:
+def check(workdir: epath.Path, config: Config) -> bool:
     """Whether `workdir` holds checkpoints that this config goes on from; nothing is written.
 
     Until the first checkpoint there is nothing to resume: the directory then takes any config.
@@ -78,7 +79,7 @@ def check(workdir: epath.Path, config: Any) -> bool:
     return bool(steps)
 
 
-def claim(workdir: epath.Path, config: Any) -> None:
+def claim(workdir: epath.Path, config: Config) -> None:
     """Make `workdir` the directory of this config's run, new or resumed: write its config.json.
 
     Raises:
@@ -133,7 +134,7 @@ def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]
         )
 
 
-def to_json(config: Any) -> dict[str, Any]:
+def to_json(config: Config) -> dict[str, Any]:
     """The config as plain JSON values (tuples become lists)."""
     return json.loads(config.to_json_best_effort())
 

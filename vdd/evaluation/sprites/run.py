@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.data import sprites as sprites_data
 from vdd.data.sprites import prepared
@@ -24,13 +25,13 @@ from vdd.training.loop import Hook
 SPLITS = sprites_data.SPLITS
 
 
-def check(settings: Any) -> None:
+def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
     if settings["num_clips"] == 1 or settings["quick_pairs"] < 1:
         raise UserError("eval: swaps need num_clips of 2 or more (0: all), and pairs")
 
 
-def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:
     """All protocols on a split.
 
     Probes learn from what the run was trained on, less the characters that they are tested on.
@@ -62,7 +63,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     return Evaluation(figures, sprites_page.sections(figures), draw)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: swaps judged each `eval_every`, drawn each `sample_every`.
 
     Both look at the averaged parameters, on the validation split, and return what is to be logged:
@@ -109,7 +110,7 @@ def _without(
     return arrays if kept.all() else sprites_data.SpritesArrays(*(part[kept] for part in arrays))
 
 
-def _judge(config: Any) -> judge.Judge:
+def _judge(config: Config) -> judge.Judge:
     settings = judge.JudgeSettings(steps=config.eval.judge_steps)
     art_dir = prepared.sheets_dir(config.data)
     return judge.load_or_train(config.data.art, art_dir, settings=settings)

@@ -8,6 +8,7 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from vdd.config import Config
 from vdd.data.universal_lpc import SPLITS, Art, Clips, Settings, draw_clips, load_art
 from vdd.data.universal_lpc.prepared import num_clips
 from vdd.diffusion.samplers import Sampler
@@ -26,13 +27,13 @@ _SHOWN = 6  # swaps of a picture
 _PICTURE_STREAM = 2  # of random keys
 
 
-def check(settings: Any) -> None:
+def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocol cannot have."""
     if settings["num_clips"] == 1 or settings["quick_pairs"] < 2:
         raise UserError("eval: swaps need num_clips and quick_pairs of 2 or more (0: all)")
 
 
-def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:
     """Reconstructions and swaps of the clips of a split.
 
     Raises:
@@ -63,7 +64,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     return Evaluation(figures, page.sections(figures), draw)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: swaps measured, and drawn.
 
     Both look at the averaged parameters, on clips of the validation split.
@@ -107,7 +108,7 @@ def swaps(
     return einops.rearrange(on_grey(np.stack(parts)), "k n t h w c -> (n k h) (t w) c")
 
 
-def _clips(art: Art, config: Any, split: str, count: int) -> Clips:
+def _clips(art: Art, config: Config, split: str, count: int) -> Clips:
     """Clips as long as training shows them to the encoder."""
     # Whatever a training sees, truths are drawn on grey, in the art's own colours.
     settings = Settings(frames_shown(config), config.data.channels, "grey")

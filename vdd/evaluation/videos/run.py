@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from vdd.config import Config
 from vdd.data import datasets, decoding, synthetic, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.diffusion.samplers import Sampler
@@ -23,13 +24,13 @@ from vdd.training.loop import Hook
 SPLITS = video_folder.SPLITS
 
 
-def check(settings: Any) -> None:
+def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
     if settings["num_clips"] < 0 or settings["quick_windows"] < 1:
         raise UserError("eval: num_clips of 0 (all) or more, and quick_windows of 1 or more")
 
 
-def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:
     """Reconstructions and transfers of all windows of a split.
 
     Raises:
@@ -59,7 +60,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     return Evaluation(figures, videos_page.sections(figures), draw)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: figures each `eval_every`, pictures each `sample_every`.
 
     Both look at the averaged parameters, on some windows of the validation split, where the data
@@ -109,7 +110,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     return watching.watch(config, quick, draw)
 
 
-def load(config: Any, split: str, count: int) -> VideoWindows:
+def load(config: Config, split: str, count: int) -> VideoWindows:
     """`count` windows of a split (0: all).
 
     What was prepared is cut into windows of as many frames as training shows the encoder, each

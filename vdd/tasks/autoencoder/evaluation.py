@@ -13,11 +13,11 @@ import jax
 import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, PyTree, UInt8
-from ml_collections import ConfigDict
 from PIL import Image
 
 from vdd import files, runs
 from vdd.apply import to_uint8
+from vdd.config import Config, replaced
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
 from vdd.errors import UserError
@@ -66,7 +66,7 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     return figures
 
 
-def check(config: Any) -> None:
+def check(config: Config) -> None:
     """Raise a UserError for a config whose evaluation cannot be."""
     settings, splits = config.eval, datasets.find(config.data.dataset).SPLITS
     if settings.split not in splits:
@@ -75,7 +75,7 @@ def check(config: Any) -> None:
         raise UserError("eval: num_clips is 0 (all) or more, batch_size 1 or more")
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """PSNR of the averaged parameters each `eval_every`, a contact sheet each `sample_every`.
 
     Both are of the validation split; where the data have none, of the split that is evaluated.
@@ -100,13 +100,13 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
 
 
-def clips_of(config: Any, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
+def clips_of(config: Config, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
     """Clips of a split, in batches: `count` spread over it, or all where that is 0.
 
     Each process sees all of them.
     """
     settings, size = config.eval, config.eval.batch_size
-    data = ConfigDict({**config.data, "augment": "none"})
+    data = replaced(config.data, augment="none")
     if not count:
         frames = datasets.find(config.data.dataset).frames(config.data)
         video = load_clips(data, split)[:, :frames]
@@ -157,7 +157,7 @@ def _rebuild(
     return to_uint8(drawn[:, None])[:, 0], posterior.nats()
 
 
-def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.Image:
+def sheet(model: KLAutoencoder, params: dict, config: Config, split: str) -> Image.Image:
     """Frames of a few clips of a split above what became of them; the same clips each time."""
     settings = config.eval
     video = next(clips_of(config, split, settings.batch_size))[:_SHOWN_CLIPS]
@@ -175,7 +175,7 @@ def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.
     return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
 
 
-def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[str, Any]) -> None:
+def _write_page(workdir: epath.Path, config: Config, params: dict, figures: dict[str, Any]) -> None:
     has_curves = curves.write_curves(
         curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
     )

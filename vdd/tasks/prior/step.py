@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd.config import Config
 from vdd.models.prior import MotionPrior, code_bits
 from vdd.training.optimizer import Optimizer
 from vdd.training.sharding import gathered
@@ -24,7 +25,7 @@ class PriorState:
     opt_state: optax.OptState
 
 
-def build(prior: MotionPrior, config: Any) -> Training:
+def build(prior: MotionPrior, config: Config) -> Training:
     """The training functions of a prior (keys optimizer and train of the config).
 
     Raises ValueError for accumulated batches, which a model of this size does not need.
