@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "version": set(),
     "data": {"command", "memory", "models", "progress", "version"},
     "runs": {"eight_bits", "hub", "training"},
-    "priors": {"fingerprint", "models", "runs", "training"},
+    "priors": {"fingerprint", "method", "models", "runs", "training"},
     "motions": {"data", "priors", "runs"},
     "given": {"method"},
     "run": {
@@ -108,9 +108,9 @@ MAY_IMPORT = {
         "training",
         "compiled",
     },
-    "card": {"data", "runs", "summary"},
+    "card": {"data", "run", "runs", "summary"},
     "export": {"card", "motions", "priors", "run", "runs"},
-    "sheet": {"data"},
+    "sheet": {"data", "diffusion", "run"},
     "serve": {
         "apply",
         "codec",
@@ -135,6 +135,7 @@ MAY_IMPORT = {
         "memory",
         "motions",
         "priors",
+        "run",
         "runs",
         "serve",
         "sheet",

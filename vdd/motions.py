@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from etils import epath
@@ -42,6 +42,28 @@ class Motion:
     agreement: float  # share of characters whose code is this one, mean over frames
 
 
+class Read(Protocol):
+    """What a run has read in clips."""
+
+    @property
+    def codes(self) -> Int[np.ndarray, "b t n"]:
+        """The codes of their motion."""
+        ...
+
+
+class Reading(priors.Coding, Protocol):
+    """A run that reads clips: a `vdd.run.Run`."""
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Frames that are read together, and how many of them two windows share."""
+        ...
+
+    def encode(self, clips: UInt8[np.ndarray, "b t h w c"], /) -> Read:
+        """Content, motion and codes of clips."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Library:
     """The motions of a run."""
@@ -69,7 +91,7 @@ def named(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match and not epath.Path(text).exists() else None
 
 
-def make(run: Any, path_or_name: epath.PathLike, characters: int = CHARACTERS) -> Library:
+def make(run: Reading, path_or_name: epath.PathLike, characters: int = CHARACTERS) -> Library:
     """Reads the motions of a run's data set.
 
     Args:
@@ -97,7 +119,7 @@ def check(data: Config) -> None:
         )
 
 
-def _read(run: Any, played: datasets.Played) -> Motion:
+def _read(run: Reading, played: datasets.Played) -> Motion:
     clips, place = windowed(played.video, run.windows[0])
     codes, agreement = vote(run.encode(clips).codes[:, place])
     return Motion(played.name, played.fps, played.loop_from, codes, agreement)
@@ -132,7 +154,7 @@ def vote(codes: Int[np.ndarray, "b t n"]) -> tuple[Int[np.ndarray, "t n"], float
     return np.stack(chosen).astype(np.int32), float(np.mean(shares))
 
 
-def load(run: Any, path_or_name: epath.PathLike) -> Library:
+def load(run: priors.Coding, path_or_name: epath.PathLike) -> Library:
     """The motions that lie with a run.
 
     Raises:
@@ -207,7 +229,7 @@ def _text(head: Mapping[str, Any], motions: list[dict[str, Any]]) -> str:
     return f'{json.dumps(head, indent=2)[:-2]},\n  "motions": [\n{lines}\n  ]\n}}\n'
 
 
-def export(run: Any, source: epath.Path, target: epath.Path) -> None:
+def export(run: runs.Trained, source: epath.Path, target: epath.Path) -> None:
     """Copies the motions of a run to its export, without a word of the machine they were made on.
 
     Motions of another step stay behind.

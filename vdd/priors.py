@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 from vdd import files, fingerprint, runs
 from vdd.config import Config, changeable, frozen
 from vdd.errors import UserError
+from vdd.method.disentangler import Disentangler
 from vdd.models.prior import MotionPrior
 from vdd.training.parameters import load_params
 
@@ -27,6 +28,15 @@ class OtherPriorError(UserError):
     """A prior is of the codes of another model."""
 
 
+class Coding(runs.Trained, Protocol):
+    """A run whose model makes codes: a `vdd.run.Run`."""
+
+    @property
+    def model(self) -> Disentangler:
+        """The model."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
@@ -37,7 +47,7 @@ class Source:
     num_groups: int
     num_codes: int
 
-    def is_of(self, run: Any) -> bool:
+    def is_of(self, run: runs.Trained) -> bool:
         """Whether these are the codes of a `vdd.run.Run`."""
         return self.fingerprint == fingerprint.of_model(run.params).hex()
 
@@ -85,7 +95,7 @@ def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRu
 
 
 def load_prior_of(
-    run: Any, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
+    run: Coding, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
 ) -> PriorRun:
     """The prior of a run: the one named, else the one that lies with the run (`find_prior`).
 
@@ -138,7 +148,7 @@ def build(config: Config, source: Source) -> MotionPrior:
     return MotionPrior(source.num_groups, source.num_codes, **config)
 
 
-def source_of(run: Any, path_or_name: epath.PathLike) -> Source:
+def source_of(run: Coding, path_or_name: epath.PathLike) -> Source:
     """What is to be known of a run whose codes a prior is trained on."""
     book = run.model.quantizer.codebook
     name = runs.full_name(runs.find(path_or_name))

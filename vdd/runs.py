@@ -8,11 +8,13 @@ import re
 import secrets
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 from etils import epath
+from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
@@ -34,6 +36,27 @@ _PLACES = {
 }
 
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
+
+
+class Trained(Protocol):
+    """What a `vdd.run.Run` and a `vdd.priors.PriorRun` have alike: what is written of them."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
+
+    @property
+    def config(self) -> Config:
+        """The config of the training."""
+        ...
+
+    @property
+    def params(self) -> PyTree:
+        """The Flax params dict."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Of the training, after which they were so."""
+        ...
 
 
 def count_parameters(params: PyTree) -> int:
@@ -61,7 +84,7 @@ def copy_reports(source: epath.Path, target: epath.Path, step: int) -> None:
             files.write(target / "eval" / report.name, report.read_bytes())
 
 
-def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
+def write_small(run: Trained, target: epath.Path, eight: bool = False) -> None:
     """Writes a run in fewer bits, without a word of the machine it was made on.
 
     Of a model (`vdd.export.export`) large matrices have eight bits a number; of a prior, of which
@@ -80,7 +103,7 @@ def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
     write(dataclasses.replace(run, params=small), target)
 
 
-def _half_precision(x: Any, dtype: Any) -> Any:
+def _half_precision(x: PyTree, dtype: DTypeLike) -> PyTree:
     small = eight_bits.is_packed(x) or x.size <= 4096
     return x if small or not jnp.issubdtype(x.dtype, jnp.floating) else x.astype(dtype)
 
@@ -113,7 +136,7 @@ def making(folder: epath.PathLike) -> Iterator[epath.Path]:
             files.remove_work(work, "run-[0-9a-f]+")
 
 
-def write(run: Any, folder: epath.Path) -> None:
+def write(run: Trained, folder: epath.Path) -> None:
     """Writes a run, or a prior's, for inference: its parameters as they are, and its config.
 
     Raises:
@@ -230,7 +253,9 @@ def without_places(config: Config) -> Config:
     return frozen(told)
 
 
-def check_fits(path: epath.Path, params: PyTree, network: Any, example: Any) -> None:
+def check_fits(
+    path: epath.Path, params: PyTree, network: nn.Module, example: jax.ShapeDtypeStruct
+) -> None:
     """Raise a UserError where parameters that were downloaded are not those of their config.
 
     Args:
