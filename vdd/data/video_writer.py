@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
@@ -13,6 +13,9 @@ from vdd import files
 from vdd.data import encoders, video_io
 from vdd.data.sound import Sound, Track
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
 
 
 class ClipWriter:
@@ -98,7 +101,7 @@ class _Mp4(ClipWriter):
     def __init__(
         self,
         stack: contextlib.ExitStack,
-        container: Any,
+        container: "OutputContainer",
         pictures: encoders.Pictures,
         sound: Sound | None,
     ):
