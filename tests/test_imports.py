@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "apply": {"diffusion", "method", "models"},
     "compiled": {"apply", "diffusion", "method", "models", "programs"},
     "streaming": {"apply", "compiled", "diffusion", "method", "models"},
+    "values": set(),
     "version": set(),
     "data": {"command", "memory", "models", "progress", "version"},
     "runs": {"eight_bits", "hub", "training"},
@@ -222,7 +223,7 @@ def test_dependencies_go_one_way():
     for name in ["vdd", *MODULES]:
         own = part(name)
         used = {part(other) for other, _ in imports(name) if other.startswith("vdd.")}
-        wrong = used - MAY_IMPORT[own] - {own, "config", "errors", "files"}
+        wrong = used - MAY_IMPORT[own] - {own, "config", "errors", "files", "values"}
         assert not wrong, f"{name} imports vdd.{', vdd.'.join(sorted(wrong))}"
         unused[own] -= used
     assert not any(unused.values()), unused  # so that the rule is what there is

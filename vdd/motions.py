@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from etils import epath
@@ -18,6 +18,7 @@ from vdd import files, priors, runs
 from vdd.config import Config
 from vdd.data import datasets
 from vdd.errors import UserError
+from vdd.values import Json, Report
 
 FILE = "motions.json"
 CHARACTERS = 32  # who play each motion, unless told otherwise
@@ -199,7 +200,7 @@ def read(path: epath.Path) -> Library | None:
         raise UserError(f"{file}: cannot be read ({reason})") from error
 
 
-def _from_json(one: Mapping[str, Any]) -> Motion:
+def _from_json(one: Report) -> Motion:
     codes = np.array(one["codes"])
     if codes.ndim != 2 or not codes.size or codes.dtype.kind != "i":
         raise ValueError(f"the codes of {one['name']} are not whole numbers [frames, groups]")
@@ -223,7 +224,7 @@ def write(library: Library, path: epath.Path) -> epath.Path:
     return files.write(path / FILE, _text({**head, "characters": library.characters}, motions))
 
 
-def _text(head: Mapping[str, Any], motions: list[dict[str, Any]]) -> str:
+def _text(head: Report, motions: list[Json]) -> str:
     """JSON with a line a motion."""
     lines = ",\n".join(f"    {json.dumps(motion)}" for motion in motions)
     return f'{json.dumps(head, indent=2)[:-2]},\n  "motions": [\n{lines}\n  ]\n}}\n'

@@ -14,6 +14,7 @@ from vdd.errors import UserError
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training import checkpoint_files
+from vdd.values import Figures, Report
 
 
 def describe(path_or_name: epath.PathLike) -> list[str]:
@@ -58,7 +59,7 @@ def _describe_prior(path: epath.Path) -> list[str]:
     ]
 
 
-def figures(report: Mapping[str, Any]) -> list[str]:
+def figures(report: Report) -> list[str]:
     """The figures of an evaluation report, a line a section; what was not measured is left out."""
     head = f"step {report['step']}, {report['num_clips']} clips of the {report['split']} split"
     lines = [f"evaluation  {head}"]
@@ -72,7 +73,7 @@ def figures(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def latest_evaluation(path: epath.Path) -> dict[str, Any] | None:
+def latest_evaluation(path: epath.Path) -> Figures | None:
     """The report of the last step that was evaluated, or None.
 
     Raises:

@@ -6,8 +6,7 @@ A figure that was not measured is null in the JSON and a dash on the page.
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 from etils import epath
@@ -15,8 +14,7 @@ from etils import epath
 from vdd import files
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
-
-Report = Mapping[str, Any]
+from vdd.values import Report
 
 PICTURES = "samples"
 _SEEN = {
@@ -46,7 +44,7 @@ def write_page(
     report: Report,
     sections: Sequence[str],
     pictures: Sequence[Picture],
-    description: Mapping[str, Any],
+    description: Report,
     folder: epath.PathLike | None = None,
 ) -> epath.Path:
     """Writes `report.md`, with the training curves drawn from `metrics.jsonl`; returns its path.
@@ -81,7 +79,7 @@ def page(
     report: Report,
     sections: Sequence[str],
     pictures: Sequence[Picture],
-    description: Mapping[str, Any],
+    description: Report,
     has_curves: bool,
 ) -> str:
     """The page as Markdown."""
@@ -120,7 +118,7 @@ def _picture(file: str, caption: str) -> str:
     return f"![{caption}]({PICTURES}/{file})\n\n{caption}"
 
 
-def rates(rate: Mapping[str, Any]) -> list[str]:
+def rates(rate: Report) -> list[str]:
     """The section `bitrate` of a report on the page."""
     rows = (
         ("motion target, per frame", "target_bits_per_frame"),

@@ -23,6 +23,7 @@ from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training.loop import Hook
 from vdd.training.workdir import REPORT
+from vdd.values import Figures
 
 
 def evaluate_run(
@@ -35,7 +36,7 @@ def evaluate_run(
     faces: bool = False,
     clips: int | None = None,
     out: epath.PathLike | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Measure a run on a split and write `eval/<step>.json`, `report.md` and its pictures.
 
     On another split than the config's, `eval/<step>_<split>.json` alone: the page is about one.

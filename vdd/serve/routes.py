@@ -16,6 +16,7 @@ from vdd.serve import ask, clips, out
 from vdd.serve.rooms import Room, Shown
 from vdd.serve.studio import Studio
 from vdd.serve.work import Progress, Steps
+from vdd.values import Json
 
 if TYPE_CHECKING:
     from vdd.serve.app import Server
@@ -46,7 +47,7 @@ async def hello(request: Request) -> Response:
     )
 
 
-def _about(room: Room) -> dict[str, Any]:
+def _about(room: Room) -> Json:
     studio = room.studio
     height, width, channels = studio.run.model.latents.size
     return {
@@ -170,7 +171,7 @@ async def meter(request: Request) -> Response:
     server, client, room, asked, shown = await _clip(request)
     piece = _piece(room.studio, asked, shown, server.limits.frames)
 
-    def work() -> Steps[dict[str, Any]]:
+    def work() -> Steps[Json]:
         used = yield from room.words()
         video = yield from room.studio.draw(shown.read.content, *piece[2:5])
         return (yield from out.meter(room.studio, room.coder, piece, video, used))
@@ -242,7 +243,7 @@ def _piece(studio: Studio, asked: ask.Question, shown: Shown, most: int) -> out.
     return out.Piece(shown.answer.video, shown.clip.call, codes, *how)
 
 
-def _told(shown: Shown) -> dict[str, Any]:
+def _told(shown: Shown) -> Json:
     clip, answer, read = shown
     return {
         "id": clip.id,

@@ -31,6 +31,7 @@ from vdd.training.checkpoint_files import (
 )
 from vdd.training.parameters import latest_readable, reason
 from vdd.training.processes import LostProcessError
+from vdd.values import Json
 
 _HOST_FILE = "process_{}.json"
 
@@ -38,7 +39,7 @@ _HOST_FILE = "process_{}.json"
 class HostState:
     """A JSON-able dict per process, saved and loaded beside the arrays (Orbax's protocol)."""
 
-    def __init__(self, value: dict[str, Any] | None = None):
+    def __init__(self, value: Json | None = None):
         self.value = value
 
     async def save(self, directory: Any):
@@ -116,7 +117,7 @@ class Checkpoints:
         """Steps of all finished checkpoints, ascending."""
         return list_steps(self._directory.parent)
 
-    def save(self, step: int, state: PyTree, host: dict[str, Any]) -> None:
+    def save(self, step: int, state: PyTree, host: Json) -> None:
         """Save in the background; the values are those at the time of the call.
 
         Waits for the save before this one. A step that has its checkpoint is not saved again.
@@ -160,7 +161,7 @@ class Checkpoints:
             files.seal(self._directory / str(step))
             prune(self._directory.parent, self._keep, self._keep_every)
 
-    def restore(self, abstract: PyTree) -> tuple[int, Any, dict[str, Any]] | None:
+    def restore(self, abstract: PyTree) -> tuple[int, Any, Json] | None:
         """Load the latest checkpoint that can be read.
 
         Args:
@@ -174,7 +175,7 @@ class Checkpoints:
             UserError: there are checkpoints and none can be read.
         """
 
-        def load(step: int) -> tuple[int, Any, dict[str, Any]]:
+        def load(step: int) -> tuple[int, Any, Json]:
             host = HostState()
             items = {"state": abstract, "host": host}
             verify(self._directory / str(step))

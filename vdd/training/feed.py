@@ -8,6 +8,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
+from vdd.values import Json
 
 # Of these a task's batches hold some; labels stay on the host: no loss may read them.
 BATCH_KEYS = ("video", "latents", "codes", "scored")
@@ -20,11 +21,11 @@ class ClipIterator(Protocol):
 
     def __next__(self) -> Mapping[str, Any]: ...
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> Json:
         """The place after the last batch given, as JSON values."""
         ...
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Json) -> None:
         """Go on after the batch at which `get_state` was called."""
         ...
 
@@ -38,7 +39,7 @@ class DeviceBatches:
     def __init__(self, iterator: ClipIterator, mesh: Mesh):
         self._iterator = iterator
         self._sharding = sharding.batch_sharding(mesh)
-        self._queue: collections.deque[tuple[Any, dict[str, Any]]] = collections.deque()
+        self._queue: collections.deque[tuple[Any, Json]] = collections.deque()
         self.state = iterator.get_state()
 
     def __next__(self) -> dict[str, jax.Array]:
@@ -51,7 +52,7 @@ class DeviceBatches:
         self._read(1)
         return self._queue[0][0]
 
-    def move_to(self, state: dict[str, Any]) -> None:
+    def move_to(self, state: Json) -> None:
         """Go on from a place of the iterator's."""
         self._queue.clear()
         self._iterator.set_state(state)

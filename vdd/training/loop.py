@@ -10,7 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -30,10 +30,11 @@ from vdd.training.processes import noticing_losses
 from vdd.training.progress import ProgressLine, duration
 from vdd.training.stop import StopRequest
 from vdd.training.workdir import check, claim, held
+from vdd.values import Json, Report
 
 # A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
 # and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
-Hook = tuple[int, Callable[[int, Any], Mapping[str, Any] | None]]
+Hook = tuple[int, Callable[[int, PyTree], Report | None]]
 InitFn = Callable[..., Any]  # (rng, batch) -> state
 StepFn = Callable[
     [Any, Any], tuple[Any, dict[str, jax.Array]]
@@ -222,7 +223,7 @@ def resume(checkpoints: Checkpoints, training: Prepared, batches: DeviceBatches)
     return Place(step, state, windows.from_json(host["window"], training.names), host["seconds"])
 
 
-def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any]) -> None:
+def save(checkpoints: Checkpoints, place: Place, iterator_state: Json) -> None:
     """Save a checkpoint, unless loss or state have become nan or infinite: then a UserError."""
     windows.check_finite(place.window)
     if not all_finite(place.state):

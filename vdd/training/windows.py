@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from vdd.errors import UserError
+from vdd.values import Json
 
 NONE = -1
 
@@ -52,7 +53,7 @@ def means(window: Window) -> dict[str, np.float32]:
     return {name: np.float32(total) / count for name, total in sorted(window.sums.items())}
 
 
-def to_json(window: Window) -> dict[str, Any]:
+def to_json(window: Window) -> Json:
     """A host window as JSON values; float32 survives the round trip exactly."""
     return {
         "sums": {k: float(v) for k, v in window.sums.items()},
@@ -61,7 +62,7 @@ def to_json(window: Window) -> dict[str, Any]:
     }
 
 
-def from_json(saved: dict[str, Any], names: Iterable[str]) -> Window:
+def from_json(saved: Json, names: Iterable[str]) -> Window:
     """The window that `to_json` saw; an empty one if the metrics have other names by now."""
     if saved["sums"].keys() != set(names):
         return empty(names)

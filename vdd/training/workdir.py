@@ -12,6 +12,7 @@ from vdd import files
 from vdd.config import Config
 from vdd.errors import UserError
 from vdd.training import checkpoint_files, weights
+from vdd.values import Json
 
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
@@ -102,7 +103,7 @@ def held(workdir: epath.Path) -> Iterator[None]:
         yield
 
 
-def _read(path: epath.Path) -> dict[str, Any] | None:
+def _read(path: epath.Path) -> Json | None:
     """The config of a run; None where there is no config.json."""
     try:
         config = json.loads(path.read_text()) if path.exists() else None
@@ -115,7 +116,7 @@ def _read(path: epath.Path) -> dict[str, Any] | None:
     return config
 
 
-def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def check_same_run(workdir: epath.Path, old: Json, new: Json) -> None:
     """Raise a UserError that names the first keys whose change would make it another run."""
     was, now = dict(flatten(old)), dict(flatten(new))
     changed = [
@@ -134,12 +135,12 @@ def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]
         )
 
 
-def to_json(config: Config) -> dict[str, Any]:
+def to_json(config: Config) -> Json:
     """The config as plain JSON values (tuples become lists)."""
     return json.loads(config.to_json_best_effort())
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Json, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted key, leaf) pairs of a nested dict."""
     for key, value in tree.items():
         if isinstance(value, dict) and value:

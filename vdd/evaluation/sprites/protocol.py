@@ -15,7 +15,7 @@ it keeps its content and takes the motion of a clip with another character and a
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
@@ -35,6 +35,7 @@ from vdd.evaluation.judge import Verdict
 from vdd.evaluation.pairing import matching_rows, pair_clips
 from vdd.evaluation.sections import Scored
 from vdd.progress import Advance, progress_bar
+from vdd.values import Figures
 
 JudgeFunction = Callable[[UInt8[np.ndarray, "b t h w c"]], Verdict]
 
@@ -56,7 +57,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 64,
     show_progress: bool = True,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all clips of `test`.
 
     Args:
@@ -197,7 +198,7 @@ def _leakage(
     test: tuple[Encoded, SpritesArrays],
     batch_size: int,
     show_progress: bool,
-) -> dict[str, Any]:
+) -> Figures:
     if train is None:
         return sections.leakage(None, test, functions.num_codewords)
     encoded = encode_clips(functions, train.video, batch_size, "encoding train", show_progress)

@@ -4,8 +4,6 @@ A training is watched on the validation split. The judge has seen those characte
 from the whole published train split; it never sees those of the test split.
 """
 
-from typing import Any
-
 import numpy as np
 from etils import epath
 
@@ -21,6 +19,7 @@ from vdd.evaluation.inference import Functions
 from vdd.evaluation.sprites import page as sprites_page
 from vdd.evaluation.sprites import protocol as sprites
 from vdd.training.loop import Hook
+from vdd.values import Figures
 
 SPLITS = sprites_data.SPLITS
 
@@ -74,7 +73,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     clips = prepared.load_split(config.data, split)
     seen = int(datasets.seen_in_training(config.data, split))
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         del step
         figures = sprites.quick_evaluate(
             functions,
@@ -86,7 +85,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
         )
         return {**figures, "seen_in_training": seen}
 
-    def draw(step: int, functions: Functions) -> dict[str, Any]:
+    def draw(step: int, functions: Functions) -> Figures:
         matrix = gallery.matrix(functions, clips, config.eval.seed, config.eval.batch_size)
         return watching.picture(workdir, step, matrix, "swaps")
 

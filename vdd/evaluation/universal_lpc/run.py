@@ -1,7 +1,5 @@
 """Evaluation of a run on Universal LPC: `protocol.evaluate` over a split, pictures and page."""
 
-from typing import Any
-
 import einops
 import numpy as np
 from etils import epath
@@ -20,6 +18,7 @@ from vdd.evaluation.universal_lpc import page, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
 from vdd.run import frames_shown
 from vdd.training.loop import Hook
+from vdd.values import Figures
 
 __all__ = ["SPLITS", "check", "evaluate", "hooks"]
 
@@ -73,7 +72,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     clips = _clips(art, config, "validation", config.eval.quick_pairs)
     truth = protocol.Truth(protocol.drawer(art, clips.video.shape[-1]), art.wardrobe)
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         figures = protocol.evaluate(
             functions, clips, truth, step=step, split="validation",
             seed=seed, batch_size=size, quick=True, show_progress=False,
@@ -84,7 +83,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
         bits = rate["joint_entropy_bits_per_frame"]
         return {**named, "swap_parts": parts, "joint_bits_per_frame": bits}
 
-    def draw(step: int, functions: Functions) -> dict[str, Any]:
+    def draw(step: int, functions: Functions) -> Figures:
         drawn = swaps(functions, art, clips, seed, size)
         return watching.picture(workdir, step, drawn, "swaps")
 

@@ -46,6 +46,7 @@ from vdd.evaluation.sections import Section
 from vdd.evaluation.videos import figures
 from vdd.evaluation.videos.figures import Pairs
 from vdd.progress import Advance, progress_bar
+from vdd.values import Figures
 
 # What is drawn, by the stream of its random keys, and what its bar is called.
 _DRAWN = {
@@ -101,7 +102,7 @@ def evaluate(
     faces: Faces | None = None,
     sampler: Sampler | None = None,
     show_progress: bool = True,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all windows: the report, ready for JSON (see the head of this module).
 
     Args:
@@ -169,9 +170,7 @@ def _measured(
         return figures.of_samples(samples, pairs, real, same_clip=kind != "across_identities")
 
 
-def _transfer(
-    found: Mapping[str, Section], partner: Mapping[str, Int[np.ndarray, "n"]]
-) -> dict[str, Any]:
+def _transfer(found: Mapping[str, Section], partner: Mapping[str, Int[np.ndarray, "n"]]) -> Figures:
     """The transfers' part of the report."""
     kinds = ("within_clip", "across_identities")
     count = {kind: int(np.sum(partner[kind] >= 0)) for kind in kinds}

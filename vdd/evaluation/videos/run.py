@@ -20,6 +20,7 @@ from vdd.evaluation.videos import page as videos_page
 from vdd.evaluation.videos import protocol as videos
 from vdd.run import frames_shown
 from vdd.training.loop import Hook
+from vdd.values import Figures
 
 SPLITS = video_folder.SPLITS
 
@@ -76,7 +77,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     split = datasets.find("video_folder").watched_split(config.data, config.eval.split)
     windows = load(config, split, config.eval.quick_windows)
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         figures = videos.evaluate(
             functions,
             windows,
@@ -94,7 +95,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
             "within_clip_psnr": transfer["psnr"],
         }
 
-    def draw(step: int, functions: Functions) -> dict[str, Any]:
+    def draw(step: int, functions: Functions) -> Figures:
         if jax.process_index() == 0:
             video_gallery.draw(
                 functions,

@@ -33,13 +33,14 @@ from vdd.training import sharding
 from vdd.training.loop import Hook
 from vdd.training.parameters import load_params
 from vdd.training.workdir import REPORT
+from vdd.values import Figures
 
 WEIGHTS = "autoencoder"
 _SHEET = "reconstructions.png"
 _SHOWN_CLIPS, _SHOWN_FRAMES = 6, 4
 
 
-def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
+def evaluate_run(workdir: epath.Path) -> Figures:
     """Measure the latest checkpoint, write its report, its page and its weights; the report.
 
     Raises:
@@ -85,7 +86,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     split = datasets.find(data.dataset).watched_split(data, config.eval.split)
     seen = int(datasets.seen_in_training(data, split))
 
-    def quick(step: int, state: PyTree) -> dict[str, Any]:
+    def quick(step: int, state: PyTree) -> Figures:
         del step
         params = sharding.local_copy(state.ema_params)
         size = config.eval.batch_size
@@ -93,7 +94,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
         rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
         return {**rebuilt, "seen_in_training": seen}
 
-    def picture(step: int, state: PyTree) -> dict[str, Any]:
+    def picture(step: int, state: PyTree) -> Figures:
         image = sheet(model, sharding.local_copy(state.ema_params), config, split)
         return watching.picture(workdir, step, np.asarray(image.convert("RGB")), "rebuilt")
 
@@ -122,7 +123,7 @@ def clips_of(config: Config, split: str, count: int) -> Iterator[UInt8[np.ndarra
 
 def measure(
     model: KLAutoencoder, params: dict, clips: Iterator[np.ndarray], batch_size: int
-) -> dict[str, Any]:
+) -> Figures:
     """Mean PSNR (dB) and SSIM of rebuilt frames, and bits of the posterior, over all frames.
 
     `kl_bits` is the Kullback-Leibler divergence of a frame's posterior from the standard normal:
@@ -175,7 +176,7 @@ def sheet(model: KLAutoencoder, params: dict, config: Config, split: str) -> Ima
     return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
 
 
-def _write_page(workdir: epath.Path, config: Config, params: dict, figures: dict[str, Any]) -> None:
+def _write_page(workdir: epath.Path, config: Config, params: dict, figures: Figures) -> None:
     has_curves = curves.write_curves(
         curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
     )

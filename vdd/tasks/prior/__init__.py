@@ -1,7 +1,6 @@
 """Training of the prior over the motion codes of a finished run."""
 
 import functools
-from typing import Any
 
 import jax
 import numpy as np
@@ -21,6 +20,7 @@ from vdd.training import sharding
 from vdd.training.checkpoint_files import list_steps
 from vdd.training.loop import Hook
 from vdd.training.update import Training
+from vdd.values import Figures
 
 
 def settle(config: Config, workdir: epath.Path) -> Config:
@@ -84,7 +84,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     def held_out() -> np.ndarray:
         return _codes(config, split, config.eval.num_clips)
 
-    def measure(step: int, state: PyTree) -> dict[str, Any]:
+    def measure(step: int, state: PyTree) -> Figures:
         del step
         params = sharding.local_copy(state.ema_params)
         rate = evaluation.rates(prior, params, held_out(), size)["prior_bits_per_frame"]
