@@ -76,7 +76,7 @@ class Checkpoints:
         if keep < 1:
             raise UserError(f"train.keep={keep}: at least the latest checkpoint must be kept")
         self._directory = checkpoints_dir(workdir)
-        self._saving: tuple[int, Any] | None = None
+        self._saving: tuple[int, concurrent.futures.Future[None] | None] | None = None
         self._finishing = concurrent.futures.ThreadPoolExecutor(1, "vdd-checkpoints")
         self._keep, self._keep_every = keep, keep_every
         if jax.process_index() == 0:
@@ -154,14 +154,14 @@ class Checkpoints:
             raise self._failed(error) from error
         self._saving = None
 
-    def _finish(self, step: int, response: Any) -> None:
+    def _finish(self, step: int, response: ocp.AsyncResponse[None]) -> None:
         """Waits for a checkpoint, lists its checksums, and removes those that are not kept."""
         response.result()
         if jax.process_index() == 0:
             files.seal(self._directory / str(step))
             prune(self._directory.parent, self._keep, self._keep_every)
 
-    def restore(self, abstract: PyTree) -> tuple[int, Any, Json] | None:
+    def restore(self, abstract: PyTree) -> tuple[int, PyTree, Json] | None:
         """Load the latest checkpoint that can be read.
 
         Args:
@@ -175,7 +175,7 @@ class Checkpoints:
             UserError: there are checkpoints and none can be read.
         """
 
-        def load(step: int) -> tuple[int, Any, Json]:
+        def load(step: int) -> tuple[int, PyTree, Json]:
             host = HostState()
             items = {"state": abstract, "host": host}
             verify(self._directory / str(step))

@@ -2,9 +2,10 @@
 
 import collections
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
@@ -19,7 +20,7 @@ BATCHES_AHEAD = 2
 class ClipIterator(Protocol):
     """What the loop needs of a data source; those of `vdd.data` are such iterators."""
 
-    def __next__(self) -> Mapping[str, Any]: ...
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
 
     def get_state(self) -> Json:
         """The place after the last batch given, as JSON values."""
@@ -39,7 +40,7 @@ class DeviceBatches:
     def __init__(self, iterator: ClipIterator, mesh: Mesh):
         self._iterator = iterator
         self._sharding = sharding.batch_sharding(mesh)
-        self._queue: collections.deque[tuple[Any, Json]] = collections.deque()
+        self._queue: collections.deque[tuple[dict[str, jax.Array], Json]] = collections.deque()
         self.state = iterator.get_state()
 
     def __next__(self) -> dict[str, jax.Array]:
@@ -64,6 +65,6 @@ class DeviceBatches:
             self._queue.append((batch, self._iterator.get_state()))
 
 
-def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:
+def device_batch(batch: Mapping[str, np.ndarray], where: NamedSharding) -> dict[str, jax.Array]:
     """What the step may see of a batch, as global arrays."""
     return sharding.global_batch({key: batch[key] for key in BATCH_KEYS if key in batch}, where)

@@ -6,14 +6,13 @@ program before it is partitioned, and multiplies by the length of a scan.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 from jax.extend import core
 from jaxtyping import PyTree
 
 
-def count_flops(function: Callable[..., Any], *args: Any) -> float:
+def count_flops(function: Callable[..., PyTree], *args: PyTree) -> float:
     """Operations in all matrix products and convolutions of `function(*args)`; nothing is run.
 
     A multiply-add counts as two. Elementwise work is left out, as is usual for MFU; a `cond` counts
@@ -26,11 +25,11 @@ def count_flops(function: Callable[..., Any], *args: Any) -> float:
     return _count(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def _count(jaxpr: Any) -> float:
+def _count(jaxpr: core.Jaxpr) -> float:
     return sum(_count_equation(equation) for equation in jaxpr.eqns)
 
 
-def _count_equation(equation: Any) -> float:
+def _count_equation(equation: core.JaxprEqn) -> float:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
         return _dot_flops(equation)
@@ -42,18 +41,18 @@ def _count_equation(equation: Any) -> float:
     return inner * params["length"] if name == "scan" else inner
 
 
-def _inner_jaxprs(params: PyTree) -> list[Any]:
+def _inner_jaxprs(params: PyTree) -> list[core.Jaxpr]:
     found = [value for value in params.values() if isinstance(value, core.Jaxpr | core.ClosedJaxpr)]
     return [value.jaxpr if isinstance(value, core.ClosedJaxpr) else value for value in found]
 
 
-def _dot_flops(equation: Any) -> float:
+def _dot_flops(equation: core.JaxprEqn) -> float:
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.invars[0].aval.shape
     return 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[i] for i in contracted)
 
 
-def _convolution_flops(equation: Any) -> float:
+def _convolution_flops(equation: core.JaxprEqn) -> float:
     params = equation.params
     kernel = equation.invars[1].aval.shape
     per_output = math.prod(kernel) / kernel[params["dimension_numbers"].rhs_spec[0]]

@@ -9,11 +9,11 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import numpy as np
 from etils import epath
+from jax.typing import ArrayLike
 
 from vdd import files
 from vdd.errors import UserError
@@ -83,7 +83,7 @@ class Writer:
     def __enter__(self) -> "Writer":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(UserError):
             self.flush()
         if self._tensorboard is not None:
@@ -219,7 +219,7 @@ def _user_error(directory: epath.Path) -> Iterator[None]:
         raise UserError(f"cannot write logs to {directory}: {error.strerror or error}") from error
 
 
-def _number(value: Any) -> float | int | None:
+def _number(value: ArrayLike | None) -> float | int | None:
     """A JSON number: float32 in its shortest exact form, null for None, nan and infinities."""
     if value is None or isinstance(value, int):
         return value

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,16 +29,13 @@ from vdd.training.logging import MetricsLog, Writer
 from vdd.training.processes import noticing_losses
 from vdd.training.progress import ProgressLine, duration
 from vdd.training.stop import StopRequest
+from vdd.training.update import InitFn, StepFn
 from vdd.training.workdir import check, claim, held
 from vdd.values import Json, Report
 
 # A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
 # and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
 Hook = tuple[int, Callable[[int, PyTree], Report | None]]
-InitFn = Callable[..., Any]  # (rng, batch) -> state
-StepFn = Callable[
-    [Any, Any], tuple[Any, dict[str, jax.Array]]
-]  # (state, batch) -> (state, metrics)
 
 STEPS_AHEAD = 2
 # For a program that runs once.
@@ -54,7 +51,7 @@ class Prepared(NamedTuple):
     init_fn: InitFn
     step_fn: StepFn  # under `jit`: one trace serves for its metrics, operations and program
     mesh: Mesh
-    example: Any  # a batch, or its shapes
+    example: PyTree  # a batch, or its shapes
     abstract: PyTree  # the state, with shardings
     names: list[str]  # of the metrics
 
@@ -145,7 +142,7 @@ def train(
         return Outcome(place.step, place.state, stop.name)
 
 
-def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: Any) -> Prepared:
+def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: PyTree) -> Prepared:
     """Trace a training; `example` is a batch, or its shapes with shardings."""
     step_fn = jax.jit(sharding.tracing_on(mesh, step_fn))
     abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(seed), example)
@@ -157,7 +154,7 @@ def run_steps(
     settings: Config,
     mesh: Mesh,
     place: Place,
-    program: Callable[..., Any],
+    program: windows.Program,
     hooks: Sequence[Hook],
     batches: DeviceBatches,
     checkpoints: Checkpoints,
@@ -235,7 +232,7 @@ def save(checkpoints: Checkpoints, place: Place, iterator_state: Json) -> None:
 
 def compile_visibly(
     training: Prepared, step: int, progress: ProgressLine, num_steps: int
-) -> Callable[..., Any]:
+) -> windows.Program:
     """`compile_step`, told before and after."""
     progress.say(
         f"at step {step} of {num_steps}, {describe(training.mesh)}: compiling, for a minute or more"
@@ -247,7 +244,7 @@ def compile_visibly(
     return program
 
 
-def compile_step(training: Prepared) -> Callable[..., Any]:
+def compile_step(training: Prepared) -> windows.Program:
     """The program of a step, (state, window, batch) -> (state, window, loss).
 
     State and window are donated. Shardings in equal shardings out, so that one program is enough.
@@ -272,7 +269,7 @@ def all_finite(tree: PyTree) -> jax.Array:
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in floats]))
 
 
-def put(tree: PyTree, mesh: Mesh) -> Any:
+def put(tree: PyTree, mesh: Mesh) -> PyTree:
     """Host values as arrays that every device holds in full."""
     where = sharding.replicated(mesh)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(where, x), tree)

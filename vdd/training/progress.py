@@ -3,7 +3,6 @@
 import math
 import sys
 import time
-from typing import Any
 
 import jax
 from rich.console import Console
@@ -41,7 +40,7 @@ class ProgressLine:
             self._bar.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

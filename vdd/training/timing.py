@@ -9,12 +9,13 @@ from vdd.config import Config
 from vdd.training import loop, sharding
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.progress import ProgressLine
+from vdd.training.update import InitFn, StepFn
 
 _WARM, _TIMED = 2, 5
 
 
 def seconds_per_step(
-    config: Config, iterator: ClipIterator, init_fn: loop.InitFn, step_fn: loop.StepFn
+    config: Config, iterator: ClipIterator, init_fn: InitFn, step_fn: StepFn
 ) -> float:
     """The middle one of a few steps from a fresh state, which is thrown away.
 

@@ -5,27 +5,31 @@ writes the line it would have written. It also notes the first step whose loss w
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from vdd.errors import UserError
+from vdd.training.update import StepFn
 from vdd.values import Json
 
 NONE = -1
+Scalar = Array | np.ndarray | np.generic
 
 
 @flax.struct.dataclass
 class Window:
     """Sums over the steps since the last log line; scalars all, on the device or on the host."""
 
-    sums: dict[str, Any]  # float32 by metric
-    count: Any  # int32
-    bad_step: Any  # int32: the first step of non-finite loss, else NONE
+    sums: dict[str, Scalar]  # float32 by metric
+    count: Scalar  # int32
+    bad_step: Scalar  # int32: the first step of non-finite loss, else NONE
+
+
+# (state, window, batch) -> (state, window, loss).
+Program = Callable[[PyTree, Window, dict[str, Array]], tuple[PyTree, Window, Array]]
 
 
 def empty(names: Iterable[str]) -> Window:
@@ -84,10 +88,12 @@ def diverged(what: str, step: int) -> UserError:
     )
 
 
-def accumulating(step_fn: Callable[..., Any]) -> Callable[..., Any]:
+def accumulating(step_fn: StepFn) -> Program:
     """(state, window, batch) -> (state, window, loss) from (state, batch) -> (state, metrics)."""
 
-    def step(state: PyTree, window: Window, batch: Any) -> tuple[Any, Window, jax.Array]:
+    def step(
+        state: PyTree, window: Window, batch: dict[str, Array]
+    ) -> tuple[PyTree, Window, Array]:
         state, metrics = step_fn(state, batch)
         return state, add(window, metrics, state.step), metrics["loss"]
 
