@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 from etils import epath
@@ -119,5 +118,5 @@ def _motions(run: Run, path: epath.Path) -> list[str]:
         return [f"motions     {error}"]
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)

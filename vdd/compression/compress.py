@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from typing import Any
 
 from etils import epath
 
@@ -12,6 +11,7 @@ from vdd.compression.content_code import DEFAULT_SETTINGS, Settings
 from vdd.config import changeable, frozen
 from vdd.data import datasets
 from vdd.errors import UserError
+from vdd.method.disentangler import Disentangler
 from vdd.run import Run
 from vdd.run import load as load_run
 
@@ -80,7 +80,7 @@ def check(path_or_name: epath.PathLike, run: Run) -> None:
         raise UserError(f"{path_or_name}: its codes are levels of a grid, which are not merged")
 
 
-def without_short_codes(run: Run) -> tuple[Any, dict]:
+def without_short_codes(run: Run) -> tuple[Disentangler, dict]:
     """Model and parameters of a run as training left them."""
     quantizer, params = run.model.quantizer, dict(run.params)
     quantizer = quantizer.clone(codebook=quantizer.codebook.clone(merged=False))

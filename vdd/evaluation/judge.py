@@ -132,7 +132,7 @@ class Judge:
         """
         return self._in_batches(_features_batch, video)
 
-    def _in_batches(self, function: Callable[..., Any], video: np.ndarray) -> Any:
+    def _in_batches(self, function: Callable[..., PyTree], video: np.ndarray) -> PyTree:
         """What `function(net, params, video)` gives for all clips, as numpy."""
         video = np.asarray(video)
         shape = (sprites.NUM_FRAMES, sprites.SIZE, sprites.SIZE, 3)
@@ -226,7 +226,7 @@ def _write(path: epath.Path, params: Params) -> None:
     """Keeps the parameters where that can be; else a warning, as they are at hand."""
     buffer = io.BytesIO()
     flat = flax.traverse_util.flatten_dict(params, sep="/")
-    arrays: dict[str, Any] = {name: np.asarray(array) for name, array in flat.items()}
+    arrays: dict[str, np.ndarray] = {name: np.asarray(array) for name, array in flat.items()}
     np.savez(buffer, **arrays)
     try:
         files.write(path, buffer.getvalue())

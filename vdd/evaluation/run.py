@@ -4,8 +4,8 @@ What is measured depends on the data set, which names the module of its protocol
 """
 
 import importlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import jax
 from etils import epath
@@ -18,12 +18,31 @@ from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.errors import UserError
 from vdd.evaluation import report
-from vdd.evaluation.inference import functions_of
+from vdd.evaluation.evaluation import Evaluation
+from vdd.evaluation.inference import Functions, MotionCodes, functions_of
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training.loop import Hook
 from vdd.training.workdir import REPORT
 from vdd.values import Figures
+
+
+class ProtocolModule(Protocol):
+    """What the module that a data set names as its EVALUATION has."""
+
+    SPLITS: Sequence[str]
+
+    def check(self, settings: Config) -> None:
+        """Raise a UserError for a config's `eval` by which nothing can be measured."""
+        ...
+
+    def evaluate(self, config: Config, step: int, functions: Functions, split: str) -> Evaluation:
+        """Measure a model, after so many steps of its training, on a split."""
+        ...
+
+    def hooks(self, config: Config, workdir: epath.Path) -> list[Hook]:
+        """What a training does on schedule, on the averaged parameters."""
+        ...
 
 
 def evaluate_run(
@@ -119,15 +138,15 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     return _protocol(config).hooks(config, workdir)
 
 
-def _protocol(config: Config) -> Any:
+def _protocol(config: Config) -> ProtocolModule:
     """The module that the data set names: it has SPLITS, check, evaluate and hooks."""
     name = datasets.find(config.data.dataset).EVALUATION
     if not name:
         raise UserError(f"config.data.dataset={config.data.dataset} has no protocol of evaluation")
-    return importlib.import_module(name)
+    return cast(ProtocolModule, importlib.import_module(name))
 
 
-def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:
+def _coder(run: Run, path: epath.Path) -> Callable[[MotionCodes], float] | None:
     """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
 
     Nor is there one if the prior is of another step.
@@ -143,7 +162,7 @@ def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:
         return None
     model = motion_model(run, prior)
 
-    def bits(codes: Any) -> float:
+    def bits(codes: MotionCodes) -> float:
         coded = coded_bits(model, codes)
         return coded.clip_bits / coded.num_frames
 
@@ -155,7 +174,7 @@ def _changed(
 ) -> Config:
     """The config with what was asked for otherwise."""
     changed = changeable(config)
-    wanted: list[tuple[str, str, Any]] = [
+    wanted: list[tuple[str, str, object]] = [
         ("data", key, str(folder)) for key, folder in folders.items() if folder is not None
     ]
     if faces:

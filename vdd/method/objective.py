@@ -19,8 +19,8 @@ from vdd.errors import UserError
 from vdd.method import losses, rates
 from vdd.method.cross_driving import SPLITTERS, segments_shape
 from vdd.method.disentangler import Disentangler
-from vdd.method.driving import driving, lost_in_swaps
-from vdd.method.losses import Apply, Evidence
+from vdd.method.driving import Apply, driving, lost_in_swaps
+from vdd.method.losses import Evidence
 from vdd.method.quantizer import Codes
 from vdd.models.unet import depth_to_space
 

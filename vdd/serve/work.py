@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from vdd.errors import UserError
 
@@ -34,14 +34,14 @@ Steps = Generator[Progress, None, T]
 WAITING = Progress(0, 0, "waiting")
 
 
-class Job:
+class Job(Generic[T]):
     """Work that somebody has asked for; `future` has its result."""
 
-    def __init__(self, owner: str, steps: Steps[Any], lane: str, name: str):
+    def __init__(self, owner: str, steps: Steps[T], lane: str, name: str):
         self.owner, self.lane = owner, lane
         self.name = name or secrets.token_hex(8)
         self.progress = WAITING
-        self.future: Future[Any] = Future()
+        self.future: Future[T] = Future()
         self._steps = steps
         self._cancelled = False
 
@@ -62,7 +62,7 @@ class Job:
             self._end(None, error)
         return not self.future.done()
 
-    def _end(self, value: Any, error: BaseException | None) -> None:
+    def _end(self, value: T, error: BaseException | None) -> None:
         # Whoever waited may have gone, and have cancelled the future.
         if self.future.set_running_or_notify_cancel():
             if error is None:
@@ -88,7 +88,7 @@ class Worker:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, owner: str, steps: Steps[Any], lane: str = "", name: str = "") -> Job:
+    def submit(self, owner: str, steps: Steps[T], lane: str = "", name: str = "") -> Job[T]:
         """Puts work in its owner's line.
 
         Args:

@@ -24,16 +24,17 @@ behind the figures. What was not measured, or cannot be, is None.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Array, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.data.sprites import ATTRIBUTES
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
 from vdd.evaluation.faces import Faces
 from vdd.evaluation.inference import (
+    Clips,
     Encoded,
     Functions,
     batches,
@@ -69,23 +70,23 @@ class Windows(Protocol):
     """Windows of clips, n of them: arrays of numpy."""
 
     @property
-    def video(self) -> Any:
+    def video(self) -> UInt8[np.ndarray, "n t h w 3"]:
         """Uint8 [n t h w 3]."""
 
     @property
-    def clip(self) -> Any:
+    def clip(self) -> Int[np.ndarray, "n"]:
         """Int [n]: the clip that each is cut from."""
 
     @property
-    def identity(self) -> Any:
+    def identity(self) -> Int[np.ndarray, "n"]:
         """Int [n]: who is in it."""
 
     @property
-    def start(self) -> Any:
+    def start(self) -> Float[np.ndarray, "n"]:
         """Float [n]: seconds of its clip from which it shows it."""
 
     @property
-    def end(self) -> Any:
+    def end(self) -> Float[np.ndarray, "n"]:
         """Float [n]: and up to which."""
 
 
@@ -184,7 +185,7 @@ def _transfer(found: Mapping[str, Section], partner: Mapping[str, Int[np.ndarray
 
 
 def _from_their_content(
-    read: Callable[[Any, Any], Encoded],
+    read: Callable[[Clips, Clips], Encoded],
     encoded: Encoded,
     video: UInt8[np.ndarray, "n t h w 3"],
     pairs: Pairs,

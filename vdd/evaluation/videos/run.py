@@ -1,7 +1,5 @@
 """Evaluation of a run on a folder of videos: `videos.evaluate`, its pictures and its page."""
 
-from typing import Any
-
 import jax
 import numpy as np
 from etils import epath
@@ -14,6 +12,7 @@ from vdd.errors import UserError
 from vdd.evaluation import report, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.faces import dlib_faces
+from vdd.evaluation.gallery import Picture
 from vdd.evaluation.inference import Functions
 from vdd.evaluation.videos import gallery as video_gallery
 from vdd.evaluation.videos import page as videos_page
@@ -52,7 +51,7 @@ def evaluate(config: Config, step: int, functions: Functions, split: str) -> Eva
         sampler=Sampler(**settings.sampler),
     )
 
-    def draw(folder: epath.Path) -> list[Any]:
+    def draw(folder: epath.Path) -> list[Picture]:
         return video_gallery.draw(
             functions, windows, folder, settings.seed, settings.batch_size, windows.fps,
             synthetic.mark(config.data),
