@@ -5,6 +5,9 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
+# A group of a config whose keys become arguments of a constructor.
+Fields = Mapping[str, Any]
+
 
 @runtime_checkable
 class Config(Protocol):

@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 
@@ -43,7 +42,7 @@ def give_back_freed_memory() -> None:
         library.malloc_trim(0)
 
 
-def _glibc() -> Any:
+def _glibc() -> ctypes.CDLL | None:
     library = ctypes.CDLL(None)
     return library if hasattr(library, "gnu_get_libc_version") else None
 

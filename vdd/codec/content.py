@@ -8,7 +8,7 @@ is what the Gaussian bottleneck's price draws them to. A model of a reference ha
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
@@ -35,7 +35,7 @@ class ContentModel(Protocol):
         """The header's: tokens are multiples of 2^-step_bits; else 0."""
         ...
 
-    def quantize(self, values: Float[Array | np.ndarray, "..."]) -> Int[np.ndarray, "q"]:
+    def quantize(self, values: Any) -> Int[np.ndarray, "q"]:
         """Whole numbers of what a model says of a clip."""
         ...
 

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int32
@@ -21,7 +20,7 @@ def crops(
     loop: bool,
     process_index: int = 0,
     process_count: int = 1,
-) -> Any:
+) -> batches.Resumable:
     """Endless batches of crops, each a function of (seed, step), with exact resume.
 
     A batch is {codes int32 [b t n], scored bool [b t]}. The first frame of a crop is
@@ -62,7 +61,7 @@ def crops(
         own_codes = codes[rows[:, None], moment]
         return {"codes": own_codes, "scored": scored}
 
-    def batches_from(start: int) -> Iterator[Any]:
+    def batches_from(start: int) -> Iterator[dict[str, np.ndarray]]:
         return map(batch_at, itertools.count(start))
 
     return batches.Resumable(batches_from)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from etils import epath
+from jax.tree_util import KeyPath
 from jaxtyping import Array, PyTree
 
 from vdd.errors import UserError
@@ -59,7 +60,7 @@ def load(run: epath.Path, params: PyTree) -> Earlier:
 def replace(state: PyTree, arrays: dict[str, np.ndarray]) -> PyTree:
     """The state with these parameters, and these as their average; where its arrays live."""
 
-    def place(path: tuple[jax.tree_util.KeyEntry, ...], x: jax.Array) -> jax.Array:
+    def place(path: KeyPath, x: jax.Array) -> jax.Array:
         array = arrays.get(_name(path))
         if array is None:
             return x
@@ -77,7 +78,7 @@ def _by_path(tree: PyTree) -> dict[str, PyTree]:
     return {_name(path): x for path, x in leaves}
 
 
-def _name(path: tuple[jax.tree_util.KeyEntry, ...]) -> str:
+def _name(path: KeyPath) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 

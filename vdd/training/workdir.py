@@ -3,7 +3,6 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 from etils import epath
@@ -140,7 +139,7 @@ def to_json(config: Config) -> Json:
     return json.loads(config.to_json_best_effort())
 
 
-def flatten(tree: Json, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Json, prefix: str = "") -> Iterator[tuple[str, object]]:
     """(dotted key, leaf) pairs of a nested dict."""
     for key, value in tree.items():
         if isinstance(value, dict) and value:
