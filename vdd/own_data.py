@@ -18,7 +18,6 @@ from vdd.data import decoding, frame_folders, prepare, sheet_files
 from vdd.data.universal_lpc import sheets
 from vdd.data.video_folder.clips import Clip, find_clips
 from vdd.errors import UserError
-from vdd.values import Json
 
 FRAMES, SHEETS = "folders of frames", "sprite sheets"
 _LOOKED_AT = 200  # clips whose headers are read, spread over all
@@ -197,9 +196,9 @@ def cadence(steps: int) -> dict[str, int]:
     }
 
 
-def changes(chosen: Chosen) -> Json:
+def changes(chosen: Chosen) -> dict[str, object]:
     """What of the recipe's config is otherwise, by key."""
-    changed: Json = {f"train.{key}": n for key, n in cadence(chosen.steps).items()}
+    changed: dict[str, object] = {f"train.{key}": n for key, n in cadence(chosen.steps).items()}
     if not chosen.size:
         return changed
     patch = chosen.size // _PLACES
