@@ -19,7 +19,7 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from vdd.memory import give_back_freed_memory
+from vdd.memory import Unused, give_back_freed_memory
 from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
 from vdd.training.feed import ClipIterator, DeviceBatches
@@ -169,12 +169,14 @@ def run_steps(
     """
     fresh = windows.empty(place.window.sums)
     window = put(place.window, mesh)
+    give_back_unused = Unused()
     running: collections.deque[jax.Array] = collections.deque()
     for step in range(place.step + 1, settings.num_steps + 1):
         place.state, window, loss = program(place.state, window, next(batches))
         place.step = step
         log.flush()  # the line of the step before: this step is queued by now
         running.append(loss)
+        give_back_unused()
         if len(running) > STEPS_AHEAD:
             running.popleft().block_until_ready()
         last = step == settings.num_steps
