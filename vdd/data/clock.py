@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from numbers import Rational
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,17 @@ _MAX_HOLD = Fraction(600)  # seconds that a frame is held: stamps must not ask f
 _MAX_UNEVEN_RATE = 60  # frames a second of a clip whose frames are not evenly spaced
 _FAR = 6  # frames that follow one another otherwise than they are shown lie nearer
 _RATES = (Fraction(1, 10), Fraction(1000))
+
+
+class Times(NamedTuple):
+    """The times of a file's frames, found without decoding them."""
+
+    stamps: list[Fraction]  # seconds, in order; none where the file has no clock
+    end: Fraction | None  # when the last frame has been seen
+    frames: int  # that the file holds
+    declared: int = 0  # that its header tells of; 0 where that says nothing
+    # When what it holds ends, and when that ends by its header; None where that says nothing.
+    ends: tuple[Fraction, Fraction] | None = None
 
 
 def running_clock(stamps: Iterable[Fraction | None], step: Fraction) -> Iterator[Fraction]:
