@@ -22,6 +22,21 @@ def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, tmp_path,
     assert updates == ([("jax_compilation_cache_dir", place)] if kept else [])
 
 
+@pytest.mark.parametrize("kind", ["a device", "a file", "not writable"])
+def test_nothing_is_kept_where_a_home_is_none(monkeypatch, tmp_path, kind):
+    """Else JAX warns of every program that it cannot keep, in its own words."""
+    updates, home = [], tmp_path / "home"
+    if kind == "a file":
+        home.write_text("")
+    elif kind == "not writable":
+        home.mkdir()
+        monkeypatch.setattr(os, "access", lambda place, _: str(place) != str(home))
+    monkeypatch.setenv("HOME", "/dev/null" if kind == "a device" else str(home))
+    monkeypatch.setattr(startup.jax.config, "update", lambda *args: updates.append(args))
+    startup.keep_compiled_programs({})
+    assert updates == []
+
+
 PACKAGE = Path(vdd.__file__).parent
 
 # Page faults of taking and freeing 64 MiB ten times; there are 32 pages in it or more. Each case is

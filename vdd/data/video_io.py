@@ -33,8 +33,9 @@ INPUT_ENDINGS = (*decoding.ANIMATED_ENDINGS, *VIDEO_ENDINGS, *PICTURE_ENDINGS, "
 OUTPUT_ENDINGS = (".gif", ".mp4", ".png", ".npy")
 _TOLD_ENDINGS = ".gif, .mp4, .mov, .webm, .mkv, .avi, .png, .jpg, .webp, .avif, .npy and the like"
 
-# Seconds, and share, by which a file may be shorter than its header says before that is told.
-_SLACK = (0.5, 0.1)
+# By how much a file may end before its header says before that is told: the longest times between
+# two of its frames, but at most so many seconds, or such a share.
+_SLACK = (2, 0.5, 0.1)
 
 Fit = Callable[[Iterator[decoding.Frame]], Iterator[np.ndarray]]  # frames at the size asked for
 
@@ -232,7 +233,7 @@ def _timed_clip(path: epath.Path, video: decoding.Video, fit: Fit) -> Clip:
     rate = clock.constant_rate(times.stamps, times.end, video.fps)
     if not decoding.is_video(path) and times.end is None:
         return _still_clip(path, frames, fit)
-    _tell_losses(path, video, times)
+    _tell_losses(path, times)
     if rate is None:
         rate = DEFAULT_RATE
         warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
@@ -264,15 +265,18 @@ def _begun(
     return first, itertools.chain([first], frames)
 
 
-def _tell_losses(path: epath.Path, video: decoding.Video, times: decoding.Times) -> None:
+def _tell_losses(path: epath.Path, times: clock.Times) -> None:
     """Say so where there is less in a file than its header tells."""
     if times.frames < times.declared:
         held = f"{times.frames} of {times.declared} frames"
-    elif video.seconds and times.end is not None:
-        seconds = float(times.end - times.stamps[0])
-        if video.seconds - seconds <= max(_SLACK[0], _SLACK[1] * video.seconds):
+    elif times.ends and not times.declared:
+        first = times.stamps[0]
+        found, told = (float(end - first) for end in times.ends)
+        gap = max((float(b - a) for a, b in itertools.pairwise(times.stamps)), default=0.0)
+        gaps, most, share = _SLACK
+        if told - found <= min(gaps * (gap or 1 / DEFAULT_RATE), max(most, share * told)):
             return
-        held = f"{seconds:.1f} of {video.seconds:.1f} seconds"
+        held = f"{found:.1f} of {told:.1f} seconds"
     else:
         return
     warnings.warn(f"{path}: is cut off: it holds {held}", stacklevel=2)
