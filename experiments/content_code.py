@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 import vdd
+from vdd import markdown
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.compress import without_short_codes
 from vdd.data import sprites as data
@@ -61,8 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     measured = f"{options.pairs} {options.split} swaps"
     print(f"{options.run} at step {run.step}, {options.updates} updates, {measured}")
-    print(f"| {' | '.join(HEAD)} |")
-    print("|---" * len(HEAD) + "|")
+    print(markdown.table(HEAD))
 
     model, params = without_short_codes(run)
     readings = rereading.read(model, params, train.video, seed=options.seed)
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
             "-" if psnr is None else f"{psnr:.1f}",
             f"{minutes:.1f}",
         ]
-        print(f"| {price} | {' | '.join(cells)} |", flush=True)
+        print(markdown.row((price, *cells)), flush=True)
 
     row("none", model, params, 0.0)
     defaults = dataclasses.replace(

@@ -33,7 +33,7 @@ import numpy as np
 from etils import epath
 
 import vdd
-from vdd import apply, priors
+from vdd import apply, markdown, priors
 from vdd.apply import to_uint8
 from vdd.data import sprites
 from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
     print(f"{name}, {len(rows)} {options.split} clips, seed {options.seed}")
-    print("| | | |\n|---|---|---|")
+    print(markdown.table(("", "", "")))
     clips = Clips(rows, *encoded(models, rows, 0, NUM_FRAMES))
     for table in (rates, by_codes) if options.codes else (rates, by_codes, made_up, continued):
         show(table(models, clips, options.seed))
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
 def show(lines: list[tuple[str, str, str]]) -> None:
     """Rows of the table."""
     for line in lines:
-        print(f"| {' | '.join(line)} |", flush=True)
+        print(markdown.row(line), flush=True)
 
 
 def load(name: str, prior: str | None, split: str) -> Models:

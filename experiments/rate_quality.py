@@ -33,7 +33,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from matplotlib.figure import Figure
 
-from vdd import apply, streaming
+from vdd import apply, markdown, streaming
 from vdd import files as own_files
 from vdd.codec import container, files
 from vdd.codec.coded_run import CodedRun
@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     size = "x".join(map(str, clips[0].shape[2:0:-1]))
     print(f"{options.run} at step {run.step}; {options.split} clips of {frames} frames of {size}")
     names = ("once, kbit", "then, kbit/s", *(f"kbit/s of {s:g} s" for s in lengths), *QUALITIES)
-    print(f"| | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|")
+    print(markdown.table(("", *names)))
     ways: dict[str, Callable[[Clip], Sent]] = {
         "first frame, held": lambda clip: Sent(clip[:1].repeat(len(clip), axis=0)),
         "latents alone": lambda clip: Sent(through_latents(run, clip)),
@@ -278,7 +278,7 @@ def show(name: str, row: Row, lengths: Sequence[float]) -> None:
     values = (row.once, row.then, *(row.rate(seconds) for seconds in lengths), *row.qualities)
     forms = (*[".2f"] * (3 + len(lengths)), ".3f", ".3f", ".4f")
     cells = ["" if x is None else f"{x:{form}}" for x, form in zip(values, forms, strict=True)]
-    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print(markdown.row((name, *cells)), flush=True)
 
 
 def draw(rows: dict[str, Row], lengths: Sequence[float]) -> Figure:

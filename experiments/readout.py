@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vdd import markdown
 from vdd.data.sprites import SpritesArrays, load_arrays
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
@@ -40,15 +41,16 @@ def main(arguments: list[str] | None = None) -> None:
     train_clips, held_out = (load_arrays(options.art, split) for split in ("fit", "validation"))
     print(*machine().values(), sep=", ")
     print(f"{steps} steps of 128 frames of {options.art}")
-    names = "width | layers | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all"
-    print(f"| {names} | ms a step |\n|---|---|---|---|---|---|---|")
+    quarters = "PSNR after 1/4, 1/2, 3/4, all"
+    names = ("width", "layers", "tiles", "tile width", "parameters", quarters, "ms a step")
+    print(markdown.table(names))
     for size in sizes:
         width, tiles, tile_width, layers = map(int, size.split(":"))
         readout = TileReadout(width, layers, tiles, tile_width, LATENTS.shape)
         count, quality, seconds = train(readout, train_clips, held_out, steps)
         shown = ", ".join(f"{x:.1f}" for x in quality)
-        row = f"{width} | {layers} | {tiles}x{tiles} | {tile_width} | {count / 1e6:.2f} M | {shown}"
-        print(f"| {row} | {1e3 * seconds:.0f} |", flush=True)
+        told = (f"{count / 1e6:.2f} M", shown, f"{1e3 * seconds:.0f}")
+        print(markdown.row((width, layers, f"{tiles}x{tiles}", tile_width, *told)), flush=True)
 
 
 def train(

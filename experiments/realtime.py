@@ -41,7 +41,7 @@ from throughput import load_config
 from transfer_speed import transfer_times
 
 import vdd
-from vdd import streaming
+from vdd import markdown, streaming
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
@@ -82,9 +82,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def table(rows: list[Row]) -> None:
     """Prints seconds as milliseconds, and how many go into a second."""
-    print("| what | ms | processor ms | a second |\n|---|---|---|---|")
-    for name, wall, processor in rows:
-        print(f"| {name} | {1e3 * wall:.2f} | {1e3 * processor:.2f} | {1 / max(wall, 1e-9):.1f} |")
+    cells = (
+        (name, f"{1e3 * wall:.2f}", f"{1e3 * processor:.2f}", f"{1 / max(wall, 1e-9):.1f}")
+        for name, wall, processor in rows
+    )
+    print(markdown.table(("what", "ms", "processor ms", "a second"), cells))
 
 
 def timed(name: str, call: Callable[[], Any], repeats: int) -> Row:

@@ -25,7 +25,8 @@ from vdd.data import sprites as data
 from vdd.data.sprites import SpritesArrays
 from vdd.errors import UserError
 from vdd.evaluation import metrics
-from vdd.evaluation.report import machine, table
+from vdd.evaluation.report import machine
+from vdd.markdown import table
 
 Frames = Float[np.ndarray, "n h w 3"]  # in [-1, 1]
 LARGEST = 0.05

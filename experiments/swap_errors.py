@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 import vdd
-from vdd import apply
+from vdd import apply, markdown
 from vdd.apply import to_uint8
 from vdd.data import sprites as data
 from vdd.data.datasets import trained_split
@@ -101,11 +101,10 @@ def tell(
     """Prints what is wrong with the swaps of `p` pairings."""
     wrong = attributes != clips.attributes[None]
     lost = motion != clips.motion[partner]
-    print("| pairing | motion | " + " | ".join(ATTRIBUTES) + " | all five |")
-    print("|---" * (len(ATTRIBUTES) + 3) + "|")
+    print(markdown.table(("pairing", "motion", *ATTRIBUTES, "all five")))
     for i in range(len(partner)):
         shares = [lost[i].mean(), *wrong[i].mean(0), (wrong[i].any(-1) | lost[i]).mean()]
-        print(f"| {i} | " + " | ".join(f"{1 - share:.4f}" for share in shares) + " |")
+        print(markdown.row((i, *(f"{1 - share:.4f}" for share in shares))))
     pairing, row = np.nonzero(wrong.any(-1))
     truth, instead = clips.attributes[row], attributes[pairing, row]
     taken: Counter[Any] = Counter()

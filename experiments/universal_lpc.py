@@ -43,10 +43,11 @@ from vdd.evaluation.inference import (
     functions_of,
     padded,
 )
-from vdd.evaluation.report import machine, number, share, table
+from vdd.evaluation.report import machine, number, share
 from vdd.evaluation.universal_lpc import baselines, carried, protocol
 from vdd.evaluation.universal_lpc.baselines import Answer
 from vdd.evaluation.universal_lpc.ground import on_grey
+from vdd.markdown import table
 from vdd.progress import progress_bar
 from vdd.run import frames_shown
 

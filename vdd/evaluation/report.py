@@ -15,6 +15,7 @@ from etils import epath
 from vdd import files
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
+from vdd.markdown import table
 
 Report = Mapping[str, Any]
 
@@ -99,7 +100,7 @@ def page(
         "A clip is taken apart into *content* (who: sent once) and *motion* (what it does: a few"
         " bits a frame), and put together again, also with the motion of another clip."
         + _SEEN[report.get("seen_in_training")],
-        table(("", ""), [(name, str(value)) for name, value in head.items()]),
+        table(("", ""), head.items()),
         *sections,
         *_pictures(pictures),
     ]
@@ -135,12 +136,6 @@ def rates(rate: Mapping[str, Any]) -> list[str]:
         table(("", "bits"), [(name, number(rate[key])) for name, key in rows if key in rate]),
         f"{share(rate['codebook_usage'])} of the codewords are in use.",
     ]
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def share(value: float | None) -> str:
