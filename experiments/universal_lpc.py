@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import einops
+import known_characters
 import numpy as np
 from diffusion import counts
 from jaxtyping import Float, Int, UInt8
+from known_characters import Answer
 from PIL import Image
 
 import vdd
@@ -44,8 +46,7 @@ from vdd.evaluation.inference import (
     padded,
 )
 from vdd.evaluation.report import machine, number, share
-from vdd.evaluation.universal_lpc import baselines, carried, protocol
-from vdd.evaluation.universal_lpc.baselines import Answer
+from vdd.evaluation.universal_lpc import carried, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
 from vdd.markdown import table
 from vdd.progress import progress_bar
@@ -118,7 +119,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=0, help="so many of the split; 0: all")
     parser.add_argument("--steps", type=counts, help="the run's own, if not given")
     parser.add_argument(
-        "--known", type=int, default=baselines.NUM_KNOWN, help="characters; 0: no baselines"
+        "--known", type=int, default=known_characters.NUM_KNOWN, help="characters; 0: no baselines"
     )
     parser.add_argument("--seed", type=int, default=0, help="of pairs, samples and baselines")
     parser.add_argument("--art_dir", help="folder of sheets")
@@ -180,13 +181,13 @@ def baseline_rows(art: Art, clips: Clips, options: argparse.Namespace) -> Iterat
 
 def known_answers(truth: protocol.Truth, clips: Clips, known: int, seed: int) -> dict[str, Answer]:
     """The baselines by their names."""
-    characters = baselines.known_characters(truth.wardrobe, seed, known)
+    characters = known_characters.draw_known(truth.wardrobe, seed, known)
     frames = clips.video.reshape(-1, *clips.video.shape[2:])
     return {
-        "grey": baselines.grey(frames.shape[1]),
-        "mean of the split": baselines.mean_of(frames),
-        f"any of {known} known": baselines.random_known(truth.draw, characters, seed),
-        f"best of {known} known": baselines.nearest_known(truth.draw, characters),
+        "grey": known_characters.grey(frames.shape[1]),
+        "mean of the split": known_characters.mean_of(frames),
+        f"any of {known} known": known_characters.random_known(truth.draw, characters, seed),
+        f"best of {known} known": known_characters.nearest_known(truth.draw, characters),
     }
 
 
