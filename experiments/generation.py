@@ -34,7 +34,6 @@ from etils import epath
 
 import vdd
 from vdd import apply, markdown, priors
-from vdd.apply import to_uint8
 from vdd.data import sprites
 from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
 from vdd.diffusion.samplers import Sampler
@@ -43,6 +42,7 @@ from vdd.evaluation.inference import batches, clip_keys, padded
 from vdd.evaluation.metrics import frechet_distance
 from vdd.evaluation.report import machine
 from vdd.models.prior_sampling import sample_codes
+from vdd.pixels import to_uint8
 from vdd.progress import progress_bar
 from vdd.run import Run
 from vdd.tasks.prior import evaluation as prior_evaluation

@@ -24,7 +24,6 @@ from swap_errors import characters, draw_swaps, of_characters
 
 import vdd
 from vdd import markdown
-from vdd.apply import to_uint8
 from vdd.data import sprites as data
 from vdd.data.sprites import NUM_VARIANTS, SpritesArrays, prepared
 from vdd.data.sprites.renderer import Art, render
@@ -34,6 +33,7 @@ from vdd.evaluation.judge import Judge
 from vdd.evaluation.judge_training import JudgeSettings, augment, to_float
 from vdd.evaluation.pairing import pair_clips
 from vdd.evaluation.report import machine
+from vdd.pixels import to_uint8
 
 _NOISE_SEED = 1234  # not that of a judge
 

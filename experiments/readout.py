@@ -20,8 +20,9 @@ from vdd import markdown
 from vdd.data.sprites import SpritesArrays, load_arrays
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
-from vdd.models.latents import PixelLatents, to_float
+from vdd.models.latents import PixelLatents
 from vdd.models.readout import TileReadout
+from vdd.pixels import to_float
 
 LATENTS = PixelLatents(patch=4, size=(64, 64, 3))
 SIZES = "512:4:128:2,512:8:64:2,512:8:96:2,512:4:256:2,1024:4:256:2,1024:4:256:1"

@@ -19,7 +19,6 @@ import numpy as np
 
 import vdd
 from vdd import apply, markdown
-from vdd.apply import to_uint8
 from vdd.data import sprites as data
 from vdd.data.datasets import trained_split
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, SpritesArrays, prepared
@@ -29,6 +28,7 @@ from vdd.evaluation import judge
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
 from vdd.evaluation.pairing import pair_clips
 from vdd.evaluation.report import machine
+from vdd.pixels import to_uint8
 from vdd.run import Run
 
 

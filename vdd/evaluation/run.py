@@ -85,7 +85,8 @@ def evaluate_run(
         files.own(out)
         if page:
             pictures = done.draw(out / report.PICTURES)
-            report.write_page(workdir, figures, done.sections, pictures, _describe(run), out)
+            about = report.describe(run.config, run.params)
+            report.write_page(workdir, figures, done.sections, pictures, about, out)
         report.write_json(out / name, figures)  # last: it tells that the rest is there
     return figures
 
@@ -164,14 +165,3 @@ def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathL
             raise UserError(f"a run on {changed.data.dataset} has no {key}")
         changed[group][key] = value
     return FrozenConfigDict(changed)
-
-
-def _describe(run: Run) -> dict[str, str]:
-    config = run.config
-    size = runs.count_parameters(run.params)
-    return {
-        "data": runs.data_name(config),
-        "parameters": f"{size / 1e6:.1f} million",
-        "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips of the "
-        f"{datasets.trained_split(config.data)} split, seed {config.seed}",
-    }
