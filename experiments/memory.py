@@ -34,7 +34,7 @@ from vdd.method import step
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
 from vdd.method.rates import Multipliers, Rates
-from vdd.training import loop, sharding
+from vdd.training import compilation, sharding
 
 COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
 COMPILED = ("state and batch", "scratch", "compiled")
@@ -91,8 +91,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     size = max(config.train.batch_size // unit, 1) * unit
     batch = batch_of(config, size, options.frames, sharding.batch_sharding(mesh))
     training = step.build(step.Recipe.from_config(config))
-    prepared = loop.prepare(training.init, training.step, mesh, config.seed, batch)
-    state, planned = prepared.abstract, loop.compile_step(prepared).memory_analysis()
+    prepared = compilation.prepare(training.init, training.step, mesh, config.seed, batch)
+    state, planned = prepared.abstract, compilation.compile_step(prepared).memory_analysis()
     return {
         "mesh": f"{mesh.shape['data']} x {mesh.shape['fsdp']}",
         "batch size": size,

@@ -45,6 +45,7 @@ from vdd.evaluation.inference import (
     functions_of,
     padded,
 )
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.report import machine, number, share
 from vdd.evaluation.universal_lpc import carried, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
@@ -161,11 +162,12 @@ def measured(
     if options.known:
         yield from baseline_rows(art, clips, options)
     for subject in subjects:
-        report = protocol.evaluate(
-            subject.functions, clips, protocol.truth_of(art, subject.channels), step=subject.step,
-            split=options.split, sampler=subject.sampler, seed=options.seed,
-            batch_size=subject.batch_size,
+        how = Measure(
+            subject.step, "universal_lpc", options.split, sampler=subject.sampler,
+            seed=options.seed, batch_size=subject.batch_size,
         )  # fmt: skip
+        truth = protocol.truth_of(art, subject.channels)
+        report = protocol.evaluate(subject.functions, clips, truth, how)
         steps = subject.sampler.steps
         yield f"{subject.name}, step {subject.step}, {steps} sampler steps", row_of(report)
 

@@ -10,17 +10,6 @@ from vdd.data import datasets
 
 PACKAGE = Path(vdd.__file__).parent
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
-# Longer than a screen, and better in one piece: sequences of many like steps.
-LONG_FILES: set[str] = set()
-LONG_FUNCTIONS = {
-    "compression/compress.py:compress_run",
-    "data/codes.py:crops",
-    "data/tfdata.py:tfdata",
-    "data/video_folder/writing.py:write",
-    "evaluation/run.py:evaluate_run",
-    "evaluation/sprites/protocol.py:evaluate",
-    "training/loop.py:train",
-}
 
 
 def test_the_entry_fits_a_page():

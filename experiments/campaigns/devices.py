@@ -236,10 +236,10 @@ def train(config: Any, data: int, fsdp: int) -> Any:
     mesh = sharding.make_mesh(data, fsdp, jax.devices()[: data * fsdp])
     place = sharding.batch_sharding(mesh)
     training = step.build(step.Recipe.from_config(config))
-    prepared = loop.prepare(
+    prepared = compilation.prepare(
         training.init, training.step, mesh, config.seed, batch(config, 0, place)
     )
-    program = loop.compile_step(prepared)
+    program = compilation.compile_step(prepared)
 
     def advance(state: Any, first: int, last: int) -> tuple[Any, list[float]]:
         losses = []
@@ -319,7 +319,7 @@ def traffic(name: str, fsdp: int) -> dict[str, Any]:
     from throughput import load_config
 
     from vdd.method import step
-    from vdd.training import loop, sharding
+    from vdd.training import sharding
 
     config, devices = load_config(name), len(jax.devices())
     mesh = sharding.make_mesh(-1, min(fsdp, devices))
@@ -327,8 +327,8 @@ def traffic(name: str, fsdp: int) -> dict[str, Any]:
     example = batch_of(config, size, config.data.get("frames", 8), sharding.batch_sharding(mesh))
     training = step.build(step.Recipe.from_config(config))
     with warnings_of_xla() as warned:
-        prepared = loop.prepare(training.init, training.step, mesh, config.seed, example)
-        text = loop.compile_step(prepared).as_text()
+        prepared = compilation.prepare(training.init, training.step, mesh, config.seed, example)
+        text = compilation.compile_step(prepared).as_text()
     shape = f"{mesh.shape['data']} x {mesh.shape['fsdp']}"
     return {"mesh": shape, "batch": size, "bytes": moved(text), "warnings": warned[0]}
 
