@@ -70,7 +70,7 @@ def test_the_parts_of_a_start_are_timed(script, tiny_run, capsys, tmp_path):
 
 
 def test_every_change_of_a_code_is_another_code(script):
-    changed = script._changes([[0, 1], [2, 3]], 8)
+    changed = script.changes([[0, 1], [2, 3]], 8)
     before = [[0, 1], [2, 3]]
     for i in range(20):
         codes = next(changed)
