@@ -26,6 +26,7 @@ from vdd.data.picture_files import BLACK, Ground
 from vdd.data.scaling import Size
 from vdd.data.sound import Sound
 from vdd.errors import UserError, check_address
+from vdd.pixels import to_uint8
 
 VIDEO_ENDINGS = decoding.VIDEO_ENDINGS
 PICTURE_ENDINGS = decoding.PICTURE_ENDINGS
@@ -186,7 +187,7 @@ def write_clip(
         raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
     if array.ndim == 4 and array.shape[-1] == 4 and array.dtype != np.uint8:
         raise ValueError("a video with alpha is uint8: see vdd.apply.to_uint8")
-    pixels = encoders.to_uint8(array)
+    pixels = to_uint8(array)
     if pixels.ndim != 4 or pixels.shape[-1] not in (3, 4) or not pixels.size:
         raise ValueError(f"needs a video [t h w 3 or 4], got {list(pixels.shape)}")
     return files.write(path, _encode(pixels, path.suffix.lower(), fps, comment), overwrite)

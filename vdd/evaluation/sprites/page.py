@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vdd.evaluation.report import number, rates, share, table
+from vdd.evaluation.report import number, rates, share
+from vdd.markdown import table
 
 
 def sections(report: Mapping[str, Any]) -> list[str]:

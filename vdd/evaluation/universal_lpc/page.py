@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vdd.data.universal_lpc import SLOTS
-from vdd.evaluation.report import number, rates, share, table
+from vdd.evaluation.report import number, rates, share
+from vdd.markdown import table
 
 Report = Mapping[str, Any]
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vdd.evaluation.report import number, rates, table
+from vdd.evaluation.report import number, rates
+from vdd.markdown import table
 
 _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),
