@@ -33,7 +33,8 @@ CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"bas
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "command": set(),
+    "interrupts": set(),
+    "command": {"interrupts"},
     "progress": set(),
     "memory": set(),
     "startup": {"programs"},
@@ -144,7 +145,7 @@ MAY_IMPORT = {
         "streaming",
         "summary",
     },
-    "cli": {"command", "version"},
+    "cli": {"command", "interrupts", "version"},
     "flags": {"command", "own_data"},
     "own_data": {"data", "runs"},
     "tasks": {
@@ -164,7 +165,7 @@ MAY_IMPORT = {
     },
     "train": {"own_data", "runs", "tasks", "training"},
     "main": {"command", "flags", "memory", "startup", "train", "training"},
-    "": {"run"},
+    "": {"interrupts", "run"},
 }
 MAY_IMPORT_TENSORFLOW = ("vdd.data.", "vdd.training.tensorboard")
 NEEDS_TENSORFLOW = (
