@@ -53,23 +53,7 @@ def get_config(variant: str = "") -> Any:
         clip_norm=1.0,  # The norm at which the gradient is clipped.
     )
     config.train = _train()
-    config.eval = dict(
-        split="validation",  # The split that is measured.
-        num_clips=0,  # Clips that are measured; 0: all.
-        batch_size=64,  # Clips that are drawn at once.
-        seed=0,  # Of pairs and noise.
-        sampler=dict(
-            name="mean",  # Only the mean frame is drawn, without a sampler.
-            steps=0,  # Of the sampler.
-            sigma_min=0.02,  # The last noise level above 0.
-            sigma_max=3.0,  # The first noise level.
-            rho=7.0,  # How levels are spaced; larger: closer together at low noise.
-        ),
-        sharp=dict(  # The preset `sharp`: what of the sampler is otherwise.
-            name="euler",  # The sampler.
-            steps=8,  # Its steps.
-        ),
-    )
+    config.eval = _eval()
     return config
 
 
@@ -157,6 +141,26 @@ def _train() -> dict[str, Any]:
             fsdp=1,  # Devices along which large arrays of the state are split too.
         ),
         init_from=placeholder(str),  # A run whose parameters are taken over.
+    )
+
+
+def _eval() -> dict[str, Any]:
+    return dict(
+        split="validation",  # The split that is measured.
+        num_clips=0,  # Clips that are measured; 0: all.
+        batch_size=64,  # Clips that are drawn at once.
+        seed=0,  # Of pairs and noise.
+        sampler=dict(
+            name="mean",  # Only the mean frame is drawn, without a sampler.
+            steps=0,  # Of the sampler.
+            sigma_min=0.02,  # The last noise level above 0.
+            sigma_max=3.0,  # The first noise level.
+            rho=7.0,  # How levels are spaced; larger: closer together at low noise.
+        ),
+        sharp=dict(  # The preset `sharp`: what of the sampler is otherwise.
+            name="euler",  # The sampler.
+            steps=8,  # Its steps.
+        ),
     )
 
 

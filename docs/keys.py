@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS, PAGE = ROOT / "configs", ROOT / "docs/configs.md"
-GROUPS = {"dict", "_model", "_objective", "_train", "_network"}
+GROUPS = {"dict", "_model", "_objective", "_train", "_eval", "_network"}
 _SECTION = re.compile(r"^(<!-- keys: (\w+):?(\w*) -->)$", re.MULTILINE)
 _ROW = re.compile(r"^\| `([\w.]+)` \|([^|]*)\| ([^|]*) \|$", re.MULTILINE)
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from vdd import markdown
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/licences.md"
 _TABLE = re.compile(r"(<!-- licences: (\S+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -48,8 +50,8 @@ def table(lock: str, known: Mapping[str, str]) -> str:
     """The rows of the packages that a lock pins; of two versions the first counts."""
     pins = dict(reversed(_PIN.findall((ROOT / lock).read_text())))
     told = {name: stated(name, pins[name]) or known.get(name, "?") for name in sorted(pins)}
-    rows = (f"| `{name}` | {licence} |\n" for name, licence in told.items())
-    return "| package | licence, as it says itself |\n| --- | --- |\n" + "".join(rows)
+    rows = ((f"`{name}`", licence) for name, licence in told.items())
+    return markdown.table(("package", "licence, as it says itself"), rows) + "\n"
 
 
 def stated(name: str, version: str) -> str | None:

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 from figures import AIMS, DESCRIBED, SHOWN, TABLES, Figure
 
+from vdd import markdown
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "README.md",
@@ -105,13 +107,12 @@ def table(name: str, columns: Sequence[Column]) -> str:
     last = "aim" if name in AIMS else "best, or chance"
     rows = [
         ["", *(column.about["name"] for column in shown), last],
-        ["---"] * (len(shown) + 2),
         *(_descriptions(shown) if name in DESCRIBED else []),
         *([f.label, *(cell(f, c.reports) for c in shown), scale(f, shown)] for f in figures),
     ]
-    if not any(row[-1] for row in rows[2:]):
+    if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(rows[0], rows[1:])
 
 
 def _descriptions(columns: Sequence[Column]) -> list[list[str]]:

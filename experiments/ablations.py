@@ -13,6 +13,7 @@ from typing import Any
 
 import short_runs
 
+from vdd import markdown
 from vdd.evaluation.report import machine
 
 # What each variant changes in the config.
@@ -80,13 +81,12 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     measured = f"{options.clips} {options.split} clips of {options.art}"
     print(f"{options.steps} steps, {measured}")
-    print(f"| variant | seed | {' | '.join(COLUMNS)} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
+    print(markdown.table(("variant", "seed", *COLUMNS)))
     for name in names:
         for seed in options.seeds.split(","):
             report = short_runs.train(name, int(seed), VARIANTS[name], options)
-            row = short_runs.cells(report, " ".join(COLUMNS.values()))
-            print(f"| {name} | {seed} | {row} |", flush=True)
+            cells = short_runs.cells(report, " ".join(COLUMNS.values()))
+            print(markdown.row((name, seed, *cells)), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 import short_runs
 from matplotlib.figure import Figure
 
+from vdd import markdown
 from vdd.evaluation.report import machine
 
 COLUMNS = {
@@ -42,8 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     measured = f"{options.clips} {options.split} clips of {options.art}"
     print(f"{options.steps} steps, {measured}")
-    print(f"| target | seed | {' | '.join(COLUMNS)} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
+    print(markdown.table(("target", "seed", *COLUMNS)))
     reports: dict[float, list[dict[str, Any]]] = {target: [] for target in targets}
     for target in targets:
         for seed in options.seeds.split(","):
@@ -54,8 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
                 "model.quantizer.code_dim": 8,
             }
             report = short_runs.train(f"{target:g}-bits", int(seed), changes, options)
-            row = short_runs.cells(report, " ".join(COLUMNS.values()))
-            print(f"| {target:g} | {seed} | {row} |", flush=True)
+            cells = short_runs.cells(report, " ".join(COLUMNS.values()))
+            print(markdown.row((f"{target:g}", seed, *cells)), flush=True)
             reports[target].append(report)
     picture = Path(options.picture or Path(options.out) / "bitrate.png")
     picture.parent.mkdir(parents=True, exist_ok=True)

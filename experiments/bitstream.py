@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import vdd
-from vdd import apply
+from vdd import apply, markdown
 from vdd.codec import container
 from vdd.codec.coded_run import Coded, CodedRun
 from vdd.codec.description import size_of
@@ -60,17 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
     counting, predicting = CodedRun.create(run, None), CodedRun.create(run, prior)
     coded = take_apart(predicting, clips.video, settings.batch_size)
     codes = np.stack([clip.codes for clip in coded])
-    print(f"| {' | '.join(HEAD)} |")
-    print("|---" * len(HEAD) + "|")
-    for name, coded_run, reference in (
-        ("counting", counting, None),
-        ("prior", predicting, cross_entropy(prior, codes, settings.batch_size)),
-    ):
-        bits = coded_bits(coded_run.motion, codes)
-        totals = (8 * bits.clip_bytes, bits.clip_bits, bits.stream_bits, bits.ideal_bits)
-        cells = [f"{total / bits.num_frames:.4f}" for total in totals]
-        cells.append("-" if reference is None else f"{reference:.4f}")
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print(markdown.table(HEAD))
+    print(markdown.row(("counting", *cells_of(counting, codes, None))), flush=True)
+    reference = cross_entropy(prior, codes, settings.batch_size)
+    print(markdown.row(("prior", *cells_of(predicting, codes, reference))), flush=True)
     frames = codes.reshape(-1, codes.shape[-1])
     print(f"entropy of a frame's codes {metrics.joint_entropy(frames):.3f} bits,", end=" ")
     print(f"floor {math.log2(len(data.MOTIONS)) / codes.shape[1]:.3f}")
@@ -95,6 +88,14 @@ def main(arguments: list[str] | None = None) -> None:
         keys = ("swap_motion_acc", "swap_content_acc", "swap_joint_acc")
         figures = ", ".join(f"{key[5:]} {swaps[key]:.4f}" for key in keys)
         print(f"{options.pairs} swaps {name}: {figures}", flush=True)
+
+
+def cells_of(coded_run: CodedRun, codes: np.ndarray, reference: float | None) -> list[str]:
+    """Bits a frame: as the columns of the table have them."""
+    bits = coded_bits(coded_run.motion, codes)
+    totals = (8 * bits.clip_bytes, bits.clip_bits, bits.stream_bits, bits.ideal_bits)
+    cells = [f"{total / bits.num_frames:.4f}" for total in totals]
+    return [*cells, "-" if reference is None else f"{reference:.4f}"]
 
 
 def take_apart(coded_run: CodedRun, video: np.ndarray, batch_size: int) -> list[Coded]:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from memory import batch_of
 from throughput import load_config
 
+from vdd import markdown
 from vdd.evaluation.report import machine
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
@@ -52,9 +53,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     total = print_operations(runs)
     peaks = dict(ACCELERATOR_PEAKS)
-    print(f"\n| device | days of one, at {options.mfu:g} of its peak |\n|---|---|")
-    for name in DEVICES:
-        print(f"| {name} | {total / (options.mfu * peaks[name]) / 86400:.3g} |")
+    days = [(name, f"{total / (options.mfu * peaks[name]) / 86400:.3g}") for name in DEVICES]
+    print()
+    print(markdown.table(("device", f"days of one, at {options.mfu:g} of its peak"), days))
     print_videos(runs, options.video, options.mfu * peaks[DEVICES[0]])
 
 
@@ -69,15 +70,15 @@ def runs_of(name: str) -> dict[str, Any]:
 
 def print_operations(runs: dict[str, Any]) -> float:
     """A table of the operations of each run; their sum."""
-    total = 0.0
-    print("| run | steps | windows a step | operations a step, TFLOP | in all, EFLOP |")
-    print("|---" * 5 + "|")
+    total, rows = 0.0, []
     for name, config in runs.items():
         each, train = step_flops(config), config.train
         whole = each * train.num_steps
         total += whole
         cells = train.num_steps, train.batch_size, f"{each / 1e12:.3g}", f"{whole / 1e18:.3g}"
-        print(f"| {name} | {' | '.join(map(str, cells))} |")
+        rows.append((name, *cells))
+    each = "operations a step, TFLOP"
+    print(markdown.table(("run", "steps", "windows a step", each, "in all, EFLOP"), rows))
     return total
 
 
@@ -86,19 +87,16 @@ def print_videos(runs: dict[str, Any], video: str, speed: float) -> None:
     config = next(iter(runs.values()))
     seen = sum(config.train.num_steps * config.train.batch_size for config in runs.values())
     frame = frame_flops(config)
-    print(
-        "\n| videos | hours | windows | each is shown, times | pixels, GB | latents, GB |"
-        f" latents: hours of one {DEVICES[0]} |"
-    )
-    print("|---" * 7 + "|")
+    rows = []
     for name, hours in (pair.split("=") for pair in video.split(",")):
         frames = float(hours) * 3600 * FPS
         windows = frames / config.data.frames
         pixels, latents = (frames * size / 1e9 for size in frame_bytes(config))
-        print(
-            f"| {name} | {hours} | {windows:.0f} | {seen / windows:.3g} | {pixels:.0f} |"
-            f" {latents:.0f} | {frames * frame / speed / 3600:.3g} |"
-        )
+        sizes = f"{pixels:.0f}", f"{latents:.0f}", f"{frames * frame / speed / 3600:.3g}"
+        rows.append((name, hours, f"{windows:.0f}", f"{seen / windows:.3g}", *sizes))
+    names = ("videos", "hours", "windows", "each is shown, times", "pixels, GB", "latents, GB")
+    print()
+    print(markdown.table((*names, f"latents: hours of one {DEVICES[0]}"), rows))
 
 
 def step_flops(config: Any) -> float:

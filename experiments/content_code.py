@@ -13,10 +13,12 @@ those of learning; the clips are read once, for all codes.
 import argparse
 import dataclasses
 import time
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import vdd
+from vdd import markdown
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.compress import without_short_codes
 from vdd.data import sprites as data
@@ -24,11 +26,12 @@ from vdd.data.datasets import trained_split
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import judge, sections
-from vdd.evaluation.inference import encode_clips, functions_of
+from vdd.evaluation.inference import Encoded, encode_clips, functions_of
 from vdd.evaluation.probes import one_hot
 from vdd.evaluation.report import machine
 from vdd.evaluation.sprites import protocol as sprites
 from vdd.method.content import ContentCode
+from vdd.method.disentangler import Disentangler
 
 HEAD = (
     "price", "bits a clip", "codes", "motion from content", "attributes from content",
@@ -61,50 +64,16 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     measured = f"{options.pairs} {options.split} swaps"
     print(f"{options.run} at step {run.step}, {options.updates} updates, {measured}")
-    print(f"| {' | '.join(HEAD)} |")
-    print("|---" * len(HEAD) + "|")
+    print(markdown.table(HEAD))
 
     model, params = without_short_codes(run)
     readings = rereading.read(model, params, train.video, seed=options.seed)
     model, params = merging.merge_codewords(model, params, readings)
     size = run.config.eval.batch_size
-    plain = [
-        encode_clips(functions_of(model, params, sampler), clips.video, size)
-        for clips in (train, test)
-    ]
-
-    def row(price: str, model, params, minutes: float) -> None:
-        code, bits = model.content_code, plain[1].content_bits
-        read = [x.content for x in plain]
-        if code is not None:
-            learned = {"params": params["content_code"]}
-            numbers = [
-                np.round(code.apply(learned, x, method=ContentCode.to_numbers)) for x in read
-            ]
-            bits = code.apply(learned, numbers[1], method=ContentCode.bits)
-            whole = [np.asarray(x, int)[:, None] + code.reach for x in numbers]
-            read = [one_hot(x, 2 * code.reach + 1) for x in whole]
-        encoded = [x._replace(content=y) for x, y in zip(plain, read, strict=True)]
-        functions = functions_of(model, params, sampler)
-        leaks = sections.leakage((encoded[0], train), (encoded[1], test), functions.num_codewords)
-        swaps = sprites.quick_evaluate(
-            functions, test, referee, num_pairs=options.pairs, batch_size=size
-        )
-        shares = (
-            leaks["motion_from_content_acc"], leaks["content_from_content_acc"],
-            swaps["swap_motion_acc"], swaps["swap_content_acc"], swaps["swap_joint_acc"],
-        )  # fmt: skip
-        psnr = swaps["swap_psnr"]
-        cells = [
-            f"{np.mean(bits):.1f}",
-            str(len(np.unique(read[1], axis=0))),
-            *(f"{share:.3f}" for share in shares),
-            "-" if psnr is None else f"{psnr:.1f}",
-            f"{minutes:.1f}",
-        ]
-        print(f"| {price} | {' | '.join(cells)} |", flush=True)
-
-    row("none", model, params, 0.0)
+    functions = functions_of(model, params, sampler)
+    plain = [encode_clips(functions, clips.video, size) for clips in (train, test)]
+    compared = Compared(train, test, plain, referee, options.pairs, size)
+    print(markdown.row(("none", *compared.cells(model, params), "0.0")), flush=True)
     defaults = dataclasses.replace(
         content_code.DEFAULT_SETTINGS, num_steps=options.updates, seed=options.seed
     )
@@ -112,7 +81,52 @@ def main(arguments: list[str] | None = None) -> None:
         start = time.perf_counter()
         settings = dataclasses.replace(defaults, price=float(price))
         coded = content_code.learn(model, params, readings, settings)
-        row(price, *coded, (time.perf_counter() - start) / 60)
+        minutes = (time.perf_counter() - start) / 60
+        print(markdown.row((price, *compared.cells(*coded), f"{minutes:.1f}")), flush=True)
+
+
+class Compared(NamedTuple):
+    """What codes are compared on."""
+
+    train: data.SpritesArrays
+    test: data.SpritesArrays
+    plain: list[Encoded]  # both, without a code
+    referee: judge.Judge
+    pairs: int
+    batch_size: int
+
+    def cells(self, model: Disentangler, params: dict[str, Any]) -> list[str]:
+        """The figures of a model with a code, or without."""
+        read, bits = self.read(model, params)
+        encoded = [x._replace(content=y) for x, y in zip(self.plain, read, strict=True)]
+        functions = functions_of(model, params, Sampler(name="mean", steps=0))
+        both = zip(encoded, (self.train, self.test), strict=True)
+        leaks = sections.leakage(*both, functions.num_codewords)
+        swaps = sprites.quick_evaluate(
+            functions, self.test, self.referee, num_pairs=self.pairs, batch_size=self.batch_size
+        )
+        shares = (
+            leaks["motion_from_content_acc"], leaks["content_from_content_acc"],
+            swaps["swap_motion_acc"], swaps["swap_content_acc"], swaps["swap_joint_acc"],
+        )  # fmt: skip
+        psnr = swaps["swap_psnr"]
+        return [
+            f"{np.mean(bits):.1f}",
+            str(len(np.unique(read[1], axis=0))),
+            *(f"{share:.3f}" for share in shares),
+            "-" if psnr is None else f"{psnr:.1f}",
+        ]
+
+    def read(self, model: Disentangler, params: dict[str, Any]) -> tuple[list[Any], Any]:
+        """The content of both, as the code has it if there is one; and its bits, of the test."""
+        read, code = [x.content for x in self.plain], model.content_code
+        if code is None:
+            return read, self.plain[1].content_bits
+        learned = {"params": params["content_code"]}
+        numbers = [np.round(code.apply(learned, x, method=ContentCode.to_numbers)) for x in read]
+        whole = [np.asarray(x, int)[:, None] + code.reach for x in numbers]
+        bits = code.apply(learned, numbers[1], method=ContentCode.bits)
+        return [one_hot(x, 2 * code.reach + 1) for x in whole], bits
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import vdd
-from vdd import files
+from vdd import files, markdown
 from vdd.codec import basis, content
 from vdd.codec.basis import BasisContent
 from vdd.codec.coded_run import CodedRun
@@ -50,11 +50,11 @@ def main(arguments: list[str] | None = None) -> None:
             rows.setdefault(name, []).append(row)
     print(*machine().values(), sep=", ")
     print(f"{options.run} at step {coded_run.run.step}, {len(videos)} clips of {options.split}")
-    print(f"| | {' | '.join(HEAD)} |\n{'|---' * (len(HEAD) + 1)}|")
+    print(markdown.table(("", *HEAD)))
     means = {name: np.mean(found, axis=0).tolist() for name, found in rows.items()}
     for name, mean in means.items():
         cells = (f"{x:.2f}" if x < 100 else f"{x:.0f}" for x in mean)
-        print(f"| {name} | {' | '.join('' if x == 'nan' else x for x in cells)} |", flush=True)
+        print(markdown.row((name, *("" if x == "nan" else x for x in cells))), flush=True)
     if options.out:
         about = {"run": options.run, "step": coded_run.run.step, "split": options.split}
         told = {

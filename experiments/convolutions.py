@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vdd import markdown
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
 from vdd.models.convolution import convolve
@@ -39,8 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     keep_freed_memory()
     print(*machine().values(), sep=", ")
     print("GFLOP/s")
-    print("| frames, side, channels | forward | XLA, forward and backward | ours | ratio |")
-    print("|---|---|---|---|---|")
+    names = ("frames, side, channels", "forward", "XLA, forward and backward", "ours", "ratio")
+    print(markdown.table(names))
     for shape in ((2, 4, 3, 3),) if options.tiny else SHAPES:
         frames, side, inputs, outputs = shape
         rng = np.random.default_rng(0)
@@ -52,8 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
             3 * gflop / seconds(with_gradients(function), options.repeats, x, kernel)
             for function in (by_xla, convolve)
         ]
-        rates = " | ".join(f"{rate:.0f}" for rate in (forward, *both))
-        print(f"| {', '.join(map(str, shape))} | {rates} | {both[1] / both[0]:.2f} |", flush=True)
+        cells = [f"{rate:.0f}" for rate in (forward, *both)] + [f"{both[1] / both[0]:.2f}"]
+        print(markdown.row((", ".join(map(str, shape)), *cells)), flush=True)
 
 
 def by_xla(x: jax.Array, kernel: jax.Array) -> jax.Array:

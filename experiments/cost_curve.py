@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from vdd import runs
+from vdd import markdown, runs
 from vdd.evaluation.curves import read_records
 from vdd.evaluation.report import machine
 from vdd.method import step
@@ -34,13 +34,12 @@ def main(arguments: list[str] | None = None) -> None:
     curves = {run: curve(run) for run in options.run}
     print(*machine().values(), sep=", ")
     print("swaps during training, as the runs logged them")
-    print(f"| run | step | PFLOP | hours | {' | '.join(SHOWN)} |")
-    print("|---" * (len(SHOWN) + 4) + "|")
+    print(markdown.table(("run", "step", "PFLOP", "hours", *SHOWN)))
     for run, points in curves.items():
         for point in points:
             cells = [f"{point[f'swap_{name}_acc']:.3f}" for name in SHOWN]
-            where = f"{point['step']} | {point['pflop']:.3g} | {point['hours']:.2f}"
-            print(f"| {run} | {where} | {' | '.join(cells)} |")
+            spent = f"{point['pflop']:.3g}", f"{point['hours']:.2f}"
+            print(markdown.row((run, point["step"], *spent, *cells)))
     if options.picture:
         Path(options.picture).parent.mkdir(parents=True, exist_ok=True)
         draw(curves).savefig(options.picture, dpi=100)

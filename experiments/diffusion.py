@@ -9,7 +9,7 @@ evaluate`: content of one clip, motion of another, and a real clip that each oug
 
 - PSNR and SSIM against that clip: the mean is best at these by definition;
 - the Fréchet distance of the judge's features (`Judge.features`) between swaps and those clips,
-  without its bias (`metrics.frechet_estimate`): are the samples distributed as real clips are?
+  without its bias (`frechet.frechet_estimate`): are the samples distributed as real clips are?
 - sharpness: the gain over the nearest real frame of the content's character, in whichever pose, so
   that a sharp sample of another pose counts as sharp, and noise does not (`metrics.sharpness`).
 
@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 from diffusion_tables import Row, contact_sheet, means, page, plot
+from frechet import frechet_estimate
 from jaxtyping import Float, Int, UInt8
 from swap_errors import characters, of_characters
 
@@ -204,7 +205,7 @@ def measure(
         psnr.append(metrics.psnr(*pair, peak=255))
         ssim.append(metrics.ssim(*pair, peak=255))
     real, made = referee.features(clips.video[swaps.truth]), referee.features(video)
-    frechet = metrics.frechet_estimate(real, made, seed)
+    frechet = frechet_estimate(real, made, seed)
     return {
         "frechet": frechet.value,
         "frechet_error": frechet.error,

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from vdd.evaluation.report import number, table
+from vdd.evaluation.report import number
 from vdd.evaluation.sections import mean_or_none
+from vdd.markdown import table
 
 Row = Mapping[str, Any]  # `bits`, `steps`, and figures by name
 

@@ -12,6 +12,7 @@ import argparse
 
 import numpy as np
 
+from vdd import markdown
 from vdd.data.sprites import ATTRIBUTES, SPLITS, SpritesArrays, load_arrays
 
 
@@ -22,12 +23,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tiny", action="store_true", help="the built-in art alone, for tests")
     options = parser.parse_args(arguments)
     columns = ("pose", "direction", *ATTRIBUTES, "hair / direction")
-    print(f"| art | {' | '.join(columns)} |")
-    print("|---" * (len(columns) + 1) + "|")
+    print(markdown.table(("art", *columns)))
     for art in ["builtin"] if options.tiny else options.arts.split(","):
         told = variances(load_arrays(art, options.split))
         told["hair / direction"] = told["hair"] / told["direction"]
-        print(f"| {art} | {' | '.join(f'{told[name]:.2f}' for name in columns)} |", flush=True)
+        print(markdown.row((art, *(f"{told[name]:.2f}" for name in columns))), flush=True)
 
 
 def variances(clips: SpritesArrays) -> dict[str, float]:

@@ -25,61 +25,36 @@ Every clip of the split lends its content, and the prior makes up 16 frames of m
 """
 
 import argparse
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from made_up_motion import (
+    BATCH,
+    Clips,
+    Models,
+    conditional_entropy,
+    draw_codes,
+    encoded,
+    features,
+    frames_right,
+    generated,
+    load,
+    rebuild,
+)
 
-import vdd
-from vdd import apply, priors
-from vdd.apply import to_uint8
+from vdd import markdown
 from vdd.data import sprites
-from vdd.data.sprites import MOTIONS, NUM_FRAMES, prepared
-from vdd.diffusion.samplers import Sampler
-from vdd.evaluation import gallery, judge, pictures
-from vdd.evaluation.inference import batches, clip_keys, padded
+from vdd.data.sprites import MOTIONS, NUM_FRAMES
+from vdd.evaluation import gallery, pictures
+from vdd.evaluation.inference import clip_keys
 from vdd.evaluation.metrics import frechet_distance
 from vdd.evaluation.report import machine
-from vdd.models.prior_sampling import sample_codes
-from vdd.progress import progress_bar
-from vdd.run import Run
 from vdd.tasks.prior import evaluation as prior_evaluation
 
-BATCH, GIVEN, LONG = 64, 3, 64
-# Streams of random keys.
-_NEW, _BEGUN, _ANYWHERE, _LONG, _REBUILT, _CODES = range(10, 16)
-
-
-class Models(NamedTuple):
-    """A run with its prior, the clips of a split in order, and their judge."""
-
-    run: Run
-    prior: priors.PriorRun
-    clips: sprites.SpritesArrays
-    referee: judge.Judge
-    sampler: Sampler
-
-    @property
-    def poses(self) -> np.ndarray:
-        """Real frames uint8 [character motion frame h w c]: clips come ordered by motion."""
-        video = self.clips.video
-        return np.moveaxis(video.reshape(len(MOTIONS), -1, *video.shape[1:]), 0, 1)
-
-
-class Clips(NamedTuple):
-    """Clips of the split: their rows, and what the run encodes them as."""
-
-    rows: np.ndarray
-    content: np.ndarray
-    codes: np.ndarray
-
-
-_encode = jax.jit(apply.encode, static_argnums=0)
-_generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
-_draw = jax.jit(sample_codes, static_argnums=(0, 3))
-_sample = jax.jit(apply.sample, static_argnums=(0, 5))
+GIVEN, LONG = 3, 64
+# Streams of random keys, beside that of what is rebuilt.
+_NEW, _BEGUN, _ANYWHERE, _LONG, _CODES = 10, 11, 12, 13, 15
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -104,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     name = f"{options.run} at step {models.run.step}, prior at step {models.prior.step}"
     print(f"{name}, {len(rows)} {options.split} clips, seed {options.seed}")
-    print("| | | |\n|---|---|---|")
+    print(markdown.table(("", "", "")))
     clips = Clips(rows, *encoded(models, rows, 0, NUM_FRAMES))
     for table in (rates, by_codes) if options.codes else (rates, by_codes, made_up, continued):
         show(table(models, clips, options.seed))
@@ -117,21 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
 def show(lines: list[tuple[str, str, str]]) -> None:
     """Rows of the table."""
     for line in lines:
-        print(f"| {' | '.join(line)} |", flush=True)
-
-
-def load(name: str, prior: str | None, split: str) -> Models:
-    """Everything that is measured, and what measures it."""
-    run = vdd.load(name)
-    art, art_dir = run.config.data.art, prepared.sheets_dir(run.config.data)
-    settings = judge.JudgeSettings(steps=run.config.eval.judge_steps)
-    return Models(
-        run,
-        priors.load_prior_of(run, name, prior),
-        prepared.load_split(run.config.data, split),
-        judge.load_or_train(art, art_dir, settings=settings),
-        Sampler(**run.config.eval.sampler),
-    )
+        print(markdown.row(line), flush=True)
 
 
 # ---- tables: what, measured, best possible
@@ -165,7 +126,7 @@ def by_codes(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, st
         )
 
     given = (models.prior.model, models.prior.params, keys)
-    new = np.asarray(_draw(*given, LONG))
+    new = np.asarray(draw_codes(*given, LONG))
     by_motion = np.stack([right(new, np.full(len(new), m)) for m in range(len(MOTIONS))])
     best = by_motion[:, :, :NUM_FRAMES].sum(2).argmax(0)  # the motion that explains most frames
     rounds = by_motion[best, np.arange(len(new))].reshape(len(new), -1, NUM_FRAMES).all(2)
@@ -173,7 +134,7 @@ def by_codes(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, st
     share = np.bincount(best, minlength=len(MOTIONS)) / len(best)
     entropy = abs(np.sum(share * np.log(np.where(share > 0, share, 1))))
     _, start = encoded(models, clips.rows, 0, GIVEN)
-    on = right(np.asarray(_draw(*given, NUM_FRAMES, start)), motion)[:, GIVEN:]
+    on = right(np.asarray(draw_codes(*given, NUM_FRAMES, start)), motion)[:, GIVEN:]
     return [
         (f"codes: rounds right of {LONG} frames, %", text, "100"),
         ("codes: entropy of motions, nats", f"{entropy:.3f}", "2.197"),
@@ -251,89 +212,6 @@ def long(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
 
 
 # ---- what the tables are made of
-
-
-def encoded(
-    models: Models, rows: np.ndarray, first: int, frames: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Content and codes of clips, of which only `frames` frames from `first` on are read."""
-    run, parts = models.run, []
-    for piece in batches(len(rows), BATCH):
-        at = padded(rows[piece], min(BATCH, len(rows)))
-        content, _, codes = _encode(
-            run.model, run.params, models.clips.video[at, first : first + frames]
-        )
-        size = piece.stop - piece.start
-        parts.append((np.asarray(content)[:size], np.asarray(codes)[:size]))
-    content, codes = zip(*parts, strict=True)
-    return np.concatenate(content), np.concatenate(codes)
-
-
-def generated(
-    models: Models,
-    rows: np.ndarray,
-    content: np.ndarray,
-    start: np.ndarray | None,
-    frames: int,
-    seed: int,
-    stream: int,
-) -> np.ndarray:
-    """Made-up clips uint8 [n frames h w c]; each depends on its row and the seed, not on others."""
-    run, prior, parts = models.run, models.prior, []
-    keys = clip_keys(seed, stream, rows)
-    with progress_bar(f"{frames} frames each", len(rows)) as advance:
-        for piece in batches(len(rows), BATCH):
-            at = padded(np.arange(piece.start, piece.stop), min(BATCH, len(rows)))
-            known = None if start is None else start[at]
-            both = (run.model, run.params, prior.model, prior.params)
-            options = (known, 1.0, 1.0, models.sampler)
-            made = _generate(*both, keys[at], content[at], frames, *options)
-            parts.append(np.asarray(to_uint8(made.video))[: piece.stop - piece.start])
-            advance(len(parts[-1]))
-    return np.concatenate(parts)
-
-
-def rebuild(
-    models: Models, rows: np.ndarray, content: np.ndarray, codes: np.ndarray, seed: int
-) -> np.ndarray:
-    """Clips uint8 from their own content and codes."""
-    run, keys, parts = models.run, clip_keys(seed, _REBUILT, rows), []
-    for piece in batches(len(rows), BATCH):
-        at = padded(np.arange(piece.start, piece.stop), min(BATCH, len(rows)))
-        motion = apply.lookup(run.model, run.params, jnp.asarray(codes[at]))
-        video = _sample(run.model, run.params, keys[at], content[at], motion, models.sampler)
-        parts.append(np.asarray(to_uint8(video))[: piece.stop - piece.start])
-    return np.concatenate(parts)
-
-
-def frames_right(
-    models: Models, rows: np.ndarray, video: np.ndarray, motion: np.ndarray, first: int = 0
-) -> np.ndarray:
-    """Whether no real frame of the character is nearer than that of `motion` at that place, [n t].
-
-    The clips begin at frame `first`.
-    """
-    poses, right = models.poses, np.zeros(video.shape[:2], bool)
-    place = (first + np.arange(video.shape[1])) % NUM_FRAMES
-    for i, clip in enumerate(video):
-        real = poses[rows[i] % len(poses)].reshape(len(MOTIONS) * NUM_FRAMES, -1)
-        real, made = real.astype(np.float32), clip.reshape(len(clip), -1).astype(np.float32)
-        distance = np.square(real).sum(1) - 2 * made @ real.T  # less what all have in common
-        wanted = distance[np.arange(len(clip)), motion[i] * NUM_FRAMES + place]
-        right[i] = wanted <= distance.min(1)
-    return right
-
-
-def features(verdict: judge.Verdict) -> np.ndarray:
-    """What the judge sees in clips, [n 33]."""
-    attributes = verdict.attribute_logits.reshape(len(verdict.attribute_logits), -1)
-    return np.concatenate([verdict.motion_logits, attributes], 1).astype(np.float64)
-
-
-def conditional_entropy(verdict: judge.Verdict) -> float:
-    """Mean entropy of the judge's distributions over motions, nats."""
-    p: Any = verdict.motion_probs
-    return float(-np.mean(np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)))
 
 
 def percent(right: Any) -> str:

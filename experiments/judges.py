@@ -23,7 +23,7 @@ import numpy as np
 from swap_errors import characters, draw_swaps, of_characters
 
 import vdd
-from vdd.apply import to_uint8
+from vdd import markdown
 from vdd.data import sprites as data
 from vdd.data.sprites import NUM_VARIANTS, SpritesArrays, prepared
 from vdd.data.sprites.renderer import Art, render
@@ -33,6 +33,7 @@ from vdd.evaluation.judge import Judge
 from vdd.evaluation.judge_training import JudgeSettings, augment, to_float
 from vdd.evaluation.pairing import pair_clips
 from vdd.evaluation.report import machine
+from vdd.pixels import to_uint8
 
 _NOISE_SEED = 1234  # not that of a judge
 
@@ -60,8 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     factors = f"motion, {', '.join(data.ATTRIBUTES)}"
     print(f"wrong of {len(partner)} {options.split} clips (of these: {factors})")
-    print("| judge | " + " | ".join(shown) + " |")
-    print("|---" * (len(shown) + 1) + "|")
+    print(markdown.table(("judge", *shown)))
     for steps in map(int, options.steps.split(",")):
         for seed in map(int, options.seeds.split(",")):
             settings = JudgeSettings(steps=steps, seed=seed)
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     nearest = nearest_characters(data.load_art(art_name, art_dir), list(shown.values()))
     wrong = [found != clips.attributes for found in nearest]
     cells = [f"{miss.any(1).sum()} (-, {', '.join(map(str, miss.sum(0)))})" for miss in wrong]
-    print("| nearest real clip | " + " | ".join(cells) + " |")
+    print(markdown.row(("nearest real clip", *cells)))
 
 
 def print_row(
@@ -81,7 +81,7 @@ def print_row(
     """Prints how many clips of each set have anything wrong, and how many each factor."""
     wrong = [errors(clips) for clips in shown.values()]
     cells = [f"{miss.any(1).sum()} ({', '.join(map(str, miss.sum(0)))})" for miss in wrong]
-    print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    print(markdown.row((name, *cells)), flush=True)
 
 
 def errors(judge: Judge, clips: SpritesArrays) -> np.ndarray:

@@ -28,12 +28,13 @@ import jax.numpy as jnp
 from jax.extend.core import Var
 from throughput import load_config
 
+from vdd import markdown
 from vdd.evaluation.report import machine
 from vdd.method import step
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
 from vdd.method.rates import Multipliers, Rates
-from vdd.training import loop, sharding
+from vdd.training import compilation, sharding
 
 COUNTED = ("parameters", "gradients", "moments", "averages", "batch", "activations")
 COMPILED = ("state and batch", "scratch", "compiled")
@@ -56,14 +57,13 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     print(f"MiB per device of {options.config} with clips of {options.frames} frames")
     names = ("devices", "data x fsdp", "batch", *COUNTED, "counted", *COMPILED)
-    print(f"| {' | '.join(names)} |")
-    print("|---" * len(names) + "|")
+    print(markdown.table(names))
     for devices in map(int, options.devices.split(",")):
         found = in_a_process_of_its_own(devices, options)
         found["counted"] = sum(found[name] for name in COUNTED)
         found["compiled"] = found["state and batch"] + found["scratch"]
         texts = [f"{found[n] / 2**20:.1f}" for n in (*COUNTED, "counted", *COMPILED)]
-        print(f"| {devices} | {found['mesh']} | {found['batch size']} | {' | '.join(texts)} |")
+        print(markdown.row((devices, found["mesh"], found["batch size"], *texts)))
 
 
 def in_a_process_of_its_own(devices: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     size = max(config.train.batch_size // unit, 1) * unit
     batch = batch_of(config, size, options.frames, sharding.batch_sharding(mesh))
     training = step.build(step.Recipe.from_config(config))
-    prepared = loop.prepare(training.init, training.step, mesh, config.seed, batch)
-    state, planned = prepared.abstract, loop.compile_step(prepared).memory_analysis()
+    prepared = compilation.prepare(training.init, training.step, mesh, config.seed, batch)
+    state, planned = prepared.abstract, compilation.compile_step(prepared).memory_analysis()
     return {
         "mesh": f"{mesh.shape['data']} x {mesh.shape['fsdp']}",
         "batch size": size,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from throughput import load_config
 
+from vdd import markdown
 from vdd.evaluation.report import machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,13 +71,13 @@ def main(arguments: list[str] | None = None) -> None:
     if unknown := set(options.only.split(",")) - set(DATA):
         parser.error(f"--only {','.join(sorted(unknown))}: take of {', '.join(DATA)}")
     print(*machine().values(), sep=", ")
-    print(f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", sep="\n")
+    print(markdown.table(COLUMNS))
     for name in options.only.split(","):
         if missing := what_is_missing(name, options):
             print(f"{name} is left out: {missing}", file=sys.stderr)
             continue
         try:
-            print(f"| {' | '.join(row(name, options))} |", flush=True)
+            print(markdown.row(row(name, options)), flush=True)
         except (subprocess.CalledProcessError, FileNotFoundError) as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
 

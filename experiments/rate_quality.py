@@ -18,51 +18,31 @@ frame of each clip held to its end, and what the run's latents alone leave of th
 """
 
 import argparse
-import io
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Int, UInt8
 from matplotlib.figure import Figure
+from ways_to_send import CODECS, Clip, Sent, available, by_codec, by_run, through_latents
 
-from vdd import apply, streaming
 from vdd import files as own_files
-from vdd.codec import container, files
-from vdd.codec.coded_run import CodedRun
-from vdd.data import decoding, video_folder
+from vdd import markdown
+from vdd.codec import files
+from vdd.data import video_folder
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics
 from vdd.evaluation.faces import Faces, compare, dlib_faces
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
-from vdd.method.disentangler import Disentangler
-from vdd.run import Run
 
-Clip = UInt8[np.ndarray, "t h w 3"]
-# By name, what its quality is called, and how the encoder is set beside.
-CODECS: dict[str, tuple[str, dict[str, str]]] = {
-    "libx264": ("crf", {"preset": "veryslow"}),
-    "libx265": ("crf", {"preset": "veryslow", "x265-params": "log-level=none"}),
-    "libsvtav1": ("av1_crf", {"preset": "4"}),
-}
 TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # kbit/s, of the picture
 QUALITIES = ("PSNR, dB", "SSIM", "identity", "motion error")
-
-
-class Sent(NamedTuple):
-    """What came of a clip, and the bits that it took."""
-
-    video: Clip
-    once: int | None = None  # None: it is not sent
-    rest: int | None = None  # bits of all frames, but for what is sent once
 
 
 class Row(NamedTuple):
@@ -80,7 +60,8 @@ class Row(NamedTuple):
         return self.once / seconds + self.then
 
 
-def main(arguments: list[str] | None = None) -> None:
+def asked(arguments: list[str] | None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run")
     parser.add_argument("--data-dir", required=True, help="what vdd.data.prepare wrote")
@@ -98,6 +79,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.tiny:
         options.frames, options.crf, options.av1_crf = 12, "51", "63"
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = asked(arguments)
     keep_freed_memory()
     os.environ.setdefault("SVT_LOG", "1")  # AV1 tells errors alone
     coded_run = files.open_run(options.run, options.prior)
@@ -112,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     size = "x".join(map(str, clips[0].shape[2:0:-1]))
     print(f"{options.run} at step {run.step}; {options.split} clips of {frames} frames of {size}")
     names = ("once, kbit", "then, kbit/s", *(f"kbit/s of {s:g} s" for s in lengths), *QUALITIES)
-    print(f"| | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|")
+    print(markdown.table(("", *names)))
     ways: dict[str, Callable[[Clip], Sent]] = {
         "first frame, held": lambda clip: Sent(clip[:1].repeat(len(clip), axis=0)),
         "latents alone": lambda clip: Sent(through_latents(run, clip)),
@@ -147,12 +133,6 @@ def spread(clips: list[Clip], count: int) -> list[Clip]:
     return [clips[i * len(clips) // count] for i in range(count)]
 
 
-def available() -> list[str]:
-    """The encoders that this FFmpeg has."""
-    av: Any = decoding.import_av()
-    return [codec for codec in CODECS if codec in av.codec.codecs_available]
-
-
 def load(data_dir: str, split: str, limit: int | None) -> tuple[list[Clip], float]:
     """Clips of a split, each put together from its windows, and their frames a second."""
     windows = video_folder.load_windows(data_dir, split, with_latents=False)
@@ -180,61 +160,6 @@ def put_together(windows: UInt8[np.ndarray, "n t h w 3"], places: Int[np.ndarray
         if shared < len(window) and np.array_equal(whole[place:], window[:shared]):
             whole = np.concatenate([whole, window[shared:]])
     return whole
-
-
-def by_run(coded_run: CodedRun, sampler: Sampler, clip: Clip, fps: float) -> Sent:
-    """Through the bytes of a file."""
-    windows = streaming.windows(clip, *coded_run.run.windows)
-    data = coded_run.to_bytes(coded_run.take_windows_apart(windows), fps)
-    pieces = files.draw(coded_run, coded_run.from_bytes(data), None, sampler, seed=0)
-    parts = container.read(data)
-    stored = container.header_bytes(parts.header)
-    once = 8 * len(stored + container.content_bytes(stored, parts.content or b""))
-    return Sent(np.concatenate(list(pieces)), once, 8 * len(data) - once)
-
-
-def through_latents(run: Run, clip: Clip) -> Clip:
-    """Into the run's latents and back, a window at a time."""
-
-    @jax.jit
-    def there_and_back(params: Any, video: Any) -> Any:
-        latents = run.model.apply({"params": params}, video, method=Disentangler.to_latents)
-        decoded: Any = run.model.apply({"params": params}, latents, method=Disentangler.to_video)
-        return apply.to_uint8(decoded)
-
-    windows = streaming.windows(clip, run.windows[0], 0)
-    pieces = [
-        np.asarray(there_and_back(run.params, window.frames[None]))[0][window.kept]
-        for window in windows
-    ]
-    return np.concatenate(pieces)
-
-
-def by_codec(codec: str, crf: int, fps: float, clip: Clip) -> Sent:
-    """Through an encoder and a decoder of FFmpeg."""
-    av: Any = decoding.import_av()
-    buffer = io.BytesIO()
-    settings = {"crf": str(crf), **CODECS[codec][1]}
-    with av.open(buffer, "w", format="matroska") as file:
-        stream = file.add_stream(
-            codec, rate=Fraction(fps).limit_denominator(1001), options=settings
-        )
-        stream.height, stream.width, stream.pix_fmt = *clip.shape[1:3], "yuv420p"
-        bits = []
-        for packet in packets(av, stream, clip):
-            bits.append(8 * packet.size)
-            file.mux(packet)
-    buffer.seek(0)
-    with av.open(buffer) as file:
-        video = np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
-    return Sent(video, bits[0], sum(bits[1:]))
-
-
-def packets(av: Any, stream: Any, clip: Clip) -> Iterator[Any]:
-    """What the encoder gives for a clip."""
-    for frame in clip:
-        yield from stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24"))
-    yield from stream.encode()
 
 
 def figures(
@@ -278,7 +203,7 @@ def show(name: str, row: Row, lengths: Sequence[float]) -> None:
     values = (row.once, row.then, *(row.rate(seconds) for seconds in lengths), *row.qualities)
     forms = (*[".2f"] * (3 + len(lengths)), ".3f", ".3f", ".4f")
     cells = ["" if x is None else f"{x:{form}}" for x, form in zip(values, forms, strict=True)]
-    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print(markdown.row((name, *cells)), flush=True)
 
 
 def draw(rows: dict[str, Row], lengths: Sequence[float]) -> Figure:

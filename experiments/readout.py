@@ -16,11 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vdd import markdown
 from vdd.data.sprites import SpritesArrays, load_arrays
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
-from vdd.models.latents import PixelLatents, to_float
+from vdd.models.latents import PixelLatents
 from vdd.models.readout import TileReadout
+from vdd.pixels import to_float
 
 LATENTS = PixelLatents(patch=4, size=(64, 64, 3))
 SIZES = "512:4:128:2,512:8:64:2,512:8:96:2,512:4:256:2,1024:4:256:2,1024:4:256:1"
@@ -40,15 +42,16 @@ def main(arguments: list[str] | None = None) -> None:
     train_clips, held_out = (load_arrays(options.art, split) for split in ("fit", "validation"))
     print(*machine().values(), sep=", ")
     print(f"{steps} steps of 128 frames of {options.art}")
-    names = "width | layers | tiles | tile width | parameters | PSNR after 1/4, 1/2, 3/4, all"
-    print(f"| {names} | ms a step |\n|---|---|---|---|---|---|---|")
+    quarters = "PSNR after 1/4, 1/2, 3/4, all"
+    names = ("width", "layers", "tiles", "tile width", "parameters", quarters, "ms a step")
+    print(markdown.table(names))
     for size in sizes:
         width, tiles, tile_width, layers = map(int, size.split(":"))
         readout = TileReadout(width, layers, tiles, tile_width, LATENTS.shape)
         count, quality, seconds = train(readout, train_clips, held_out, steps)
         shown = ", ".join(f"{x:.1f}" for x in quality)
-        row = f"{width} | {layers} | {tiles}x{tiles} | {tile_width} | {count / 1e6:.2f} M | {shown}"
-        print(f"| {row} | {1e3 * seconds:.0f} |", flush=True)
+        told = (f"{count / 1e6:.2f} M", shown, f"{1e3 * seconds:.0f}")
+        print(markdown.row((width, layers, f"{tiles}x{tiles}", tile_width, *told)), flush=True)
 
 
 def train(

@@ -18,11 +18,9 @@ machine lengthen less.
 """
 
 import argparse
-import contextlib
 import functools
 import importlib
 import importlib.util
-import io
 import json
 import os
 import statistics
@@ -37,11 +35,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from realtime_page import CLIENT, asking, can_ask, changes, clip, upload
 from throughput import load_config
 from transfer_speed import transfer_times
 
 import vdd
-from vdd import streaming
+from vdd import markdown, streaming
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
@@ -51,7 +50,6 @@ from vdd.run import Run
 from vdd.startup import keep_compiled_programs
 
 Row = tuple[str, float, float]  # what, seconds by the clock, seconds of processors
-CLIENT = "x-vdd-client"  # a header
 COMMAND = "import sys; from vdd.cli import main; sys.exit(main())"
 FACES = str(Path(__file__).parent / "heads")
 OF_FACES = ("camera", "video")  # parts that a run on faces does
@@ -82,9 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def table(rows: list[Row]) -> None:
     """Prints seconds as milliseconds, and how many go into a second."""
-    print("| what | ms | processor ms | a second |\n|---|---|---|---|")
-    for name, wall, processor in rows:
-        print(f"| {name} | {1e3 * wall:.2f} | {1e3 * processor:.2f} | {1 / max(wall, 1e-9):.1f} |")
+    cells = (
+        (name, f"{1e3 * wall:.2f}", f"{1e3 * processor:.2f}", f"{1 / max(wall, 1e-9):.1f}")
+        for name, wall, processor in rows
+    )
+    print(markdown.table(("what", "ms", "processor ms", "a second"), cells))
 
 
 def timed(name: str, call: Callable[[], Any], repeats: int) -> Row:
@@ -97,12 +97,6 @@ def timed(name: str, call: Callable[[], Any], repeats: int) -> Row:
         walls.append(time.perf_counter() - wall)
         processors.append(time.process_time() - processor)
     return name, statistics.median(walls), statistics.median(processors)
-
-
-def clip(run: Run, frames: int) -> np.ndarray:
-    """A picture of noise that moves, of the run's size: how long it takes does not depend on it."""
-    picture = np.random.default_rng(0).integers(0, 256, run.model.latents.size, np.uint8)
-    return np.stack([np.roll(picture, i, axis=1) for i in range(frames)])
 
 
 def start(run: Run, folder: Path, repeats: int) -> None:
@@ -190,12 +184,12 @@ def _endless(frames: np.ndarray) -> Iterator[np.ndarray]:
 
 def page(run: Run, folder: Path, repeats: int) -> None:
     """From a changed code to the picture, of the server without its socket."""
-    if not _can_ask():
+    if not can_ask():
         return
-    with _asking(run, folder) as (http, client):
-        read = _upload(run, http, client)
+    with asking(run, folder) as (http, client):
+        read = upload(run, http, client)
         given = {"run": "run", "clip": read["id"]}
-        changed = _changes(read["codes"], run.model.quantizer.codebook.num_codes)
+        changed = changes(read["codes"], run.model.quantizer.codebook.num_codes)
 
         def picture() -> bytes:
             answer = http.post("/api/draw", json={**given, "codes": next(changed)}, headers=client)
@@ -207,13 +201,17 @@ def page(run: Run, folder: Path, repeats: int) -> None:
 
 def camera(run: Run, folder: Path, repeats: int) -> None:
     """From a frame of the camera to the picture, of the server without its socket."""
-    if not _can_ask():
+    if not can_ask():
         return
     frames = clip(run, repeats + 1)[..., :3]
     pixels = np.pad(frames, [(0, 0)] * 3 + [(0, 1)], constant_values=255)
     stream = _endless(pixels)
-    with _asking(run, folder) as (http, client):
-        asked = {"client": client[CLIENT], "run": "run", "clip": _upload(run, http, client)["id"]}
+    with asking(run, folder) as (http, client):
+        asked = {
+            "client": client[CLIENT],
+            "run": "run",
+            "clip": upload(run, http, client)["id"],
+        }
         with http.websocket_connect("ws://127.0.0.1:8000/api/camera") as socket:
             socket.send_text(json.dumps(asked))
             socket.receive_text()
@@ -223,45 +221,6 @@ def camera(run: Run, folder: Path, repeats: int) -> None:
                 return socket.receive_bytes()
 
             table([timed("from a frame of the camera to the picture", picture, repeats)])
-
-
-def _can_ask() -> bool:
-    try:  # a RuntimeError where the test client's own needs are missing
-        importlib.import_module("starlette.testclient")
-    except (ImportError, RuntimeError):
-        print("left out: starlette or its test client is not installed")
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _asking(run: Run, folder: Path) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Somebody who asks a server without a socket, and the header that says who."""
-    from starlette.testclient import TestClient
-
-    from vdd.serve.app import Server
-
-    server = Server({"run": run}, folder)
-    with TestClient(server.app, "http://127.0.0.1:8000") as http:
-        yield http, {CLIENT: http.post("/api/hello").json()["client"]}
-
-
-def _upload(run: Run, http: Any, client: dict[str, str]) -> dict[str, Any]:
-    """What is read in a clip of eight frames."""
-    buffer = io.BytesIO()
-    np.save(buffer, clip(run, 8))
-    query = {"run": "run", "name": "clip.npy"}
-    return http.put("/api/clips", params=query, content=buffer.getvalue(), headers=client).json()
-
-
-def _changes(codes: list[list[int]], count: int) -> Iterator[list[list[int]]]:
-    """The codes of a clip, one after the other of which is another each time."""
-    step = 0
-    while True:
-        place, step = step % len(codes), step + 1
-        codes = [[*row] for row in codes]
-        codes[place][0] = (codes[place][0] + 1 + step % (count - 1)) % count
-        yield codes
 
 
 def video(run: Run, folder: Path, repeats: int) -> None:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import vdd
+from vdd import markdown
 from vdd.data import datasets
 from vdd.errors import UserError
 from vdd.evaluation.report import machine
@@ -39,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     levels = [float(x) for x in options.levels.split(",")]
     print(*machine().values(), sep=", ")
-    print(f"| run | content of | distance | {' | '.join(f'{x:g}' for x in levels)} |")
-    print("|---" * (3 + len(levels)) + "|")
+    print(markdown.table(("run", "content of", "distance", *(f"{x:g}" for x in levels))))
     try:
         for name in options.runs:
             run = vdd.load(name)
@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
             halves = video[:, :half], video[:, half:]
             for what, seen, drawn in (("clip", video, video), ("half", *halves)):
                 distance, shares = recognise(run, seen, drawn, levels)
-                row = " | ".join(f"{x:.2f}" for x in shares)
-                print(f"| {name} | {what} | {distance:.1f} | {row} |", flush=True)
+                cells = (f"{distance:.1f}", *(f"{x:.2f}" for x in shares))
+                print(markdown.row((name, what, *cells)), flush=True)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

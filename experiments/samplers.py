@@ -10,6 +10,7 @@ import argparse
 import time
 
 import vdd
+from vdd import markdown
 from vdd.data import sprites as data
 from vdd.data.sprites import prepared
 from vdd.diffusion.samplers import Sampler
@@ -43,8 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     measured = f"{pairs} {options.split} swaps, sigma {high:g} to {low:g}"
     print(f"{options.run} at step {run.step}, {measured}")
-    print("| sampler | steps | NFE | motion | attributes | joint | swap PSNR | seconds |")
-    print("|---|---|---|---|---|---|---|---|")
+    shares = ("motion", "attributes", "joint")
+    print(markdown.table(("sampler", "steps", "NFE", *shares, "swap PSNR", "seconds")))
 
     def row(name: str, steps: int, nfe: int, functions: Functions) -> None:
         start = time.perf_counter()
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         keys = ("swap_motion_acc", "swap_content_acc", "swap_joint_acc")
         cells = [f"{found[key]:.3f}" for key in keys]
         cells += [_number(found["swap_psnr"]), f"{time.perf_counter() - start:.0f}"]
-        print(f"| {name} | {steps} | {nfe} | {' | '.join(cells)} |", flush=True)
+        print(markdown.row((name, steps, nfe, *cells)), flush=True)
 
     for name, counts in STEPS.items():
         for steps in counts[:1] if options.tiny else counts:

@@ -25,7 +25,9 @@ from vdd.data import sprites as data
 from vdd.data.sprites import SpritesArrays
 from vdd.errors import UserError
 from vdd.evaluation import metrics
-from vdd.evaluation.report import machine, table
+from vdd.evaluation.report import machine
+from vdd.markdown import table
+from vdd.pixels import to_float, to_uint8
 
 Frames = Float[np.ndarray, "n h w 3"]  # in [-1, 1]
 LARGEST = 0.05
@@ -47,20 +49,14 @@ def main(arguments: list[str] | None = None) -> int:
     rows = rng.permutation(len(clips.motion))[: 1 if options.tiny else options.clips]
     found: dict[str, list[list[float]]] = {}
     for row in rows:
-        real, poses = as_float(clips.video[row]), as_float(poses_of(clips, row))
+        real, poses = to_float(clips.video[row]), to_float(poses_of(clips, row))
         for name, made in spoilt(real, poses, rng).items():
-            frames = as_float(np.clip(np.round((made + 1) * 127.5), 0, 255))
-            found.setdefault(name, []).append(measure(real, poses, frames))
+            found.setdefault(name, []).append(measure(real, poses, to_float(to_uint8(made))))
     print(*machine().values(), sep=", ")
     print(f"{len(rows)} test clips of sprites/{options.art}")
     names = ("", "power", "kurtosis", "edges", "gain over truth", "gain over nearest")
     print(table(names, [(name, *cells(figures)) for name, figures in found.items()]))
     return 0
-
-
-def as_float(pixels: np.ndarray) -> Frames:
-    """Pixels from 0 to 255 -> [-1, 1]."""
-    return (pixels / 127.5 - 1).astype(np.float32)
 
 
 def poses_of(clips: SpritesArrays, row: int) -> np.ndarray:

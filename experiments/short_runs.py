@@ -57,7 +57,7 @@ def train(
     return json.loads(report.read_text())
 
 
-def cells(report: dict[str, Any], keys: str) -> str:
+def cells(report: dict[str, Any], keys: str) -> list[str]:
     """Figures of a report as the cells of a table; `keys` such as "transfer.joint_acc ..."."""
 
     def cell(key: str) -> str:
@@ -67,4 +67,4 @@ def cells(report: dict[str, Any], keys: str) -> str:
             return "-"
         return f"{value:.3f}" if name.endswith("acc") else f"{value:.2f}"
 
-    return " | ".join(cell(key) for key in keys.split())
+    return [cell(key) for key in keys.split()]

@@ -10,6 +10,7 @@ import optax
 
 from vdd.method.disentangler import Disentangler
 from vdd.method.step import Recipe, TrainState, trained
+from vdd.training.update import moving_average
 
 
 class Inputs(NamedTuple):
@@ -103,7 +104,7 @@ def _optimizer(recipe: Recipe, params: Any) -> Callable[[], None]:
         params, average, moments = state
         updates, moments = transform.update(gradient, moments, params)
         params = optax.apply_updates(params, updates)
-        return params, optax.incremental_update(params, average, 0.01), moments
+        return params, moving_average(average, params, jnp.asarray(1000), 0.99), moments
 
     run, gradient = jax.jit(update, donate_argnums=0), jax.tree.map(jnp.ones_like, params)
     copies = [jax.tree.map(jnp.copy, params) for _ in range(2)]

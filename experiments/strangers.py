@@ -12,7 +12,7 @@ table, and writes it with a contact sheet of the best, the median and the worst 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from jaxtyping import Float, Int, UInt8
 from strangers_seen import Stranger, progress, seen, told
 
 import vdd
-from vdd import compiled, files, streaming
+from vdd import compiled, files, markdown, streaming
 from vdd.data import encoders, video_io
 from vdd.errors import UserError
 from vdd.evaluation import faces, metrics
@@ -172,19 +172,21 @@ def rates(run: Run, clips: Sequence[Stranger], parts: Sequence[Read]) -> dict[st
     }
 
 
-def table(figures: dict[str, Any], name: str = "") -> str:
-    """The figures as the rows of a Markdown table."""
-    lines = ["| figure | value |", "|---|---|"] if not name else []
+def table(figures: dict[str, Any]) -> str:
+    """The figures as a table in Markdown."""
+    return markdown.table(("figure", "value"), _rows(figures))
+
+
+def _rows(figures: dict[str, Any], name: str = "") -> Iterator[tuple[str, str]]:
     for key, value in figures.items():
         place = f"{name}, {key}" if name else key
         if isinstance(value, dict) and "mean" not in value:
-            lines += table(value, place).splitlines()
+            yield from _rows(value, place)
         elif isinstance(value, dict):
             of = f"{_number(value['mean'])} ± {_number(value['error'])} ({value['n']})"
-            lines.append(f"| {place} | {of} |")
+            yield place, of
         else:
-            lines.append(f"| {place} | {_number(value)} |")
-    return "\n".join(lines)
+            yield place, _number(value)
 
 
 def _number(value: Any) -> str:

@@ -18,8 +18,7 @@ import jax
 import numpy as np
 
 import vdd
-from vdd import apply
-from vdd.apply import to_uint8
+from vdd import apply, markdown
 from vdd.data import sprites as data
 from vdd.data.datasets import trained_split
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, SpritesArrays, prepared
@@ -29,6 +28,7 @@ from vdd.evaluation import judge
 from vdd.evaluation.inference import batches, encode_clips, functions_of, padded
 from vdd.evaluation.pairing import pair_clips
 from vdd.evaluation.report import machine
+from vdd.pixels import to_uint8
 from vdd.run import Run
 
 
@@ -101,11 +101,10 @@ def tell(
     """Prints what is wrong with the swaps of `p` pairings."""
     wrong = attributes != clips.attributes[None]
     lost = motion != clips.motion[partner]
-    print("| pairing | motion | " + " | ".join(ATTRIBUTES) + " | all five |")
-    print("|---" * (len(ATTRIBUTES) + 3) + "|")
+    print(markdown.table(("pairing", "motion", *ATTRIBUTES, "all five")))
     for i in range(len(partner)):
         shares = [lost[i].mean(), *wrong[i].mean(0), (wrong[i].any(-1) | lost[i]).mean()]
-        print(f"| {i} | " + " | ".join(f"{1 - share:.4f}" for share in shares) + " |")
+        print(markdown.row((i, *(f"{1 - share:.4f}" for share in shares))))
     pairing, row = np.nonzero(wrong.any(-1))
     truth, instead = clips.attributes[row], attributes[pairing, row]
     taken: Counter[Any] = Counter()

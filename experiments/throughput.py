@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vdd import markdown
 from vdd.data import sprites
 from vdd.evaluation.report import machine
 from vdd.memory import keep_freed_memory
@@ -124,7 +125,7 @@ def alternating(calls: Mapping[str, Call], repeats: int) -> dict[str, Times]:
 
 def table(what: str, times: Mapping[str, Times]) -> None:
     """Prints a row for each, with the ratio to the first."""
-    print(f"\n| {what} | ms | processor ms | ratio | of processor time |\n|---|---|---|---|---|")
+    print("\n" + markdown.table((what, "ms", "processor ms", "ratio", "of processor time")))
     first = next(iter(times.values()))
     for name, spent in times.items():
         ratios = (
@@ -132,15 +133,14 @@ def table(what: str, times: Mapping[str, Times]) -> None:
             for one, other in zip(spent, first, strict=True)
         )
         cells = (spread(seconds, 1e3, 1) for seconds in spent)
-        print("|", " | ".join((name, *cells, *ratios)), "|", flush=True)
+        print(markdown.row((name, *cells, *ratios)), flush=True)
 
 
 def parts_table(rows: Mapping[str, Mapping[str, Times]], whole: Mapping[str, Times]) -> None:
     """Prints medians of the parts, and what is left of whole steps, of PyTorch's eager ones."""
     names = list(next(iter(rows.values())))
     head = [f"{name} {what}" for what in ("ms", "processor ms") for name in names]
-    print("| part |", " | ".join(head), "|")
-    print("|---" * (1 + len(head)) + "|")
+    print(markdown.table(("part", *head)))
     steps = list(whole.values())[: len(names)]
     total = np.array([_medians(spent) for spent in steps])
     left = total.copy()
@@ -157,7 +157,7 @@ def _medians(times: Times) -> list[float]:
 
 
 def _row(name: str, numbers: np.ndarray) -> None:
-    print("|", " | ".join((name, *(f"{x:.1f}" for x in numbers.T.reshape(-1)))), "|", flush=True)
+    print(markdown.row((name, *(f"{x:.1f}" for x in numbers.T.reshape(-1)))), flush=True)
 
 
 def spread(values: Sequence[float], scale: float, digits: int) -> str:

@@ -27,7 +27,7 @@ import jax
 import numpy as np
 
 import vdd
-from vdd import apply, streaming
+from vdd import apply, markdown, streaming
 from vdd.data import video_io, video_writer
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation.report import machine
@@ -63,12 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
         f"{options.run} at step {run.step}, {sampler.name} of {sampler.nfe} passes: {count}"
         f" frames of {width}x{height} in windows of {size} that share {overlap}"
     )
-    print("| part | ms a frame | processor ms | frames a second | share |\n|---|---|---|---|---|")
+    print(markdown.table(("part", "ms a frame", "processor ms", "frames a second", "share")))
     for name, (taken, processor) in times.items():
         each, share = taken / count, taken / times["whole"][0]
         rate = f"{1 / each:.1f}" if each else "no time at all"  # a difference may come to nothing
-        told = f"{1e3 * each:.2f} | {1e3 * processor / count:.2f} | {rate} | {100 * share:.1f} %"
-        print(f"| {name} | {told} |")
+        spent = f"{1e3 * each:.2f}", f"{1e3 * processor / count:.2f}"
+        print(markdown.row((name, *spent, rate, f"{100 * share:.1f} %")))
 
 
 def transfer_times(

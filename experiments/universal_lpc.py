@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import einops
+import known_characters
 import numpy as np
 from diffusion import counts
 from jaxtyping import Float, Int, UInt8
+from known_characters import Answer
 from PIL import Image
 
 import vdd
@@ -43,10 +45,11 @@ from vdd.evaluation.inference import (
     functions_of,
     padded,
 )
-from vdd.evaluation.report import machine, number, share, table
-from vdd.evaluation.universal_lpc import baselines, carried, protocol
-from vdd.evaluation.universal_lpc.baselines import Answer
+from vdd.evaluation.measure import Measure
+from vdd.evaluation.report import machine, number, share
+from vdd.evaluation.universal_lpc import carried, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
+from vdd.markdown import table
 from vdd.progress import progress_bar
 from vdd.run import frames_shown
 
@@ -117,7 +120,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=0, help="so many of the split; 0: all")
     parser.add_argument("--steps", type=counts, help="the run's own, if not given")
     parser.add_argument(
-        "--known", type=int, default=baselines.NUM_KNOWN, help="characters; 0: no baselines"
+        "--known", type=int, default=known_characters.NUM_KNOWN, help="characters; 0: no baselines"
     )
     parser.add_argument("--seed", type=int, default=0, help="of pairs, samples and baselines")
     parser.add_argument("--art_dir", help="folder of sheets")
@@ -159,11 +162,12 @@ def measured(
     if options.known:
         yield from baseline_rows(art, clips, options)
     for subject in subjects:
-        report = protocol.evaluate(
-            subject.functions, clips, protocol.truth_of(art, subject.channels), step=subject.step,
-            split=options.split, sampler=subject.sampler, seed=options.seed,
-            batch_size=subject.batch_size,
+        how = Measure(
+            subject.step, "universal_lpc", options.split, sampler=subject.sampler,
+            seed=options.seed, batch_size=subject.batch_size,
         )  # fmt: skip
+        truth = protocol.truth_of(art, subject.channels)
+        report = protocol.evaluate(subject.functions, clips, truth, how)
         steps = subject.sampler.steps
         yield f"{subject.name}, step {subject.step}, {steps} sampler steps", row_of(report)
 
@@ -179,13 +183,13 @@ def baseline_rows(art: Art, clips: Clips, options: argparse.Namespace) -> Iterat
 
 def known_answers(truth: protocol.Truth, clips: Clips, known: int, seed: int) -> dict[str, Answer]:
     """The baselines by their names."""
-    characters = baselines.known_characters(truth.wardrobe, seed, known)
+    characters = known_characters.draw_known(truth.wardrobe, seed, known)
     frames = clips.video.reshape(-1, *clips.video.shape[2:])
     return {
-        "grey": baselines.grey(frames.shape[1]),
-        "mean of the split": baselines.mean_of(frames),
-        f"any of {known} known": baselines.random_known(truth.draw, characters, seed),
-        f"best of {known} known": baselines.nearest_known(truth.draw, characters),
+        "grey": known_characters.grey(frames.shape[1]),
+        "mean of the split": known_characters.mean_of(frames),
+        f"any of {known} known": known_characters.random_known(truth.draw, characters, seed),
+        f"best of {known} known": known_characters.nearest_known(truth.draw, characters),
     }
 
 

@@ -22,7 +22,7 @@ from etils import epath
 from ml_collections import ConfigDict
 from short_runs import cells
 
-from vdd import runs
+from vdd import markdown, runs
 from vdd import train as training
 from vdd.data.sprites.benchmark import PERMUTATION_SEED, split_characters
 from vdd.data.sprites.prepared import permutation_seed
@@ -63,13 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
     print(*machine().values(), sep=", ")
     shared, count = shared_test_characters(options.seed)
     print(f"{shared} of {count} test characters of permutation {options.seed} are published ones")
-    print(f"| permutation | step | {' | '.join(COLUMNS)} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
+    print(markdown.table(("permutation", "step", *COLUMNS)))
     for folder in (published, workdir):
         report = evaluate_run(folder, split="test")
         seed = permutation_seed(runs.load_config(folder).data)
-        row = cells(report, " ".join(COLUMNS.values()))
-        print(f"| {seed} | {report['step']} | {row} |", flush=True)
+        found = cells(report, " ".join(COLUMNS.values()))
+        print(markdown.row((seed, report["step"], *found)), flush=True)
 
 
 def permuted(config: Any, seed: int) -> Any:

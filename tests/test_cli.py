@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tiny
 from etils import epath
+from PIL import Image
 
 import vdd
 from vdd import apply, cli, runs, startup
@@ -588,6 +589,30 @@ def test_sound_stays_where_the_speed_does(tiny_run, clips, tmp_path, capsys):
         assert status == 0
         assert ("its sound is left out, as --fps changes the speed" in said) != kept
         assert video_writer.has_sound(out) == kept
+
+
+def test_a_transfer_reads_every_kind_that_is_prepared(tiny_run, clips, tmp_path, capsys):
+    """An avif still among them, and a photo that is named .jfif."""
+    av = pytest.importorskip("av")
+    video = video_io.read_clip(clips[1])
+    still = Image.fromarray(video[0])
+    still.save(tmp_path / "still.avif")
+    still.save(tmp_path / "still.jfif", "JPEG")
+    motions = [tmp_path / "still.avif", tmp_path / "still.jfif"]
+    for name, codec in (("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.m4v", "libx264")):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream(codec, rate=20)
+            stream.height, stream.width, stream.pix_fmt = 90, 120, "yuv420p"
+            for pixels in video:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())
+        motions.append(tmp_path / name)
+    for motion in motions:
+        out = tmp_path / f"{motion.name}.npy"
+        arguments = transfer_arguments(tiny_run, (tmp_path / "still.avif", motion), out)
+        status, _, complained = vdd_command(capsys, *arguments)
+        assert (status, complained) == (0, ""), motion
+        assert len(video_io.read_clip(out)) == (1 if motion.stem == "still" else 5)
 
 
 def test_somebody_else_s_file_is_replaced_only_if_that_is_said(tiny_run, clips, tmp_path, capsys):

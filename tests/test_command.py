@@ -2,15 +2,20 @@
 
 import asyncio
 import gc
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+import vdd
 from vdd import command
+
+ROOT = Path(vdd.__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +58,77 @@ def test_an_interrupt_in_an_event_loop_is_not_lost():
             return
 
     assert command.run(lambda: asyncio.run(stubborn()), "reading") == 130
+
+
+# What a program imports last, in its place: ^C comes while it is imported.
+SLOW = "import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("program", "slow"),
+    [
+        (["-c", "import sys; from vdd.cli import main; sys.exit(main(['--help']))"], "etils"),
+        (["-m", "vdd.main", "--help"], "absl"),
+        (["-m", "vdd.cli", "train", "--help"], "absl"),
+        (["-m", "vdd.data.prepare", "--help"], "etils"),
+    ],
+)
+def test_an_interrupt_while_a_program_imports_is_silent(tmp_path, program, slow):
+    (tmp_path / slow).mkdir()
+    (tmp_path / slow / "__init__.py").write_text(SLOW)
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, *program], env=env, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_program_of_somebody_else_s_keeps_its_own_interrupts(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "__init__.py").write_text("import vdd")
+    tells = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    (tmp_path / "theirs" / "__main__.py").write_text(tells)
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "theirs"], env=env, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_an_output_that_takes_no_more_is_named(tmp_path):
+    program = (
+        "import sys; from vdd import command;"
+        "sys.exit(command.run(lambda: print('a word'), 'telling'))"
+    )
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=env, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "vdd: what is printed (stdout): No space left on device\n"
+
+
+def test_an_error_of_the_disk_without_a_name_tells_the_task(capsys):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    assert command.run(full, "preparing") == 2
+    assert capsys.readouterr().err == "vdd: while preparing: No space left on device\n"
+
+
+def test_a_bucket_that_cannot_be_reached_is_one_plain_line(capsys):
+    kind = type("FailedPreconditionError", (Exception,), {"__module__": "tensorflow.python.x"})
+
+    def unreached():
+        raise kind(
+            "Error executing an HTTP request: libcurl code 6 meaning 'Couldn't resolve host name',"
+            " error details: Could not resolve host\n when reading metadata of gs://nope/x.gif"
+        )
+
+    assert command.run(unreached, "reading") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("vdd: gs://nope/x.gif: cannot be reached: is there a network")
 
 
 def test_streams_may_be_closed(tmp_path):

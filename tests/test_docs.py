@@ -235,10 +235,10 @@ def test_the_command_tells_the_version_of_the_distribution(capsys):
 
 @pytest.mark.process
 def test_the_version_is_no_matter_where_nothing_is_installed(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from vdd import cli\n"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from vdd import version\n"
     code += "import importlib.metadata as m\n"
     code += "def none(name): raise m.PackageNotFoundError(name)\n"
-    code += "m.version = none; print(cli.version())"
+    code += "m.version = none; print(version.version())"
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )

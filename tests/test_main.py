@@ -22,6 +22,7 @@ from vdd.training.logging import TIMINGS
 from vdd.training.processes import connect_processes
 
 CONFIG = tiny.ROOT / "configs" / "sprites.py"
+FACES = CONFIG.with_name("talking_head.py")
 
 # Runs `vdd.main` on each command line in a fork of one process that has imported it, and what it
 # imports late. Prints [[exit status, stdout, stderr], ...].
@@ -151,6 +152,9 @@ def mistakes(tmp_path_factory, tiny_run):
             [config, workdir, "--config.train.init_from=nowhere"],
             "nowhere: no such run",
         ),
+        "url": (["--config=https://x/y.py", workdir], "https://x/y.py: a config is a file on this"),
+        "url2": (["--config", "gs://x/y.py", workdir], "gs://x/y.py: a config is a file on this"),
+        "no data": ([f"--config={FACES}:smoke", workdir, f"--config.data.data_dir={tmp}/no"], "no"),
         "run": ([config, f"--workdir={tiny_run}"], f"{tiny_run} holds a run of another config"),
     }
     done = subprocess.run(
@@ -175,7 +179,8 @@ def mistakes(tmp_path_factory, tiny_run):
         "nothing", "foreign", "flag", "argument", "file", "syntax", "variant", "key", "value",
         "quantizer", "split", "dtype", "sampler", "steps", "eval", "batch", "clips", "segments",
         "frames", "group", "workdir", "run", "address", "init_from", "empty", "bytes", "folder",
-        "number", "base", "recipe", "own", "both", "long", "length", "none",
+        "number", "base", "recipe", "own", "both", "long", "length", "none", "url", "url2",
+        "no data",
     ],
 )  # fmt: skip
 def test_mistake_is_told_in_one_line(mistakes, name):
@@ -184,6 +189,13 @@ def test_mistake_is_told_in_one_line(mistakes, name):
     assert err.startswith("vdd: ")
     assert err.count("\n") == 1
     assert said in err
+
+
+def test_somebody_else_s_config_stays_whatever_else_is_wrong(mistakes):
+    """A mistake in ours must not be found only when theirs has been written over."""
+    _, _, status, _, err = mistakes["foreign"]  # with a batch size of 0; the fixture looks at it
+    assert status == 2
+    assert "theirs/config.json: already there, and not as vdd wrote it" in err
 
 
 @pytest.fixture
@@ -389,6 +401,17 @@ def test_a_run_that_is_being_trained_is_left_alone(tmp_path, config, monkeypatch
         other.communicate()
     assert reached == []
     assert not (tmp_path / "config.json").exists()
+
+
+def test_a_new_run_leaves_nothing_where_its_data_cannot_be_read(tmp_path, config, monkeypatch):
+    def unreadable(*_):
+        raise UserError("no such data")
+
+    monkeypatch.setattr(run, "hooks", lambda *args: [])
+    monkeypatch.setattr(pipeline, "load_source", unreadable)
+    with pytest.raises(UserError, match="no such data"):
+        main.train(config, epath.Path(tmp_path / "new" / "run"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_written_where_no_home_is(tmp_path):

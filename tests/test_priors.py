@@ -258,15 +258,15 @@ def test_what_is_streamed_is_what_is_generated(place, monkeypatch):
     run, prior = vdd.load(place / "tiny"), priors.load_prior(place / "tiny_prior")
     both = (run.model, run.params, prior.model, prior.params)
     content, start = tiny.random_video(1, 3)[0], tiny.random_video(1, 2, seed=1)[0]
-    pieces = list(streaming.generate(*both, 7, content, 5, SAMPLER, start, 0.8, 0.9))
-    assert [len(piece) for piece in pieces] == [2, 2, 1]
     encode = jax.jit(apply.encode, static_argnums=0)
     tokens = encode(run.model, run.params, content[None]).content
     codes = encode(run.model, run.params, start[None]).codes
     generate = jax.jit(apply.generate, static_argnums=(0, 2, 6, 10))
+    pieces = list(streaming.generate(*both, 7, tokens, 5, SAMPLER, codes, 0.8, 0.9))
+    assert [piece.shape[1] for piece in pieces] == [2, 2, 1]
     whole = generate(*both, jax.random.key(7), tokens, 5, codes, 0.8, 0.9, SAMPLER)
     # Of two programs, which may round differently.
-    drawn, expected = np.concatenate(pieces), apply.to_uint8(whole.video[0])
+    drawn, expected = np.concatenate(pieces, axis=1), apply.to_uint8(whole.video)
     np.testing.assert_allclose(drawn, np.asarray(expected), atol=1)
 
 

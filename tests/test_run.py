@@ -6,12 +6,11 @@ import pytest
 import tiny
 
 import vdd
-from vdd import apply, given, priors
+from vdd import apply, given, pixels, priors
 from vdd.data import sprites
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.method.disentangler import Disentangler
-from vdd.models import latents
 
 encode = jax.jit(apply.encode, static_argnums=0)
 content_bits = jax.jit(apply.content_bits, static_argnums=0)
@@ -70,7 +69,7 @@ def test_three_channels_are_opaque_to_a_model_of_four():
 
 def apply_floats(clips):
     """As the model takes pixels itself."""
-    return np.asarray(latents.to_float(jax.numpy.asarray(clips)))
+    return np.asarray(pixels.to_float(jax.numpy.asarray(clips)))
 
 
 def test_a_stream_moves_the_content_as_a_whole_clip_does(run, clips, encoded):

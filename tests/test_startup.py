@@ -22,6 +22,21 @@ def test_compiled_programs_are_kept_unless_told_otherwise(monkeypatch, tmp_path,
     assert updates == ([("jax_compilation_cache_dir", place)] if kept else [])
 
 
+@pytest.mark.parametrize("kind", ["a device", "a file", "not writable"])
+def test_nothing_is_kept_where_a_home_is_none(monkeypatch, tmp_path, kind):
+    """Else JAX warns of every program that it cannot keep, in its own words."""
+    updates, home = [], tmp_path / "home"
+    if kind == "a file":
+        home.write_text("")
+    elif kind == "not writable":
+        home.mkdir()
+        monkeypatch.setattr(os, "access", lambda place, _: str(place) != str(home))
+    monkeypatch.setenv("HOME", "/dev/null" if kind == "a device" else str(home))
+    monkeypatch.setattr(startup.jax.config, "update", lambda *args: updates.append(args))
+    startup.keep_compiled_programs({})
+    assert updates == []
+
+
 PACKAGE = Path(vdd.__file__).parent
 
 # Page faults of taking and freeing 64 MiB ten times; there are 32 pages in it or more. Each case is
@@ -76,17 +91,21 @@ def test_freed_memory_is_kept_on_cpus_unless_told_otherwise(tmp_path):
 
 
 GIVEN_BACK = """
-import ctypes, jax
-from vdd.memory import give_back_freed_memory, keep_freed_memory
+import ctypes, sys, jax
+from vdd.memory import Unused, give_back_freed_memory, keep_freed_memory, resident
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
 libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-def resident():
-    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
-    return int(line.split()[1]) >> 10
 jax.config.update("jax_platforms", "cpu")
 keep_freed_memory({})
+give_back = give_back_freed_memory
+if sys.argv[1] != "all":
+    give_back = Unused(most=int(sys.argv[1]) << 20)
+    give_back()
+    low = resident()
+    give_back()
+    assert abs(resident() - low) < 1 << 22  # nothing has grown
 places = [libc.malloc(1 << 26) for _ in range(8)]
 for place in places:
     libc.memset(place, 1, 1 << 26)
@@ -94,19 +113,20 @@ full = resident()
 for place in places[:-1]:
     libc.free(place)
 kept = resident()
-give_back_freed_memory()
-print(full, kept, resident())
+give_back()
+print(full >> 20, kept >> 20, resident() >> 20)
 """
 
 
 @pytest.mark.process
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc alone")
-def test_freed_memory_is_given_back_when_asked():
+@pytest.mark.parametrize(("what", "given"), [("all", True), ("300", True), ("900", False)])
+def test_freed_memory_is_given_back_when_asked_or_when_there_is_much(what, given):
     env = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run(
-        [sys.executable, "-c", GIVEN_BACK], env=env, capture_output=True, text=True
+        [sys.executable, "-c", GIVEN_BACK, what], env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     full, kept, left = map(int, done.stdout.split())  # MiB, of which 512 were taken
     assert kept > full - 64
-    assert left < full - 384
+    assert (left < full - 384) == given

@@ -1,5 +1,7 @@
 """vdd: bitrate-controlled diffusion for disentangling motion and content in video."""
 
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,6 +10,12 @@ if TYPE_CHECKING:
     from vdd.run import Run
 
 __all__ = ["load"]
+
+if sys.argv[:1] == ["-m"] and sys.orig_argv[sys.orig_argv.index("-m") + 1].startswith("vdd."):
+    # `python -m vdd.main`, which imports for seconds; a program of somebody else's is left alone.
+    from vdd import interrupts
+
+    signal.signal(signal.SIGINT, interrupts.leave)
 
 
 def load(path_or_name: "epath.PathLike", step: int | None = None) -> "Run":

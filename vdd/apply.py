@@ -3,7 +3,7 @@
 
 `params` is the dictionary of parameters (`Run.params`). Video is uint8, or float in [-1, 1]; any
 batch size, any number of frames from 1 on. Of four channels the last is alpha: straight as uint8,
-multiplied in as floats (`vdd.models.latents.to_float`). Random keys are `jax.random.key(...)`.
+multiplied in as floats (`vdd.pixels`). Random keys are `jax.random.key(...)`.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from vdd.diffusion import samplers
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
-from vdd.models.latents import to_uint8
 from vdd.models.prior import MotionPrior
 from vdd.models.prior_sampling import sample_codes
+from vdd.pixels import to_uint8
 
 Video = UInt8[Array | np.ndarray, "b t h w c"] | Float[Array | np.ndarray, "b t h w c"]
 # A clip of its own length, beside another.

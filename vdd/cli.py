@@ -1,15 +1,18 @@
 """The `vdd` command: one file a command lies in `vdd.commands`."""
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vdd import command, files
-from vdd.version import version
+from vdd import interrupts
+
+if TYPE_CHECKING:
+    import argparse
 
 # In the order of the help. Each has SUMMARY, EXAMPLE, NOUNS, add_arguments and run; what takes
-# long to import is imported by `run`, so that help comes at once.
+# long to import is imported by `run`, so that help comes at once. Here only what is imported at
+# once stands at the top: ^C is quiet from the first moment on.
 COMMANDS = (
     "transfer", "encode", "decode", "generate", "sheet", "motions", "evaluate", "examples",
     "serve", "compress", "export", "info",
@@ -27,10 +30,15 @@ PROGRAMS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status, as `vdd.command.run` has it."""
-    given = sys.argv[1:] if argv is None else list(argv)
+    with interrupts.quiet():
+        return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def _run(given: list[str]) -> int:
     if given and given[0] in PROGRAMS:
         module, program, _ = PROGRAMS[given[0]]
         return getattr(importlib.import_module(module), program)(given[1:])
+    from vdd import command
 
     def parse_and_run() -> None:
         arguments = parser().parse_args(given)
@@ -41,8 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return command.run(parse_and_run, task, debug="--debug" in given)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> "argparse.ArgumentParser":
     """The parser of the whole command line; it gives the function to call as `command`."""
+    import argparse
+
+    from vdd import command
+    from vdd.version import version
+
     root = command.Parser(prog="vdd", description="Motion and content of video, taken apart.")
     root.add_argument("--version", action="version", version=f"vdd {version()}")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
@@ -65,8 +78,10 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def _expand_homes(arguments: argparse.Namespace) -> None:
+def _expand_homes(arguments: "argparse.Namespace") -> None:
     """Spells out `~`, which a shell leaves as it is after an equals sign."""
+    from vdd import files
+
     for name, value in vars(arguments).items():
         if isinstance(value, str) and value.startswith("~"):
             setattr(arguments, name, str(files.expand(value)))

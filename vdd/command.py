@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import secrets
 import signal
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from etils import epath
 
-from vdd import files
+from vdd import files, interrupts
 from vdd.errors import UserError
 
 
@@ -54,13 +55,35 @@ def run(command: Callable[[], object], task: str, debug: bool = False) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as error:  # no space, no permission, ...
-            where = f"{error.filename}: " if error.filename else ""
-            return complain(f"{where}{error.strerror or error}")
+            return complain(f"{error.filename or _unnamed(task)}: {error.strerror or error}")
         except Exception as error:
+            if place := _unreached(error):
+                hint = "is there a network, and such a bucket, open to you?"
+                return complain(f"{place}: cannot be reached: {hint}")
             if _is_out_of_memory(error):
                 return complain(f"out of memory, of this machine or its accelerator ({error})")
             return _tell_unforeseen(error, task, debug)
     return 0
+
+
+def _unnamed(task: str) -> str:
+    """What was written when an error came that names no file: the output, if that takes no more."""
+    try:
+        print(flush=True)  # it may keep nothing of what it could not write
+    except OSError:
+        # Else Python tries again at its end, and complains in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "what is printed (stdout)"
+    return f"while {task}"
+
+
+def _unreached(error: Exception) -> str | None:
+    """The place in a bucket of which TensorFlow, which reads gs://, tells that it gave up."""
+    text = str(error)
+    if not type(error).__module__.startswith("tensorflow.") or "libcurl" not in text:
+        return None
+    found = re.search(r"gs://[^\s'\",;]+", text)
+    return found[0] if found else "gs://"
 
 
 def _prepare_streams() -> None:
@@ -82,7 +105,8 @@ def _interruptible() -> Iterator[None]:
     that in which Orbax reads, makes a cancellation of it, which its tasks may pass over.
     """
     ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    if not ours or before not in (signal.default_int_handler, interrupts.leave):
         yield
         return
     report = sys.unraisablehook
@@ -102,7 +126,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
         sys.unraisablehook = report
 
 

@@ -1,5 +1,6 @@
 """The flags of `vdd train`, and mistakes in them told in one line."""
 
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -36,8 +37,11 @@ def parse(argv: Sequence[str]) -> list[str]:
     except (UserError, OSError, flags.Error) as error:
         sys.exit(command.complain(error))
     named = [x.partition("=")[2] for x in argv if re.match("--?config=", x)]
+    named += [value for flag, value in itertools.pairwise(argv) if re.match("--?config$", flag)]
     try:
         for file in named:
+            if "://" in file:
+                raise UserError(f"{file}: a config is a file on this machine, not an address")
             _check_is_text(epath.Path(file.partition(":")[0]))
         rest = flags.FLAGS(argv)
         file = config_file() if CONFIG.present else ""

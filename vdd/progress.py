@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 # Seconds between two plain lines where there is no terminal.
-_LINE_EVERY = 20.0
+PLAIN_LINE_EVERY = 20.0
 
 Advance = Callable[[int], None]
 
@@ -45,7 +45,7 @@ def _plain_lines(console: Console, title: str, total: int) -> Advance:
         nonlocal done, last
         done += count
         now = time.monotonic()
-        if now - last >= _LINE_EVERY:
+        if now - last >= PLAIN_LINE_EVERY:
             last = now
             left = (now - start) / done * (total - done)
             console.print(f"{title} {done}/{total}, {left:.0f} s left", soft_wrap=True)

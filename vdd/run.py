@@ -18,8 +18,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
-from vdd import apply, compiled, given, hub, motions, priors, runs, streaming
-from vdd.config import Config
+from vdd import compiled, given, hub, motions, priors, runs, streaming
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
@@ -119,16 +118,14 @@ class Run:
         return Encoded(content, motion, codes, bits, self.motion_bits(codes))
 
     def _read(self, clips: Clips) -> compiled.Encoded:
-        clips, first, parts = given.clips(self.model, clips), None, []
-        reader = compiled.Reader(self.model, self.params)
-        for window in streaming.windows(np.arange(clips.shape[1]), *self.windows):
-            read = reader(clips[:, window.frames])
-            first = read if first is None else first
-            parts.append((read.motion[:, window.kept], read.codes[:, window.kept]))
-        assert first is not None  # a clip has a frame
-        motion, codes = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        content, bits = np.asarray(first.content), np.asarray(first.content_bits)
-        return compiled.Encoded(content, motion, codes, bits)
+        clips = given.clips(self.model, clips)
+        parts = list(streaming.read(self.model, self.params, clips, *self.windows))
+        motion = np.concatenate([read.motion[:, kept] for read, kept in parts], axis=1)
+        codes = np.concatenate([read.codes[:, kept] for read, kept in parts], axis=1)
+        first, _ = parts[0]
+        return compiled.Encoded(
+            np.asarray(first.content), motion, codes, np.asarray(first.content_bits)
+        )
 
     def motion_bits(self, codes: Int[Array | np.ndarray, "b t n"]) -> Float[np.ndarray, "b t"]:
         """Bits of each frame under the run's prior, which knows the frames before it.
@@ -217,13 +214,12 @@ class Run:
         """
         if frames < 1:
             raise UserError(f"frames={frames}: at least 1 is made up")
-        content = self._read(content_clips).content
-        return np.asarray(
-            _generate(
-                self.model, self.prior.model, frames, self._sampler(sampler, steps), self.params,
-                self.prior.params, jax.random.key(seed), content, temperature, top_p,
-            )
+        pieces = streaming.generate(
+            self.model, self.params, self.prior.model, self.prior.params, seed,
+            self._read(content_clips).content, frames, self._sampler(sampler, steps),
+            temperature=temperature, top_p=top_p,
         )  # fmt: skip
+        return np.concatenate(list(pieces), axis=1)
 
     def _sampler(self, sampler: Sampler | str, steps: int | None) -> Sampler:
         try:
@@ -235,16 +231,6 @@ class Run:
             return dataclasses.replace(sampler, steps=steps, name=name)
         except ValueError as error:
             raise UserError(str(error)) from error
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _generate(
-    model, prior, frames, sampler, params, prior_params, key, content, temperature, top_p
-):
-    made = apply.generate(
-        model, params, prior, prior_params, key, content, frames, None, temperature, top_p, sampler
-    )
-    return apply.to_uint8(made.video)
 
 
 def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:

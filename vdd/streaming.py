@@ -57,6 +57,22 @@ def windows(
         yield Window(np.stack(held + filling), slice(head if several else 0, len(held)))
 
 
+def read(
+    model: Disentangler,
+    params: PyTree,
+    clips: UInt8[np.ndarray, "b t h w c"],
+    size: int,
+    overlap: int,
+) -> Iterator[tuple[compiled.Encoded, slice]]:
+    """What is read in each window of clips, and which of its frames are kept.
+
+    The content of a clip is that of its first window.
+    """
+    reader = compiled.Reader(model, params)
+    for window in windows(np.arange(clips.shape[1]), size, overlap):
+        yield reader(clips[:, window.frames]), window.kept
+
+
 def transfer(
     model: Disentangler,
     params: PyTree,
@@ -183,13 +199,13 @@ def generate(
     prior: MotionPrior,
     prior_params: PyTree,
     seed: int,
-    content_video: UInt8[np.ndarray, "s h w c"],
+    content: Float[Array | np.ndarray, "b k d"],
     num_frames: int,
     sampler: Sampler,
-    start_video: UInt8[np.ndarray, "f h w c"] | None = None,
+    start: Int[Array, "b f n"] | None = None,
     temperature: float = 1.0,
     top_p: float = 1.0,
-) -> Iterator[UInt8[np.ndarray, "t h w c"]]:
+) -> Iterator[UInt8[np.ndarray, "b s h w c"]]:
     """The video of `apply.generate` in pieces, as soon as they are drawn; its codes come first.
 
     Args:
@@ -198,38 +214,40 @@ def generate(
         prior: a prior over its codes.
         prior_params: its parameters.
         seed: of all chance.
-        content_video: who or what is seen: a clip, or a picture as a clip of one frame.
+        content: who or what is seen, as `vdd.apply.encode` reads it.
         num_frames: length of the video.
         sampler: how it is drawn.
-        start_video: its motion is that of the first frames; where motion is relative, as far as it
-            departs from where that clip rests.
+        start: codes of the first frames; where motion is relative, as far as they depart from where
+            their clip rests.
         temperature: as for `apply.generate`.
         top_p: as for `apply.generate`.
     """
-    content = compiled.encode(model, params, content_video[None]).content
-    start = None if start_video is None else compiled.encode(model, params, start_video[None]).codes
     key = jax.random.key(seed)
-    codes = np.asarray(_codes(prior, num_frames, prior_params, key, start, temperature, top_p))
+    given = (num_frames, len(content), prior_params, key, start, temperature, top_p)
+    codes = np.asarray(made_up_codes(prior, *given))
     size = min(num_frames, apply.FRAMES_AT_ONCE)
     for number, first in enumerate(range(0, num_frames, size)):
         piece = codes[:, first : first + size]
         filling = [(0, 0), (0, size - piece.shape[1]), (0, 0)]
         whole = np.pad(piece, filling, mode="edge")
         video = _draw_piece(model, sampler, params, key, content, whole, number)
-        yield np.asarray(video)[: piece.shape[1]]
+        yield np.asarray(video)[:, : piece.shape[1]]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _codes(
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def made_up_codes(
     prior: MotionPrior,
     num_frames: int,
+    num_clips: int,
     params: PyTree,
     key: Key[Array, ""],
-    start: Int[Array, "1 f n"] | None,
-    temperature: Float[Array, ""],
-    top_p: Float[Array, ""],
-) -> Int[Array, "1 t n"]:
-    return apply.generate_codes(prior, params, key, 1, num_frames, start, temperature, top_p)
+    start: Int[Array, "b f n"] | None,
+    temperature: float | Float[Array, ""],
+    top_p: float | Float[Array, ""],
+) -> Int[Array, "b t n"]:
+    """`apply.generate_codes` as a program."""
+    given = (num_clips, num_frames, start, temperature, top_p)
+    return apply.generate_codes(prior, params, key, *given)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -238,9 +256,9 @@ def _draw_piece(
     sampler: Sampler,
     params: PyTree,
     key: Key[Array, ""],
-    content: Float[Array, "1 k d"],
-    codes: Int[Array, "1 t n"],
+    content: Float[Array, "b k d"],
+    codes: Int[Array, "b t n"],
     number: Int[Array, ""],
-) -> UInt8[Array, "t h w c"]:
+) -> UInt8[Array, "b t h w c"]:
     video = apply.draw_piece(model, params, key, content, codes, number, sampler)
-    return apply.to_uint8(video[0])
+    return apply.to_uint8(video)

@@ -1,5 +1,6 @@
 """A run from its config: trained or resumed, then evaluated."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def train(config: Config, workdir: epath.Path) -> bool:
     training = build(settled)
     # What a run began with is in its checkpoints: the other run may be gone by now.
     earlier = None if steps or not config.train.init_from else runs.find(config.train.init_from)
-    with held(workdir):
+    # Nothing is made for a new run before its data are open: the loop locks it then.
+    with held(workdir) if workdir.exists() else contextlib.nullcontext():
         iterator = task.batches(settled, jax.process_index(), jax.process_count())
         hooks = task.hooks(settled, workdir)
         outcome = loop.train(config, workdir, iterator, *training, hooks=hooks, earlier=earlier)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from experiments.baselines.dsvae import DSVAE, kl_to_standard, to_uint8, to_unit
+from vdd import markdown
 from vdd.data.sprites import SpritesArrays
 from vdd.evaluation import sections
 from vdd.evaluation.inference import Encoded, Functions, clip_keys, encode_clips
@@ -87,15 +88,11 @@ def drawn_content(
 
 def table(name: str, report: Mapping[str, Any]) -> str:
     """Measured and, where there are any, published figures as rows of Markdown."""
-    rows = [
-        ("model", *(title for title, *_ in _COLUMNS)),
-        ("---",) * (len(_COLUMNS) + 1),
-        (name, *_cells(report)),
-    ]
+    rows = [(name, *_cells(report))]
     if name in PUBLISHED:
         published = {"cdsvae_protocol": PUBLISHED[name]}
         rows.append((f"{name}, published", *_cells(published)))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return markdown.table(("model", *(title for title, *_ in _COLUMNS)), rows)
 
 
 def _cells(report: Mapping[str, Any]) -> list[str]:

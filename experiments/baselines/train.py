@@ -30,6 +30,7 @@ from vdd.data import in_memory, sprites
 from vdd.data.sprites.benchmark import split_labels
 from vdd.errors import UserError
 from vdd.evaluation import judge, report
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.sprites import protocol
 from vdd.memory import keep_freed_memory
 from vdd.startup import keep_compiled_programs
@@ -139,20 +140,10 @@ def evaluate(config: Any, state: TrainState) -> dict[str, Any]:
     published = (sprites.load_arrays(art, split, art_dir) for split in ("train", "test"))
     train, test = (_some(clips, config.eval) for clips in published)
     named = judge.load_or_train(art, art_dir, settings=settings)
-    figures = protocol.evaluate(
-        functions,
-        train,
-        test,
-        named,
-        sampler=None,
-        step=int(state.step),
-        dataset=f"sprites/{art}",
-        seed=config.eval.seed,
-        batch_size=config.eval.batch_size,
-    )
-    drawn = evaluation.drawn_content(
-        functions, model.f_dim, test, named, config.eval.seed, config.eval.batch_size
-    )
+    seed, size = config.eval.seed, config.eval.batch_size
+    how = Measure(int(state.step), f"sprites/{art}", seed=seed, batch_size=size)
+    figures = protocol.evaluate(functions, train, test, named, how)
+    drawn = evaluation.drawn_content(functions, model.f_dim, test, named, seed, size)
     return {
         **figures,
         "cdsvae_protocol": drawn,

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vdd import markdown
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TINY = HERE / "tiny.py"
@@ -191,11 +193,10 @@ def random_sprites() -> None:
 
 
 def table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Prints a table in Markdown."""
-    names = list(names)
-    print(f"| {' | '.join(names)} |\n{'|---' * len(names)}|")
+    """Prints a table in Markdown, each row as soon as it is there."""
+    print(markdown.table(names))
     for row in rows:
-        print(f"| {' | '.join(map(str, row))} |", flush=True)
+        print(markdown.row(row), flush=True)
 
 
 @contextlib.contextmanager

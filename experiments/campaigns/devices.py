@@ -14,31 +14,22 @@ compiled step, by kind.
 """
 
 import argparse
-import collections
 import json
-import math
 import os
-import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import common
 import numpy as np
+from traffic import _BYTES, COLLECTIVES, traffic, warnings_of_xla
 
 VARIANTS = ("videos", "videos_temporal", "videos_dit", "videos_dit_temporal")
-COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-WARNING = "nvoluntary full rematerialization"
-_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4}
 _BYTES |= {"s64": 8, "u64": 8, "f64": 8}
-_RESULT = re.compile(rf"= (.*?) ({'|'.join(COLLECTIVES)})(-start)?\(")
-_ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
 BATCH = 16
 
 
@@ -230,16 +221,16 @@ def train(config: Any, data: int, fsdp: int) -> Any:
     import jax
 
     from vdd.method import step
-    from vdd.training import loop, sharding, windows
+    from vdd.training import compilation, loop, sharding, windows
 
     steps = config.train.num_steps
     mesh = sharding.make_mesh(data, fsdp, jax.devices()[: data * fsdp])
     place = sharding.batch_sharding(mesh)
     training = step.build(step.Recipe.from_config(config))
-    prepared = loop.prepare(
+    prepared = compilation.prepare(
         training.init, training.step, mesh, config.seed, batch(config, 0, place)
     )
-    program = loop.compile_step(prepared)
+    program = compilation.compile_step(prepared)
 
     def advance(state: Any, first: int, last: int) -> tuple[Any, list[float]]:
         losses = []
@@ -280,21 +271,6 @@ def difference(a: Any, b: Any) -> float:
     return max(float(np.max(np.abs(np.asarray(x) - np.asarray(y)))) for x, y in pairs)
 
 
-@contextmanager
-def warnings_of_xla() -> Iterator[list[int]]:
-    """How often XLA warned of a full rematerialization meanwhile, on stderr (file number 2)."""
-    found, before = [0], os.dup(2)
-    with tempfile.TemporaryFile("w+") as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield found
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-            file.seek(0)
-            found[0] = file.read().count(WARNING)
-
-
 def tell_traffic(options: argparse.Namespace) -> bool:
     """The table of bytes moved; whether XLA had nothing to warn of."""
     rows, warned = [], 0
@@ -308,42 +284,6 @@ def tell_traffic(options: argparse.Namespace) -> bool:
     names = ("devices", "data x fsdp", "batch", *COLLECTIVES, "together")
     common.table((*names, "full rematerializations"), rows)
     return not warned
-
-
-def traffic(name: str, fsdp: int) -> dict[str, Any]:
-    """Bytes by kind in the step of a config, a clip a device or its own batch if that is more."""
-    import jax
-
-    sys.path.insert(0, str(common.ROOT / "experiments"))
-    from memory import batch_of
-    from throughput import load_config
-
-    from vdd.method import step
-    from vdd.training import loop, sharding
-
-    config, devices = load_config(name), len(jax.devices())
-    mesh = sharding.make_mesh(-1, min(fsdp, devices))
-    size = max(config.train.batch_size // devices, 1) * devices
-    example = batch_of(config, size, config.data.get("frames", 8), sharding.batch_sharding(mesh))
-    training = step.build(step.Recipe.from_config(config))
-    with warnings_of_xla() as warned:
-        prepared = loop.prepare(training.init, training.step, mesh, config.seed, example)
-        text = loop.compile_step(prepared).as_text()
-    shape = f"{mesh.shape['data']} x {mesh.shape['fsdp']}"
-    return {"mesh": shape, "batch": size, "bytes": moved(text), "warnings": warned[0]}
-
-
-def moved(hlo: str) -> dict[str, int]:
-    """Bytes of the results of all collectives in a program, by kind; of loops a single turn."""
-    found: collections.Counter[str] = collections.Counter()
-    for line in hlo.splitlines():
-        if match := _RESULT.search(line):
-            sizes = [
-                _BYTES.get(dtype, 4) * math.prod(map(int, filter(None, shape.split(","))))
-                for dtype, shape in _ARRAY.findall(match[1])
-            ]
-            found[match[2]] += sum(sizes) // (2 if match[3] else 1)
-    return dict(found)
 
 
 if __name__ == "__main__":

@@ -58,8 +58,19 @@ def test_no_more_frames_are_written_than_are_read(monkeypatch):
 
 def test_chunks_of_no_frames_are_none():
     data = clips.write(clips.random_codes(8))
-    end = container.chunk_bytes(data[:46], container.Chunk(2, 0, b""))
-    assert len(container.read(data + end).chunks) == 2
+    none = container.chunk_bytes(data[:46], container.Chunk(2, 0, b""))
+    second = data.rindex(container.SYNC)
+    read_back = container.read(data[:second] + none + data[second:])
+    assert [chunk.index for chunk in read_back.chunks] == [0, 1]
+
+
+def test_what_follows_the_end_of_a_clip_is_refused():
+    data = clips.write(clips.random_codes(8))
+    for more in (b"\0", b"a note", data):
+        with pytest.raises(UserError, match=f"^{len(more)} bytes follow the clip's end"):
+            container.read(data + more)
+    # Where the last chunk is lost nobody knows where the end is.
+    assert len(container.read(data[:-1] + b"?").chunks) == 1
 
 
 def test_a_lost_chunk_costs_its_own_frames_and_is_told():

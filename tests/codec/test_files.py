@@ -144,6 +144,7 @@ def test_every_mistake_is_one_line_and_status_2(tiny_run, tiny_prior, clip, tmp_
     for name in ("cut", "future"):
         (tmp_path / f"{name}.vdd").write_bytes(coded.read_bytes()[:40])
     (tmp_path / "future.vdd").write_bytes(b"\xb5VDD\x07" + coded.read_bytes()[5:])
+    (tmp_path / "more.vdd").write_bytes(coded.read_bytes() + b"more")
     (tmp_path / "noise.vdd").write_bytes(np.random.default_rng(0).bytes(1000))
     with (tmp_path / "huge.vdd").open("wb") as file:
         file.truncate(description.container.MAX_BYTES + 1)
@@ -159,6 +160,7 @@ def test_every_mistake_is_one_line_and_status_2(tiny_run, tiny_prior, clip, tmp_
         ([*decode, tmp_path / "cut.vdd"], "ends within its header"),
         ([*decode, tmp_path / "noise.vdd"], "not a vdd clip"),
         ([*decode, tmp_path / "huge.vdd"], "more than 64 MB"),
+        ([*decode, tmp_path / "more.vdd"], "more.vdd: 4 bytes follow the clip's end"),
         ([*decode, tmp_path / "future.vdd"], "version 7"),
         ([*decode, coded, "--step", 3], "another model"),
         ([*decode, coded, "--prior", tiny_prior], "with no prior"),

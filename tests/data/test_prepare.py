@@ -170,7 +170,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "header.mkv": "cannot be read (End of file",
         "playlist.mp4": "cannot be read",
         "list.avi": "cannot be read",
-        "picture.mkv": "cannot be read",
+        "picture.mkv": "shorter than a window",
         "still.gif": "shorter than a window",
         "slides.gif": "shorter than a window of 0.40 s between gaps",
         "cut.gif": "cannot be read",

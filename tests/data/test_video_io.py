@@ -281,7 +281,6 @@ def test_floats_are_taken_to_lie_in_minus_one_to_one(tmp_path):
     video = smooth()
     path = video_io.write_clip(tmp_path / "clip.npy", video.astype(np.float32) / 127.5 - 1)
     np.testing.assert_array_equal(video_io.read_clip(path), video)
-    assert encoders.to_uint8(np.array([-3.0, 3.0])).tolist() == [0, 255]
 
 
 def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):

@@ -182,6 +182,32 @@ def test_sound_that_is_longer_than_the_pictures_ends_with_them(tmp_path):
     assert len(video_io.read_clip(out)) == 6
 
 
+@pytest.mark.parametrize(("ending", "codec"), [("mkv", "flac"), ("mp4", "aac")])
+def test_the_last_picture_is_held_while_there_is_sound(tmp_path, ending, codec):
+    """As players show it; and of a clip whose frames are uneven, which ends with a long one."""
+    source = write_tone(tmp_path / f"source.{ending}", 16000, codec, 38400)
+    with video_io.open_clip(source) as clip:
+        sound = clip.sound._replace(whole=True)
+        with video_writer.open_clip(tmp_path / "out.mp4", clip.fps, sound) as written:
+            for frame in clip.frames:
+                written.write(frame)
+    out = video_io.read_clip(tmp_path / "out.mp4").astype(int)
+    assert sound_seconds(tmp_path / "out.mp4") == pytest.approx(2.4, abs=0.15)
+    assert len(out) == pytest.approx(24, abs=1)
+    assert np.abs(out[9:] - out[9]).mean() < 1
+    assert np.abs(out[8] - out[9]).mean() > 2
+
+
+def test_a_rest_of_sound_as_encoders_leave_it_holds_no_picture(tmp_path):
+    source = write_tone(tmp_path / "source.mkv", 16000, "flac", 17000)
+    with video_io.open_clip(source) as clip:
+        sound = clip.sound._replace(whole=True)
+        with video_writer.open_clip(tmp_path / "out.mp4", clip.fps, sound) as written:
+            for frame in clip.frames:
+                written.write(frame)
+    assert written.count == 10
+
+
 def test_sound_lasts_as_long_as_an_uneven_clip(tmp_path):
     source = tmp_path / "phone.mkv"
     with av.open(str(source), "w") as container:

@@ -12,6 +12,7 @@ from vdd import apply
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import gallery
 from vdd.evaluation.inference import Functions
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.sprites import protocol as sprites
 
 KEYS = {
@@ -36,10 +37,11 @@ KEYS = {
 
 
 def evaluate(world: World, functions: Functions, train=None, batch_size: int = 32) -> dict:
-    return sprites.evaluate(
-        functions, train, world.clips, world.judge, Sampler("heun", 3), step=7,
-        dataset="random", target_bits_per_frame=5.0, batch_size=batch_size, show_progress=False,
+    how = Measure(
+        7, "random", target_bits_per_frame=5.0, sampler=Sampler("heun", 3), batch_size=batch_size,
+        show_progress=False,
     )  # fmt: skip
+    return sprites.evaluate(functions, train, world.clips, world.judge, how)
 
 
 def test_a_model_that_does_all_right(world):
@@ -91,10 +93,8 @@ def test_leaks_are_found_where_they_are():
     train, test = (type(both)(*(part[rows] for part in both))
                    for rows in (character < 40, character >= 40))  # fmt: skip
     world = World(both)
-    report = sprites.evaluate(
-        world.model(), train, test, world.judge, Sampler(), step=0, dataset="random",
-        show_progress=False,
-    )  # fmt: skip
+    how = Measure(0, "random", sampler=Sampler(), show_progress=False)
+    report = sprites.evaluate(world.model(), train, test, world.judge, how)
     leakage = report["leakage"]
     assert leakage["motion_from_content_acc"] > 0.95
     assert leakage["motion_from_motion_acc"] == 1
@@ -181,10 +181,8 @@ def test_a_model_without_codes(world):
         return encoded._replace(codes=encoded.codes[..., :0])
 
     functions = Functions(encode, model.sample, None)
-    report = sprites.evaluate(
-        functions, world.clips, world.clips, world.judge, None, step=0, dataset="random",
-        batch_size=32, show_progress=False,
-    )  # fmt: skip
+    how = Measure(0, "random", batch_size=32, show_progress=False)
+    report = sprites.evaluate(functions, world.clips, world.clips, world.judge, how)
     assert report["sampler"] is None
     assert report["cdsvae_protocol"]["acc"] == 0
     assert report["transfer"]["leak_acc"] == 1

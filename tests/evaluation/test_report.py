@@ -10,6 +10,7 @@ from world import World, random_clips
 from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import curves, report
 from vdd.evaluation.gallery import Picture, write_gif
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.sprites import page as sprites_page
 from vdd.evaluation.sprites import protocol as sprites
 
@@ -17,10 +18,8 @@ from vdd.evaluation.sprites import protocol as sprites
 @pytest.fixture(scope="module")
 def figures() -> dict:
     world = World(random_clips(4))
-    return sprites.evaluate(
-        world.model(), None, world.clips, world.judge, Sampler(), step=1200, dataset="sprites/lpc",
-        show_progress=False,
-    )  # fmt: skip
+    how = Measure(1200, "sprites/lpc", sampler=Sampler(), show_progress=False)
+    return sprites.evaluate(world.model(), None, world.clips, world.judge, how)
 
 
 def test_json_round_trip(figures, tmp_path):

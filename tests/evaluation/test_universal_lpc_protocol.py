@@ -6,6 +6,7 @@ import lpc_world as world
 import numpy as np
 import pytest
 
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.universal_lpc import features, page, protocol
 
 
@@ -23,10 +24,8 @@ def figures(channels=3, quick=False, **wrong):
 
     frames = world.clips_of(cast(), seed=1).video.reshape(-1, world.SIZE, world.SIZE, 3)
     truth = protocol.Truth(draw, world.WARDROBE, None if quick else features.fit(frames))
-    return protocol.evaluate(
-        world.model(channels=channels, **wrong), clips, truth, step=3, split="test_parts",
-        batch_size=4, quick=quick, show_progress=False,
-    )  # fmt: skip
+    how = Measure(3, "universal_lpc", "test_parts", batch_size=4, show_progress=False)
+    return protocol.evaluate(world.model(channels=channels, **wrong), clips, truth, how, quick)
 
 
 @pytest.mark.parametrize("channels", [3, 4])

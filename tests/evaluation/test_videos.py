@@ -13,6 +13,7 @@ from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import report
 from vdd.evaluation.faces import Faces, Observed
 from vdd.evaluation.inference import Encoded, Functions
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.sprites import protocol as sprites
 from vdd.evaluation.videos import figures as of_videos
 from vdd.evaluation.videos import gallery as video_gallery
@@ -85,11 +86,9 @@ def observe(video: np.ndarray) -> Observed:
 FACES = Faces(observe, {"detector": "none", "landmarks": "bars", "identity": "pixel"})
 
 
-def evaluate(functions: Functions, windows: Clips, **settings):
-    return videos.evaluate(
-        functions, windows, step=7, dataset="bars", split="test", batch_size=4,
-        show_progress=False, **settings,
-    )  # fmt: skip
+def evaluate(functions: Functions, windows: Clips, faces=None, **settings):
+    how = Measure(7, "bars", **{"batch_size": 4, "show_progress": False, **settings})
+    return videos.evaluate(functions, windows, how, faces)
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +181,8 @@ def test_the_report_has_the_keys_of_the_sprites_report(figures):
     from world import World, random_clips
 
     world = World(random_clips(4))
-    fixed = sprites.evaluate(
-        world.model(), None, world.clips, world.judge, Sampler(), step=7, dataset="",
-        show_progress=False,
-    )  # fmt: skip
+    how = Measure(7, "", sampler=Sampler(), show_progress=False)
+    fixed = sprites.evaluate(world.model(), None, world.clips, world.judge, how)
     assert set(fixed) <= set(figures)
     extra = {"inception_score", "h_y_given_x"}  # the judge's on real clips
     for name, section in fixed.items():
@@ -261,9 +258,8 @@ def test_bits_that_only_say_who_it_is_are_told():
 
 def test_figures_depend_on_the_seed_and_not_on_the_batch(clips):
     def psnr(batch_size, seed=0):
-        settings = {"step": 7, "dataset": "bars", "split": "test", "show_progress": False}
         functions = model(noise=5, batch_size=batch_size)
-        figures = videos.evaluate(functions, clips, batch_size=batch_size, seed=seed, **settings)
+        figures = evaluate(functions, clips, batch_size=batch_size, seed=seed)
         return [figures[name]["psnr"] for name in ("reconstruction", "transfer")]
 
     assert psnr(1) == psnr(4) == psnr(16)

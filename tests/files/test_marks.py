@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from etils import epath
 
 import vdd
 from vdd import files
@@ -299,6 +300,36 @@ with files.lock(sys.argv[1]):
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("text", ["my own list", "-\n", "0" * 70, "\nmine", "c0ffee  a\n"])
+def test_a_list_of_somebody_else_s_is_left_alone(tmp_path, text):
+    theirs = tmp_path / files.LIST
+    theirs.write_text(text)
+    files.write(tmp_path / "a.txt", "a")
+    files.append(tmp_path / "b.txt", "b")
+    with pytest.raises(UserError, match=r"\.vdd\.sha256: already there, and not made by vdd"):
+        files.own(tmp_path)
+    files.own(tmp_path / "below")
+    files.write(tmp_path / "below" / "c.txt", "c")
+    assert theirs.read_text() == text
+    assert "c.txt" in (tmp_path / "below" / files.LIST).read_text()
+
+
+@pytest.mark.parametrize("text", ["", "-", "-  ", "c0ffee", "-  a.txt\n", f"{'0' * 64}  b\n"])
+def test_a_list_of_ours_is_known_however_little_of_it_there_is(tmp_path, text):
+    (tmp_path / files.LIST).write_text(text)
+    files.own(tmp_path)
+    files.write(tmp_path / "a.txt", "a")
+    assert (tmp_path / files.LIST).read_text().startswith(text)
+    assert "a.txt" in (tmp_path / files.LIST).read_text()
+
+
+def test_a_list_that_cannot_be_written_is_named(tmp_path):
+    """A disk may be full when a file is closed, and the error then names none."""
+    (tmp_path / files.LIST).symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"\.vdd\.sha256: cannot be written \(No space left"):
+        writers.append_line(epath.Path(tmp_path / files.LIST), "a line")
+
+
 def test_a_lock_is_held_by_one_process_and_goes_with_it(tmp_path):
     other = subprocess.Popen(
         [sys.executable, "-c", HOLDS, tmp_path],

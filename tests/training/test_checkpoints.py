@@ -210,6 +210,27 @@ def test_a_flipped_bit_is_noticed(tmp_path, name):
         checkpoints.restore(abstract())
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_checkpoint_with_blocks_of_zeros_is_told_plainly(tmp_path, listed):
+    """As a disk leaves it that was full or torn out; without checksums, as a stranger's comes."""
+    save(tmp_path, [2])
+    folder = tmp_path / "checkpoints" / "2"
+    if not listed:
+        (folder / "checksums.txt").unlink()
+    for path in (folder / "state").rglob("*"):
+        if path.is_file() and path.stat().st_size > 16:
+            size = path.stat().st_size
+            path.write_bytes(path.read_bytes()[:8] + bytes(size - 8))
+    with pytest.raises(UserError) as told:
+        load_params(tmp_path)
+    line = str(told.value)
+    assert str(folder.parent) in line
+    assert ("damaged" if listed else "no checkpoint") in line
+    for word in ("pybind", "Traceback", "std::", ".cc", "object at 0x"):
+        assert word not in line
+    assert len(line) < 300
+
+
 def test_an_unfinished_removal_is_finished(tmp_path):
     save(tmp_path, [2, 4])
     for name in ("commit_success.txt", "host/commit_success.txt", "host/process_0.json"):

@@ -16,7 +16,7 @@ import jax
 jax.config.update("jax_num_cpu_devices", 8)
 import jax.numpy as jnp
 from vdd.models.readout import TileReadout
-from vdd.training import loop, sharding, update
+from vdd.training import compilation, sharding, update
 
 model = TileReadout(width=128, num_layers=2, tiles=4, tile_width=96, shape=(32, 32, 12))
 
@@ -41,9 +41,9 @@ mesh = sharding.make_mesh(2, 4)
 shapes = {"content": (16, 2, 4), "motion": (16, 4, 8), "frames": (16, 4, 32, 32, 12)}
 where = sharding.batch_sharding(mesh)
 batch = {k: jax.ShapeDtypeStruct(v, jnp.float32, sharding=where) for k, v in shapes.items()}
-prepared = loop.prepare(init, step, mesh, 0, batch)
+prepared = compilation.prepare(init, step, mesh, 0, batch)
 split = prepared.abstract.params["out_kernel"].sharding.spec
-text = loop.compile_step(prepared).as_text()
+text = compilation.compile_step(prepared).as_text()
 kinds = ("all-gather", "all-reduce", "all-to-all")
 print(json.dumps({"split": str(split)} | {kind: f" {kind}" in text for kind in kinds}))
 """

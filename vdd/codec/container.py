@@ -132,12 +132,16 @@ def read(data: bytes) -> Contents:
     """Everything in a file that checks.
 
     Raises:
-        UserError: as `read_header`, or more frames than this version decodes.
+        UserError: as `read_header`, more frames than this version decodes, or more than a clip.
     """
     header = read_header(data)
     seed, start = zlib.crc32(data[: _HEADER.size]), _HEADER.size + _CRC.size
     content, start = _read_content(data, start, seed)
-    return Contents(header, content, list(_scan(data, start, seed, header)))
+    found = list(_scan(data, start, seed, header))
+    end = found[-1][1] if found else 0
+    if end and (found[-1][0].index + 1) * header.chunk_frames >= header.frames and data[end:]:
+        raise UserError(f"{len(data) - end} bytes follow the clip's end: not as vdd wrote it")
+    return Contents(header, content, [chunk for chunk, _ in found])
 
 
 def _check(header: Header) -> None:
@@ -170,8 +174,8 @@ def _read_content(data: bytes, start: int, seed: int) -> tuple[bytes | None, int
     return data[body:end], end + _CRC.size
 
 
-def _scan(data: bytes, start: int, seed: int, header: Header) -> Iterator[Chunk]:
-    """All chunks that check, in the order of their numbers."""
+def _scan(data: bytes, start: int, seed: int, header: Header) -> Iterator[tuple[Chunk, int]]:
+    """All chunks that check, in the order of their numbers, and where each ends."""
     expected = 0
     # Marks to try and bytes to sum up in vain, so that no file takes for ever. Of random bytes, one
     # in 2^16 begins a mark.
@@ -186,8 +190,8 @@ def _scan(data: bytes, start: int, seed: int, header: Header) -> Iterator[Chunk]
         if chunk.index < expected or not _checks(data, mark + len(SYNC), end, seed):
             tries, allowed = tries - 1, allowed - (end - mark)
             continue
-        yield chunk
         expected, start = chunk.index + 1, end + _CRC.size
+        yield chunk, start
 
 
 def _parse_chunk(data: bytes, start: int, header: Header) -> tuple[Chunk, int] | None:

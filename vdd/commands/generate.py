@@ -1,6 +1,7 @@
 """`vdd generate`: show a clip's content in a motion that a prior makes up."""
 
 import argparse
+from functools import partial
 
 import vdd
 from vdd.commands import options, work
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = video_io.check_output(arguments.out, inputs, arguments.overwrite)
     layout = work.layout(arguments)
     with work.working("loading the models"):
-        from vdd import priors, streaming
+        from vdd import compiled, priors, streaming
         from vdd.diffusion import samplers
 
         work.set_up_jax()
@@ -73,10 +74,14 @@ def run(arguments: argparse.Namespace) -> None:
             )
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
+    encode = partial(compiled.encode, run.model, run.params)
     pieces = streaming.generate(
-        run.model, run.params, prior.model, prior.params, arguments.seed, content,
-        arguments.frames, sampler, start, arguments.temperature, arguments.top_p,
+        run.model, run.params, prior.model, prior.params, arguments.seed,
+        encode(content[None]).content, arguments.frames, sampler,
+        None if start is None else encode(start[None]).codes,
+        arguments.temperature, arguments.top_p,
     )  # fmt: skip
+    pieces = (piece[0] for piece in pieces)
     task = f"compiling and sampling {arguments.frames} frames"
     written = work.write_frames(
         out, pieces, fps, task, overwrite=arguments.overwrite, comment=work.mark(arguments, run)

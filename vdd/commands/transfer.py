@@ -91,6 +91,8 @@ def _follow(
         if not in_time and motion.sound:
             print(f"{arguments.motion}: its sound is left out, as --fps changes the speed")
         sound = motion.sound if in_time else None
+        if sound and arguments.frames is None:
+            sound = sound._replace(whole=True)
         frames = islice(motion.frames, arguments.frames)
         pieces = streaming.transfer(
             run.model, run.params, arguments.seed, content, frames, sampler,

@@ -58,17 +58,23 @@ def compress_run(
         readings = rereading.read(model, params, video, num_swaps, settings.seed, show_progress)
         model, params = merging.merge_codewords(model, params, readings, merge_above)
         model, params = content_code.learn(model, params, readings, settings, show_progress)
-        config = changeable(run.config)
-        with config.unlocked():
-            config.model.quantizer.merged = True
-            # Its size as it is, so that other defaults do not change how this run is read.
-            sizes = ("num_numbers", "width", "reach", "num_modes")
-            config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
-            options = {"num_swaps": num_swaps, "merge_above": merge_above}
-            config.compression = {**options, **dataclasses.asdict(settings)}
-        run = Run(frozen(config), model, params, run.step, os.fspath(folder))
+        options = {"num_swaps": num_swaps, "merge_above": merge_above}
+        config = _config_of(run, model, {**options, **dataclasses.asdict(settings)})
+        run = Run(config, model, params, run.step, os.fspath(folder))
         runs.write(run, target)
     return run
+
+
+def _config_of(run: Run, model: Any, options: dict[str, Any]) -> FrozenConfigDict:
+    """The config of the run with the model's short codes, and how they were made."""
+    config: Any = ConfigDict(run.config)
+    with config.unlocked():
+        config.model.quantizer.merged = True
+        # Its size as it is, so that other defaults do not change how this run is read.
+        sizes = ("num_numbers", "width", "reach", "num_modes")
+        config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
+        config.compression = options
+    return FrozenConfigDict(config)
 
 
 def check(path_or_name: epath.PathLike, run: Run) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from vdd.data.clock import believed, running_clock
+from vdd.data.clock import Times, believed, running_clock
 from vdd.data.picture_files import MAX_PIXELS, check_pixels
 from vdd.errors import UserError
 
@@ -37,6 +37,8 @@ DEFAULT_RATE = Fraction(25)
 _ASPECTS = (Fraction(1, 4), Fraction(4))  # of one pixel; any nearer to 1 than a hundredth is 1
 # FFmpeg's own decoders of these drop what the file says of transparency.
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# Of these FFmpeg tells when what is there ends.
+_MEASURED = ("mpegts", "mpeg", "ogg", "asf")
 _STILL_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
 
 RGB = UInt8[np.ndarray, "h w 3"]
@@ -221,36 +223,34 @@ def _orientation(frame: "VideoFrame") -> tuple[bool, bool, bool]:
     return True, c < 0, b < 0
 
 
-def declared_frames(container: "InputContainer", stream: "VideoStream") -> int:
-    """How many frames a track has by its header; 0 where that does not tell."""
-    # An AVI also counts those that are not there, because the one before is shown for longer.
-    return 0 if container.format.name == "avi" else stream.frames
-
-
-def declared_seconds(container: "InputContainer", stream: "VideoStream") -> float | None:
-    """How long a track is by its header; None where that does not tell."""
-    rate = believed(stream.average_rate) or DEFAULT_RATE
-    if container.format.name == "avi" and stream.frames:  # its duration is that of what is there
-        return float(stream.frames / rate)
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
+def _declared_end(
+    container: Any, stream: Any, seen: Fraction, played: Fraction
+) -> tuple[Fraction, Fraction] | None:
+    """`Times.ends`; a track was `seen` and any of the file `played` up to there."""
+    name, rate = container.format.name, believed(stream.average_rate) or DEFAULT_RATE
+    if name == "avi" and stream.frames:  # its duration is that of what is there
+        return seen, stream.frames / rate
+    if name in _MEASURED:
+        return None
+    if stream.duration is not None:
+        return seen, ((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
+    if container.duration is None:
+        return None
     # The file's length is that of its longest track, which may be the sound.
-    if container.duration is not None and not container.streams.audio:
-        # Matroska counts from zero, not from the first frame.
-        from_zero = container.format.name.startswith("matroska")
-        late = max(container.start_time or 0, 0) if from_zero else 0
-        return (container.duration - late) / 1e6
-    return None
+    from_zero = name == "flv" or name.startswith("matroska")
+    start = 0 if from_zero else max(container.start_time or 0, 0)
+    return max(seen, played), Fraction(start + container.duration, 10**6)
 
 
-def times(
-    container: "InputContainer", stream: "VideoStream"
-) -> tuple[list[Fraction], Fraction | None, int]:
-    """Seconds of a track's frames, in order, when the last has been seen, and how many it holds.
-
-    Nothing is decoded. There are no times where the file has no clock.
-    """
-    packets = list(_packet_times(container, stream))
+def times(container: Any, stream: Any) -> Times:
+    """The times of a track's frames. Nothing is decoded."""
+    packets, played = [], Fraction(0)
+    for packet in _packets(container):
+        told = packet.pts, packet.dts, packet.duration or 0, packet.is_discard
+        if packet.stream.index == stream.index:
+            packets.append(told)
+        elif packet.pts is not None and packet.time_base:
+            played = max(played, (packet.pts + told[2]) * Fraction(packet.time_base))
     kept = [packet for packet in packets if not packet[3]]
     # Some formats tell the times of some frames, and in which order they are decoded of all.
     which = 0 if all(packet[0] is not None for packet in kept) else 1
@@ -258,14 +258,13 @@ def times(
     stamps = sorted((stamp, packet[2]) for packet in kept if (stamp := packet[which]) is not None)
     last, duration = stamps[-1] if stamps else (0, 0)
     end = (last + duration) * base if duration else None
-    return [stamp * base for stamp, _ in stamps], end, len(packets)
+    ends = _declared_end(container, stream, (last + duration) * base, played) if stamps else None
+    # An AVI also counts those that are not there, because the one before is shown for longer.
+    declared = 0 if container.format.name == "avi" else stream.frames
+    return Times([stamp * base for stamp, _ in stamps], end, len(packets), declared, ends)
 
 
-def _packet_times(
-    container: "InputContainer", stream: "VideoStream"
-) -> Iterator[tuple[int | None, int | None, int, bool]]:
-    """Of each packet: presentation and decoding time, duration, and whether it is only decoded."""
-    with contextlib.suppress(import_av().FFmpegError):  # what can be read of a damaged file
-        for packet in container.demux(stream):
-            if packet.size:
-                yield packet.pts, packet.dts, packet.duration or 0, packet.is_discard
+def _packets(container: Any) -> Iterator[Any]:
+    """What can be read of all tracks, of a damaged file too."""
+    with contextlib.suppress(import_av().FFmpegError):
+        yield from (packet for packet in container.demux() if packet.size)

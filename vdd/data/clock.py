@@ -4,17 +4,28 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from numbers import Rational
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
 
 MAX_GAP = Fraction(2)  # seconds; over a longer gap between two frames `nearest` leaves ticks out
-_MAX_HOLD = Fraction(600)  # seconds that a frame is held: stamps must not ask for endless frames
+MAX_HOLD = Fraction(600)  # seconds that a frame is held: stamps must not ask for endless frames
 _MAX_UNEVEN_RATE = 60  # frames a second of a clip whose frames are not evenly spaced
 _FAR = 6  # frames that follow one another otherwise than they are shown lie nearer
 _RATES = (Fraction(1, 10), Fraction(1000))
+
+
+class Times(NamedTuple):
+    """The times of a file's frames, found without decoding them."""
+
+    stamps: list[Fraction]  # seconds, in order; none where the file has no clock
+    end: Fraction | None  # when the last frame has been seen
+    frames: int  # that the file holds
+    declared: int = 0  # that its header tells of; 0 where that says nothing
+    # When what it holds ends, and when that ends by its header; None where that says nothing.
+    ends: tuple[Fraction, Fraction] | None = None
 
 
 def running_clock(stamps: Iterable[Fraction | None], step: Fraction) -> Iterator[Fraction]:
@@ -82,13 +93,13 @@ def hold(frames: Iterable[tuple[Fraction, Fraction, T]], fps: Fraction) -> Itera
     due, tick, last, held = Fraction(0), 0, None, None
     for time, seconds, frame in frames:
         if last is not None and held is not None:
-            due += min(time - last, _MAX_HOLD)
+            due += min(time - last, MAX_HOLD)
             while tick < _nearest_tick(due * fps):
                 yield held[1]
                 tick += 1
         last, held = time, (seconds, frame)
     if held is not None:
-        end = _nearest_tick((due + min(held[0], _MAX_HOLD)) * fps)
+        end = _nearest_tick((due + min(held[0], MAX_HOLD)) * fps)
         for _ in range(tick, max(end, tick + 1)):
             yield held[1]
 

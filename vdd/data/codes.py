@@ -1,10 +1,10 @@
 """Batches of motion codes: crops of clips that were encoded once and lie in memory."""
 
 import itertools
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from vdd.data import batches
 from vdd.errors import UserError
@@ -51,17 +51,22 @@ def crops(
 
     def batch_at(step: int) -> dict[str, np.ndarray]:
         at = batches.local_positions(step, batch_size, process_index, process_count)
-        rows = batches.shuffled(at, count, seed)
         rng = np.random.default_rng((seed, step))
         start = rng.integers(starts, size=batch_size)
         start = np.where(rng.random(batch_size) < start_share, 0, start)[own]
-        moment = (start[:, None] + np.arange(frames)) % length
-        scored = np.ones((size, frames), bool)
-        scored[:, 0] = start == 0
-        own_codes = codes[rows[:, None], moment]
-        return {"codes": own_codes, "scored": scored}
+        return _cut(codes, batches.shuffled(at, count, seed), start, frames)
 
-    def batches_from(start: int) -> Iterator[dict[str, np.ndarray]]:
-        return map(batch_at, itertools.count(start))
+    return batches.Resumable(lambda start: map(batch_at, itertools.count(start)))
 
-    return batches.Resumable(batches_from)
+
+def _cut(
+    codes: Int32[np.ndarray, "c t n"],
+    rows: Int[np.ndarray, "b"],
+    start: Int[np.ndarray, "b"],
+    frames: int,
+) -> dict[str, np.ndarray]:
+    """A batch: from each of these clips so many frames, beginning anew behind the last."""
+    moment = (start[:, None] + np.arange(frames)) % codes.shape[1]
+    scored = np.ones(moment.shape, bool)
+    scored[:, 0] = start == 0
+    return {"codes": codes[rows[:, None], moment], "scored": scored}

@@ -7,6 +7,7 @@ pictures by Pillow (`picture_files`).
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,7 +17,7 @@ from etils import epath
 from PIL import Image
 
 from vdd.data import av_files, picture_files
-from vdd.data.clock import believed
+from vdd.data.clock import Times, believed
 from vdd.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ VIDEO_ENDINGS = av_files.ENDINGS
 PICTURE_ENDINGS = picture_files.ENDINGS
 ANIMATED_ENDINGS = picture_files.ANIMATED_ENDINGS
 import_av = av_files.import_av
+# How files begin whose ending may be wrong: a gif that is named .mp4, an mp4 that is named .gif.
+_PICTURES = re.compile(rb"GIF8|\x89PNG|\xff\xd8\xff|RIFF....WEBP|....ftypavi[fs]", re.DOTALL)
+_VIDEOS = re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI |FLV\x01|OggS", re.DOTALL)
 
 
 class Frame(Protocol):
@@ -42,21 +46,11 @@ class Frame(Protocol):
 
 
 class Video(NamedTuple):
-    """An open file: `seconds` and `fps` are what its header says, None where that says nothing."""
+    """An open file: `fps` is what its header says, None where that says nothing."""
 
     frames: Iterator[Frame]
-    seconds: float | None
     fps: Fraction | None
     has_sound: bool
-
-
-class Times(NamedTuple):
-    """The times of a file's frames, found without decoding them."""
-
-    stamps: list[Fraction]  # seconds, in order; none where the file has no clock
-    end: Fraction | None  # when the last frame has been seen
-    frames: int  # that the file holds
-    declared: int  # that its header tells of; 0 where that says nothing
 
 
 @contextlib.contextmanager
@@ -77,20 +71,25 @@ def open_video(path: epath.Path, *, lenient: bool = False, alpha: bool = False) 
     if not is_video(path):
         with _open_image(path) as image:
             frames = picture_files.frames(image, alpha)
-            yield Video(_named(path, frames), None, picture_files.rate(image), has_sound=False)
+            yield Video(_named(path, frames), picture_files.rate(image), has_sound=False)
         return
     with _open_container(path) as container:
         with _telling(path):
             stream = av_files.picture_track(container)
-            seconds = av_files.declared_seconds(container, stream)
         frames = _named(path, av_files.frames(path, container, stream, lenient))
         has_sound = bool(container.streams.audio)
-        yield Video(frames, seconds, believed(stream.average_rate), has_sound)
+        yield Video(frames, believed(stream.average_rate), has_sound)
 
 
 def is_video(path: epath.Path) -> bool:
-    """Whether FFmpeg reads a file, not Pillow."""
-    return path.suffix.lower() in VIDEO_ENDINGS
+    """Whether FFmpeg reads a file, not Pillow: by how it begins, else by its ending."""
+    start = b""
+    if path.is_file():
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            start = file.read(12)
+    if _PICTURES.match(start):
+        return False
+    return bool(_VIDEOS.match(start)) or path.suffix.lower() in VIDEO_ENDINGS
 
 
 def moves(path: os.PathLike[str]) -> bool:
@@ -113,11 +112,9 @@ def read_times(path: epath.Path) -> Times:
     if not is_video(path):
         with _open_image(path) as image, _telling(path):
             stamps, end = picture_files.times(image)
-            return Times(stamps, end, len(stamps), 0)
+            return Times(stamps, end, len(stamps))
     with _open_container(path) as container, _telling(path):
-        stream = av_files.picture_track(container)
-        stamps, end, count = av_files.times(container, stream)
-        return Times(stamps, end, count, av_files.declared_frames(container, stream))
+        return av_files.times(container, av_files.picture_track(container))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
 from vdd.data.picture_files import BLACK, with_ground
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 _MAX_GIF_RATE = 50
 _MAX_PALETTE_SAMPLES = 1 << 20
 _CLEAR = 255  # index of what is transparent in a gif
-
-
-def to_uint8(
-    video: UInt8[np.ndarray, "*shape"] | Float[np.ndarray, "*shape"],
-) -> UInt8[np.ndarray, "*shape"]:
-    """Pixels as uint8; floats are in [-1, 1], what lies outside is clipped."""
-    if video.dtype == np.uint8:
-        return video
-    return np.clip(np.round((np.asarray(video, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def contact_sheet(

@@ -66,7 +66,36 @@ def open_image(file: IO[bytes]) -> Image.Image:
             raise UserError("cannot be read (not a picture, or a damaged one)") from error
     if is_animated(image):
         check_pixels(image.height, image.width)
+    if image.format == "GIF":
+        _check_end(file)
     return image
+
+
+def _check_end(file: IO[bytes]) -> None:
+    """Refuses a gif whose end is missing; where in the file the reader is stays as it is.
+
+    Raises:
+      UserError: it ends before the mark of its end, which a decoder of frames does not miss.
+    """
+    place = file.tell()
+    file.seek(10)
+    palette = file.read(3)[:1]
+    file.seek(_palette_bytes(palette), 1)
+    while (kind := file.read(1)) in (b"!", b","):
+        if kind == b",":
+            file.seek(8, 1)
+            file.seek(_palette_bytes(file.read(1)), 1)
+        file.seek(1, 1)  # the kind of an extension, or the bits of a code
+        while size := file.read(1)[:1].rjust(1, b"\0")[0]:
+            file.seek(size, 1)
+    file.seek(place)
+    if not kind:
+        raise UserError("cannot be read (cut off: it has no end)")
+
+
+def _palette_bytes(flags: bytes) -> int:
+    """Bytes of the palette that follows, as a gif's flags say."""
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
 
 def check_pixels(height: int, width: int) -> None:

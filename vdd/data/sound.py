@@ -32,6 +32,7 @@ class Sound(NamedTuple):
 
     path: epath.Path
     start: Fraction  # of the first picture, in seconds on the file's clock
+    whole: bool = False  # where pictures end first the last one is held, as players hold it
 
 
 class Track:
@@ -59,11 +60,7 @@ class Track:
         if self._stream is None:
             return
         wanted = int(seconds * self._rate) - self._written
-        while self._held.shape[1] < wanted:
-            following = next(self._samples, None)
-            if following is None:
-                break
-            self._held = np.concatenate([self._held, following], axis=1)
+        self._hold(wanted)
         samples, self._held = self._held[:, :wanted], self._held[:, wanted:]
         if not samples.size:
             return
@@ -75,6 +72,22 @@ class Track:
         frame.time_base = Fraction(1, self._rate)
         self._container.mux(self._stream.encode(frame))
         self._written += samples.shape[1]
+
+    def lasts(self, seconds: Fraction) -> bool:
+        """Whether there is sound after a time, in seconds after the first picture."""
+        if self._stream is None:
+            return False
+        wanted = int(seconds * self._rate) - self._written
+        self._hold(wanted + 1)
+        return self._held.shape[1] > wanted
+
+    def _hold(self, wanted: int) -> None:
+        """Read on until so many samples are held, if there are."""
+        while self._held.shape[1] < wanted:
+            following = next(self._samples, None)
+            if following is None:
+                break
+            self._held = np.concatenate([self._held, following], axis=1)
 
     def finish(self) -> None:
         """Encode what is held back."""

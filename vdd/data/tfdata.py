@@ -58,30 +58,36 @@ def tfdata(
     size = batches.local_size(batch_size, process_count)
     part = tfds.even_splits(split, process_count, drop_remainder=True)[process_index]
     files = _files(builder, part)
-    steps_per_epoch = builder.info.splits[part].num_examples // size
-    if not steps_per_epoch:
-        raise UserError(
-            f"a batch of {batch_size} is more than the {builder.info.splits[split].num_examples} "
-            f"clips of {split}: give a smaller batch or --config.data.source=in_memory."
-        )
-
-    most = _shuffled_clips(builder)
-
-    def epoch_from(epoch: int, first: int) -> Iterator[Batch]:
-        rng = np.random.default_rng((seed, epoch))
-        order = [files[index] for index in rng.permutation(len(files))]
-        records = _records(order, cycle_length=16).shuffle(
-            shuffle_buffer or most, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
-        )
-        return _decoded(builder, fields, records.batch(size, drop_remainder=True).skip(first))
+    if not (steps_per_epoch := builder.info.splits[part].num_examples // size):
+        raise _too_few(builder.info.splits[split].num_examples, split, batch_size)
+    most = shuffle_buffer or _shuffled_clips(builder)
 
     def batches_from(start: int) -> Iterator[Batch]:
         first_epoch, first = divmod(start, steps_per_epoch)
         for epoch in itertools.count(first_epoch):
-            yield from epoch_from(epoch, first)
+            records = _epoch(files, (seed, epoch), most).batch(size, drop_remainder=True)
+            yield from _decoded(builder, fields, records.skip(first))
             first = 0
 
     return batches.Resumable(batches.augmented(batches_from, augment, seed, process_index))
+
+
+def _too_few(clips: int, split: str, batch_size: int) -> UserError:
+    return UserError(
+        f"a batch of {batch_size} is more than the {clips} "
+        f"clips of {split}: give a smaller batch or --config.data.source=in_memory."
+    )
+
+
+def _epoch(
+    files: list[tuple[str, int, int]], seed: tuple[int, int], shuffled: int
+) -> "tf.data.Dataset":
+    """Serialized examples of all files, each once, in an order that follows from the seed alone."""
+    rng = np.random.default_rng(seed)
+    order = [files[index] for index in rng.permutation(len(files))]
+    return _records(order, cycle_length=16).shuffle(
+        shuffled, seed=int(rng.integers(2**62)), reshuffle_each_iteration=False
+    )
 
 
 def _shuffled_clips(builder: "tfds.core.DatasetBuilder") -> int:

@@ -26,6 +26,7 @@ from vdd.data.picture_files import BLACK, Ground
 from vdd.data.scaling import Size
 from vdd.data.sound import Sound
 from vdd.errors import UserError, check_address
+from vdd.pixels import to_uint8
 
 VIDEO_ENDINGS = decoding.VIDEO_ENDINGS
 PICTURE_ENDINGS = decoding.PICTURE_ENDINGS
@@ -33,8 +34,9 @@ INPUT_ENDINGS = (*decoding.ANIMATED_ENDINGS, *VIDEO_ENDINGS, *PICTURE_ENDINGS, "
 OUTPUT_ENDINGS = (".gif", ".mp4", ".png", ".npy")
 _TOLD_ENDINGS = ".gif, .mp4, .mov, .webm, .mkv, .avi, .png, .jpg, .webp, .avif, .npy and the like"
 
-# Seconds, and share, by which a file may be shorter than its header says before that is told.
-_SLACK = (0.5, 0.1)
+# By how much a file may end before its header says before that is told: the longest times between
+# two of its frames, but at most so many seconds, or such a share.
+_SLACK = (2, 0.5, 0.1)
 
 Fit = Callable[[Iterator[decoding.Frame]], Iterator[np.ndarray]]  # frames at the size asked for
 
@@ -185,7 +187,7 @@ def write_clip(
         raise ValueError(f"needs uint8, or floats in [-1, 1], not {array.dtype}")
     if array.ndim == 4 and array.shape[-1] == 4 and array.dtype != np.uint8:
         raise ValueError("a video with alpha is uint8: see vdd.apply.to_uint8")
-    pixels = encoders.to_uint8(array)
+    pixels = to_uint8(array)
     if pixels.ndim != 4 or pixels.shape[-1] not in (3, 4) or not pixels.size:
         raise ValueError(f"needs a video [t h w 3 or 4], got {list(pixels.shape)}")
     return files.write(path, _encode(pixels, path.suffix.lower(), fps, comment), overwrite)
@@ -232,7 +234,7 @@ def _timed_clip(path: epath.Path, video: decoding.Video, fit: Fit) -> Clip:
     rate = clock.constant_rate(times.stamps, times.end, video.fps)
     if not decoding.is_video(path) and times.end is None:
         return _still_clip(path, frames, fit)
-    _tell_losses(path, video, times)
+    _tell_losses(path, times)
     if rate is None:
         rate = DEFAULT_RATE
         warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
@@ -264,15 +266,18 @@ def _begun(
     return first, itertools.chain([first], frames)
 
 
-def _tell_losses(path: epath.Path, video: decoding.Video, times: decoding.Times) -> None:
+def _tell_losses(path: epath.Path, times: clock.Times) -> None:
     """Say so where there is less in a file than its header tells."""
     if times.frames < times.declared:
         held = f"{times.frames} of {times.declared} frames"
-    elif video.seconds and times.end is not None:
-        seconds = float(times.end - times.stamps[0])
-        if video.seconds - seconds <= max(_SLACK[0], _SLACK[1] * video.seconds):
+    elif times.ends and not times.declared:
+        first = times.stamps[0]
+        found, told = (float(end - first) for end in times.ends)
+        gap = max((float(b - a) for a, b in itertools.pairwise(times.stamps)), default=0.0)
+        gaps, most, share = _SLACK
+        if told - found <= min(gaps * (gap or 1 / DEFAULT_RATE), max(most, share * told)):
             return
-        held = f"{seconds:.1f} of {video.seconds:.1f} seconds"
+        held = f"{found:.1f} of {told:.1f} seconds"
     else:
         return
     warnings.warn(f"{path}: is cut off: it holds {held}", stacklevel=2)

@@ -3,19 +3,19 @@
 import contextlib
 import importlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
 from vdd import files
-from vdd.data import encoders, video_io
+from vdd.data import clock, encoders, video_io
 from vdd.data.sound import Sound, Track
 from vdd.errors import UserError
 
-if TYPE_CHECKING:
-    from av.container import OutputContainer
+_REST = Fraction(1, 10)  # seconds
 
 
 class ClipWriter:
@@ -49,7 +49,8 @@ def open_clip(
         path: where to, as for `video_io.write_clip`.
         fps: frames a second.
         sound: what is heard in an mp4 (`video_io.Clip.sound`), as long as the frames last, encoded
-            anew; None leaves it silent.
+            anew; if it is to be `whole`, the last frame is held until it ends. None leaves it
+            silent.
         overwrite: replace a file that this tool did not write.
         comment: as for `video_io.write_clip`.
 
@@ -107,9 +108,11 @@ class _Mp4(ClipWriter):
     ):
         self._pictures = pictures
         self._sound = None if sound is None else Track(stack, container, sound)
+        self._whole = sound is not None and sound.whole
 
     def write(self, frame: UInt8[np.ndarray, "h w c"]) -> None:
         self._pictures.write(frame)
+        self._last = frame
         self.size = self._pictures.size
         self.count += 1
         if self._sound:
@@ -118,6 +121,15 @@ class _Mp4(ClipWriter):
 
     def finish(self) -> None:
         """Encode what is held back."""
+        if self._sound and self._whole:
+            self._hold(self._sound, self._pictures.rate)
         self._pictures.finish()
         if self._sound:
             self._sound.finish()
+
+    def _hold(self, sound: Track, rate: Fraction) -> None:
+        """The last frame while there is sound, unless that is a rest as encoders add."""
+        if sound.lasts(self.count / rate + _REST):
+            most = self.count + clock.MAX_HOLD * rate
+            while sound.lasts(self.count / rate) and self.count < most:
+                self.write(self._last)

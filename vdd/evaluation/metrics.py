@@ -1,7 +1,5 @@
 """Figures of merit: pure functions of numpy arrays. Entropies say whether nats or bits."""
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
@@ -133,40 +131,6 @@ def laplacian(frames: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w 
     padded = np.pad(frames, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     down, right = np.diff(padded[:, :, 1:-1], 2, axis=1), np.diff(padded[:, 1:-1], 2, axis=2)
     return down + right
-
-
-class Estimate(NamedTuple):
-    """A figure and its standard error."""
-
-    value: float
-    error: float
-
-
-def frechet_estimate(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n d"], seed: int = 0, resamples: int = 50
-) -> Estimate:
-    """The Fréchet distance without its bias, and its standard error, both by the bootstrap.
-
-    Row i of `x` and row i of `y` belong together (a sample and its truth) and are drawn together.
-    The bias of n rows is estimated by what drawing them again adds (Efron and Tibshirani 1993,
-    chapters 6 and 10). Without that correction the error bars miss the distance: with dozens of
-    features the bias is many times their length. The value may fall below 0 by about its error.
-
-    Args:
-      x: features of n clips.
-      y: features of n clips.
-      seed: of the bootstrap samples.
-      resamples: how many bootstrap samples are drawn.
-
-    Raises:
-      ValueError: the lengths differ, or there are fewer than two rows.
-    """
-    if len(x) != len(y):
-        raise ValueError(f"rows are drawn in pairs, and there are {len(x)} and {len(y)}")
-    rows = np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))
-    again = np.array([frechet_distance(x[some], y[some]) for some in rows])
-    value = 2 * frechet_distance(x, y) - again.mean()
-    return Estimate(float(value), float(again.std(ddof=1)))
 
 
 def frechet_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> float:

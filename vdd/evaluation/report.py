@@ -10,13 +10,21 @@ from collections.abc import Sequence
 
 import jax
 from etils import epath
+from jaxtyping import PyTree
 
-from vdd import files
+from vdd import files, runs
+from vdd.data import datasets
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
-from vdd.values import Report
+from vdd.markdown import table
+
+Report = Mapping[str, Any]
 
 PICTURES = "samples"
+_OPENING = (
+    "A clip is taken apart into *content* (who: sent once) and *motion* (what it does: a few bits a"
+    " frame), and put together again, also with the motion of another clip."
+)
 _SEEN = {
     None: "",
     False: " No clip here was seen in training.",
@@ -46,6 +54,7 @@ def write_page(
     pictures: Sequence[Picture],
     description: Report,
     folder: epath.PathLike | None = None,
+    opening: str = _OPENING,
 ) -> epath.Path:
     """Writes `report.md`, with the training curves drawn from `metrics.jsonl`; returns its path.
 
@@ -56,13 +65,24 @@ def write_page(
       pictures: files in `samples` of the folder, as `gallery.draw` returns them.
       description: what the run is (art, config variant, parameters, ...), shown in its order.
       folder: where the page goes; None stands for the run directory.
+      opening: what was trained, in a sentence.
     """
     folder = epath.Path(folder or run_dir)
     records = curves.read_records(epath.Path(run_dir) / "metrics.jsonl")
     has_curves = curves.write_curves(records, folder / PICTURES / "curves.png")
-    text = page(report, sections, pictures, {**description, **machine()}, has_curves)
+    text = page(report, sections, pictures, {**description, **machine()}, has_curves, opening)
     files.write(folder / "report.md", text)
     return folder / "report.md"
+
+
+def describe(config: Any, params: PyTree) -> dict[str, str]:
+    """What was trained on what, for the page."""
+    return {
+        "data": runs.data_name(config),
+        "parameters": f"{runs.count_parameters(params) / 1e6:.1f} million",
+        "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips of the "
+        f"{datasets.trained_split(config.data)} split, seed {config.seed}",
+    }
 
 
 def machine() -> dict[str, str]:
@@ -81,29 +101,33 @@ def page(
     pictures: Sequence[Picture],
     description: Report,
     has_curves: bool,
+    opening: str = _OPENING,
 ) -> str:
     """The page as Markdown."""
-    sampler = report["sampler"]
-    head = {
-        "step": f"{report['step']:,}",
-        "measured on": f"{report['num_clips']} clips of {report['dataset']} ({report['split']})",
-        "sampler": "none"
-        if sampler is None
-        else f"{sampler['name']}, {sampler['steps']} steps, {sampler['nfe']} evaluations",
-        **description,
-    }
+    what = "clips" if "num_clips" in report else "frames"
+    measured = f"{report[f'num_{what}']} {what} of {report['dataset']} ({report['split']})"
+    head = {"step": f"{report['step']:,}", "measured on": measured, **_sampler(report)}
     parts = [
         "# Run report",
-        "A clip is taken apart into *content* (who: sent once) and *motion* (what it does: a few"
-        " bits a frame), and put together again, also with the motion of another clip."
-        + _SEEN[report.get("seen_in_training")],
-        table(("", ""), [(name, str(value)) for name, value in head.items()]),
+        opening + _SEEN[report.get("seen_in_training")],
+        table(("", ""), {**head, **description}.items()),
         *sections,
         *_pictures(pictures),
     ]
     if has_curves:
         parts += ["## Training", f"![training curves]({PICTURES}/curves.png)"]
     return "\n\n".join(parts) + "\n"
+
+
+def _sampler(report: Report) -> dict[str, str]:
+    """A line for it, where there is one to be told of."""
+    if "sampler" not in report:
+        return {}
+    sampler = report["sampler"]
+    if sampler is None:
+        return {"sampler": "none"}
+    told = f"{sampler['name']}, {sampler['steps']} steps, {sampler['nfe']} evaluations"
+    return {"sampler": told}
 
 
 def _pictures(pictures: Sequence[Picture]) -> list[str]:
@@ -133,12 +157,6 @@ def rates(rate: Report) -> list[str]:
         table(("", "bits"), [(name, number(rate[key])) for name, key in rows if key in rate]),
         f"{share(rate['codebook_usage'])} of the codewords are in use.",
     ]
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def share(value: float | None) -> str:

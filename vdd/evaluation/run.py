@@ -19,7 +19,7 @@ from vdd.diffusion import samplers
 from vdd.errors import UserError
 from vdd.evaluation import report
 from vdd.evaluation.evaluation import Evaluation
-from vdd.evaluation.inference import Functions, MotionCodes, functions_of
+from vdd.evaluation.inference import functions_of
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training.loop import Hook
@@ -80,34 +80,47 @@ def evaluate_run(
         UserError: no run, no checkpoint, an unknown split, no data to measure on, or a part of the
           split that would be written over what was measured of the whole.
     """
-    run = load_run(workdir, step)
-    workdir = runs.find(workdir)
+    run, workdir = load_run(workdir, step), runs.find(workdir)
     config = _changed(run.config, faces, clips, art_dir=art_dir, data_dir=data_dir)
     out = files.expand(out or place_of(workdir))
-    in_place = runs.absolute(out) == runs.absolute(workdir)
-    if not in_place and (out / "config.json").exists():
-        raise UserError(f"{out} is another run, with a report of its own: give another --out")
-    if in_place and config.eval.num_clips != run.config.eval.num_clips:
-        raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
-    if in_place and config.data.get("data_dir") != run.config.data.get("data_dir"):
-        raise UserError(f"--data-dir {data_dir} is not the run's: give --out DIR")
-    split = str(split or config.eval.split)
+    _check_place(out, workdir, config, run.config)
+    own, split = config.eval.split, str(split or config.eval.split)
     check(config, split)
-    name = report.json_path("", {"step": run.step, "split": split}, config.eval.split)
-    page = split == config.eval.split
+    page, name = split == own, report.json_path("", {"step": run.step, "split": split}, own)
     files.check_folder(out, str(name), *(REPORT if page else ()))
+    done = _measured(config, run, workdir, split)
+    if jax.process_index() == 0:
+        files.own(out)
+        if page:
+            _write_page(out, workdir, run, done)
+        report.write_json(out / name, done.figures)  # last: it tells that the rest is there
+    return done.figures
+
+
+def _measured(config: Any, run: Run, workdir: epath.Path, split: str) -> Evaluation:
     functions = functions_of(run.model, run.params, samplers.choose(config.eval))
     functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
     seen = datasets.seen_in_training(config.data, split)
-    figures = {**done.figures, "seen_in_training": seen}
-    if jax.process_index() == 0:
-        files.own(out)
-        if page:
-            pictures = done.draw(out / report.PICTURES)
-            report.write_page(workdir, figures, done.sections, pictures, _describe(run), out)
-        report.write_json(out / name, figures)  # last: it tells that the rest is there
-    return figures
+    return done._replace(figures={**done.figures, "seen_in_training": seen})
+
+
+def _write_page(out: epath.Path, workdir: epath.Path, run: Run, done: Evaluation) -> None:
+    pictures = done.draw(out / report.PICTURES)
+    about = report.describe(run.config, run.params)
+    report.write_page(workdir, done.figures, done.sections, pictures, about, out)
+
+
+def _check_place(out: epath.Path, workdir: epath.Path, config: Any, own: Any) -> None:
+    """Raise a UserError where a report would replace another's; `own` is the run's config."""
+    in_place = runs.absolute(out) == runs.absolute(workdir)
+    if not in_place and (out / "config.json").exists():
+        raise UserError(f"{out} is another run, with a report of its own: give another --out")
+    clips, data_dir = config.eval.num_clips, config.data.get("data_dir")
+    if in_place and clips != own.eval.num_clips:
+        raise UserError(f"--clips {clips} measures another part than the run does: give --out DIR")
+    if in_place and data_dir != own.data.get("data_dir"):
+        raise UserError(f"--data-dir {data_dir} is not the run's: give --out DIR")
 
 
 def place_of(workdir: epath.Path) -> epath.Path:
@@ -185,15 +198,4 @@ def _changed(
         if key not in changed[group]:
             raise UserError(f"a run on {changed.data.dataset} has no {key}")
         changed[group][key] = value
-    return frozen(changed)
-
-
-def _describe(run: Run) -> dict[str, str]:
-    config = run.config
-    size = runs.count_parameters(run.params)
-    return {
-        "data": runs.data_name(config),
-        "parameters": f"{size / 1e6:.1f} million",
-        "training": f"{config.train.num_steps} steps of {config.train.batch_size} clips of the "
-        f"{datasets.trained_split(config.data)} split, seed {config.seed}",
-    }
+    return FrozenConfigDict(changed)

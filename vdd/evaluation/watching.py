@@ -18,21 +18,30 @@ from vdd.training import sharding
 from vdd.training.loop import Hook
 from vdd.values import Figures
 
-# The step, and the averaged parameters as functions; gives what is to be logged.
-Look = Callable[[int, Functions], Figures]
+# The step, and what the averaged parameters became; gives what is to be logged.
+Look = Callable[[int, Any], dict[str, Any]]
 
 
-def watch(config: Config, measure: Look, draw: Look) -> list[Hook]:
-    """`measure` each `eval_every` and `draw` each `sample_every`, of the averaged parameters."""
-    model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
+def watch(
+    config: Any, measure: Look, draw: Look, view: Callable[[PyTree], Any] | None = None
+) -> list[Hook]:
+    """`measure` each `eval_every` and `draw` each `sample_every`, of the averaged parameters.
+
+    Both are given what `view` makes of the parameters; None: the functions of a disentangler.
+    """
+    view = view or functions_in(config)
 
     def hook(look: Look) -> Callable[[int, PyTree], Figures]:
         # All processes together gather the parameters.
-        return lambda step, state: look(
-            step, functions_of(model, sharding.local_copy(state.ema_params), sampler)
-        )
+        return lambda step, state: look(step, view(sharding.local_copy(state.ema_params)))
 
     return [(config.train.eval_every, hook(measure)), (config.train.sample_every, hook(draw))]
+
+
+def functions_in(config: Any) -> Callable[[PyTree], Functions]:
+    """Parameters -> the functions of the config's model, drawn by its own sampler."""
+    model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
+    return lambda params: functions_of(model, params, sampler)
 
 
 def picture(

@@ -102,8 +102,7 @@ def append(path: epath.PathLike, text: str) -> None:
     """Adds to a file of ours that grows, or begins it; not on gs://, which cannot append.
 
     Raises:
-        UserError: it is somebody else's.
-        OSError: it cannot be written.
+        UserError: it is somebody else's, or cannot be written.
     """
     path = epath.Path(path)
     refuse(path)

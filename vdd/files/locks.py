@@ -40,9 +40,10 @@ def lock(folder: epath.PathLike) -> Iterator[None]:
             file.seek(0)
             who = file.read(200).strip() or "another process"
             raise UserError(f"{folder} is in use by {who}: wait, or name another folder") from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with told(folder / LOCK):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
         _held.add(key)
         try:
             yield

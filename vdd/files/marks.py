@@ -10,6 +10,7 @@ processes can.
 
 import contextlib
 import os
+import re
 
 from etils import epath
 
@@ -20,6 +21,7 @@ from vdd.files.paths import check_is_folder, exists, is_remote, size_of, told
 LIST = ".vdd.sha256"
 GROWS = "-"
 _ALL = "./"
+_BEGINS = re.compile(rb"([0-9a-f]{64}|-)  .|([0-9a-f]{0,64}|-) {0,2}\Z", re.DOTALL)
 _ATTRIBUTE = "user.vdd.sha256"
 
 
@@ -33,8 +35,10 @@ def own(folder: epath.PathLike) -> epath.Path:
     check_is_folder(folder)
     with told(folder, "be made"):
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / LIST).exists():
+        if not exists(folder / LIST):
             (folder / LIST).write_text("")
+    if not _is_list(folder / LIST):
+        raise UserError(f"{folder / LIST}: already there, and not made by vdd: move it away")
     return folder
 
 
@@ -98,7 +102,18 @@ def refuse(path: epath.Path, or_else: str = "") -> None:
 def owner_of(path: epath.Path) -> epath.Path | None:
     """The nearest folder above that has a list."""
     parents = path.parents if is_remote(path) else path.absolute().parents
-    return next((parent for parent in parents if (parent / LIST).is_file()), None)
+    return next((parent for parent in parents if _is_list(parent / LIST)), None)
+
+
+def _is_list(path: epath.Path) -> bool:
+    """Whether a file is a list, and not somebody else's of that name: by how it begins.
+
+    A stop may have left it empty, or with a part of its first line.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return bool(_BEGINS.match(file.read(66)))
 
 
 def name_in(path: epath.Path, owner: epath.Path) -> str:
@@ -121,9 +136,14 @@ def _marks(path: epath.Path) -> set[str]:
 
 
 def append_line(path: epath.Path, text: str) -> None:
-    """Adds to a file; an object store, which cannot append, gets all of it again."""
-    if is_remote(path):
-        path.write_text((path.read_text() if path.exists() else "") + text)
-        return
-    with open(path, "a") as file:
-        file.write(text)
+    """Adds to a file; an object store, which cannot append, gets all of it again.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with told(path):
+        if is_remote(path):
+            path.write_text((path.read_text() if path.exists() else "") + text)
+            return
+        with open(path, "a") as file:
+            file.write(text)

@@ -24,9 +24,12 @@ def expand(path: epath.PathLike) -> epath.Path:
 
 
 def cache_dir() -> epath.Path | None:
-    """~/.cache/vdd, None where there is no home."""
-    with contextlib.suppress(UserError):
-        return expand("~/.cache/vdd")
+    """~/.cache/vdd, None where there is no home, or none that can be written."""
+    with contextlib.suppress(UserError, OSError):
+        cache = place = expand("~/.cache/vdd")
+        while not exists(place):
+            place = place.parent
+        return cache if place.is_dir() and os.access(place, os.W_OK) else None
     return None
 
 

@@ -21,7 +21,8 @@ from vdd.models import latents as latent_spaces
 from vdd.models.content_map import ContentMap, ReferenceMap, reference_frame
 from vdd.models.denoiser import Denoiser
 from vdd.models.encoder import Encoder
-from vdd.models.latents import Latents, to_float
+from vdd.models.latents import Latents
+from vdd.pixels import to_float
 
 
 def _grid(book: Fields, **fields: Any) -> StraightThroughQuantizer:

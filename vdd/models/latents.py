@@ -20,6 +20,7 @@ from vdd.errors import UserError
 from vdd.models import autoencoder
 from vdd.models.autoencoder import Autoencoder
 from vdd.models.unet import depth_to_space, space_to_depth
+from vdd.pixels import to_float
 
 WEIGHTS_VARIABLE = "VDD_WEIGHTS"
 
@@ -28,36 +29,6 @@ _LEAST_STD = 1e-4  # of a channel that says nothing
 _FRAMES_AT_ONCE = 16  # that pass an autoencoder side by side, or one of each clip if that is more
 # Files of weights in the folder that WEIGHTS_VARIABLE names.
 _DEFAULT_FILES = {"encoder": "taef2_encoder.safetensors", "decoder": "taef2_decoder.safetensors"}
-
-
-def to_float(
-    video: UInt8[Array, "*b h w c"] | Float[Array, "*b h w c"],
-) -> Float[Array, "*b h w c"]:
-    """Pixels as floats in [-1, 1]; floats are taken to be so already.
-
-    Four channels are RGBA. As uint8 their alpha is straight, as in PNG; as floats colours are
-    multiplied by it, so that what cannot be seen is of one value and all errors count as they show.
-    """
-    if not jnp.issubdtype(video.dtype, jnp.integer):
-        return video.astype(jnp.float32)
-    video = video.astype(jnp.float32)
-    if video.shape[-1] == 4:
-        colour, alpha = video[..., :3], video[..., 3:]
-        video = jnp.concatenate([colour * (alpha / 255.0), alpha], axis=-1)
-    return video / 127.5 - 1.0
-
-
-def to_uint8(video: Float[Array, "*b h w c"]) -> UInt8[Array, "*b h w c"]:
-    """Undoes `to_float`: video in [-1, 1] as pixels, rounded to the nearest value.
-
-    Of four channels alpha is straight; what is fully transparent is 0, 0, 0, 0.
-    """
-    video = (video + 1.0) * 127.5
-    if video.shape[-1] == 4:
-        alpha = jnp.clip(jnp.round(video[..., 3:]), 0, 255)
-        colour = jnp.where(alpha > 0, video[..., :3] * (255.0 / jnp.maximum(alpha, 1)), 0.0)
-        video = jnp.concatenate([colour, alpha], axis=-1)
-    return jnp.clip(jnp.round(video), 0, 255).astype(jnp.uint8)
 
 
 class PixelLatents(nn.Module):

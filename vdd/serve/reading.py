@@ -99,17 +99,16 @@ def _fitted(request: Request, square: Box | None, was: tuple[int, int]) -> list[
 
 def _check_pixels(path: epath.Path, most: int) -> None:
     """Refuses a picture by its header, and a video by its first frame."""
-    ending = path.suffix.lower()
-    if ending in (*decoding.PICTURE_ENDINGS, *decoding.ANIMATED_ENDINGS):
+    if decoding.is_video(path):
+        with decoding.open_video(path, lenient=True) as video:
+            first = next(video.frames, None)
+            height, width = (first.height, first.width) if first else (0, 0)
+    elif path.suffix.lower() != ".npy":
         try:
             with path.open("rb") as file, picture_files.open_image(file) as image:
                 height, width = image.height, image.width
         except picture_files.BROKEN as error:
             raise decoding.unreadable(path, error) from error
-    elif decoding.is_video(path):
-        with decoding.open_video(path, lenient=True) as video:
-            first = next(video.frames, None)
-            height, width = (first.height, first.width) if first else (0, 0)
     else:
         return
     if height * width > most:

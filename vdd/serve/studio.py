@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from vdd import apply, compiled, streaming
+from vdd import compiled, streaming
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -62,19 +62,16 @@ class Studio:
 
     def read(self, video: UInt8[np.ndarray, "t h w c"]) -> Steps[Read]:
         """Reads a clip, window by window; as `Run.encode`."""
-        run, first, codes = self.run, None, []
+        run, parts = self.run, []
         size, overlap = run.windows
         total = max(1, -(-(len(video) - overlap) // (size - overlap)))
         yield Progress(0, total, "reading")
-        reader = compiled.Reader(run.model, run.params)
-        for window in streaming.windows(video, size, overlap):
-            read = reader(window.frames[None])
-            first = read if first is None else first
-            codes.append(np.asarray(read.codes)[0, window.kept])
-            yield Progress(len(codes), total, "reading")
-        assert first is not None  # a clip has a frame
-        content = np.asarray(first.content)[0]
-        return Read(content, np.concatenate(codes), float(first.content_bits[0]))
+        for read, kept in streaming.read(run.model, run.params, video[None], size, overlap):
+            parts.append((jax.tree.map(np.asarray, read), kept))
+            yield Progress(len(parts), total, "reading")
+        codes = np.concatenate([read.codes[0, kept] for read, kept in parts])
+        first, _ = parts[0]
+        return Read(first.content[0], codes, float(first.content_bits[0]))
 
     def draw(
         self,
@@ -177,9 +174,9 @@ class Studio:
             raise UserError("this run has no prior that could make motion up")
         yield Progress(0, 1, "making motion up")
         # A frame does not depend on how many come after it.
-        codes = _make_up(
-            prior.model, _length(frames), prior.params, jax.random.key(seed), temperature, top_p
-        )
+        key = jax.random.key(seed)
+        given = (_length(frames), 1, prior.params, key, None, temperature, top_p)
+        codes = streaming.made_up_codes(prior.model, *given)
         return np.asarray(codes)[0, :frames]
 
     def prior_bits(self, codes: Int[np.ndarray, "t n"]) -> float | None:
@@ -211,11 +208,3 @@ def _length(frames: int) -> int:
     while length < frames:
         length *= 2
     return length
-
-
-def _generate(prior, frames, params, key, temperature, top_p):
-    given = (1, frames, None, temperature, top_p)
-    return apply.generate_codes(prior, params, key, *given)
-
-
-_make_up = jax.jit(_generate, static_argnums=(0, 1))

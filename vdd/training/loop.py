@@ -9,9 +9,8 @@ the log window, and all three are in the checkpoint: a resumed run equals an uni
 import collections
 import contextlib
 import dataclasses
-import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +18,15 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from vdd.config import Config
-from vdd.memory import give_back_freed_memory
+from vdd.memory import Unused, give_back_freed_memory
 from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
+from vdd.training.compilation import InitFn, Prepared, StepFn, compile_visibly, prepare
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
 from vdd.training.processes import noticing_losses
-from vdd.training.progress import ProgressLine, duration
+from vdd.training.progress import ProgressLine
 from vdd.training.stop import StopRequest
 from vdd.training.update import InitFn, StepFn
 from vdd.training.workdir import check, claim, held
@@ -35,7 +34,7 @@ from vdd.values import Json, Report
 
 # A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
 # and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
-Hook = tuple[int, Callable[[int, PyTree], Report | None]]
+Hook = tuple[int, Callable[[int, Any], Mapping[str, Any] | None]]
 
 STEPS_AHEAD = 2
 # For a program that runs once.
@@ -43,17 +42,6 @@ QUICK_COMPILATION = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
-
-
-class Prepared(NamedTuple):
-    """A training, traced on a mesh; nothing has been computed for it."""
-
-    init_fn: InitFn
-    step_fn: StepFn  # under `jit`: one trace serves for its metrics, operations and program
-    mesh: Mesh
-    example: PyTree  # a batch, or its shapes
-    abstract: PyTree  # the state, with shardings
-    names: list[str]  # of the metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +61,16 @@ class Place:
     state: PyTree
     window: windows.Window
     seconds: float  # of training so far
+
+
+class Around(NamedTuple):
+    """What the steps are made among."""
+
+    hooks: Sequence[Hook]
+    batches: DeviceBatches
+    checkpoints: Checkpoints
+    progress: ProgressLine
+    stop: StopRequest
 
 
 def train(
@@ -110,56 +108,62 @@ def train(
     settings, workdir = config.train, epath.Path(workdir)
     mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
     sharding.check_batch_size(settings.batch_size, mesh, settings.accumulate)
-    resumed = check(workdir, config)
-    with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(StopRequest())
+    begun = None if check(workdir, config) else earlier
+    with StopRequest() as stop:
         batches = DeviceBatches(iterator, mesh)
         training = prepare(init_fn, step_fn, mesh, config.seed, batches.peek())
-        taken = None
-        if earlier is not None and not resumed:
-            taken = init_from.load(earlier, training.abstract.params)
+        taken = begun and init_from.load(begun, training.abstract.params)
         # Nothing has been written up to here, and no mistake in the config is left to be told.
-        stack.enter_context(held(workdir))
-        if jax.process_index() == 0:
-            claim(workdir, config)
-        checkpoints = Checkpoints(workdir, settings.keep, settings.keep_every)
-        stack.enter_context(checkpoints)
-        progress = stack.enter_context(ProgressLine(settings.num_steps))
-        place = resume(checkpoints, training, batches)
-        if place is None:
-            place = begin(training, config.seed)
+        with opened(config, workdir) as (checkpoints, progress):
+            place = resume(checkpoints, training, batches) or begin(training, config.seed)
             if taken is not None:
                 place.state = init_from.replace(place.state, taken.arrays)
                 progress.say(taken.summary)
-        if place.step < settings.num_steps and not stop.name:
-            program = compile_visibly(training, place.step, progress, settings.num_steps)
-            if not flops_per_step:
-                flops_per_step = count_flops(training.step_fn, training.abstract, training.example)
-            with noticing_losses(), Writer(workdir, resumed_at=place.step) as writer:
-                sizes = (settings.batch_size, flops_per_step)
-                log = MetricsLog(writer, progress, place.step, place.seconds, *sizes)
-                run_steps(settings, mesh, place, program, hooks, batches, checkpoints, log, stop)
-        return Outcome(place.step, place.state, stop.name)
+            if place.step < settings.num_steps and not stop.name:
+                around = Around(hooks, batches, checkpoints, progress, stop)
+                go_on(settings, workdir, training, place, around, flops_per_step)
+    return Outcome(place.step, place.state, stop.name)
 
 
-def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: PyTree) -> Prepared:
-    """Trace a training; `example` is a batch, or its shapes with shardings."""
-    step_fn = jax.jit(sharding.tracing_on(mesh, step_fn))
-    abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(seed), example)
-    names = sorted(jax.eval_shape(step_fn, abstract, example)[1])
-    return Prepared(init_fn, step_fn, mesh, example, abstract, names)
+@contextlib.contextmanager
+def opened(config: Any, workdir: epath.Path) -> Iterator[tuple[Checkpoints, ProgressLine]]:
+    """A run directory that is this process's to write, and the line that tells how far it is."""
+    settings = config.train
+    with held(workdir):
+        if jax.process_index() == 0:
+            claim(workdir, config)
+        with (
+            Checkpoints(workdir, settings.keep, settings.keep_every) as checkpoints,
+            ProgressLine(settings.num_steps) as progress,
+        ):
+            yield checkpoints, progress
+
+
+def go_on(
+    settings: Any,
+    workdir: epath.Path,
+    training: Prepared,
+    place: Place,
+    around: Around,
+    flops_per_step: float | None,
+) -> None:
+    """Compile the step, then make the rest of them, logged; moves `place` on."""
+    program = compile_visibly(training, place.step, around.progress, settings.num_steps)
+    if not flops_per_step:
+        flops_per_step = count_flops(training.step_fn, training.abstract, training.example)
+    with noticing_losses(), Writer(workdir, resumed_at=place.step) as writer:
+        sizes = (settings.batch_size, flops_per_step)
+        log = MetricsLog(writer, around.progress, place.step, place.seconds, *sizes)
+        run_steps(settings, training.mesh, place, program, around, log)
 
 
 def run_steps(
     settings: Config,
     mesh: Mesh,
     place: Place,
-    program: windows.Program,
-    hooks: Sequence[Hook],
-    batches: DeviceBatches,
-    checkpoints: Checkpoints,
+    program: Callable[..., Any],
+    around: Around,
     log: MetricsLog,
-    stop: StopRequest,
 ) -> None:
     """The loop itself; moves `place` on.
 
@@ -168,19 +172,21 @@ def run_steps(
     """
     fresh = windows.empty(place.window.sums)
     window = put(place.window, mesh)
+    give_back_unused = Unused()
     running: collections.deque[jax.Array] = collections.deque()
     for step in range(place.step + 1, settings.num_steps + 1):
-        place.state, window, loss = program(place.state, window, next(batches))
+        place.state, window, loss = program(place.state, window, next(around.batches))
         place.step = step
         log.flush()  # the line of the step before: this step is queued by now
         running.append(loss)
+        give_back_unused()
         if len(running) > STEPS_AHEAD:
             running.popleft().block_until_ready()
         last = step == settings.num_steps
         if last or is_due(step, settings.log_every):
             log.hold(step, window)
             window = put(fresh, mesh)
-        due = [hook for every, hook in hooks if is_due(step, every)]
+        due = [hook for every, hook in around.hooks if is_due(step, every)]
         if due:
             values = log.read()
             log.pause()
@@ -189,12 +195,12 @@ def run_steps(
             give_back_freed_memory()  # a hook compiles programs of its own
             log.write(step, values)
             log.go_on()
-        stopping = stop.reached(step)
+        stopping = around.stop.reached(step)
         if last or stopping or is_due(step, settings.checkpoint_every):
             log.sync()
             log.pause()
             place.window, place.seconds = jax.device_get(window), log.seconds
-            save(checkpoints, place, batches.state)
+            save(around.checkpoints, place, around.batches.state)
             log.go_on()
         if stopping:
             return
@@ -230,38 +236,6 @@ def save(checkpoints: Checkpoints, place: Place, iterator_state: Json) -> None:
     checkpoints.save(place.step, place.state, host)
 
 
-def compile_visibly(
-    training: Prepared, step: int, progress: ProgressLine, num_steps: int
-) -> windows.Program:
-    """`compile_step`, told before and after."""
-    progress.say(
-        f"at step {step} of {num_steps}, {describe(training.mesh)}: compiling, for a minute or more"
-    )
-    start = time.monotonic()
-    program = compile_step(training)
-    give_back_freed_memory()
-    progress.say(f"compiled in {duration(time.monotonic() - start)}")
-    return program
-
-
-def compile_step(training: Prepared) -> windows.Program:
-    """The program of a step, (state, window, batch) -> (state, window, loss).
-
-    State and window are donated. Shardings in equal shardings out, so that one program is enough.
-    """
-    whole = sharding.replicated(training.mesh)
-    window = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
-        windows.empty(training.names),
-    )
-    jitted = jax.jit(
-        windows.accumulating(training.step_fn),
-        donate_argnums=(0, 1),
-        out_shardings=(jax.tree.map(lambda x: x.sharding, training.abstract), whole, whole),
-    )
-    return jitted.lower(training.abstract, window, training.example).compile()
-
-
 @jax.jit
 def all_finite(tree: PyTree) -> jax.Array:
     """Whether no floating-point array of the tree has a nan or an infinity."""
@@ -278,11 +252,3 @@ def put(tree: PyTree, mesh: Mesh) -> PyTree:
 def is_due(step: int, every: int) -> bool:
     """Whether something done every so many steps is done after this one; every 0 means never."""
     return every > 0 and step % every == 0
-
-
-def describe(mesh: Mesh) -> str:
-    """Such as "8 TPU v4 devices (data 4 x fsdp 2)"."""
-    kind, many = mesh.devices.flat[0].device_kind, "s" if mesh.size > 1 else ""
-    return (
-        f"{mesh.size} {kind} device{many} (data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']})"
-    )

@@ -8,10 +8,8 @@ import jax
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from vdd.values import Report
+from vdd.progress import PLAIN_LINE_EVERY
 
-# Seconds between two plain lines when stdout is no terminal.
-PLAIN_LINE_EVERY = 20.0
 _LOGGED_ALONE = ("examples_per_second", "mfu")  # where there is a live line
 
 

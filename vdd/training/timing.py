@@ -5,8 +5,7 @@ import time
 
 import jax
 
-from vdd.config import Config
-from vdd.training import loop, sharding
+from vdd.training import compilation, loop, sharding
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.progress import ProgressLine
 from vdd.training.update import InitFn, StepFn
@@ -15,7 +14,7 @@ _WARM, _TIMED = 2, 5
 
 
 def seconds_per_step(
-    config: Config, iterator: ClipIterator, init_fn: InitFn, step_fn: StepFn
+    config: Any, iterator: ClipIterator, init_fn: compilation.InitFn, step_fn: compilation.StepFn
 ) -> float:
     """The middle one of a few steps from a fresh state, which is thrown away.
 
@@ -24,10 +23,10 @@ def seconds_per_step(
     settings = config.train
     mesh = sharding.make_mesh(settings.mesh.data, settings.mesh.fsdp)
     batches = DeviceBatches(iterator, mesh)
-    training = loop.prepare(init_fn, step_fn, mesh, config.seed, batches.peek())
+    training = compilation.prepare(init_fn, step_fn, mesh, config.seed, batches.peek())
     place = loop.begin(training, config.seed)
     with ProgressLine(settings.num_steps) as progress:
-        program = loop.compile_visibly(training, 0, progress, settings.num_steps)
+        program = compilation.compile_visibly(training, 0, progress, settings.num_steps)
     state, window, taken = place.state, loop.put(place.window, mesh), []
     for _ in range(_WARM + _TIMED):
         start = time.perf_counter()

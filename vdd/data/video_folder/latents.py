@@ -46,7 +46,7 @@ def load_encoder(weights: str) -> Callable[[np.ndarray], jax.Array]:
       UserError: a file is missing or broken.
     """
     from vdd.models import autoencoder
-    from vdd.models.latents import to_float
+    from vdd.pixels import to_float
 
     files = {part: str(epath.Path(weights) / name) for part, name in _FILES.items()}
     for path in files.values():

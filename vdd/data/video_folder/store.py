@@ -21,8 +21,8 @@ from jaxtyping import UInt8
 
 from vdd import files
 from vdd.data.av_files import DEFAULT_RATE
-from vdd.data.clock import nearest
-from vdd.data.decoding import Frame, Video, open_video
+from vdd.data.clock import Times, nearest
+from vdd.data.decoding import Frame, Video, open_video, read_times
 from vdd.data.video_folder.clips import Clip
 from vdd.data.video_folder.resampling import Square, Window, centre, cut, square
 from vdd.errors import UserError
@@ -148,13 +148,8 @@ class Store:
             if first is None or last is None:
                 return Outcome(reason="holds no frames")
             fps = float(video.fps or DEFAULT_RATE)
-            seconds = float(last.time - first.time) + 1 / fps
-            if video.seconds and video.seconds - seconds > max(
-                _SLACK[0], _SLACK[1] * video.seconds
-            ):
-                return Outcome(
-                    reason=f"truncated: {seconds:.1f} s of {video.seconds:.1f}", decoded=decoded
-                )
+            if loss := _loss(read_times(path)):
+                return Outcome(reason=loss, decoded=decoded)
             windows = cut(ticks, self.settings.frames, self.settings.stride, self.settings.every)
             return Outcome(
                 None if windows else self._too_short(ticks),
@@ -197,6 +192,16 @@ class Store:
         if whole:
             return f"shorter than a window of {wanted:.2f} s between gaps: {whole}"
         return f"shorter than a window: {float(len(ticks) / fps):.2f} s of {wanted:.2f}"
+
+
+def _loss(times: Times) -> str | None:
+    """What is missing of a clip that is shorter than its header says."""
+    if times.ends is None:
+        return None
+    seconds, told = (float(end - times.stamps[0]) for end in times.ends)
+    if told - seconds > max(_SLACK[0], _SLACK[1] * told):
+        return f"truncated: {seconds:.1f} s of {told:.1f}"
+    return None
 
 
 class _CannotStoreError(UserError):

@@ -40,9 +40,6 @@ def write(
     Raises:
       UserError: no room, no right to write.
     """
-    import tensorflow_datasets as tfds
-
-    from vdd.data.video_folder.video_folder_dataset_builder import Builder
     from vdd.progress import progress_bar
 
     kind = "latents" if weights else "video"
@@ -50,11 +47,7 @@ def write(
         return
     # Made in a folder of the store: what an interruption leaves of it goes with that.
     begun = Path(store.folder) / f"{PARTS}{secrets.token_hex(4)}"
-    tfds.disable_progress_bar()
     total = sum(len(own) for own in rows.values())
-    settings = tfds.download.DownloadConfig(
-        beam_options=None if beam is None else beam_options(beam)
-    )
     try:
         with (
             progress_bar(f"writing {kind}", total, beam is None) as advance,
@@ -62,17 +55,38 @@ def write(
             contextlib.redirect_stdout(nowhere),
         ):
             tell = advance if beam is None else None  # a pipeline's workers cannot
-            builder = Builder(
-                windows={s: Windows(store, own, weights, tell) for s, own in rows.items()},
-                metadata={"fps": float(store.settings.fps), "chosen": dict(chosen)},
-                beam=beam is not None,
-                config=kind,
-                data_dir=begun,
-            )
-            builder.download_and_prepare(file_format=file_format, download_config=settings)
+            windows = {split: Windows(store, own, weights, tell) for split, own in rows.items()}
+            metadata = {"fps": float(store.settings.fps), "chosen": dict(chosen)}
+            _build(begun, kind, file_format, windows, metadata, beam)
         files.move(directory(begun, kind), directory(out, kind))
     except UserError:
         raise
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
         raise UserError(f"{out}: the data set cannot be written ({reason})") from error
+
+
+def _build(
+    folder: Path,
+    kind: str,
+    file_format: str,
+    windows: Mapping[str, Windows],
+    metadata: dict[str, Any],
+    beam: str | None,
+) -> None:
+    """Has the TFDS builder write its files into a folder."""
+    import tensorflow_datasets as tfds
+
+    from vdd.data.video_folder.video_folder_dataset_builder import Builder
+
+    tfds.disable_progress_bar()
+    options = None if beam is None else beam_options(beam)
+    builder = Builder(
+        windows=windows,
+        metadata=metadata,
+        beam=beam is not None,
+        config=kind,
+        data_dir=folder,
+    )
+    settings = tfds.download.DownloadConfig(beam_options=options)
+    builder.download_and_prepare(file_format=file_format, download_config=settings)

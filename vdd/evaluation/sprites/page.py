@@ -1,7 +1,10 @@
 """The figures of a run on Sprites as Markdown."""
 
-from vdd.evaluation.report import number, rates, share, table
-from vdd.values import Report
+from collections.abc import Mapping
+from typing import Any
+
+from vdd.evaluation.report import number, rates, share
+from vdd.markdown import table
 
 
 def sections(report: Report) -> list[str]:

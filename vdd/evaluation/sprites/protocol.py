@@ -21,7 +21,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.data.sprites import SpritesArrays
-from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
 from vdd.evaluation.inference import (
     Encoded,
@@ -32,6 +31,7 @@ from vdd.evaluation.inference import (
     padded,
 )
 from vdd.evaluation.judge import Verdict
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.pairing import matching_rows, pair_clips
 from vdd.evaluation.sections import Scored
 from vdd.progress import Advance, progress_bar
@@ -48,16 +48,8 @@ def evaluate(
     train: SpritesArrays | None,
     test: SpritesArrays,
     judge: JudgeFunction,
-    sampler: Sampler | None,
-    *,
-    step: int,
-    dataset: str,
-    split: str = "test",
-    target_bits_per_frame: float | str | None = None,
-    seed: int = 0,
-    batch_size: int = 64,
-    show_progress: bool = True,
-) -> Figures:
+    how: Measure,
+) -> dict[str, Any]:
     """Measures a model on all clips of `test`.
 
     Args:
@@ -66,42 +58,33 @@ def evaluate(
         unmeasured.
       test: what is measured.
       judge: names motion and attributes of clips.
-      sampler: the sampler of `functions`, for the record; None where it needs none.
-      step: of the model, for the record.
-      dataset: its name, for the record.
-      split: the name of the split that `test` is.
-      target_bits_per_frame: what the model was trained for, for the record.
-      seed: of pairs and samples. Results do not depend on the batch size.
-      batch_size: clips encoded or sampled at once.
-      show_progress: show bars with the time left.
+      how: seed, batch size, and what is for the record.
 
     Returns:
       The report (see `sections`), ready for JSON: shares in [0, 1], `psnr` in dB, the entropies of
       the C-DSVAE protocol in nats, all else in bits. What was not measured is None.
     """
-    encoded = encode_clips(functions, test.video, batch_size, f"encoding {split}", show_progress)
-    rows, partner = np.arange(len(test.motion)), pair_clips(test.motion, test.attributes, seed)
+    size, title = how.batch_size, f"encoding {how.split}"
+    encoded = encode_clips(functions, test.video, size, title, how.show_progress)
+    rows, partner = np.arange(len(test.motion)), pair_clips(test.motion, test.attributes, how.seed)
 
     def recombined(partner: Int[np.ndarray, "n"], stream: int, title: str) -> Scored:
-        samples = Samples(clip_keys(seed, stream, rows), encoded.content, encoded.motion[partner])
+        keys = clip_keys(how.seed, stream, rows)
+        samples = Samples(keys, encoded.content, encoded.motion[partner])
         truth = matching_rows(test.motion, test.attributes, rows, partner)
-        with progress_bar(title, len(rows), show_progress) as advance:
-            return score_samples(functions, judge, samples, test.video, truth, batch_size, advance)
+        with progress_bar(title, len(rows), how.show_progress) as advance:
+            return score_samples(functions, judge, samples, test.video, truth, size, advance)
 
     reconstructed = recombined(rows, _RECONSTRUCTION, "reconstructing")
     swapped = recombined(partner, _SWAP, "swapping")
     return {
-        "step": step,
-        "dataset": dataset,
-        "split": split,
-        "num_clips": len(rows),
-        "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
+        **how.record(num_clips=len(rows)),
         "reconstruction": sections.reconstruction(reconstructed, test),
         "transfer": sections.transfer(swapped, test, rows, partner),
         "cdsvae_protocol": sections.cdsvae_protocol(swapped, test.motion[partner]),
         "judge": sections.judge_on_real(judge(test.video), test),
-        "bitrate": sections.bitrate(encoded, functions, target_bits_per_frame),
-        "leakage": _leakage(functions, train, (encoded, test), batch_size, show_progress),
+        "bitrate": sections.bitrate(encoded, functions, how.target_bits_per_frame),
+        "leakage": _leakage(functions, train, (encoded, test), how),
     }
 
 
@@ -196,11 +179,11 @@ def _leakage(
     functions: Functions,
     train: SpritesArrays | None,
     test: tuple[Encoded, SpritesArrays],
-    batch_size: int,
-    show_progress: bool,
-) -> Figures:
+    how: Measure,
+) -> dict[str, Any]:
     if train is None:
         return sections.leakage(None, test, functions.num_codewords)
-    encoded = encode_clips(functions, train.video, batch_size, "encoding train", show_progress)
-    with progress_bar("probing", sections.NUM_PROBES, show_progress) as advance:
+    size, show = how.batch_size, how.show_progress
+    encoded = encode_clips(functions, train.video, size, "encoding train", show)
+    with progress_bar("probing", sections.NUM_PROBES, show) as advance:
         return sections.leakage((encoded, train), test, functions.num_codewords, advance)

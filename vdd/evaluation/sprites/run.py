@@ -11,11 +11,11 @@ from vdd.config import Config
 from vdd.data import datasets
 from vdd.data import sprites as sprites_data
 from vdd.data.sprites import prepared
-from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import gallery, judge, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.inference import Functions
+from vdd.evaluation.measure import measure_of
 from vdd.evaluation.sprites import page as sprites_page
 from vdd.evaluation.sprites import protocol as sprites
 from vdd.training.loop import Hook
@@ -47,13 +47,7 @@ def evaluate(config: Config, step: int, functions: Functions, split: str) -> Eva
         _some(trained, settings.probe_clips) if len(trained.motion) else None,
         clips,
         _judge(config),
-        Sampler(**settings.sampler),
-        step=step,
-        dataset=f"sprites/{data.art}",
-        split=split,
-        target_bits_per_frame=config.rates.target_bits_per_frame,
-        seed=settings.seed,
-        batch_size=settings.batch_size,
+        measure_of(config, step, split),
     )
 
     def draw(folder: epath.Path) -> list[gallery.Picture]:

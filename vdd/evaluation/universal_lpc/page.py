@@ -1,8 +1,10 @@
 """The figures of a run on Universal LPC as Markdown."""
 
 from vdd.data.universal_lpc import SLOTS
-from vdd.evaluation.report import number, rates, share, table
-from vdd.values import Report
+from vdd.evaluation.report import number, rates, share
+from vdd.markdown import table
+
+Report = Mapping[str, Any]
 
 # What a result is asked, in the order of the page: its name, its key and its form.
 LIKENESS = (

@@ -13,9 +13,9 @@ from jaxtyping import Int, UInt8
 
 from vdd.data.universal_lpc import NUM_CELLS, Art, Clips, Wardrobe, play
 from vdd.data.universal_lpc.clips import GREY
-from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
 from vdd.evaluation.inference import Encoded, Functions, batches, clip_keys, encode_clips, padded
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.universal_lpc import carried, codes, leakage, parts
 from vdd.evaluation.universal_lpc.features import Features, of_validation
 from vdd.evaluation.universal_lpc.likeness import likeness
@@ -57,16 +57,9 @@ def evaluate(
     functions: Functions,
     clips: Clips,
     truth: Truth,
-    *,
-    step: int,
-    split: str,
-    target_bits_per_frame: float | str | None = None,
-    sampler: Sampler | None = None,
-    seed: int = 0,
-    batch_size: int = 64,
+    how: Measure,
     quick: bool = False,
-    show_progress: bool = True,
-) -> Figures:
+) -> dict[str, Any]:
     """Measures a model on all clips of a split: the report, ready for JSON.
 
     `reconstruction` and `transfer` are means over clips of `likeness`, and `frechet`; `parts` is of
@@ -77,44 +70,30 @@ def evaluate(
       functions: the model.
       clips: what is measured, and who plays which cells in it.
       truth: what results are held against.
-      step, split: of the model, and of the clips, for the record.
-      target_bits_per_frame: what the model was trained for, for the record.
-      sampler: the sampler of `functions`, for the record.
-      seed: of pairs, samples, alternatives and folds.
-      batch_size: clips encoded or sampled at once.
+      how: seed (of alternatives and folds too), batch size, and what is for the record.
       quick: for a look while training: leave `carried`, `codes` and `leakage` out.
-      show_progress: show bars with the time left.
     """
-    encoded = encode_clips(functions, clips.video, batch_size, f"encoding {split}", show_progress)
-    tallies = _tallied(functions, encoded, clips, truth, seed, batch_size, show_progress)
+    title = f"encoding {how.split}"
+    encoded = encode_clips(functions, clips.video, how.batch_size, title, how.show_progress)
+    tallies = _tallied(functions, encoded, clips, truth, how)
     report = {
-        "step": step,
-        "dataset": "universal_lpc",
-        "split": split,
-        "num_clips": len(clips.video),
-        "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
+        **how.record(num_clips=len(clips.video)),
         **{kind: tally.section() for kind, tally in tallies.items()},
         "parts": tallies["transfer"].parts_section(),
-        "bitrate": sections.bitrate(encoded, functions, target_bits_per_frame),
+        "bitrate": sections.bitrate(encoded, functions, how.target_bits_per_frame),
     }
-    return report if quick else report | _slow(functions, encoded, clips, truth, seed, batch_size)
+    return report if quick else report | _slow(functions, encoded, clips, truth, how)
 
 
 def _tallied(
-    functions: Functions,
-    encoded: Encoded,
-    clips: Clips,
-    truth: Truth,
-    seed: int,
-    batch_size: int,
-    show_progress: bool,
+    functions: Functions, encoded: Encoded, clips: Clips, truth: Truth, how: Measure
 ) -> dict[str, "Tally"]:
     """Figures of reconstructions and of swaps."""
     rows = np.arange(len(clips.video))
-    driven = {"reconstruction": rows, "transfer": partners(len(rows), seed)}
-    tallies = {kind: Tally(truth, seed, kind == "transfer") for kind in driven}
-    with progress_bar("swapping and reconstructing", len(rows), show_progress) as advance:
-        for row, videos in _drawn(functions, encoded, driven, seed, batch_size):
+    driven = {"reconstruction": rows, "transfer": partners(len(rows), how.seed)}
+    tallies = {kind: Tally(truth, how.seed, kind == "transfer") for kind in driven}
+    with progress_bar("swapping and reconstructing", len(rows), how.show_progress) as advance:
+        for row, videos in _drawn(functions, encoded, driven, how.seed, how.batch_size):
             sheet = truth.draw(clips.parts[row], np.arange(NUM_CELLS, dtype=np.int32))
             for kind, video in videos.items():
                 cells = clips.cell[driven[kind][row]]
@@ -146,14 +125,15 @@ def _drawn(
 
 
 def _slow(
-    functions: Functions, encoded: Encoded, clips: Clips, truth: Truth, seed: int, batch_size: int
-) -> Figures:
+    functions: Functions, encoded: Encoded, clips: Clips, truth: Truth, how: Measure
+) -> dict[str, Any]:
     """What takes long: `carried`, `codes` and `leakage`."""
+    seed = how.seed
     wardrobe, draw, num_codewords = truth.wardrobe, truth.draw, functions.num_codewords
     partner = partners(len(clips.video), seed)
     pairs = carried.choose(wardrobe, draw, clips, partner, seed)
     carried_over = carried.measure(
-        functions, encoded, clips, partner, pairs, draw, seed, _STREAMS["transfer"], batch_size
+        functions, encoded, clips, partner, pairs, draw, seed, _STREAMS["transfer"], how.batch_size
     )
     known = np.asarray(encoded.codes)
     return {

@@ -9,11 +9,11 @@ from PIL import Image
 from vdd.config import Config
 from vdd.data.universal_lpc import SPLITS, Art, Clips, Settings, draw_clips, load_art
 from vdd.data.universal_lpc.prepared import num_clips
-from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import gallery, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.inference import Functions, clip_keys, encode_clips
+from vdd.evaluation.measure import measure_of
 from vdd.evaluation.universal_lpc import page, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
 from vdd.run import frames_shown
@@ -44,12 +44,7 @@ def evaluate(config: Config, step: int, functions: Functions, split: str) -> Eva
         functions,
         clips,
         protocol.truth_of(art, clips.video.shape[-1]),
-        step=step,
-        split=split,
-        target_bits_per_frame=config.rates.target_bits_per_frame,
-        sampler=Sampler(**settings.sampler),
-        seed=settings.seed,
-        batch_size=settings.batch_size,
+        measure_of(config, step, split),
     )
 
     def draw(folder: epath.Path) -> list[gallery.Picture]:
@@ -72,11 +67,9 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     clips = _clips(art, config, "validation", config.eval.quick_pairs)
     truth = protocol.Truth(protocol.drawer(art, clips.video.shape[-1]), art.wardrobe)
 
-    def quick(step: int, functions: Functions) -> Figures:
-        figures = protocol.evaluate(
-            functions, clips, truth, step=step, split="validation",
-            seed=seed, batch_size=size, quick=True, show_progress=False,
-        )  # fmt: skip
+    def quick(step: int, functions: Functions) -> dict[str, Any]:
+        how = measure_of(config, step, "validation")._replace(show_progress=False)
+        figures = protocol.evaluate(functions, clips, truth, how, quick=True)
         kinds = (("swap", figures["transfer"]), ("reconstruction", figures["reconstruction"]))
         named = {f"{kind}_{key}": x for kind, part in kinds for key, x in part.items()}
         rate, parts = figures["bitrate"], figures["parts"]["mean"]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from vdd.evaluation.report import number, rates, table
-from vdd.values import Report
+from vdd.evaluation.report import number, rates
+from vdd.markdown import table
 
 _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),

@@ -30,7 +30,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.data.sprites import ATTRIBUTES
-from vdd.diffusion.samplers import Sampler
 from vdd.evaluation import metrics, sections
 from vdd.evaluation.faces import Faces
 from vdd.evaluation.inference import (
@@ -42,6 +41,7 @@ from vdd.evaluation.inference import (
     encode_clips,
     padded,
 )
+from vdd.evaluation.measure import Measure
 from vdd.evaluation.pairing import pair_across, pair_within
 from vdd.evaluation.sections import Section
 from vdd.evaluation.videos import figures
@@ -93,49 +93,32 @@ class Windows(Protocol):
 def evaluate(
     functions: Functions,
     windows: Windows,
-    *,
-    step: int,
-    dataset: str,
-    split: str,
-    target_bits_per_frame: float | str | None = None,
-    seed: int = 0,
-    batch_size: int = 8,
+    how: Measure,
     faces: Faces | None = None,
-    sampler: Sampler | None = None,
-    show_progress: bool = True,
-) -> Figures:
+) -> dict[str, Any]:
     """Measures a model on all windows: the report, ready for JSON (see the head of this module).
 
     Args:
       functions: the model.
       windows: what is measured.
-      step, dataset, split: of the model, and of the windows, for the record.
-      target_bits_per_frame: what the model was trained for, for the record.
-      seed: of pairs and samples. Results do not depend on the batch size.
-      batch_size: windows encoded or sampled at once.
+      how: seed, batch size, and what is for the record.
       faces: networks that see faces; None leaves their figures unmeasured.
-      sampler: the sampler of `functions`, for the record.
-      show_progress: show bars with the time left.
     """
-    encoded = encode_clips(functions, windows.video, batch_size, f"encoding {split}", show_progress)
-    real, partner = figures.look(windows.video, faces, show_progress), _partners(windows, seed)
-    found = {
-        kind: _measured(functions, encoded, real, partner, kind, seed, batch_size, show_progress)
-        for kind in _DRAWN
-    }
+    title, show = f"encoding {how.split}", how.show_progress
+    encoded = encode_clips(functions, windows.video, how.batch_size, title, show)
+    real, partner = figures.look(windows.video, faces, show), _partners(windows, how.seed)
+    found = {kind: _measured(functions, encoded, real, partner, kind, how) for kind in _DRAWN}
     return {
-        "step": step,
-        "dataset": dataset,
-        "split": split,
-        "num_clips": len(np.unique(windows.clip)),
-        "num_windows": len(windows.video),
-        "num_identities": len(np.unique(windows.identity)),
-        "sampler": sampler and {"name": sampler.name, "steps": sampler.steps, "nfe": sampler.nfe},
+        **how.record(
+            num_clips=len(np.unique(windows.clip)),
+            num_windows=len(windows.video),
+            num_identities=len(np.unique(windows.identity)),
+        ),
         "reconstruction": dict.fromkeys(_JUDGED) | found["reconstruction"],
         "transfer": _transfer(found, partner),
         "cdsvae_protocol": dict.fromkeys(("acc", "inception_score", "h_y_given_x", "h_y")),
         "judge": dict.fromkeys(("motion_acc", "content_acc")),
-        "bitrate": bitrate(encoded, functions, target_bits_per_frame, windows.identity),
+        "bitrate": bitrate(encoded, functions, how.target_bits_per_frame, windows.identity),
         "leakage": dict.fromkeys(_LEAKAGE),
         **figures.of_networks(real, partner["within_clip"], partner["across_identities"]),
     }
@@ -156,18 +139,17 @@ def _measured(
     real: figures.Real,
     partner: Mapping[str, Int[np.ndarray, "n"]],
     kind: str,
-    seed: int,
-    batch_size: int,
-    show_progress: bool,
+    how: Measure,
 ) -> Section:
     """Samples of one kind, drawn and looked at."""
+    size = how.batch_size
     content = np.flatnonzero(partner[kind] >= 0)
     pairs = Pairs(content, partner[kind][content])
-    keys = clip_keys(seed, list(_DRAWN).index(kind), content)
+    keys = clip_keys(how.seed, list(_DRAWN).index(kind), content)
     if kind == "within_clip" and functions.encode_from:
-        encoded = _from_their_content(functions.encode_from, encoded, real.video, pairs, batch_size)
-    with progress_bar(_DRAWN[kind], len(content), show_progress) as advance:
-        samples = draw_samples(functions, encoded, pairs, keys, batch_size, advance)
+        encoded = _from_their_content(functions.encode_from, encoded, real.video, pairs, size)
+    with progress_bar(_DRAWN[kind], len(content), how.show_progress) as advance:
+        samples = draw_samples(functions, encoded, pairs, keys, size, advance)
         return figures.of_samples(samples, pairs, real, same_clip=kind != "across_identities")
 
 

@@ -7,13 +7,13 @@ from etils import epath
 from vdd.config import Config
 from vdd.data import datasets, decoding, synthetic, video_folder
 from vdd.data.video_folder import VideoWindows
-from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.evaluation import report, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.faces import dlib_faces
 from vdd.evaluation.gallery import Picture
 from vdd.evaluation.inference import Functions
+from vdd.evaluation.measure import measure_of
 from vdd.evaluation.videos import gallery as video_gallery
 from vdd.evaluation.videos import page as videos_page
 from vdd.evaluation.videos import protocol as videos
@@ -41,14 +41,8 @@ def evaluate(config: Config, step: int, functions: Functions, split: str) -> Eva
     figures = videos.evaluate(
         functions,
         windows,
-        step=step,
-        dataset=config.data.dataset,
-        split=split,
-        target_bits_per_frame=config.rates.target_bits_per_frame,
-        seed=settings.seed,
-        batch_size=settings.batch_size,
-        faces=dlib_faces() if settings.faces else None,
-        sampler=Sampler(**settings.sampler),
+        measure_of(config, step, split),
+        dlib_faces() if settings.faces else None,
     )
 
     def draw(folder: epath.Path) -> list[Picture]:
@@ -76,17 +70,9 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     split = datasets.find("video_folder").watched_split(config.data, config.eval.split)
     windows = load(config, split, config.eval.quick_windows)
 
-    def quick(step: int, functions: Functions) -> Figures:
-        figures = videos.evaluate(
-            functions,
-            windows,
-            step=step,
-            dataset=config.data.dataset,
-            split=split,
-            seed=config.eval.seed,
-            batch_size=config.eval.batch_size,
-            show_progress=False,
-        )
+    def quick(step: int, functions: Functions) -> dict[str, Any]:
+        how = measure_of(config, step, split)._replace(show_progress=False)
+        figures = videos.evaluate(functions, windows, how)
         rebuilt, transfer = figures["reconstruction"], figures["transfer"]
         return {
             "reconstruction_psnr": rebuilt["psnr"],

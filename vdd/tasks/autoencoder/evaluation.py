@@ -16,20 +16,18 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from PIL import Image
 
 from vdd import files, runs
-from vdd.apply import to_uint8
-from vdd.config import Config, replaced
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
 from vdd.errors import UserError
-from vdd.evaluation import curves, metrics, pictures, report, watching
-from vdd.evaluation.gallery import write_png
+from vdd.evaluation import metrics, pictures, report, watching
+from vdd.evaluation.gallery import Picture, write_png
 from vdd.evaluation.inference import batches, padded
 from vdd.evaluation.sections import mean_or_none
+from vdd.markdown import table
 from vdd.models import autoencoder
 from vdd.models.autoencoder.kl import KLAutoencoder
-from vdd.models.latents import to_float
+from vdd.pixels import to_float, to_uint8
 from vdd.tasks.autoencoder.step import build_model
-from vdd.training import sharding
 from vdd.training.loop import Hook
 from vdd.training.parameters import load_params
 from vdd.training.workdir import REPORT
@@ -86,19 +84,18 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     split = datasets.find(data.dataset).watched_split(data, config.eval.split)
     seen = int(datasets.seen_in_training(data, split))
 
-    def quick(step: int, state: PyTree) -> Figures:
+    def quick(step: int, params: PyTree) -> dict[str, Any]:
         del step
-        params = sharding.local_copy(state.ema_params)
         size = config.eval.batch_size
         figures = measure(model, params, clips_of(config, split, size), size)
         rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
         return {**rebuilt, "seen_in_training": seen}
 
-    def picture(step: int, state: PyTree) -> Figures:
-        image = sheet(model, sharding.local_copy(state.ema_params), config, split)
+    def picture(step: int, params: PyTree) -> dict[str, Any]:
+        image = sheet(model, params, config, split)
         return watching.picture(workdir, step, np.asarray(image.convert("RGB")), "rebuilt")
 
-    return [(config.train.eval_every, quick), (config.train.sample_every, picture)]
+    return watching.watch(config, quick, picture, lambda params: params)
 
 
 def clips_of(config: Config, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
@@ -176,25 +173,19 @@ def sheet(model: KLAutoencoder, params: dict, config: Config, split: str) -> Ima
     return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
 
 
-def _write_page(workdir: epath.Path, config: Config, params: dict, figures: Figures) -> None:
-    has_curves = curves.write_curves(
-        curves.read_records(workdir / "metrics.jsonl"), workdir / report.PICTURES / "curves.png"
+def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[str, Any]) -> None:
+    rows = (
+        ("PSNR, dB", "psnr", ".2f"),
+        ("SSIM", "ssim", ".4f"),
+        ("bits a frame", "kl_bits", ".4g"),
     )
-    size = runs.count_parameters(params)
-    numbers = {key: f"{figures[key]:.4g}" if figures[key] is not None else "–" for key in
-               ("psnr", "ssim", "kl_bits")}  # fmt: skip
-    lines = [
-        "# Autoencoder report",
-        f"Step {figures['step']:,}, measured on {figures['num_frames']:,} frames of"
-        f" {figures['dataset']} ({figures['split']}).",
-        f"- PSNR {numbers['psnr']} dB, SSIM {numbers['ssim']}\n"
-        f"- posterior {numbers['kl_bits']} bits a frame\n"
-        f"- {size / 1e6:.2f} million parameters, {config.train.num_steps} steps of"
-        f" {config.train.batch_size} clips, seed {config.seed}\n"
-        + "\n".join(f"- {name}: {value}" for name, value in report.machine().items()),
+    sections = [
+        "## Rebuilt frames",
+        table(
+            ("", "mean"), [(name, report.number(figures[key], form)) for name, key, form in rows]
+        ),
         f"The weights are in `{WEIGHTS}/`, as diffusers' AutoencoderKL has them.",
-        f"![Real frames above, rebuilt ones below.]({report.PICTURES}/{_SHEET})",
     ]
-    if has_curves:
-        lines.append(f"![Training curves]({report.PICTURES}/curves.png)")
-    files.write(workdir / "report.md", "\n\n".join(lines) + "\n")
+    sheet = [Picture(_SHEET, "Real frames above, rebuilt ones below.")]
+    about, opening = report.describe(config, params), "An autoencoder of single frames."
+    report.write_page(workdir, figures, sections, sheet, about, opening=opening)

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.config import Config
 from vdd.models.autoencoder.kl import KLAutoencoder
-from vdd.models.latents import to_float
+from vdd.pixels import to_float
 from vdd.training.optimizer import Optimizer
 from vdd.training.update import (
     LOSS_STREAM,

@@ -11,6 +11,7 @@ from vdd.data.datasets import load_clips
 from vdd.errors import UserError
 from vdd.evaluation import metrics, report
 from vdd.evaluation.inference import batches, padded
+from vdd.markdown import table
 from vdd.models.prior import MotionPrior
 from vdd.progress import progress_bar
 from vdd.run import Run
@@ -155,7 +156,7 @@ def page(prior: priors.PriorRun, figures: Figures) -> str:
             f" {source['run']} (step {source['step']}), measured on {figures['num_clips']} clips of"
             f" {figures['dataset']} ({figures['split']}).",
             "",
-            report.table(("bits a frame", ""), [(name, f"{bits:.3f}") for name, bits in rows]),
+            table(("bits a frame", ""), [(name, f"{bits:.3f}") for name, bits in rows]),
             "",
             f"Bits of each frame of a clip: {by_frame}.",
             "",

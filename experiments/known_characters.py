@@ -36,7 +36,7 @@ def mean_of(frames: UInt8[np.ndarray, "n h w c"]) -> Answer:
     return always(on_grey(frames).mean(0).round().astype(np.uint8))
 
 
-def known_characters(wardrobe: Wardrobe, seed: int, count: int = NUM_KNOWN) -> Known:
+def draw_known(wardrobe: Wardrobe, seed: int, count: int = NUM_KNOWN) -> Known:
     """Characters of the train split, by the seed."""
     return np.stack([draw_character(wardrobe, seed, "train", number) for number in range(count)])
 
