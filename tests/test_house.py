@@ -41,6 +41,16 @@ MAY_SAY_ANY = {
         "method/step.py",
         "models/convolution.py",
         "models/dit.py",
+        "training/flops.py",
+        "training/sharding.py",
+    },
+    "what is an array on the device or on the host, of JAX or of NumPy": {
+        "pixels.py",
+        "training/windows.py",
+    },
+    "whoever watches or measures something else is given something else": {
+        "evaluation/videos/protocol.py",
+        "evaluation/watching.py",
     },
     "TensorFlow has no types, and examples of TFDS hold all that features can": {
         "data/grain_source.py",

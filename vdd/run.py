@@ -19,6 +19,7 @@ from etils import epath
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from vdd import compiled, given, hub, motions, priors, runs, streaming
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler

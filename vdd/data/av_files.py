@@ -21,7 +21,7 @@ from vdd.data.picture_files import MAX_PIXELS, check_pixels
 from vdd.errors import UserError
 
 if TYPE_CHECKING:
-    from av import AudioStream, VideoCodecContext, VideoFrame, VideoStream
+    from av import AudioStream, Packet, VideoCodecContext, VideoFrame, VideoStream
     from av.container import InputContainer
     from av.video.reformatter import VideoReformatter
 
@@ -224,7 +224,7 @@ def _orientation(frame: "VideoFrame") -> tuple[bool, bool, bool]:
 
 
 def _declared_end(
-    container: Any, stream: Any, seen: Fraction, played: Fraction
+    container: "InputContainer", stream: "VideoStream", seen: Fraction, played: Fraction
 ) -> tuple[Fraction, Fraction] | None:
     """`Times.ends`; a track was `seen` and any of the file `played` up to there."""
     name, rate = container.format.name, believed(stream.average_rate) or DEFAULT_RATE
@@ -232,7 +232,7 @@ def _declared_end(
         return seen, stream.frames / rate
     if name in _MEASURED:
         return None
-    if stream.duration is not None:
+    if stream.duration is not None and stream.time_base is not None:
         return seen, ((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
     if container.duration is None:
         return None
@@ -242,7 +242,7 @@ def _declared_end(
     return max(seen, played), Fraction(start + container.duration, 10**6)
 
 
-def times(container: Any, stream: Any) -> Times:
+def times(container: "InputContainer", stream: "VideoStream") -> Times:
     """The times of a track's frames. Nothing is decoded."""
     packets, played = [], Fraction(0)
     for packet in _packets(container):
@@ -264,7 +264,7 @@ def times(container: Any, stream: Any) -> Times:
     return Times([stamp * base for stamp, _ in stamps], end, len(packets), declared, ends)
 
 
-def _packets(container: Any) -> Iterator[Any]:
+def _packets(container: "InputContainer") -> Iterator["Packet"]:
     """What can be read of all tracks, of a damaged file too."""
     with contextlib.suppress(import_av().FFmpegError):
         yield from (packet for packet in container.demux() if packet.size)

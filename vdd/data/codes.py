@@ -1,7 +1,6 @@
 """Batches of motion codes: crops of clips that were encoded once and lie in memory."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int32

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from etils import epath

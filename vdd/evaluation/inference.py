@@ -19,10 +19,11 @@ from vdd.diffusion.samplers import Sampler
 from vdd.method.disentangler import Disentangler
 from vdd.progress import progress_bar
 
-Clips = UInt8[Array | np.ndarray, "_ _ _ _ _"]  # [b t h w c]
+Clips = UInt8[np.ndarray, "_ _ _ _ _"]  # [b t h w c]
+Drawn = UInt8[Array | np.ndarray, "_ _ _ _ _"]  # [b t h w c]
 Content = Float[Array | np.ndarray, "_ _ _"]  # [b k d]
 Motion = Float[Array | np.ndarray, "_ _ _"]  # [b t m]
-MotionCodes = Int[Array | np.ndarray, "_ _ _"]  # [b t n]
+MotionCodes = Int[np.ndarray, "_ _ _"]  # [b t n]
 
 
 class Functions(NamedTuple):
@@ -39,7 +40,7 @@ class Functions(NamedTuple):
     """
 
     encode: Callable[[Clips], Encoded]
-    sample: Callable[[Key[Array, "b"], Content, Motion], Clips]
+    sample: Callable[[Key[Array, "b"], Content, Motion], Drawn]
     num_codewords: int | None
     coded_bits: Callable[[MotionCodes], float] | None = None
     encode_from: Callable[[Clips, Clips], Encoded] | None = None

@@ -226,7 +226,7 @@ def _write(path: epath.Path, params: Params) -> None:
     """Keeps the parameters where that can be; else a warning, as they are at hand."""
     buffer = io.BytesIO()
     flat = flax.traverse_util.flatten_dict(params, sep="/")
-    arrays: dict[str, np.ndarray] = {name: np.asarray(array) for name, array in flat.items()}
+    arrays: dict[str, Any] = {name: np.asarray(array) for name, array in flat.items()}
     np.savez(buffer, **arrays)
     try:
         files.write(path, buffer.getvalue())

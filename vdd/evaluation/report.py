@@ -13,12 +13,12 @@ from etils import epath
 from jaxtyping import PyTree
 
 from vdd import files, runs
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
 from vdd.markdown import table
-
-Report = Mapping[str, Any]
+from vdd.values import Report
 
 PICTURES = "samples"
 _OPENING = (
@@ -75,7 +75,7 @@ def write_page(
     return folder / "report.md"
 
 
-def describe(config: Any, params: PyTree) -> dict[str, str]:
+def describe(config: Config, params: PyTree) -> dict[str, str]:
     """What was trained on what, for the page."""
     return {
         "data": runs.data_name(config),

@@ -97,7 +97,7 @@ def evaluate_run(
     return done.figures
 
 
-def _measured(config: Any, run: Run, workdir: epath.Path, split: str) -> Evaluation:
+def _measured(config: Config, run: Run, workdir: epath.Path, split: str) -> Evaluation:
     functions = functions_of(run.model, run.params, samplers.choose(config.eval))
     functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
@@ -111,7 +111,7 @@ def _write_page(out: epath.Path, workdir: epath.Path, run: Run, done: Evaluation
     report.write_page(workdir, done.figures, done.sections, pictures, about, out)
 
 
-def _check_place(out: epath.Path, workdir: epath.Path, config: Any, own: Any) -> None:
+def _check_place(out: epath.Path, workdir: epath.Path, config: Config, own: Config) -> None:
     """Raise a UserError where a report would replace another's; `own` is the run's config."""
     in_place = runs.absolute(out) == runs.absolute(workdir)
     if not in_place and (out / "config.json").exists():
@@ -198,4 +198,4 @@ def _changed(
         if key not in changed[group]:
             raise UserError(f"a run on {changed.data.dataset} has no {key}")
         changed[group][key] = value
-    return FrozenConfigDict(changed)
+    return frozen(changed)

@@ -19,11 +19,11 @@ from vdd.training.loop import Hook
 from vdd.values import Figures
 
 # The step, and what the averaged parameters became; gives what is to be logged.
-Look = Callable[[int, Any], dict[str, Any]]
+Look = Callable[[int, Any], Figures]
 
 
 def watch(
-    config: Any, measure: Look, draw: Look, view: Callable[[PyTree], Any] | None = None
+    config: Config, measure: Look, draw: Look, view: Callable[[PyTree], Any] | None = None
 ) -> list[Hook]:
     """`measure` each `eval_every` and `draw` each `sample_every`, of the averaged parameters.
 
@@ -38,7 +38,7 @@ def watch(
     return [(config.train.eval_every, hook(measure)), (config.train.sample_every, hook(draw))]
 
 
-def functions_in(config: Any) -> Callable[[PyTree], Functions]:
+def functions_in(config: Config) -> Callable[[PyTree], Functions]:
     """Parameters -> the functions of the config's model, drawn by its own sampler."""
     model, sampler = Disentangler.from_config(config.model), Sampler(**config.eval.sampler)
     return lambda params: functions_of(model, params, sampler)

@@ -9,8 +9,9 @@ next step.
 import collections
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from vdd.errors import UserError
@@ -56,19 +57,16 @@ class Job(Generic[T]):
                 raise CancelledError("that was cancelled")
             self.progress = next(self._steps)
         except StopIteration as end:
-            self._end(end.value, None)
+            self._end(partial(self.future.set_result, end.value))
         except BaseException as error:  # whoever waits is told, and the thread goes on
             self._steps.close()
-            self._end(None, error)
+            self._end(partial(self.future.set_exception, error))
         return not self.future.done()
 
-    def _end(self, value: T, error: BaseException | None) -> None:
+    def _end(self, tell: Callable[[], None]) -> None:
         # Whoever waited may have gone, and have cancelled the future.
         if self.future.set_running_or_notify_cancel():
-            if error is None:
-                self.future.set_result(value)
-            else:
-                self.future.set_exception(error)
+            tell()
 
 
 class Worker:

@@ -154,8 +154,9 @@ class Checkpoints:
             raise self._failed(error) from error
         self._saving = None
 
-    def _finish(self, step: int, response: ocp.AsyncResponse[None]) -> None:
+    def _finish(self, step: int, response: ocp.AsyncResponse[bool] | None) -> None:
         """Waits for a checkpoint, lists its checksums, and removes those that are not kept."""
+        assert response is not None  # the save was forced
         response.result()
         if jax.process_index() == 0:
             files.seal(self._directory / str(step))

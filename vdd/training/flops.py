@@ -6,6 +6,7 @@ program before it is partitioned, and multiplies by the length of a scan.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax.extend import core
@@ -46,13 +47,13 @@ def _inner_jaxprs(params: PyTree) -> list[core.Jaxpr]:
     return [value.jaxpr if isinstance(value, core.ClosedJaxpr) else value for value in found]
 
 
-def _dot_flops(equation: core.JaxprEqn) -> float:
+def _dot_flops(equation: Any) -> float:
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.invars[0].aval.shape
     return 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[i] for i in contracted)
 
 
-def _convolution_flops(equation: core.JaxprEqn) -> float:
+def _convolution_flops(equation: Any) -> float:
     params = equation.params
     kernel = equation.invars[1].aval.shape
     per_output = math.prod(kernel) / kernel[params["dimension_numbers"].rhs_spec[0]]

@@ -9,8 +9,8 @@ the log window, and all three are in the checkpoint: a resumed run equals an uni
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,11 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from vdd.config import Config
 from vdd.memory import Unused, give_back_freed_memory
 from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
-from vdd.training.compilation import InitFn, Prepared, StepFn, compile_visibly, prepare
+from vdd.training.compilation import Prepared, compile_visibly, prepare
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
@@ -34,7 +35,7 @@ from vdd.values import Json, Report
 
 # A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
 # and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
-Hook = tuple[int, Callable[[int, Any], Mapping[str, Any] | None]]
+Hook = tuple[int, Callable[[int, PyTree], Report | None]]
 
 STEPS_AHEAD = 2
 # For a program that runs once.
@@ -126,7 +127,7 @@ def train(
 
 
 @contextlib.contextmanager
-def opened(config: Any, workdir: epath.Path) -> Iterator[tuple[Checkpoints, ProgressLine]]:
+def opened(config: Config, workdir: epath.Path) -> Iterator[tuple[Checkpoints, ProgressLine]]:
     """A run directory that is this process's to write, and the line that tells how far it is."""
     settings = config.train
     with held(workdir):
@@ -140,7 +141,7 @@ def opened(config: Any, workdir: epath.Path) -> Iterator[tuple[Checkpoints, Prog
 
 
 def go_on(
-    settings: Any,
+    settings: Config,
     workdir: epath.Path,
     training: Prepared,
     place: Place,
@@ -161,7 +162,7 @@ def run_steps(
     settings: Config,
     mesh: Mesh,
     place: Place,
-    program: Callable[..., Any],
+    program: windows.Program,
     around: Around,
     log: MetricsLog,
 ) -> None:

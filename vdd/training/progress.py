@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from vdd.progress import PLAIN_LINE_EVERY
+from vdd.values import Report
 
 _LOGGED_ALONE = ("examples_per_second", "mfu")  # where there is a live line
 

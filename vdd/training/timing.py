@@ -5,16 +5,16 @@ import time
 
 import jax
 
+from vdd.config import Config
 from vdd.training import compilation, loop, sharding
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.progress import ProgressLine
-from vdd.training.update import InitFn, StepFn
 
 _WARM, _TIMED = 2, 5
 
 
 def seconds_per_step(
-    config: Any, iterator: ClipIterator, init_fn: compilation.InitFn, step_fn: compilation.StepFn
+    config: Config, iterator: ClipIterator, init_fn: InitFn, step_fn: StepFn
 ) -> float:
     """The middle one of a few steps from a fresh state, which is thrown away.
 

@@ -5,6 +5,7 @@ writes the line it would have written. It also notes the first step whose loss w
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import flax.struct
 import jax.numpy as jnp
@@ -16,16 +17,15 @@ from vdd.training.update import StepFn
 from vdd.values import Json
 
 NONE = -1
-Scalar = Array | np.ndarray | np.generic
 
 
 @flax.struct.dataclass
 class Window:
     """Sums over the steps since the last log line; scalars all, on the device or on the host."""
 
-    sums: dict[str, Scalar]  # float32 by metric
-    count: Scalar  # int32
-    bad_step: Scalar  # int32: the first step of non-finite loss, else NONE
+    sums: dict[str, Any]  # float32 by metric
+    count: Any  # int32
+    bad_step: Any  # int32: the first step of non-finite loss, else NONE
 
 
 # (state, window, batch) -> (state, window, loss).

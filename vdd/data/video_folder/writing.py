@@ -12,7 +12,7 @@ from vdd.data.video_folder.prepared import directory
 from vdd.data.video_folder.store import Store
 from vdd.data.video_folder.workers import beam_options
 from vdd.errors import UserError
-from vdd.values import Report
+from vdd.values import Json, Report
 
 PARTS = "parts-"  # how a folder in a store begins in which a data set is made
 
@@ -71,7 +71,7 @@ def _build(
     kind: str,
     file_format: str,
     windows: Mapping[str, Windows],
-    metadata: dict[str, Any],
+    metadata: Json,
     beam: str | None,
 ) -> None:
     """Has the TFDS builder write its files into a folder."""

@@ -1,10 +1,8 @@
 """The figures of a run on Sprites as Markdown."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from vdd.evaluation.report import number, rates, share
 from vdd.markdown import table
+from vdd.values import Report
 
 
 def sections(report: Report) -> list[str]:

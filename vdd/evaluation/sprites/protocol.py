@@ -49,7 +49,7 @@ def evaluate(
     test: SpritesArrays,
     judge: JudgeFunction,
     how: Measure,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all clips of `test`.
 
     Args:
@@ -180,7 +180,7 @@ def _leakage(
     train: SpritesArrays | None,
     test: tuple[Encoded, SpritesArrays],
     how: Measure,
-) -> dict[str, Any]:
+) -> Figures:
     if train is None:
         return sections.leakage(None, test, functions.num_codewords)
     size, show = how.batch_size, how.show_progress

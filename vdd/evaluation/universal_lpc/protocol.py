@@ -59,7 +59,7 @@ def evaluate(
     truth: Truth,
     how: Measure,
     quick: bool = False,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all clips of a split: the report, ready for JSON.
 
     `reconstruction` and `transfer` are means over clips of `likeness`, and `frechet`; `parts` is of
@@ -126,7 +126,7 @@ def _drawn(
 
 def _slow(
     functions: Functions, encoded: Encoded, clips: Clips, truth: Truth, how: Measure
-) -> dict[str, Any]:
+) -> Figures:
     """What takes long: `carried`, `codes` and `leakage`."""
     seed = how.seed
     wardrobe, draw, num_codewords = truth.wardrobe, truth.draw, functions.num_codewords

@@ -67,7 +67,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     clips = _clips(art, config, "validation", config.eval.quick_pairs)
     truth = protocol.Truth(protocol.drawer(art, clips.video.shape[-1]), art.wardrobe)
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         how = measure_of(config, step, "validation")._replace(show_progress=False)
         figures = protocol.evaluate(functions, clips, truth, how, quick=True)
         kinds = (("swap", figures["transfer"]), ("reconstruction", figures["reconstruction"]))

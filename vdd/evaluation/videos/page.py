@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from vdd.evaluation.report import number, rates
 from vdd.markdown import table
+from vdd.values import Report
 
 _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),

@@ -24,7 +24,7 @@ behind the figures. What was not measured, or cannot be, is None.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
@@ -70,24 +70,29 @@ class Windows(Protocol):
     """Windows of clips, n of them: arrays of numpy."""
 
     @property
-    def video(self) -> UInt8[np.ndarray, "n t h w 3"]:
-        """Uint8 [n t h w 3]."""
+    def video(self) -> Any:
+        """Uint8 [n t h w 3]; not lacking, as it may be where latents are wanted."""
+        ...
 
     @property
     def clip(self) -> Int[np.ndarray, "n"]:
         """Int [n]: the clip that each is cut from."""
+        ...
 
     @property
     def identity(self) -> Int[np.ndarray, "n"]:
         """Int [n]: who is in it."""
+        ...
 
     @property
     def start(self) -> Float[np.ndarray, "n"]:
         """Float [n]: seconds of its clip from which it shows it."""
+        ...
 
     @property
     def end(self) -> Float[np.ndarray, "n"]:
         """Float [n]: and up to which."""
+        ...
 
 
 def evaluate(
@@ -95,7 +100,7 @@ def evaluate(
     windows: Windows,
     how: Measure,
     faces: Faces | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all windows: the report, ready for JSON (see the head of this module).
 
     Args:

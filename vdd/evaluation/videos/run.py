@@ -70,7 +70,7 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     split = datasets.find("video_folder").watched_split(config.data, config.eval.split)
     windows = load(config, split, config.eval.quick_windows)
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         how = measure_of(config, step, split)._replace(show_progress=False)
         figures = videos.evaluate(functions, windows, how)
         rebuilt, transfer = figures["reconstruction"], figures["transfer"]

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from PIL import Image
 
 from vdd import files, runs
+from vdd.config import Config
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
 from vdd.errors import UserError
@@ -84,14 +85,14 @@ def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     split = datasets.find(data.dataset).watched_split(data, config.eval.split)
     seen = int(datasets.seen_in_training(data, split))
 
-    def quick(step: int, params: PyTree) -> dict[str, Any]:
+    def quick(step: int, params: PyTree) -> Figures:
         del step
         size = config.eval.batch_size
         figures = measure(model, params, clips_of(config, split, size), size)
         rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
         return {**rebuilt, "seen_in_training": seen}
 
-    def picture(step: int, params: PyTree) -> dict[str, Any]:
+    def picture(step: int, params: PyTree) -> Figures:
         image = sheet(model, params, config, split)
         return watching.picture(workdir, step, np.asarray(image.convert("RGB")), "rebuilt")
 
@@ -173,7 +174,7 @@ def sheet(model: KLAutoencoder, params: dict, config: Config, split: str) -> Ima
     return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
 
 
-def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[str, Any]) -> None:
+def _write_page(workdir: epath.Path, config: Config, params: dict, figures: Figures) -> None:
     rows = (
         ("PSNR, dB", "psnr", ".2f"),
         ("SSIM", "ssim", ".4f"),
