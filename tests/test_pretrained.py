@@ -51,7 +51,7 @@ def test_what_is_loaded_is_told_in_a_line():
 @pytest.mark.parametrize(
     ("name", "digest"),
     [
-        ("sprites", "afcb228fbae2842b"),
+        ("sprites", "bf063445241dcfd7"),
         ("sprites/prior", "177606a4c28b3006"),
         ("universal_lpc", "f072c6e33920a564"),
         ("universal_lpc/prior", "48cc00a201d47145"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import PyTree
 
-_SMALLEST = 1 << 16  # numbers of an array that is worth it
+_SMALLEST = 1 << 12  # numbers of an array that is worth it
 _KEYS = {"int8", "scale"}
 _EXACT = {"back"}  # layers that the files of a model rest on (`vdd.fingerprint.of_files`)
 
