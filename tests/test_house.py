@@ -32,6 +32,7 @@ MAY_SAY_ANY = {
         "evaluation/judge_training.py",
         "method/driving.py",
         "method/objective.py",
+        "models/autoencoder/__init__.py",
         "models/prior_sampling.py",
         "tasks/autoencoder/evaluation.py",
         "tasks/autoencoder/step.py",

@@ -202,7 +202,7 @@ def generate(
     content: Float[Array | np.ndarray, "b k d"],
     num_frames: int,
     sampler: Sampler,
-    start: Int[Array, "b f n"] | None = None,
+    start: Int[Array | np.ndarray, "b f n"] | None = None,
     temperature: float = 1.0,
     top_p: float = 1.0,
 ) -> Iterator[UInt8[np.ndarray, "b s h w c"]]:

@@ -40,7 +40,7 @@ class Functions(NamedTuple):
     """
 
     encode: Callable[[Clips], Encoded]
-    sample: Callable[[Key[Array, "b"], Content, Motion], Drawn]
+    sample: Callable[[Key[Array | np.ndarray, "_"], Content, Motion], Drawn]
     num_codewords: int | None
     coded_bits: Callable[[MotionCodes], float] | None = None
     encode_from: Callable[[Clips, Clips], Encoded] | None = None

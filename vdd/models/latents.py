@@ -7,6 +7,7 @@ parameters (`params["latents"]`) that go wherever the model goes, and that no gr
 import os
 from collections.abc import Mapping
 from types import MethodType
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -148,7 +149,7 @@ def raw_latents(
 
 def _frame_by_frame(method: MethodType, weights: PyTree, video: Array) -> Array:
     """A network's method on every frame: clips side by side, time in a loop."""
-    network = method.__self__
+    network = cast(Autoencoder, method.__self__)
     b, t = video.shape[:2]
     at_once = max(n for n in range(1, t + 1) if t % n == 0 and n <= max(1, _FRAMES_AT_ONCE // b))
     out = jax.lax.map(

@@ -13,7 +13,15 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from vdd.data.universal_lpc import SLOTS, Clips, Wardrobe
-from vdd.evaluation.inference import Encoded, Functions, batches, clip_keys, encode_clips, padded
+from vdd.evaluation.inference import (
+    Content,
+    Encoded,
+    Functions,
+    batches,
+    clip_keys,
+    encode_clips,
+    padded,
+)
 from vdd.evaluation.universal_lpc.ground import on_grey
 from vdd.evaluation.universal_lpc.parts import Draw, advantage, sex_of
 
@@ -103,7 +111,7 @@ def measure(
     keys = clip_keys(seed, stream, pairs.rows)
     motion = encoded.motion[partner[pairs.rows]]
 
-    def drawn(content: np.ndarray) -> Iterator[Video]:
+    def drawn(content: Content) -> Iterator[Video]:
         for piece in batches(len(content), batch_size):
             at = padded(np.arange(piece.start, piece.stop), batch_size)
             made = np.asarray(functions.sample(keys[at], content[at], motion[at]))

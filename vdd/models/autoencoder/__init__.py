@@ -11,12 +11,12 @@ From pictures to latents and back:
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
-from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
 from vdd import safetensors
@@ -36,9 +36,7 @@ FILES = {"tiny": ("encoder", "decoder"), "kl": ("weights",)}
 WEIGHTS_NAME, CONFIG_NAME = "diffusion_pytorch_model.safetensors", "config.json"
 
 
-def load(
-    kind: str, *, dtype: DTypeLike = jnp.float32, **files: epath.PathLike
-) -> tuple[Autoencoder, dict]:
+def load(kind: str, *, dtype: Any = jnp.float32, **files: epath.PathLike) -> tuple[Any, dict]:
     """A module and its parameters from published weights; its sizes are those of the tensors.
 
     Args:
