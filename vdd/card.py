@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from etils import epath
 
 from vdd import files, runs, summary
 from vdd.data import datasets
 from vdd.errors import UserError
+from vdd.run import Run
 
 FILE = "README.md"
 LEGAL = ("LICENSE", "AUTHORS")  # what a licence may ask to be passed on
@@ -40,7 +40,7 @@ def check_licence(source: epath.Path, stated: str | None) -> None:
         )
 
 
-def write(run: Any, source: epath.Path, target: epath.Path, licence: str | None) -> None:
+def write(run: Run, source: epath.Path, target: epath.Path, licence: str | None) -> None:
     """Writes the card of an export, whose reports are there, and copies LICENSE and AUTHORS.
 
     A card that lies with the run goes along; one without front matter gets it.
@@ -77,7 +77,7 @@ def _front_matter(licence: str | None) -> str:
     return "\n".join(["---", *lines, "---", "", ""])
 
 
-def _body(run: Any, target: epath.Path, licence: str | None) -> Iterator[str]:
+def _body(run: Run, target: epath.Path, licence: str | None) -> Iterator[str]:
     height, width, channels = run.model.latents.size
     config, book = run.config, run.model.quantizer.codebook
     yield f"# A vdd model of {runs.data_name(config)}\n"

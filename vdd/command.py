@@ -14,7 +14,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from etils import epath
 
@@ -30,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
-def run(command: Callable[[], Any], task: str, debug: bool = False) -> int:
+def run(command: Callable[[], object], task: str, debug: bool = False) -> int:
     """Runs a command and tells its errors and warnings, each in one line on stderr.
 
     Args:
@@ -112,7 +111,7 @@ def _interruptible() -> Iterator[None]:
         return
     report = sys.unraisablehook
 
-    def raise_again(what: Any) -> None:
+    def raise_again(what: "sys.UnraisableHookArgs") -> None:
         if what.exc_type is not KeyboardInterrupt:
             report(what)
             return

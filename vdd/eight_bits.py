@@ -5,7 +5,6 @@ of its own. What comes back is within half a scale of what went in.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import PyTree
@@ -15,7 +14,7 @@ _KEYS = {"int8", "scale"}
 _EXACT = {"back"}  # layers that the files of a model rest on (`vdd.fingerprint.of_files`)
 
 
-def pack(tree: PyTree, name: str = "") -> Any:
+def pack(tree: PyTree, name: str = "") -> PyTree:
     """A tree of parameters with its large kernels as {"int8": [... i o], "scale": [... 1 o]}.
 
     Kernels are matrices of layers, by their name. What else is large, a codebook or an embedding,
@@ -37,7 +36,7 @@ def is_packed(tree: PyTree) -> bool:
     return isinstance(tree, Mapping) and tree.keys() == _KEYS
 
 
-def unpack(tree: PyTree) -> Any:
+def unpack(tree: PyTree) -> PyTree:
     """The tree that `pack` was given, its matrices in float32 again; the same on every machine."""
     if not isinstance(tree, Mapping):
         return tree

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 
@@ -22,7 +22,7 @@ def of_files(params: PyTree) -> bytes:
     return digest({}, {**_meaning(params), **basis})
 
 
-def _meaning(params: PyTree) -> dict[str, Any]:
+def _meaning(params: PyTree) -> dict[str, PyTree]:
     book = dict(params["quantizer"]["codebook"])
     if "codewords" in book:  # a grid has none
         book["codewords"] = _half(book["codewords"])
@@ -31,12 +31,12 @@ def _meaning(params: PyTree) -> dict[str, Any]:
     return {**book, **prior}
 
 
-def _half(x: Any) -> np.ndarray:
+def _half(x: ArrayLike) -> np.ndarray:
     """Numbers in half precision, as an export has them: a run and its export are one."""
     return np.asarray(x).astype(jnp.bfloat16).astype("f4")
 
 
-def digest(settings: Mapping[str, Any], params: PyTree) -> bytes:
+def digest(settings: Mapping[str, object], params: PyTree) -> bytes:
     """The first 8 bytes of SHA-256 of `settings` as JSON and of all arrays of `params`, by name."""
     hashed = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, array in _leaves(params, ""):
@@ -45,7 +45,7 @@ def digest(settings: Mapping[str, Any], params: PyTree) -> bytes:
     return hashed.digest()[:8]
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, np.ndarray]]:
+def _leaves(tree: Mapping[str, PyTree], prefix: str) -> Iterator[tuple[str, np.ndarray]]:
     for name in sorted(tree):
         if isinstance(tree[name], Mapping):
             yield from _leaves(tree[name], f"{prefix}{name}/")

@@ -1,14 +1,13 @@
 """What a user gives a model, checked: clips and motion as arrays of its sizes."""
 
-from typing import Any
-
 import numpy as np
+from jax.typing import ArrayLike
 
 from vdd.errors import UserError
 from vdd.method.disentangler import Disentangler
 
 
-def clips(model: Disentangler, video: Any) -> np.ndarray:
+def clips(model: Disentangler, video: ArrayLike) -> np.ndarray:
     """Clips as an array; UserError where they are none of the model's size."""
     video, size = np.asarray(video), model.latents.size
     if video.shape[-1:] == (3,) and size[2] == 4:
@@ -26,7 +25,7 @@ def clips(model: Disentangler, video: Any) -> np.ndarray:
     return video
 
 
-def motion(model: Disentangler, said: Any) -> np.ndarray:
+def motion(model: Disentangler, said: ArrayLike) -> np.ndarray:
     """Codes or motion as an array; UserError where they are none of the model."""
     said, book = np.asarray(said), model.quantizer.codebook
     if np.issubdtype(said.dtype, np.integer):

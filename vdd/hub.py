@@ -13,6 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from etils import epath
@@ -107,7 +108,7 @@ def find(address: str, anew: bool = False) -> epath.Path:
     return path
 
 
-def _check_sizes(library: Any, name: str, revision: str | None) -> int:
+def _check_sizes(library: ModuleType, name: str, revision: str | None) -> int:
     """Refuses a model of more than `MOST`; the bytes of its files, as the Hub tells them.
 
     Where it does not answer, what it may send: what is wrong the download tells, if there is one.
@@ -205,7 +206,7 @@ def push(folder: epath.PathLike, name: str) -> str:
     return f"{SCHEME}{name}@{commit.oid}"
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     try:
         import huggingface_hub
     except ImportError as error:

@@ -8,15 +8,17 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from etils import epath
 from jaxtyping import Int, UInt8
 
 from vdd import files, priors, runs
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.errors import UserError
+from vdd.values import Json, Report
 
 FILE = "motions.json"
 CHARACTERS = 32  # who play each motion, unless told otherwise
@@ -39,6 +41,28 @@ class Motion:
     loop_from: int | None  # the first frame of what is repeated; None: it is played once
     codes: Int[np.ndarray, "t n"]
     agreement: float  # share of characters whose code is this one, mean over frames
+
+
+class Read(Protocol):
+    """What a run has read in clips."""
+
+    @property
+    def codes(self) -> Int[np.ndarray, "b t n"]:
+        """The codes of their motion."""
+        ...
+
+
+class Reading(priors.Coding, Protocol):
+    """A run that reads clips: a `vdd.run.Run`."""
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Frames that are read together, and how many of them two windows share."""
+        ...
+
+    def encode(self, clips: UInt8[np.ndarray, "b t h w c"], /) -> Read:
+        """Content, motion and codes of clips."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +92,7 @@ def named(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match and not epath.Path(text).exists() else None
 
 
-def make(run: Any, path_or_name: epath.PathLike, characters: int = CHARACTERS) -> Library:
+def make(run: Reading, path_or_name: epath.PathLike, characters: int = CHARACTERS) -> Library:
     """Reads the motions of a run's data set.
 
     Args:
@@ -86,7 +110,7 @@ def make(run: Any, path_or_name: epath.PathLike, characters: int = CHARACTERS) -
     return Library(played.name, priors.source_of(run, path_or_name), characters, motions)
 
 
-def check(data: Any) -> None:
+def check(data: Config) -> None:
     """Raise a UserError for a `config.data` that names no motions; says which model has some."""
     if not datasets.names_motions(data):
         able = (name for name in runs.pretrained() if (runs.PRETRAINED / name / FILE).exists())
@@ -96,7 +120,7 @@ def check(data: Any) -> None:
         )
 
 
-def _read(run: Any, played: datasets.Played) -> Motion:
+def _read(run: Reading, played: datasets.Played) -> Motion:
     clips, place = windowed(played.video, run.windows[0])
     codes, agreement = vote(run.encode(clips).codes[:, place])
     return Motion(played.name, played.fps, played.loop_from, codes, agreement)
@@ -131,7 +155,7 @@ def vote(codes: Int[np.ndarray, "b t n"]) -> tuple[Int[np.ndarray, "t n"], float
     return np.stack(chosen).astype(np.int32), float(np.mean(shares))
 
 
-def load(run: Any, path_or_name: epath.PathLike) -> Library:
+def load(run: priors.Coding, path_or_name: epath.PathLike) -> Library:
     """The motions that lie with a run.
 
     Raises:
@@ -176,7 +200,7 @@ def read(path: epath.Path) -> Library | None:
         raise UserError(f"{file}: cannot be read ({reason})") from error
 
 
-def _from_json(one: Mapping[str, Any]) -> Motion:
+def _from_json(one: Report) -> Motion:
     codes = np.array(one["codes"])
     if codes.ndim != 2 or not codes.size or codes.dtype.kind != "i":
         raise ValueError(f"the codes of {one['name']} are not whole numbers [frames, groups]")
@@ -200,13 +224,13 @@ def write(library: Library, path: epath.Path) -> epath.Path:
     return files.write(path / FILE, _text({**head, "characters": library.characters}, motions))
 
 
-def _text(head: Mapping[str, Any], motions: list[dict[str, Any]]) -> str:
+def _text(head: Report, motions: list[Json]) -> str:
     """JSON with a line a motion."""
     lines = ",\n".join(f"    {json.dumps(motion)}" for motion in motions)
     return f'{json.dumps(head, indent=2)[:-2]},\n  "motions": [\n{lines}\n  ]\n}}\n'
 
 
-def export(run: Any, source: epath.Path, target: epath.Path) -> None:
+def export(run: runs.Trained, source: epath.Path, target: epath.Path) -> None:
     """Copies the motions of a run to its export, without a word of the machine they were made on.
 
     Motions of another step stay behind.

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from etils import epath
 
@@ -196,9 +196,9 @@ def cadence(steps: int) -> dict[str, int]:
     }
 
 
-def changes(chosen: Chosen) -> dict[str, Any]:
+def changes(chosen: Chosen) -> dict[str, object]:
     """What of the recipe's config is otherwise, by key."""
-    changed: dict[str, Any] = {f"train.{key}": n for key, n in cadence(chosen.steps).items()}
+    changed: dict[str, object] = {f"train.{key}": n for key, n in cadence(chosen.steps).items()}
     if not chosen.size:
         return changed
     patch = chosen.size // _PLACES

@@ -2,16 +2,17 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Protocol
 
 import jax
 import numpy as np
 from etils import epath
 from jaxtyping import PyTree
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import files, fingerprint, runs
+from vdd.config import Config, changeable, frozen
 from vdd.errors import UserError
+from vdd.method.disentangler import Disentangler
 from vdd.models.prior import MotionPrior
 from vdd.training.parameters import load_params
 
@@ -27,6 +28,15 @@ class OtherPriorError(UserError):
     """A prior is of the codes of another model."""
 
 
+class Coding(runs.Trained, Protocol):
+    """A run whose model makes codes: a `vdd.run.Run`."""
+
+    @property
+    def model(self) -> Disentangler:
+        """The model."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """The run whose codes a prior was trained on; kept in `source.json` of the prior's run."""
@@ -37,7 +47,7 @@ class Source:
     num_groups: int
     num_codes: int
 
-    def is_of(self, run: Any) -> bool:
+    def is_of(self, run: runs.Trained) -> bool:
         """Whether these are the codes of a `vdd.run.Run`."""
         return self.fingerprint == fingerprint.of_model(run.params).hex()
 
@@ -46,7 +56,7 @@ class Source:
 class PriorRun:
     """What the run directory of a prior holds, for inference."""
 
-    config: Any
+    config: Config
     model: MotionPrior
     params: PyTree  # the Flax params dict (of the exponential moving average)
     step: int
@@ -85,7 +95,7 @@ def load_prior(path_or_name: epath.PathLike, step: int | None = None) -> PriorRu
 
 
 def load_prior_of(
-    run: Any, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
+    run: Coding, path_or_name: epath.PathLike, prior: epath.PathLike | None = None
 ) -> PriorRun:
     """The prior of a run: the one named, else the one that lies with the run (`find_prior`).
 
@@ -130,7 +140,7 @@ def is_prior(path: epath.Path) -> bool:
     return (path / "config.json").exists() and runs.load_config(path).get("task") == TASK
 
 
-def build(config: Any, source: Source) -> MotionPrior:
+def build(config: Config, source: Source) -> MotionPrior:
     """The network of `config.model`, with the sizes that the source's codes have.
 
     Raises TypeError or ValueError for a key or a value that there is not.
@@ -138,7 +148,7 @@ def build(config: Any, source: Source) -> MotionPrior:
     return MotionPrior(source.num_groups, source.num_codes, **config)
 
 
-def source_of(run: Any, path_or_name: epath.PathLike) -> Source:
+def source_of(run: Coding, path_or_name: epath.PathLike) -> Source:
     """What is to be known of a run whose codes a prior is trained on."""
     book = run.model.quantizer.codebook
     name = runs.full_name(runs.find(path_or_name))
@@ -180,13 +190,13 @@ def export_prior(path: epath.PathLike, folder: epath.PathLike, step: int | None 
     prior = load_prior(path, step)
     # Nothing of the folders of this machine: of those of the source, its name.
     source = dataclasses.replace(prior.source, run=epath.Path(prior.source.run).name)
-    config: Any = ConfigDict(prior.config)
+    config = changeable(prior.config)
     config.data.art_dir, config.source = None, source.run
     if "init_from" in config.train:
         config.train.init_from = None
     with runs.making(folder) as target:
         write_source(target, source)
-        runs.write_small(dataclasses.replace(prior, config=FrozenConfigDict(config)), target)
+        runs.write_small(dataclasses.replace(prior, config=frozen(config)), target)
         runs.copy_reports(find_prior(path), target, prior.step)
         report = target / "eval" / f"{prior.step}.json"
         if report.exists():

@@ -16,7 +16,7 @@ import platform
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import flax
 import jax
@@ -25,9 +25,12 @@ import jaxlib
 from etils import epath
 from jax.experimental import serialize_executable
 from jax.experimental.compilation_cache import compilation_cache
+from jaxtyping import PyTree
 
 from vdd import files
 from vdd.errors import UserError
+
+T = TypeVar("T")
 
 _PACKAGE = Path(__file__).parent
 _compiling = threading.Lock()
@@ -39,20 +42,20 @@ def keep(folder: epath.Path) -> None:
     _place[:] = [folder]
 
 
-class Kept:
+class Kept(Generic[T]):
     """`jax.jit` of a function whose first arguments are static, its programs kept between runs.
 
     So it is after `keep`, on one device. Otherwise, and within other programs, it is `jax.jit`.
     """
 
-    def __init__(self, function: Callable[..., Any], num_static: int):
+    def __init__(self, function: Callable[..., T], num_static: int):
         functools.update_wrapper(self, function)
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._jitted = jax.jit(function, static_argnums=range(num_static))
         self._num_static = num_static
-        self._programs: dict[Hashable, Callable[..., Any]] = {}
+        self._programs: dict[Hashable, Callable[..., T]] = {}
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: PyTree) -> T:
         """What the function gives."""
         given = arguments[self._num_static :]
         leaves, tree = jax.tree.flatten(given)
@@ -68,7 +71,7 @@ class Kept:
             self._programs[key] = self._find(place, arguments)
         return self._programs[key](*given)
 
-    def _find(self, path: epath.Path, arguments: tuple) -> Callable[..., Any]:
+    def _find(self, path: epath.Path, arguments: tuple) -> Callable[..., T]:
         """The program of a file, or one that is compiled and written there."""
         if program := _read(path):
             return program
@@ -80,12 +83,12 @@ class Kept:
         return program
 
 
-def kept(num_static: int) -> Callable[[Callable[..., Any]], Kept]:
+def kept(num_static: int) -> Callable[[Callable[..., T]], Kept[T]]:
     """`Kept` as a decorator."""
     return functools.partial(Kept, num_static=num_static)
 
 
-def _read(path: epath.Path) -> Callable[..., Any] | None:
+def _read(path: epath.Path) -> Callable[..., PyTree] | None:
     """The program of a file; None where there is none, or it cannot be loaded."""
     if files.is_ours(path):
         with contextlib.suppress(Exception):  # whatever it is, the program can be compiled anew

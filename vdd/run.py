@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +19,7 @@ from etils import epath
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from vdd import compiled, given, hub, motions, priors, runs, streaming
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.diffusion.samplers import Sampler
@@ -55,7 +56,7 @@ class Run:
     shape. Clips longer than training showed are read and drawn in windows of that length.
     """
 
-    config: Any  # a FrozenConfigDict; its keys are known when it is read
+    config: Config  # a FrozenConfigDict; its keys are known when it is read
     model: Disentangler
     params: PyTree  # the Flax params dict (of the exponential moving average)
     step: int
@@ -266,7 +267,7 @@ def load(path_or_name: epath.PathLike, step: int | None = None) -> Run:
     return Run(config, model, params, step, name, os.fspath(runs.absolute(path)))
 
 
-def frames_shown(config: Any) -> int:
+def frames_shown(config: Config) -> int:
     """Frames of the longest clips that the encoder was shown in training.
 
     Segments of the data set's clips; or both together, where swaps were read again.

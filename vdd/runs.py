@@ -8,15 +8,18 @@ import re
 import secrets
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 from etils import epath
+from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import PyTree
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import eight_bits, files, hub
+from vdd.config import Config, changeable, frozen
 from vdd.errors import UserError
 from vdd.training import weights, workdir
 
@@ -35,18 +38,39 @@ _PLACES = {
 PRETRAINED = epath.resource_path("vdd") / "pretrained"
 
 
+class Trained(Protocol):
+    """What a `vdd.run.Run` and a `vdd.priors.PriorRun` have alike: what is written of them."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
+
+    @property
+    def config(self) -> Config:
+        """The config of the training."""
+        ...
+
+    @property
+    def params(self) -> PyTree:
+        """The Flax params dict."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Of the training, after which they were so."""
+        ...
+
+
 def count_parameters(params: PyTree) -> int:
     """Numbers in all arrays of a tree."""
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-def data_name(config: Any) -> str:
+def data_name(config: Config) -> str:
     """The data set of a run, and where it has several arts, which: "sprites/lpc"."""
     data = config.data
     return f"{data.dataset}/{data.art}" if "art" in data else data.dataset
 
 
-def motion_target(config: Any) -> str:
+def motion_target(config: Config) -> str:
     """The bits of motion a frame that a training held, in words: "6.35", "auto"."""
     target = config.rates.target_bits_per_frame
     return target if isinstance(target, str) else f"{target:g}"
@@ -60,7 +84,7 @@ def copy_reports(source: epath.Path, target: epath.Path, step: int) -> None:
             files.write(target / "eval" / report.name, report.read_bytes())
 
 
-def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
+def write_small(run: Trained, target: epath.Path, eight: bool = False) -> None:
     """Writes a run in fewer bits, without a word of the machine it was made on.
 
     Of a model (`vdd.export.export`) large matrices have eight bits a number; of a prior, of which
@@ -79,7 +103,7 @@ def write_small(run: Any, target: epath.Path, eight: bool = False) -> None:
     write(dataclasses.replace(run, params=small), target)
 
 
-def _half_precision(x: Any, dtype: Any) -> Any:
+def _half_precision(x: PyTree, dtype: DTypeLike) -> PyTree:
     small = eight_bits.is_packed(x) or x.size <= 4096
     return x if small or not jnp.issubdtype(x.dtype, jnp.floating) else x.astype(dtype)
 
@@ -112,7 +136,7 @@ def making(folder: epath.PathLike) -> Iterator[epath.Path]:
             files.remove_work(work, "run-[0-9a-f]+")
 
 
-def write(run: Any, folder: epath.Path) -> None:
+def write(run: Trained, folder: epath.Path) -> None:
     """Writes a run, or a prior's, for inference: its parameters as they are, and its config.
 
     Raises:
@@ -198,7 +222,7 @@ def steps_begun(path: epath.PathLike) -> int:
     return load_config(folder).train.num_steps if (folder / "config.json").exists() else 0
 
 
-def load_config(path: epath.Path) -> Any:
+def load_config(path: epath.Path) -> Config:
     """The config of a run directory, a FrozenConfigDict; lists of the JSON are tuples again.
 
     One that was downloaded names no place on this machine, whatever it says.
@@ -216,20 +240,22 @@ def load_config(path: epath.Path) -> Any:
         raise UserError(f"{file}: cannot be read ({error})") from error
 
 
-def without_places(config: Any) -> Any:
+def without_places(config: Config) -> Config:
     """The config of a run, with nothing in it of the machine that it was trained on."""
-    told: Any = ConfigDict(config)
+    told = changeable(config)
     for name, keys in _PLACES.items():
-        group: Any = told
+        group = told
         for part in name.split("."):
             group = group.get(part, ConfigDict())
         for key in keys:
             if key in group:
                 group[key] = None
-    return FrozenConfigDict(told)
+    return frozen(told)
 
 
-def check_fits(path: epath.Path, params: PyTree, network: Any, example: Any) -> None:
+def check_fits(
+    path: epath.Path, params: PyTree, network: nn.Module, example: jax.ShapeDtypeStruct
+) -> None:
     """Raise a UserError where parameters that were downloaded are not those of their config.
 
     Args:

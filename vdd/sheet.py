@@ -9,7 +9,7 @@ From a few frames of it:
 
 import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from einops import rearrange
@@ -23,7 +23,9 @@ from vdd.data.picture_files import Ground, with_ground
 from vdd.data.sheet_files import LPC, Sheet
 from vdd.data.sheet_formats import Animation, Picture
 from vdd.data.universal_lpc.sheets import FPS, GRID, MOTIONS, NUM_CELLS, SIZE
+from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
+from vdd.run import Run
 
 ENDINGS = (".png", ".gif", ".json", ".tsx")
 
@@ -37,11 +39,11 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    run: Any,
+    run: Run,
     content: UInt8[np.ndarray, "t h w c"],
     given: Sheet | None = None,
     colours: int | palettes.Palette | None = None,
-    sampler: Any = "sampler",
+    sampler: Sampler | str = "sampler",
     steps: int | None = None,
     seed: int = 0,
 ) -> Drawn:
@@ -81,7 +83,7 @@ def draw(
     return Drawn(cells, known, run.ground)
 
 
-def _check(run: Any) -> None:
+def _check(run: Run) -> None:
     height, width, _ = run.model.latents.size
     if (height, width) != (SIZE, SIZE):
         raise UserError(f"a sheet has cells of {SIZE}x{SIZE}; this model draws {width}x{height}")
@@ -95,7 +97,7 @@ def _check(run: Any) -> None:
 
 
 def _make_up(
-    run: Any, content: np.ndarray, known: np.ndarray, how: tuple[Any, int | None, int]
+    run: Run, content: np.ndarray, known: np.ndarray, how: tuple[Sampler | str, int | None, int]
 ) -> UInt8[np.ndarray, "178 64 64 c"]:
     """The cells of all motions of which any is not known; others stay empty."""
     rows = [m for m in MOTIONS if not known[m.first :][: m.frames].all()]

@@ -10,7 +10,7 @@ these share none.)
 import collections
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -197,7 +197,7 @@ def generate(
     model: Disentangler,
     params: PyTree,
     prior: MotionPrior,
-    prior_params: Any,
+    prior_params: PyTree,
     seed: int,
     content: Float[Array | np.ndarray, "b k d"],
     num_frames: int,

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 from etils import epath
@@ -14,6 +13,7 @@ from vdd.errors import UserError
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training import checkpoint_files
+from vdd.values import Figures, Report
 
 
 def describe(path_or_name: epath.PathLike) -> list[str]:
@@ -58,7 +58,7 @@ def _describe_prior(path: epath.Path) -> list[str]:
     ]
 
 
-def figures(report: Mapping[str, Any]) -> list[str]:
+def figures(report: Report) -> list[str]:
     """The figures of an evaluation report, a line a section; what was not measured is left out."""
     head = f"step {report['step']}, {report['num_clips']} clips of the {report['split']} split"
     lines = [f"evaluation  {head}"]
@@ -72,7 +72,7 @@ def figures(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def latest_evaluation(path: epath.Path) -> dict[str, Any] | None:
+def latest_evaluation(path: epath.Path) -> Figures | None:
     """The report of the last step that was evaluated, or None.
 
     Raises:
@@ -118,5 +118,5 @@ def _motions(run: Run, path: epath.Path) -> list[str]:
         return [f"motions     {error}"]
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -3,13 +3,13 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Any
 
 import jax
 from etils import epath
 from ml_collections import ConfigDict
 
 from vdd import files, own_data, runs, tasks
+from vdd.config import Config
 from vdd.errors import UserError
 from vdd.training import checkpoint_files, loop, sharding, timing
 from vdd.training.parameters import load_params
@@ -18,7 +18,7 @@ from vdd.training.update import Training
 from vdd.training.workdir import check, held
 
 
-def train(config: Any, workdir: epath.Path) -> bool:
+def train(config: Config, workdir: epath.Path) -> bool:
     """Train or resume; whether `train.num_steps` has been reached."""
     check(workdir, config)
     steps, last = checkpoint_files.list_steps(workdir), config.train.num_steps
@@ -47,7 +47,7 @@ def train(config: Any, workdir: epath.Path) -> bool:
     return outcome.step >= config.train.num_steps
 
 
-def build(config: Any) -> Training:
+def build(config: Config) -> Training:
     """The functions of the training, before anything is read or written for it.
 
     Raises:
@@ -64,7 +64,7 @@ def build(config: Any) -> Training:
         raise UserError(f"the config cannot be built: {error}") from error
 
 
-def make_ready(config: Any, workdir: epath.Path, folder: str, minutes: float | None) -> None:
+def make_ready(config: Config, workdir: epath.Path, folder: str, minutes: float | None) -> None:
     """Prepares a folder of one's own; with `minutes` the steps become as many as take so long.
 
     Those of a run that has begun stay as they are.
@@ -85,7 +85,7 @@ def make_ready(config: Any, workdir: epath.Path, folder: str, minutes: float | N
     config.train.update(own_data.cadence(steps))
 
 
-def evaluate(config: Any, workdir: epath.Path) -> None:
+def evaluate(config: Config, workdir: epath.Path) -> None:
     """Evaluate the latest checkpoint, unless its report is there."""
     report = workdir / "eval" / f"{checkpoint_files.list_steps(workdir)[-1]}.json"
     if report.exists():
@@ -103,7 +103,7 @@ def default_workdir(named: str) -> epath.Path:
     return epath.Path("runs") / "_".join(words)
 
 
-def expand_homes(config: Any) -> None:
+def expand_homes(config: Config) -> None:
     """Spells out `~` in the paths of a config, which a shell leaves as it is."""
     for key, value in list(config.items()):
         if isinstance(value, ConfigDict):

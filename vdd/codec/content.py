@@ -6,12 +6,12 @@ is what the Gaussian bottleneck's price draws them to. A model of a reference ha
 `vdd.codec.basis` rounds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from vdd.codec import tables
 from vdd.codec.range_coder import Code, RangeDecoder, RangeEncoder
@@ -56,7 +56,7 @@ class TableContent(NamedTuple):
     reach: int  # numbers lie between -reach and reach
     frequencies: Sequence[Int[np.ndarray, "k"]]  # of each number
 
-    def quantize(self, values: Any) -> Int[np.ndarray, "q"]:
+    def quantize(self, values: Float[Array | np.ndarray, "..."]) -> Int[np.ndarray, "q"]:
         """Whole numbers of tokens, or of a content code before it is rounded."""
         scaled = np.asarray(values, np.float64).reshape(-1) * (1 << self.step_bits)
         return np.clip(np.rint(scaled), -self.reach, self.reach).astype(np.int64)
@@ -90,7 +90,7 @@ class CodeSizes(Protocol):
     reach: int
 
 
-def model_of_code(code: CodeSizes, params: Mapping[str, Any]) -> TableContent:
+def model_of_code(code: CodeSizes, params: PyTree) -> TableContent:
     """The prior of a content code, as tables."""
     mean, log_scale, logit = (
         np.asarray(params[f"prior_{name}"], np.float64) for name in ("mean", "log_scale", "logit")

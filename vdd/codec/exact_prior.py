@@ -6,11 +6,10 @@ there), layers of `fixed_point`, no JAX. Keys and values of past frames are kept
 costs the same wherever in the chunk it is.
 """
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 
 from vdd.codec.entropy_model import PRIOR
 from vdd.codec.fixed_point import (
@@ -47,7 +46,7 @@ class ExactPrior:
 
     kind = PRIOR
 
-    def __init__(self, sizes: Sizes, params: Mapping[str, Any], fingerprint: bytes):
+    def __init__(self, sizes: Sizes, params: PyTree, fingerprint: bytes):
         """Round the parameters of a prior.
 
         Raises:
@@ -140,7 +139,7 @@ class _Cache:
 class _Block:
     """One layer, equations (7) to (9)."""
 
-    def __init__(self, params: Mapping[str, Any], heads: int):
+    def __init__(self, params: PyTree, heads: int):
         self._heads = heads
         self._attention_norm, self._mlp_norm = (
             RMSNorm(_array(params[name], "scale")) for name in ("attention_norm", "mlp_norm")
@@ -170,12 +169,12 @@ class _Block:
         return x + self._mlp_out(np.maximum(self._mlp_in(self._mlp_norm(x)), 0.0))
 
 
-def _array(params: Mapping[str, Any], name: str) -> np.ndarray:
+def _array(params: PyTree, name: str) -> np.ndarray:
     array = np.asarray(params[name], np.float64)
     if not np.isfinite(array).all():
         raise UserError("the prior's parameters are not finite numbers: its training diverged")
     return array
 
 
-def _fixed(params: Mapping[str, Any], name: str) -> np.ndarray:
+def _fixed(params: PyTree, name: str) -> np.ndarray:
     return to_fixed(_array(params, name))

@@ -4,10 +4,18 @@ import argparse
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vdd.commands import work
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vdd.data.faces import Box
+    from vdd.data.sheet_files import Layout
+    from vdd.data.video_io import Clip
+    from vdd.run import Run
 
 FACE, AS_IS = "face", "as-is"
 
@@ -20,10 +28,10 @@ class Scene(NamedTuple):
         square: the part of it that the model sees.
     """
 
-    frame: Any
-    square: Any
+    frame: "np.ndarray"
+    square: "Box"
 
-    def around(self, pieces: Iterable[Any]) -> Iterator[Iterable[Any]]:
+    def around(self, pieces: "Iterable[Iterable[np.ndarray]]") -> "Iterator[Iterable[np.ndarray]]":
         """Drawn pieces of a clip, each frame within the scene."""
         from vdd.data import framing
 
@@ -38,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paste-back", action="store_true", help=back)
 
 
-def check(arguments: argparse.Namespace, layout: Any) -> None:
+def check(arguments: argparse.Namespace, layout: "Layout | None") -> None:
     """Tells before any work what cannot be done; `layout` is of a sheet, or None.
 
     Raises:
@@ -62,8 +70,8 @@ def check(arguments: argparse.Namespace, layout: Any) -> None:
 
 
 def read_content(
-    arguments: argparse.Namespace, run: Any, layout: Any, frames: int
-) -> tuple[Any, Scene | None]:
+    arguments: argparse.Namespace, run: "Run", layout: "Layout | None", frames: int
+) -> "tuple[np.ndarray, Scene | None]":
     """The first frames of the content as the model sees them, and the scene to paste into.
 
     Raises:
@@ -94,7 +102,7 @@ def read_content(
     return video, Scene(framing.first_frame(path, run.ground), square)
 
 
-def open_motion(arguments: argparse.Namespace, run: Any) -> AbstractContextManager[Any]:
+def open_motion(arguments: argparse.Namespace, run: "Run") -> "AbstractContextManager[Clip]":
     """The motion clip as the model sees it.
 
     Raises:
@@ -109,7 +117,7 @@ def open_motion(arguments: argparse.Namespace, run: Any) -> AbstractContextManag
     return framing.open_square(path, square, run.model.latents.size[0], run.ground)
 
 
-def _find(path: str, frames: int | None) -> Any:
+def _find(path: str, frames: int | None) -> "Box":
     """The square around the face in the first frames of a clip."""
     from vdd.data import framing
 
@@ -119,7 +127,7 @@ def _find(path: str, frames: int | None) -> Any:
     return square
 
 
-def _tell(path: str, which: str, square: Any) -> None:
+def _tell(path: str, which: str, square: "Box") -> None:
     top, left, side = square
     print(f"{path}: {which} is {side}x{side} pixels, {left} from the left and {top} from the top")
 

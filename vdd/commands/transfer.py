@@ -3,11 +3,19 @@
 import argparse
 import math
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
+
+from etils import epath
 
 import vdd
 from vdd.commands import framed, options, work
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vdd.diffusion.samplers import Sampler
+    from vdd.run import Run
 
 SUMMARY = "show one clip's content in another's motion"
 EXAMPLE = "vdd transfer sprites --content ann.gif --motion bob.gif --out swap.gif"
@@ -68,11 +76,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _follow(
     arguments: argparse.Namespace,
-    run: Any,
-    content: Any,
+    run: "Run",
+    content: "np.ndarray",
     scene: framed.Scene | None,
-    sampler: Any,
-    out: Any,
+    sampler: "Sampler",
+    out: epath.Path,
 ) -> str:
     """Draws the content in the motion of a clip; says what is written."""
     from vdd import streaming
@@ -97,11 +105,11 @@ def _follow(
 
 def _play(
     arguments: argparse.Namespace,
-    run: Any,
-    content: Any,
+    run: "Run",
+    content: "np.ndarray",
     named: tuple[str, str],
-    sampler: Any,
-    out: Any,
+    sampler: "Sampler",
+    out: epath.Path,
 ) -> str:
     """Draws the content in a named motion; says what is written."""
     from vdd import motions
@@ -116,7 +124,7 @@ def _play(
     return work.write_frames(out, video, fps, "writing", None, arguments.overwrite, mark)
 
 
-def _windows(arguments: argparse.Namespace, run: Any) -> tuple[int, int]:
+def _windows(arguments: argparse.Namespace, run: "Run") -> tuple[int, int]:
     """Frames of a window, and how many of them it shares."""
     size = arguments.window or run.windows[0]
     overlap = arguments.overlap

@@ -6,13 +6,22 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
+from etils import epath
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from vdd import command
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vdd.data.sheet_files import Layout
+    from vdd.data.sound import Sound
+    from vdd.data.video_io import Clip
+    from vdd.run import Run
 
 
 def set_up_jax() -> None:
@@ -32,7 +41,7 @@ def run_named(arguments: argparse.Namespace) -> str:
     return arguments.run or arguments.run_dir
 
 
-def layout(arguments: argparse.Namespace) -> Any:
+def layout(arguments: argparse.Namespace) -> "Layout | None":
     """The layout of the sheet that --content is; None where it is none."""
     from vdd.data import sheet_files
 
@@ -44,7 +53,9 @@ def layout(arguments: argparse.Namespace) -> Any:
     return sheet_files.LPC if is_sheet else None
 
 
-def read_content(run: Any, path: str, layout: Any, frames: int | None):
+def read_content(
+    run: "Run", path: str, layout: "Layout | None", frames: int | None
+) -> "np.ndarray":
     """The first frames of a clip, or of a sheet of that layout cells from all over it."""
     import numpy as np
 
@@ -59,7 +70,7 @@ def read_content(run: Any, path: str, layout: Any, frames: int | None):
     return video
 
 
-def read_end(run: Any, path: str, frames: int):
+def read_end(run: "Run", path: str, frames: int) -> "np.ndarray":
     """The last frames of a clip of any length."""
     import numpy as np
 
@@ -74,7 +85,7 @@ def read_end(run: Any, path: str, frames: int):
 
 
 @contextlib.contextmanager
-def open_clip(run: Any, path: str) -> Iterator[Any]:
+def open_clip(run: "Run", path: str) -> "Iterator[Clip]":
     """A clip as the model reads it; says so where it is not of its size."""
     from vdd.data import video_io
 
@@ -90,11 +101,11 @@ def open_clip(run: Any, path: str) -> Iterator[Any]:
 
 
 def write_frames(
-    out: Any,
-    pieces: Iterable[Any],
+    out: epath.PathLike,
+    pieces: "Iterable[Iterable[np.ndarray]]",
     fps: float,
     task: str,
-    sound: Any = None,
+    sound: "Sound | None" = None,
     overwrite: bool = False,
     comment: str | None = None,
 ) -> str:
@@ -113,7 +124,7 @@ def write_frames(
     return f"{clip.count} frames of {width}x{height}{grown} at {fps:g} frames a second"
 
 
-def mark(arguments: argparse.Namespace, run: Any) -> str | None:
+def mark(arguments: argparse.Namespace, run: "Run") -> str | None:
     """The comment on a clip that a run has drawn; None where it needs none, or none is wanted."""
     from vdd.data import synthetic
 

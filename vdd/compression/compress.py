@@ -2,16 +2,15 @@
 
 import dataclasses
 import os
-from typing import Any
 
 from etils import epath
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import runs
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.content_code import DEFAULT_SETTINGS, Settings
 from vdd.data import datasets
 from vdd.errors import UserError
+from vdd.method.disentangler import Disentangler
 from vdd.run import Run
 from vdd.run import load as load_run
 
@@ -65,16 +64,16 @@ def compress_run(
     return run
 
 
-def _config_of(run: Run, model: Any, options: dict[str, Any]) -> FrozenConfigDict:
+def _config_of(run: Run, model: Disentangler, options: dict[str, object]) -> Config:
     """The config of the run with the model's short codes, and how they were made."""
-    config: Any = ConfigDict(run.config)
+    config = changeable(run.config)
     with config.unlocked():
         config.model.quantizer.merged = True
         # Its size as it is, so that other defaults do not change how this run is read.
         sizes = ("num_numbers", "width", "reach", "num_modes")
         config.model.content_code = {key: getattr(model.content_code, key) for key in sizes}
         config.compression = options
-    return FrozenConfigDict(config)
+    return frozen(config)
 
 
 def check(path_or_name: epath.PathLike, run: Run) -> None:
@@ -86,7 +85,7 @@ def check(path_or_name: epath.PathLike, run: Run) -> None:
         raise UserError(f"{path_or_name}: its codes are levels of a grid, which are not merged")
 
 
-def without_short_codes(run: Run) -> tuple[Any, dict]:
+def without_short_codes(run: Run) -> tuple[Disentangler, dict]:
     """Model and parameters of a run as training left them."""
     quantizer, params = run.model.quantizer, dict(run.params)
     quantizer = quantizer.clone(codebook=quantizer.codebook.clone(merged=False))

@@ -16,13 +16,14 @@ least loss is kept.
 
 import dataclasses
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.compression.rereading import Readings, apply_method
 from vdd.errors import UserError
@@ -99,7 +100,7 @@ def learn(
     # What the seeds have in common is compiled once.
     shared = dataclasses.replace(settings, restarts=1, seed=0)
     updates = settings.restarts * settings.num_steps
-    codes: list[tuple[float, Any]] = []
+    codes: list[tuple[float, PyTree]] = []
     with progress_bar("learning the content code", updates, show_progress) as advance:
         for seed in range(settings.seed, settings.seed + settings.restarts):
             learned, opt_state = _start(code, shared, clips, seed)
@@ -131,7 +132,7 @@ def _optimizer(settings: Settings) -> optax.GradientTransformation:
 def _start(code, settings, clips, seed):
     """The parameters of a code that has learned nothing, and the optimiser's state."""
     key = step_key(seed, _INIT_STREAM, jnp.zeros((), jnp.int32))
-    learned: Any = code.init(key, clips.content[:1, 0])["params"]
+    learned: PyTree = code.init(key, clips.content[:1, 0])["params"]
     return learned, _optimizer(settings).init(learned)
 
 
@@ -205,6 +206,6 @@ def loss(
     )
 
 
-def course_at(course: Course, progress: Any) -> Float[Array, ""]:
+def course_at(course: Course, progress: ArrayLike) -> Float[Array, ""]:
     """The factor of a course after a share `progress` of the learning."""
     return jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))

@@ -3,14 +3,13 @@ clips as an uninterrupted one.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 Clip = UInt8[np.ndarray, "t h w c"]
-Augment = Callable[[Any, Sequence[int]], Any]
+Augment = Callable[[Clip, Sequence[int]], Clip]
 
 
 def flip(video: Clip, rng_seed: Sequence[int]) -> Clip:

@@ -9,7 +9,8 @@ import itertools
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
@@ -18,6 +19,11 @@ from jaxtyping import UInt8
 from vdd.data.clock import Times, believed, running_clock
 from vdd.data.picture_files import MAX_PIXELS, check_pixels
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    from av import AudioStream, Packet, VideoCodecContext, VideoFrame, VideoStream
+    from av.container import InputContainer
+    from av.video.reformatter import VideoReformatter
 
 ENDINGS = (
     ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".3gp", ".3g2", ".mpg", ".mpeg", ".ts", ".mts",
@@ -38,7 +44,7 @@ _STILL_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
 RGB = UInt8[np.ndarray, "h w 3"]
 
 
-def import_av() -> Any:
+def import_av() -> ModuleType:
     """PyAV.
 
     Raises:
@@ -50,17 +56,17 @@ def import_av() -> Any:
         raise UserError("video files need PyAV: pip install 'vdd-video[video]'") from error
 
 
-def open_container(stack: contextlib.ExitStack, path: epath.Path) -> Any:
+def open_container(stack: contextlib.ExitStack, path: epath.Path) -> "InputContainer":
     """PyAV's container of a file; `stack` closes both."""
     file = stack.enter_context(path.open("rb"))
-    av: Any = import_av()
-    options: dict[str, Any] = {"options": CONTAINERS}
+    av = import_av()
+    options: dict[str, object] = {"options": CONTAINERS}
     if int(av.__version__.partition(".")[0]) < 19:  # from 19 on no metadata are an error
         options["metadata_errors"] = "ignore"
     return stack.enter_context(av.open(file, **options))
 
 
-def picture_track(container: Any) -> Any:
+def picture_track(container: "InputContainer") -> "VideoStream":
     """The track that a player shows, of those that can be decoded; never a cover picture.
 
     A track of one picture beside a video is a cover that is not marked as one. Of several videos
@@ -78,7 +84,7 @@ def picture_track(container: Any) -> Any:
     return track
 
 
-def sound_track(container: Any) -> Any:
+def sound_track(container: "InputContainer") -> "AudioStream | None":
     """The sound that a player plays, of what can be decoded; None where there is nothing.
 
     The one that the file marks as the default, else the first.
@@ -87,16 +93,16 @@ def sound_track(container: Any) -> Any:
     return max(known, key=_is_default, default=None)
 
 
-def _is_still(track: Any) -> bool:
+def _is_still(track: "VideoStream") -> bool:
     """Whether a track holds one picture; of formats that count no frames, by its codec."""
     return track.frames == 1 or (not track.frames and track.codec_context.name in _STILL_CODECS)
 
 
-def _is_default(track: Any) -> bool:
+def _is_default(track: "VideoStream | AudioStream") -> bool:
     return bool(track.disposition & importlib.import_module("av.stream").Disposition.default)
 
 
-def _decoder(path: epath.Path, stream: Any) -> Any:
+def _decoder(path: epath.Path, stream: "VideoStream") -> "VideoCodecContext":
     """What decodes a track, transparency too."""
     decoder = stream.codec_context
     name = _DECODERS_OF_ALPHA.get(decoder.name)
@@ -110,7 +116,9 @@ def _decoder(path: epath.Path, stream: Any) -> Any:
     return decoder
 
 
-def frames(path: epath.Path, container: Any, stream: Any, lenient: bool) -> Iterator["AvFrame"]:
+def frames(
+    path: epath.Path, container: "InputContainer", stream: "VideoStream", lenient: bool
+) -> Iterator["AvFrame"]:
     """The frames of a track; damage is an error, or with `lenient` a warning that names `path`.
 
     Raises:
@@ -130,7 +138,9 @@ def frames(path: epath.Path, container: Any, stream: Any, lenient: bool) -> Iter
         yield AvFrame(frame, reformatter, time, (frame.duration or 0) * base, aspect)
 
 
-def _decode(path: epath.Path, container: Any, stream: Any, lenient: bool) -> Iterator[Any]:
+def _decode(
+    path: epath.Path, container: "InputContainer", stream: "VideoStream", lenient: bool
+) -> Iterator["VideoFrame"]:
     """The frames as PyAV has them."""
     decoder, count, error, packet = _decoder(path, stream), 0, None, None
     packets = container.demux(stream)
@@ -158,7 +168,12 @@ class AvFrame:
     """A frame of a video (`decoding.Frame`)."""
 
     def __init__(
-        self, frame: Any, reformatter: Any, time: Fraction, seconds: Fraction, aspect: Fraction
+        self,
+        frame: "VideoFrame",
+        reformatter: "VideoReformatter",
+        time: Fraction,
+        seconds: Fraction,
+        aspect: Fraction,
     ):
         self._frame = frame
         self._reformatter = reformatter
@@ -182,7 +197,7 @@ class AvFrame:
         upright = rgb.swapaxes(0, 1) if self._transposed else rgb
         return upright[:: -1 if self._flipped else 1, :: -1 if self._mirrored else 1]
 
-    def _opaque(self) -> Any:
+    def _opaque(self) -> "VideoFrame":
         """The frame laid on black, before it is scaled: what is hidden must not bleed."""
         form = self._frame.format
         if not (form.has_palette or any(part.is_alpha for part in form.components)):
@@ -196,7 +211,7 @@ class AvFrame:
         return (width, height) if self._transposed else (height, width)
 
 
-def _orientation(frame: Any) -> tuple[bool, bool, bool]:
+def _orientation(frame: "VideoFrame") -> tuple[bool, bool, bool]:
     """How a stored frame becomes upright: transposed, then mirrored, then flipped upside down."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -209,7 +224,7 @@ def _orientation(frame: Any) -> tuple[bool, bool, bool]:
 
 
 def _declared_end(
-    container: Any, stream: Any, seen: Fraction, played: Fraction
+    container: "InputContainer", stream: "VideoStream", seen: Fraction, played: Fraction
 ) -> tuple[Fraction, Fraction] | None:
     """`Times.ends`; a track was `seen` and any of the file `played` up to there."""
     name, rate = container.format.name, believed(stream.average_rate) or DEFAULT_RATE
@@ -217,7 +232,7 @@ def _declared_end(
         return seen, stream.frames / rate
     if name in _MEASURED:
         return None
-    if stream.duration is not None:
+    if stream.duration is not None and stream.time_base is not None:
         return seen, ((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
     if container.duration is None:
         return None
@@ -227,7 +242,7 @@ def _declared_end(
     return max(seen, played), Fraction(start + container.duration, 10**6)
 
 
-def times(container: Any, stream: Any) -> Times:
+def times(container: "InputContainer", stream: "VideoStream") -> Times:
     """The times of a track's frames. Nothing is decoded."""
     packets, played = [], Fraction(0)
     for packet in _packets(container):
@@ -249,7 +264,7 @@ def times(container: Any, stream: Any) -> Times:
     return Times([stamp * base for stamp, _ in stamps], end, len(packets), declared, ends)
 
 
-def _packets(container: Any) -> Iterator[Any]:
+def _packets(container: "InputContainer") -> Iterator["Packet"]:
     """What can be read of all tracks, of a damaged file too."""
     with contextlib.suppress(import_av().FFmpegError):
         yield from (packet for packet in container.demux() if packet.size)

@@ -3,13 +3,14 @@
 import functools
 import itertools
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int64
 
 from vdd.data.augment import Augment
 from vdd.data.prefetch import prefetch
+from vdd.values import Json
 
 Batch = dict[str, np.ndarray]
 """One process's rows of a global batch, by name.
@@ -31,11 +32,11 @@ class ClipIterator(Protocol):
 
     def __next__(self) -> Batch: ...
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> Json:
         """Where the iterator stands, as JSON: what it has delivered, whatever it has prefetched."""
         ...
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Json) -> None:
         """Goes on from a state of `get_state`, of this or of another process."""
         ...
 
@@ -68,11 +69,11 @@ class Resumable:
         self._step += 1
         return batch
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> Json:
         """The number of batches delivered, whatever has been read ahead."""
         return {"step": self._step}
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Json) -> None:
         """Goes on from a state of `get_state`, of this or of another process."""
         self.close()
         self._step = int(state["step"])

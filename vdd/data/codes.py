@@ -1,7 +1,6 @@
 """Batches of motion codes: crops of clips that were encoded once and lie in memory."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int32
@@ -20,7 +19,7 @@ def crops(
     loop: bool,
     process_index: int = 0,
     process_count: int = 1,
-) -> Any:
+) -> batches.Resumable:
     """Endless batches of crops, each a function of (seed, step), with exact resume.
 
     A batch is {codes int32 [b t n], scored bool [b t]}. The first frame of a crop is

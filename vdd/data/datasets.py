@@ -7,13 +7,13 @@ name it in `DATASETS`.
 import importlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
-from ml_collections import ConfigDict
 
+from vdd.config import Config, replaced
 from vdd.data.augment import Augment
 from vdd.data.picture_files import BLACK, Ground
 from vdd.data.records import DataSource
@@ -64,38 +64,38 @@ class Dataset(Protocol):
     SPLITS: Sequence[str]
     EVALUATION: str  # the module of its protocol (vdd.evaluation.run); "" where there is none
 
-    def check(self, config: Any, size: tuple[int, int, int]) -> None:
+    def check(self, config: Config, size: tuple[int, int, int]) -> None:
         """Raise a UserError for values that there are not, or clips of other channels."""
         ...
 
-    def fields(self, config: Any) -> Sequence[str]:
+    def fields(self, config: Config) -> Sequence[str]:
         """What batches hold: `video` or `latents`, and labels."""
         ...
 
-    def frames(self, config: Any) -> int:
+    def frames(self, config: Config) -> int:
         """Frames of a clip in a training batch."""
         ...
 
-    def arrays(self, config: Any, split: str) -> Mapping[str, np.ndarray]:
+    def arrays(self, config: Config, split: str) -> Mapping[str, np.ndarray]:
         """All clips of a split and their labels in memory, by `fields`, [n ...] each."""
         ...
 
-    def clips(self, config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
+    def clips(self, config: Config, split: str) -> UInt8[np.ndarray, "n t h w c"]:
         """The video of `arrays`, whatever batches hold."""
         ...
 
-    def records(self, config: Any, split: str) -> DataSource:
+    def records(self, config: Config, split: str) -> DataSource:
         """Random access to ArrayRecord files; examples hold `fields`."""
         ...
 
-    def files(self, config: Any, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
+    def files(self, config: Config, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
         """The builder of TFRecord files, and the split as TFDS names it there.
 
         Examples have the features `fields` and perhaps others.
         """
         ...
 
-    def watched_split(self, config: Any, otherwise: str) -> str:
+    def watched_split(self, config: Config, otherwise: str) -> str:
         """What a training is watched on; `otherwise` where the data have no validation split."""
         ...
 
@@ -103,17 +103,17 @@ class Dataset(Protocol):
         """Whether two splits share clips, or who is seen in them."""
         ...
 
-    def edit_in_training(self, config: Any) -> Augment | None:
+    def edit_in_training(self, config: Config) -> Augment | None:
         """What is done to each clip in training; with a seed of its own."""
         ...
 
 
-def trained_split(config: Any) -> str:
+def trained_split(config: Config) -> str:
     """The split that a training with this `config.data` sees: its `split`, "train" without one."""
     return config.split if "split" in config else "train"
 
 
-def seen_in_training(config: Any, split: str) -> bool:
+def seen_in_training(config: Config, split: str) -> bool:
     """Whether a training with this `config.data` sees clips, or characters, of a split."""
     return find(config.dataset).overlap(trained_split(config), split)
 
@@ -127,7 +127,7 @@ def find(name: str) -> Dataset:
     return cast(Dataset, importlib.import_module(choose("dataset", name, DATASETS)))
 
 
-def find_draw(dataset: Dataset, config: Any, split: str) -> Draw | None:
+def find_draw(dataset: Dataset, config: Config, split: str) -> Draw | None:
     """How clips of a split are drawn without end, by the data set's own function `draw`.
 
     None where it has no such function, or says that the clips of this split are counted.
@@ -137,7 +137,7 @@ def find_draw(dataset: Dataset, config: Any, split: str) -> Draw | None:
 
 
 def load_clips(
-    config: Any, split: str, art_dir: epath.PathLike | None = None
+    config: Config, split: str, art_dir: epath.PathLike | None = None
 ) -> UInt8[np.ndarray, "n t h w c"]:
     """All clips of a run's data set, for what is learned from the clips of a finished run.
 
@@ -151,11 +151,11 @@ def load_clips(
     """
     if art_dir is not None:
         key = "art_dir" if "art_dir" in config else "data_dir"
-        config = ConfigDict({**config, key: os.fspath(art_dir)})
+        config = replaced(config, **{key: os.fspath(art_dir)})
     return find(config.dataset).clips(config, split)
 
 
-def count_clips(config: Any, split: str) -> int:
+def count_clips(config: Config, split: str) -> int:
     """How many clips a split has.
 
     Raises:
@@ -166,7 +166,7 @@ def count_clips(config: Any, split: str) -> int:
     return count(config, split) if count else len(dataset.clips(config, split))
 
 
-def load_clip(config: Any, split: str, row: int) -> UInt8[np.ndarray, "t h w c"]:
+def load_clip(config: Config, split: str, row: int) -> UInt8[np.ndarray, "t h w c"]:
     """A clip of a split, by its place.
 
     Raises:
@@ -177,30 +177,30 @@ def load_clip(config: Any, split: str, row: int) -> UInt8[np.ndarray, "t h w c"]
     return clip(config, split, row) if clip else dataset.clips(config, split)[row]
 
 
-def names_motions(config: Any) -> bool:
+def names_motions(config: Config) -> bool:
     """Whether `find_played` finds any."""
     return hasattr(find(config.dataset), "played")
 
 
-def find_played(config: Any, characters: int) -> PlayedMotions | None:
+def find_played(config: Config, characters: int) -> PlayedMotions | None:
     """The named motions of the data set, by its own function `played`; None where it has none."""
     played = getattr(find(config.dataset), "played", None)
     return played(config, characters) if played else None
 
 
-def find_ground(config: Any) -> Ground:
+def find_ground(config: Config) -> Ground:
     """What clips of a model of this `config.data` stand on: the data set's own colour, or black."""
     ground = getattr(find(config.dataset), "ground", None)
     return ground(config) if ground else BLACK
 
 
-def find_licence(config: Any) -> str | None:
+def find_licence(config: Config) -> str | None:
     """The licence of a model of this `config.data`; None where the data set does not say."""
     licence = getattr(find(config.dataset), "licence", None)
     return licence(config) if licence else None
 
 
-def is_filmed(config: Any) -> bool:
+def is_filmed(config: Config) -> bool:
     """Whether a model of this `config.data` has learned from footage, not from drawn clips."""
     return getattr(find(config.dataset), "FILMED", False)
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from etils import epath
 from PIL import Image
@@ -19,6 +19,9 @@ from PIL import Image
 from vdd.data import av_files, picture_files
 from vdd.data.clock import Times, believed
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 VIDEO_ENDINGS = av_files.ENDINGS
 PICTURE_ENDINGS = picture_files.ENDINGS
@@ -115,7 +118,7 @@ def read_times(path: epath.Path) -> Times:
 
 
 @contextlib.contextmanager
-def _open_container(path: epath.Path) -> Iterator[Any]:
+def _open_container(path: epath.Path) -> Iterator["InputContainer"]:
     av_files.import_av()
     with contextlib.ExitStack() as stack:
         with _telling(path):
@@ -132,7 +135,7 @@ def _open_image(path: epath.Path) -> Iterator[Image.Image]:
         yield image
 
 
-def _named(path: epath.Path, frames: Iterator[Any]) -> Iterator[Any]:
+def _named(path: epath.Path, frames: Iterator[Frame]) -> Iterator[Frame]:
     with _telling(path):
         yield from frames
 
@@ -140,7 +143,7 @@ def _named(path: epath.Path, frames: Iterator[Any]) -> Iterator[Any]:
 @contextlib.contextmanager
 def _telling(path: epath.Path) -> Iterator[None]:
     """What a broken file provokes becomes one line that names it."""
-    av: Any = sys.modules.get("av")
+    av = sys.modules.get("av")
     try:
         yield
     except UserError as error:

@@ -9,13 +9,16 @@ import math
 import struct
 import warnings
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
 from vdd.data.picture_files import BLACK, with_ground
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
 
 _MAX_GIF_RATE = 50
 _MAX_PALETTE_SAMPLES = 1 << 20
@@ -120,7 +123,7 @@ def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float, comment: str | None = N
 class Pictures:
     """The H.264 track of an open container, frame by frame, as `mp4` has it."""
 
-    def __init__(self, container: Any, fps: float, comment: str | None = None):
+    def __init__(self, container: "OutputContainer", fps: float, comment: str | None = None):
         """Add the track, and the comment to the metadata; `container` is PyAV's."""
         if comment is not None:
             container.metadata["comment"] = comment

@@ -200,7 +200,9 @@ def _clear_colour(image: Image.Image) -> int | tuple[int, ...] | None:
     return told * 255 // (2**bits - 1) if bits else told
 
 
-def _from_deep(image: Image.Image, tags: Mapping[int, Any], clear: Any, alpha: bool) -> Image.Image:
+def _from_deep(
+    image: Image.Image, tags: Mapping[int, Any], clear: int | tuple[int, ...] | None, alpha: bool
+) -> Image.Image:
     """Grey of 16 bits, or 12 in a TIFF, whose zero may be white; one shade may be transparent."""
     shades = np.asarray(image).astype(np.uint32)
     most = 4095 if tags.get(258, (16,))[0] == 12 else 65535

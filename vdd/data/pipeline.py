@@ -9,8 +9,8 @@ one would.
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.data.batches import Batch, ClipIterator
 from vdd.data.endless import endless
@@ -22,7 +22,7 @@ __all__ = ["Batch", "ClipIterator", "load_source"]
 
 
 def load_source(
-    config: Any,
+    config: Config,
     split: str,
     batch_size: int,
     seed: int,
@@ -64,7 +64,7 @@ def load_source(
     )
 
 
-def _open(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:
+def _open(dataset: datasets.Dataset, config: Config, split: str) -> Callable[..., ClipIterator]:
     """The endless batches of a split; arguments as of `in_memory`, from the size of a batch on."""
     if split not in dataset.SPLITS:
         known = ", ".join(dataset.SPLITS)
@@ -80,7 +80,7 @@ def _open(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., C
 
 
 def _open_in_memory(
-    dataset: datasets.Dataset, config: Any, split: str
+    dataset: datasets.Dataset, config: Config, split: str
 ) -> Callable[..., ClipIterator]:
     draw = datasets.find_draw(dataset, config, split)
     if draw is not None:
@@ -91,7 +91,9 @@ def _open_in_memory(
     return functools.partial(in_memory, pack(dataset.arrays(config, split)))
 
 
-def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:
+def _open_tfdata(
+    dataset: datasets.Dataset, config: Config, split: str
+) -> Callable[..., ClipIterator]:
     import tensorflow  # noqa: F401 - missing, it must be missed before anything is prepared
 
     from vdd.data.tfdata import tfdata
@@ -100,7 +102,9 @@ def _open_tfdata(dataset: datasets.Dataset, config: Any, split: str) -> Callable
     return functools.partial(tfdata, builder, stored, fields=fields)
 
 
-def _open_grain(dataset: datasets.Dataset, config: Any, split: str) -> Callable[..., ClipIterator]:
+def _open_grain(
+    dataset: datasets.Dataset, config: Config, split: str
+) -> Callable[..., ClipIterator]:
     from vdd.data.grain_source import grain
 
     return functools.partial(grain, dataset.records(config, split))

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from etils import epath
 
@@ -34,6 +34,7 @@ from vdd.data.video_folder.store import NAMES, Outcome, Settings, Store, check_f
 from vdd.data.video_folder.workers import import_beam, in_beam, in_processes, in_turn
 from vdd.data.video_folder.writing import PARTS, write
 from vdd.errors import UserError
+from vdd.values import Json
 
 # JAX and TFDS are imported where they are needed: worker processes import this module too.
 
@@ -125,7 +126,7 @@ def _make(
     store: Store,
     clips: Sequence[Clip],
     skipped: list[Skipped],
-    chosen: dict[str, Any],
+    chosen: Json,
     weights: str | None,
     start: float,
 ) -> None:
@@ -205,9 +206,7 @@ def _check(options: argparse.Namespace) -> str | None:
     return str(weights)
 
 
-def _identify(
-    options: argparse.Namespace, settings: Settings, clips: Sequence[Clip]
-) -> dict[str, Any]:
+def _identify(options: argparse.Namespace, settings: Settings, clips: Sequence[Clip]) -> Json:
     """What a data set is made from and how: another one has to go elsewhere."""
     found = [(clip, (options.source / clip.path).stat().st_size) for clip in clips]
     return {
@@ -223,7 +222,7 @@ def _identify(
     }
 
 
-def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
+def _is_finished(out: Path, chosen: Json, latents: bool) -> bool:
     """Whether all is written already.
 
     Raises:
@@ -235,7 +234,7 @@ def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
             continue
         try:
             metadata = json.loads((directory(out, kind) / "metadata.json").read_text())
-            known: dict[str, Any] = metadata["chosen"]
+            known: Json = metadata["chosen"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{directory(out, kind)}: already there, and no data set of vdd: give another --out"
@@ -251,7 +250,7 @@ def _is_finished(out: Path, chosen: dict[str, Any], latents: bool) -> bool:
     return written and (out / report.FILE).exists()
 
 
-def _is_report_of(out: Path, chosen: dict[str, Any]) -> bool:
+def _is_report_of(out: Path, chosen: Json) -> bool:
     """Whether the report that lies there is of this data set, perhaps copied with it."""
     try:
         return json.loads((out / report.FILE).read_text())["settings"] == chosen

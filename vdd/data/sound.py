@@ -5,13 +5,17 @@ import itertools
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from etils import epath
 from jaxtyping import Float32
 
 from vdd.data import av_files
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioResampler
+    from av.container import OutputContainer
 
 # What AAC can have: other rates are resampled to the next, or to the usual one.
 _RATES = (
@@ -37,7 +41,7 @@ class Track:
     What cannot be decoded is silence. Where nothing can, there is no track. Both are told.
     """
 
-    def __init__(self, stack: contextlib.ExitStack, container: Any, sound: Sound):
+    def __init__(self, stack: contextlib.ExitStack, container: "OutputContainer", sound: Sound):
         """Add the track to PyAV's `container`; `stack` closes what is read."""
         self._container, self._stream, self._written = container, None, 0
         decoded = _decode(stack, sound.path)
@@ -61,7 +65,9 @@ class Track:
         if not samples.size:
             return
         samples = np.ascontiguousarray(samples)
-        frame: Any = av_files.import_av().AudioFrame.from_ndarray(samples, "fltp", self._layout)
+        frame: AudioFrame = av_files.import_av().AudioFrame.from_ndarray(
+            samples, "fltp", self._layout
+        )
         frame.sample_rate, frame.pts = self._rate, self._written
         frame.time_base = Fraction(1, self._rate)
         self._container.mux(self._stream.encode(frame))
@@ -89,7 +95,7 @@ class Track:
             self._container.mux(self._stream.encode(None))
 
 
-def _decode(stack: contextlib.ExitStack, path: epath.Path) -> Iterator[Any]:
+def _decode(stack: contextlib.ExitStack, path: epath.Path) -> Iterator["AudioFrame"]:
     """The sound that a player plays (`av_files.sound_track`), as PyAV's frames."""
     av = av_files.import_av()
     container = av_files.open_container(stack, path)
@@ -115,10 +121,12 @@ def _decode(stack: contextlib.ExitStack, path: epath.Path) -> Iterator[Any]:
         _tell(path, "is left out: nothing of it can be decoded")
 
 
-def _in_time(frames: Iterator[Any], sound: Sound, rate: int, layout: str) -> Iterator[Samples]:
+def _in_time(
+    frames: Iterator["AudioFrame"], sound: Sound, rate: int, layout: str
+) -> Iterator[Samples]:
     """Resampled sound from the first picture on: what is missing is silent, what is doubled cut."""
-    av: Any = av_files.import_av()
-    resampler: Any = None
+    av = av_files.import_av()
+    resampler: AudioResampler | None = None
     given, form = 0, None
     try:
         for frame in frames:
@@ -134,6 +142,7 @@ def _in_time(frames: Iterator[Any], sound: Sound, rate: int, layout: str) -> Ite
                     given += late
                 elif not given or late < -_SLACK * rate:
                     skipped = -late
+            assert resampler is not None  # the first frame has a form
             for piece in resampler.resample(frame):
                 samples = _floats(piece)[:, skipped:]
                 skipped = max(skipped - piece.samples, 0)
@@ -145,7 +154,7 @@ def _in_time(frames: Iterator[Any], sound: Sound, rate: int, layout: str) -> Ite
         _tell(sound.path, f"ends here: it cannot be converted ({error})")
 
 
-def _floats(piece: Any) -> Samples:
+def _floats(piece: "AudioFrame") -> Samples:
     """Samples of PyAV's frame, in [-1, 1]."""
     samples = piece.to_ndarray()
     whole = samples.dtype == np.int16

@@ -1,12 +1,11 @@
 """The mark in a file's metadata that a model has drawn what is seen in it."""
 
-from typing import Any
-
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.version import version
 
 
-def mark(config: Any) -> str | None:
+def mark(config: Config) -> str | None:
     """The comment that goes into files which a model of this `config.data` has drawn.
 
     None where its data set is not of filmed clips (`datasets.is_filmed`): nobody takes drawn

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from etils import epath
@@ -102,7 +101,7 @@ class _Mp4(ClipWriter):
     def __init__(
         self,
         stack: contextlib.ExitStack,
-        container: Any,
+        container: "OutputContainer",
         pictures: encoders.Pictures,
         sound: Sound | None,
     ):

@@ -7,12 +7,12 @@ A new sampler is a new function and a line in `SAMPLERS`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from vdd.config import Config
 from vdd.diffusion import process
 
 Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
@@ -72,7 +72,7 @@ class Sampler:
 PRESETS = ("sampler", "sharp")  # of a config's `eval`
 
 
-def choose(settings: Any, preset: str = "sampler", steps: int | None = None) -> Sampler:
+def choose(settings: Config, preset: str = "sampler", steps: int | None = None) -> Sampler:
     """The sampler of a config's `eval`: its `sampler`, or what of that `sharp` says otherwise.
 
     With `steps` so many of them, 0 for the mean; where the preset takes none, of `sharp`.

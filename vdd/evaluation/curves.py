@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from etils import epath
 from matplotlib.axes import Axes
@@ -11,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vdd import files
+from vdd.values import Figures, Report
 
-Records = Sequence[Mapping[str, Any]]
+Records = Sequence[Report]
 
 _LOSSES = ("loss", "codebook", "commitment", "reread_commitment", "l1", "gradient")
 
@@ -37,7 +37,7 @@ _LOG_PANELS = ("losses", "denoising, by noise level")
 _COLUMNS = 2
 
 
-def read_records(path: epath.Path) -> list[dict[str, Any]]:
+def read_records(path: epath.Path) -> list[Figures]:
     """The objects of a metrics.jsonl; a last line that was cut short is left out."""
     records = []
     for line in path.read_text().splitlines() if path.exists() else ():

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from etils import epath
@@ -119,7 +119,7 @@ def _sample(
     return np.concatenate(parts)
 
 
-def _name(clips: SpritesArrays, row: Any) -> str:
+def _name(clips: SpritesArrays, row: int | np.integer) -> str:
     return MOTIONS[clips.motion[row]].replace("_", " ")
 
 

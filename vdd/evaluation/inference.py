@@ -6,18 +6,24 @@ parameters, and a test of any other two functions.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from vdd import compiled
 from vdd.compiled import Encoded
 from vdd.diffusion.samplers import Sampler
 from vdd.method.disentangler import Disentangler
 from vdd.progress import progress_bar
+
+Clips = UInt8[np.ndarray, "_ _ _ _ _"]  # [b t h w c]
+Drawn = UInt8[Array | np.ndarray, "_ _ _ _ _"]  # [b t h w c]
+Content = Float[Array | np.ndarray, "_ _ _"]  # [b k d]
+Motion = Float[Array | np.ndarray, "_ _ _"]  # [b t m]
+MotionCodes = Int[np.ndarray, "_ _ _"]  # [b t n]
 
 
 class Functions(NamedTuple):
@@ -33,17 +39,17 @@ class Functions(NamedTuple):
         coded one by one; None where there is no prior to code them by.
     """
 
-    encode: Callable[[Any], Encoded]
-    sample: Callable[[Any, Any, Any], Any]
+    encode: Callable[[Clips], Encoded]
+    sample: Callable[[Key[Array, "b"], Content, Motion], Drawn]
     num_codewords: int | None
-    coded_bits: Callable[[Any], float] | None = None
-    encode_from: Callable[[Any, Any], Encoded] | None = None
+    coded_bits: Callable[[MotionCodes], float] | None = None
+    encode_from: Callable[[Clips, Clips], Encoded] | None = None
 
 
 def functions_of(model: Disentangler, params: PyTree, sampler: Sampler) -> Functions:
     """The functions of a model; compiled once for each model, sampler and batch size."""
 
-    def encode_from(video: Any, whose: Any) -> Encoded:
+    def encode_from(video: Clips, whose: Clips) -> Encoded:
         return compiled.encode(model, params, video, compiled.rest_pose(model, params, whose))
 
     return Functions(

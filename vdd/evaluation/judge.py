@@ -132,7 +132,7 @@ class Judge:
         """
         return self._in_batches(_features_batch, video)
 
-    def _in_batches(self, function: Callable[..., Any], video: np.ndarray) -> Any:
+    def _in_batches(self, function: Callable[..., PyTree], video: np.ndarray) -> PyTree:
         """What `function(net, params, video)` gives for all clips, as numpy."""
         video = np.asarray(video)
         shape = (sprites.NUM_FRAMES, sprites.SIZE, sprites.SIZE, 3)

@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from einops import rearrange
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, NUM_VARIANTS
 from vdd.progress import progress_bar
 
-Params = Any
+Params = PyTree
 
 
 @dataclasses.dataclass(frozen=True)

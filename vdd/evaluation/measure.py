@@ -1,9 +1,11 @@
 """How a protocol measures, and what its report notes of that."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vdd import runs
+from vdd.config import Config
 from vdd.diffusion.samplers import Sampler
+from vdd.values import Figures
 
 
 class Measure(NamedTuple):
@@ -29,7 +31,7 @@ class Measure(NamedTuple):
     batch_size: int = 64
     show_progress: bool = True
 
-    def record(self, **counts: int) -> dict[str, Any]:
+    def record(self, **counts: int) -> Figures:
         """How a report begins: with what was measured, and how much of it."""
         how = self.sampler
         return {
@@ -41,7 +43,7 @@ class Measure(NamedTuple):
         }
 
 
-def measure_of(config: Any, step: int, split: str) -> Measure:
+def measure_of(config: Config, step: int, split: str) -> Measure:
     """As a run's config says."""
     settings = config.eval
     return Measure(

@@ -6,20 +6,19 @@ A figure that was not measured is null in the JSON and a dash on the page.
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 from etils import epath
 from jaxtyping import PyTree
 
 from vdd import files, runs
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.evaluation import curves
 from vdd.evaluation.gallery import Picture
 from vdd.markdown import table
-
-Report = Mapping[str, Any]
+from vdd.values import Report
 
 PICTURES = "samples"
 _OPENING = (
@@ -53,7 +52,7 @@ def write_page(
     report: Report,
     sections: Sequence[str],
     pictures: Sequence[Picture],
-    description: Mapping[str, Any],
+    description: Report,
     folder: epath.PathLike | None = None,
     opening: str = _OPENING,
 ) -> epath.Path:
@@ -76,7 +75,7 @@ def write_page(
     return folder / "report.md"
 
 
-def describe(config: Any, params: PyTree) -> dict[str, str]:
+def describe(config: Config, params: PyTree) -> dict[str, str]:
     """What was trained on what, for the page."""
     return {
         "data": runs.data_name(config),
@@ -100,7 +99,7 @@ def page(
     report: Report,
     sections: Sequence[str],
     pictures: Sequence[Picture],
-    description: Mapping[str, Any],
+    description: Report,
     has_curves: bool,
     opening: str = _OPENING,
 ) -> str:
@@ -143,7 +142,7 @@ def _picture(file: str, caption: str) -> str:
     return f"![{caption}]({PICTURES}/{file})\n\n{caption}"
 
 
-def rates(rate: Mapping[str, Any]) -> list[str]:
+def rates(rate: Report) -> list[str]:
     """The section `bitrate` of a report on the page."""
     rows = (
         ("motion target, per frame", "target_bits_per_frame"),

@@ -4,16 +4,16 @@ What is measured depends on the data set, which names the module of its protocol
 """
 
 import importlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import jax
 from etils import epath
-from ml_collections import ConfigDict, FrozenConfigDict
 
 from vdd import files, priors, runs
 from vdd.codec.coded_run import motion_model
 from vdd.codec.motion import coded_bits
+from vdd.config import Config, changeable, frozen
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.errors import UserError
@@ -24,6 +24,25 @@ from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training.loop import Hook
 from vdd.training.workdir import REPORT
+from vdd.values import Figures
+
+
+class ProtocolModule(Protocol):
+    """What the module that a data set names as its EVALUATION has."""
+
+    SPLITS: Sequence[str]
+
+    def check(self, settings: Config) -> None:
+        """Raise a UserError for a config's `eval` by which nothing can be measured."""
+        ...
+
+    def evaluate(self, config: Config, step: int, functions: Functions, split: str) -> Evaluation:
+        """Measure a model, after so many steps of its training, on a split."""
+        ...
+
+    def hooks(self, config: Config, workdir: epath.Path) -> list[Hook]:
+        """What a training does on schedule, on the averaged parameters."""
+        ...
 
 
 def evaluate_run(
@@ -36,7 +55,7 @@ def evaluate_run(
     faces: bool = False,
     clips: int | None = None,
     out: epath.PathLike | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Measure a run on a split and write `eval/<step>.json`, `report.md` and its pictures.
 
     On another split than the config's, `eval/<step>_<split>.json` alone: the page is about one.
@@ -78,7 +97,7 @@ def evaluate_run(
     return done.figures
 
 
-def _measured(config: Any, run: Run, workdir: epath.Path, split: str) -> Evaluation:
+def _measured(config: Config, run: Run, workdir: epath.Path, split: str) -> Evaluation:
     functions = functions_of(run.model, run.params, samplers.choose(config.eval))
     functions = functions._replace(coded_bits=_coder(run, workdir))
     done = _protocol(config).evaluate(config, run.step, functions, split)
@@ -92,7 +111,7 @@ def _write_page(out: epath.Path, workdir: epath.Path, run: Run, done: Evaluation
     report.write_page(workdir, done.figures, done.sections, pictures, about, out)
 
 
-def _check_place(out: epath.Path, workdir: epath.Path, config: Any, own: Any) -> None:
+def _check_place(out: epath.Path, workdir: epath.Path, config: Config, own: Config) -> None:
     """Raise a UserError where a report would replace another's; `own` is the run's config."""
     in_place = runs.absolute(out) == runs.absolute(workdir)
     if not in_place and (out / "config.json").exists():
@@ -111,7 +130,7 @@ def place_of(workdir: epath.Path) -> epath.Path:
     return workdir
 
 
-def check(config: Any, split: str | None = None) -> None:
+def check(config: Config, split: str | None = None) -> None:
     """Raise a UserError for a config whose evaluation cannot be."""
     protocol, settings = _protocol(config), config.eval
     split = split or settings.split
@@ -127,20 +146,20 @@ def check(config: Any, split: str | None = None) -> None:
             raise UserError(f"eval.{preset}: {error}") from error
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule, on the averaged parameters."""
     return _protocol(config).hooks(config, workdir)
 
 
-def _protocol(config: Any) -> Any:
+def _protocol(config: Config) -> ProtocolModule:
     """The module that the data set names: it has SPLITS, check, evaluate and hooks."""
     name = datasets.find(config.data.dataset).EVALUATION
     if not name:
         raise UserError(f"config.data.dataset={config.data.dataset} has no protocol of evaluation")
-    return importlib.import_module(name)
+    return cast(ProtocolModule, importlib.import_module(name))
 
 
-def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:
+def _coder(run: Run, path: epath.Path) -> Callable[[MotionCodes], float] | None:
     """Bits a frame of codes in a file, by the prior that lies with the run; None where none does.
 
     Nor is there one if the prior is of another step.
@@ -156,17 +175,19 @@ def _coder(run: Run, path: epath.Path) -> Callable[[Any], float] | None:
         return None
     model = motion_model(run, prior)
 
-    def bits(codes: Any) -> float:
+    def bits(codes: MotionCodes) -> float:
         coded = coded_bits(model, codes)
         return coded.clip_bits / coded.num_frames
 
     return bits
 
 
-def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathLike | None) -> Any:
+def _changed(
+    config: Config, faces: bool, clips: int | None, **folders: epath.PathLike | None
+) -> Config:
     """The config with what was asked for otherwise."""
-    changed: Any = ConfigDict(config)
-    wanted: list[tuple[str, str, Any]] = [
+    changed = changeable(config)
+    wanted: list[tuple[str, str, object]] = [
         ("data", key, str(folder)) for key, folder in folders.items() if folder is not None
     ]
     if faces:
@@ -177,4 +198,4 @@ def _changed(config: Any, faces: bool, clips: int | None, **folders: epath.PathL
         if key not in changed[group]:
             raise UserError(f"a run on {changed.data.dataset} has no {key}")
         changed[group][key] = value
-    return FrozenConfigDict(changed)
+    return frozen(changed)

@@ -6,7 +6,7 @@ that was not measured.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from vdd.evaluation import metrics
 from vdd.evaluation.inference import Encoded, Functions
 from vdd.evaluation.judge import Verdict
 from vdd.evaluation.probes import Labelled, one_hot, probe_accuracy
+from vdd.values import Figures
 
 Section = dict[str, float | int | None]
 RateSection = dict[str, float | int | str | None]  # a target may be a word (vdd.method.rates.AUTO)
@@ -121,7 +122,7 @@ def leakage(
     test: tuple[Encoded, SpritesArrays],
     num_codewords: int | None,
     advance: Callable[[int], None] = lambda count: None,
-) -> dict[str, Any]:
+) -> Figures:
     """Test accuracy of probes from codes and content; `train` None leaves it unmeasured.
 
     Without codes (`num_codewords` None) the motion vectors are read in their place.

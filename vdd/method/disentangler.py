@@ -6,7 +6,6 @@ denoiser sees both, and nothing else, beside the noisy frames.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 from einops import reduce, repeat
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from vdd.config import Fields
 from vdd.method.content import Content, ContentCode, GaussianContent, Place, ReferenceContent
 from vdd.method.quantizer import Codebook, Codes, Grid, GumbelQuantizer, StraightThroughQuantizer
 from vdd.models import kinds
@@ -25,15 +25,15 @@ from vdd.models.latents import Latents
 from vdd.pixels import to_float
 
 
-def _grid(book: dict[str, Any], **fields: Any) -> StraightThroughQuantizer:
+def _grid(book: Fields, **fields: Any) -> StraightThroughQuantizer:
     return StraightThroughQuantizer(Grid(**book), **fields)
 
 
-def _straight_through(book: dict[str, Any], **fields: Any) -> StraightThroughQuantizer:
+def _straight_through(book: Fields, **fields: Any) -> StraightThroughQuantizer:
     return StraightThroughQuantizer(Codebook(**book), **fields)
 
 
-def _gumbel_softmax(book: dict[str, Any], **fields: Any) -> GumbelQuantizer:
+def _gumbel_softmax(book: Fields, **fields: Any) -> GumbelQuantizer:
     return GumbelQuantizer(Codebook(**book), **fields)
 
 
@@ -51,7 +51,7 @@ class ContentPath(NamedTuple):
     bottleneck: GaussianContent | ReferenceContent
 
 
-def _tokens(dim: int, book: Mapping[str, Any], place: Place, dtype: jnp.dtype) -> ContentPath:
+def _tokens(dim: int, book: Fields, place: Place, dtype: jnp.dtype) -> ContentPath:
     """Content is read by the encoder's queries."""
     del book, place, dtype
     return ContentPath(None, GaussianContent(dim))
@@ -61,7 +61,7 @@ def _map(
     dim: int,
     side: int,
     channels: tuple[int, ...],
-    book: Mapping[str, Any],
+    book: Fields,
     place: Place,
     dtype: jnp.dtype,
 ) -> ContentPath:
@@ -70,9 +70,7 @@ def _map(
     return ContentPath(ContentMap(side, tuple(channels), dtype), GaussianContent(dim))
 
 
-def _reference(
-    dim: int, side: int, book: Mapping[str, Any], place: Place, dtype: jnp.dtype
-) -> ContentPath:
+def _reference(dim: int, side: int, book: Fields, place: Place, dtype: jnp.dtype) -> ContentPath:
     """Content is one frame, and the motion of that frame."""
     del dtype
     width = book["num_groups"] * book.get("code_dim", 1)

@@ -4,7 +4,8 @@ A decoder that may rely on whatever the other half of its own clip says learns t
 there alone. So some content is read in a swap before it drives, and some is withheld.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
+
+if TYPE_CHECKING:
+    from vdd.method.objective import Objective
+
+Apply = Callable[..., Any]  # (method of Disentangler, *arguments) -> its result
 
 
 class Reread(NamedTuple):
@@ -33,8 +39,8 @@ class Drive(NamedTuple):
 
 
 def driving(
-    objective: Any,
-    apply: Any,
+    objective: "Objective",
+    apply: Apply,
     rng: PRNGKeyArray,
     num_frames: int,
     segments: Int[Array, "2 s"],
@@ -69,8 +75,14 @@ def driving(
 
 
 def _reread(
-    apply, rng, content, quantized, codewords, codes, own
-) -> tuple[Float[Array, "b k d"], Reread]:
+    apply: Apply,
+    rng: PRNGKeyArray,
+    content: Float[Array, "r k d"],
+    quantized: Float[Array, "r t m"],
+    codewords: Float[Array, "r t n g"],
+    codes: Int[Array, "r t n"],
+    own: int,
+) -> tuple[Float[Array, "r k d"], Reread]:
     """Content read again from mean frames that show it in the motion of another clip.
 
     Takes the content of clips, and quantised motion, codewords and codes of all their frames. The

@@ -5,7 +5,7 @@ To add a term, write a function of `Evidence` as a `@term`, and give it a weight
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.diffusion import process
 from vdd.method.disentangler import Disentangler
-from vdd.method.driving import Drive
+from vdd.method.driving import Apply, Drive
 from vdd.method.quantizer import Codes
 
-Apply = Callable[..., Any]  # (method of Disentangler, *arguments) -> its result
+if TYPE_CHECKING:
+    from vdd.method.objective import Objective
 
 
 class Evidence(NamedTuple):
@@ -89,7 +90,7 @@ def edges(seen: Evidence) -> Float[Array, ""]:
 
 
 def denoising(
-    objective: Any,
+    objective: "Objective",
     sigma_data: float,
     apply: Apply,
     rng: PRNGKeyArray,

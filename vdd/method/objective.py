@@ -14,12 +14,13 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vdd.config import Config
 from vdd.errors import UserError
 from vdd.method import losses, rates
 from vdd.method.cross_driving import SPLITTERS, segments_shape
 from vdd.method.disentangler import Disentangler
-from vdd.method.driving import driving, lost_in_swaps
-from vdd.method.losses import Apply, Evidence
+from vdd.method.driving import Apply, driving, lost_in_swaps
+from vdd.method.losses import Evidence
 from vdd.method.quantizer import Codes
 from vdd.models.unet import depth_to_space
 
@@ -40,7 +41,7 @@ class Objective:
     weights: Mapping[str, float] = field(default_factory=dict)  # of vdd.method.losses.TERMS
 
     @classmethod
-    def from_config(cls, config: Any) -> "Objective":
+    def from_config(cls, config: Config) -> "Objective":
         """Of `config.objective`; TypeError or ValueError for a key or a value that there is not."""
         return cls(**{**config, "weights": dict(config.weights)})
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd.config import Config
 from vdd.errors import UserError
 from vdd.method import rates
 from vdd.method.disentangler import Disentangler
@@ -52,10 +53,10 @@ class Recipe:
     rates: Rates
     revival: Revival
     optimizer: Optimizer
-    config: Any
+    config: Config
 
     @classmethod
-    def from_config(cls, config: Any) -> "Recipe":
+    def from_config(cls, config: Config) -> "Recipe":
         """Of the keys model, objective, rates, revival, optimizer, train and seed.
 
         Raises TypeError, ValueError or UserError for a key or a value that there is not.

@@ -82,11 +82,15 @@ def _convolve(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     )
 
 
-def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array, Any]:
+def _forward(
+    x: Array, kernel: Array, stride: int, padding: Padding
+) -> tuple[Array, tuple[Array, Array]]:
     return _convolve(x, kernel, stride, padding), (x, kernel)
 
 
-def _backward(stride: int, padding: Padding, saved: Any, dy: Array) -> tuple[Array, Array]:
+def _backward(
+    stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array
+) -> tuple[Array, Array]:
     x, kernel = saved
     (dx,) = jax.linear_transpose(lambda x: _convolve(x, kernel, stride, padding), x)(dy)
     settings: Any = {"size": kernel.shape[:2], "stride": stride, "padding": padding}

@@ -10,13 +10,12 @@ and draws what of the mean fits to it. The network then works around that.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vdd.config import Fields
 from vdd.diffusion import process
 from vdd.models import kinds
 from vdd.models.dit import DiT
@@ -40,7 +39,7 @@ class Denoiser(nn.Module):
 
     @classmethod
     def from_config(
-        cls, config: Mapping[str, Any], shape: tuple[int, int, int], dtype: jnp.dtype
+        cls, config: Fields, shape: tuple[int, int, int], dtype: jnp.dtype
     ) -> "Denoiser":
         """Build from `config.model.denoiser`: `network`, with its `kind`, `readout`, and fields.
 

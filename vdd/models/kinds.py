@@ -1,7 +1,9 @@
 """Parts of a model by the `kind` that a config names."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from vdd.config import Fields
 
 T = TypeVar("T")
 
@@ -9,9 +11,9 @@ T = TypeVar("T")
 def build(
     kinds: Mapping[str, Callable[..., T]],
     what: str,
-    settings: Mapping[str, Any],
+    settings: Fields,
     default: str | None = None,
-    **more: Any,
+    **more: object,
 ) -> T:
     """The part of that kind, its other settings as fields, and `more`.
 

@@ -6,15 +6,16 @@ parameters (`params["latents"]`) that go wherever the model goes, and that no gr
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from types import MethodType
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from einops import rearrange
 from etils import epath
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, PyTree, UInt8
 
+from vdd.config import Fields
 from vdd.errors import UserError
 from vdd.models import autoencoder
 from vdd.models.autoencoder import Autoencoder
@@ -99,7 +100,7 @@ class AutoencoderLatents(nn.Module):
         else:
             self.weights = self.param("weights", self._init_weights)
 
-    def _init_weights(self, rng: Array) -> Any:
+    def _init_weights(self, rng: Array) -> PyTree:
         side = self.autoencoder.factor
         return self._network().init(rng, jnp.zeros((1, side, side, 3)))["params"]
 
@@ -139,13 +140,13 @@ class AutoencoderLatents(nn.Module):
 
 
 def raw_latents(
-    network: Autoencoder, weights: Any, video: Float[Array, "b t h w c"]
+    network: Autoencoder, weights: PyTree, video: Float[Array, "b t h w c"]
 ) -> Float[Array, "b t H W C"]:
     """An autoencoder's latents of the frames of a video in [-1, 1]; no gradient goes through."""
     return jax.lax.stop_gradient(_frame_by_frame(network.encode, weights, video))
 
 
-def _frame_by_frame(method: Any, weights: Any, video: Array) -> Array:
+def _frame_by_frame(method: MethodType, weights: PyTree, video: Array) -> Array:
     """A network's method on every frame: clips side by side, time in a loop."""
     network = method.__self__
     b, t = video.shape[:2]
@@ -163,7 +164,7 @@ Latents = PixelLatents | AutoencoderLatents
 _KIND_KEYS = ("kind", "autoencoder", "architecture", "dtype", *_DEFAULT_FILES, "weights")
 
 
-def from_config(config: Mapping[str, Any]) -> Latents:
+def from_config(config: Fields) -> Latents:
     """Latents as `config.model.latents` asks for them; no file is read.
 
     Its keys are `patch` and `size` for pixels. With kind="autoencoder" there are besides
@@ -205,9 +206,7 @@ def from_config(config: Mapping[str, Any]) -> Latents:
     return latents
 
 
-def initial_params(
-    latents: Latents, config: Mapping[str, Any], batch: Mapping[str, Array]
-) -> dict[str, Any]:
+def initial_params(latents: Latents, config: Fields, batch: Mapping[str, Array]) -> PyTree:
     """`params["latents"]` for a new run: weights from their files, statistics from a batch.
 
     Args:
@@ -244,7 +243,7 @@ def initial_params(
     }
 
 
-def _files(config: Mapping[str, Any]) -> dict[str, str]:
+def _files(config: Fields) -> dict[str, str]:
     folder = os.environ.get(WEIGHTS_VARIABLE)
     files = {}
     for name in autoencoder.FILES[config["autoencoder"]]:

@@ -8,7 +8,7 @@ norms stand where most UNets have group norms: they cost a quarter less of the s
 quality here.
 """
 
-from typing import Any
+from typing import TypeVar
 
 import flax.linen as nn
 import jax
@@ -19,6 +19,8 @@ from jaxtyping import Array, Float
 from vdd.models.attention import ContentAttention, TemporalAttention
 from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens, fourier_features
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class ResidualBlock(nn.Module):
@@ -118,7 +120,7 @@ class UNet(nn.Module):
     ) -> jax.Array:
         """A residual block of a level, and what attention that level has."""
 
-        def part(module: type[nn.Module]) -> Any:
+        def part(module: type[Module]) -> type[Module]:
             return nn.remat(module) if self.remat else module
 
         x = part(ResidualBlock)(self.channels[level], self.dtype, name=name)(x, embedding)

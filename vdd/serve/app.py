@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TypeVar
 
 from etils import epath
 from starlette.applications import Starlette
@@ -23,6 +23,8 @@ from vdd.serve.limits import LIMITS, Limits
 from vdd.serve.reading import Reader
 from vdd.serve.rooms import Room, Shown
 from vdd.serve.work import CancelledError, Job, Steps, Worker
+
+T = TypeVar("T")
 
 OWN = "server"  # whose turns take what nobody has asked for
 _BEHIND = "~"
@@ -128,11 +130,11 @@ class Server:
     async def do(
         self,
         client: Client,
-        steps: Steps[Any],
+        steps: Steps[T],
         lane: str = "",
         name: str = "",
         behind: bool = False,
-    ) -> Any:
+    ) -> T:
         """What work gives, once it is done; the event loop waits without blocking.
 
         Work `behind` the page, the atlas say, has turns of its own: what is looked at does not wait

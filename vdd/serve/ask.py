@@ -5,7 +5,6 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -14,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from vdd.errors import UserError
 from vdd.serve.limits import Limits
 from vdd.serve.studio import Studio
+from vdd.values import Json
 
 MOST_STEPS = 32
 
@@ -62,7 +62,7 @@ async def question(request: Request, limits: Limits) -> "Question":
 class Question:
     """Fields of a request; each method gives one, or raises a UserError that names it."""
 
-    def __init__(self, fields: dict[str, Any]):
+    def __init__(self, fields: Json):
         self._fields = fields
 
     def text(self, name: str, default: str | None = None, most: int = 200) -> str:

@@ -8,11 +8,11 @@ import asyncio
 import collections
 import contextlib
 import json
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import UInt8
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from vdd import compiled
@@ -48,7 +48,7 @@ async def camera(socket: WebSocket) -> None:
             await socket.close(_WRONG)
 
 
-async def _message(socket: WebSocket, seconds: float) -> Any:
+async def _message(socket: WebSocket, seconds: float) -> Message:
     """What comes next; a page that is hidden sends nothing, and lets go of its camera."""
     try:
         async with asyncio.timeout(seconds):
@@ -57,7 +57,7 @@ async def _message(socket: WebSocket, seconds: float) -> Any:
         raise UserError(f"no frame has come for {seconds:g} seconds") from error
 
 
-def _question(message: Any) -> Question:
+def _question(message: Message) -> Question:
     try:
         fields = json.loads(message.get("text") or "")
     except (ValueError, RecursionError) as error:

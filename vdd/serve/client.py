@@ -6,7 +6,7 @@ All of it is in memory and in a temporary folder, and goes with the server, or e
 import collections
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from etils import epath
 
@@ -16,13 +16,18 @@ from vdd.serve.clips import Clip
 from vdd.serve.kept import Kept
 from vdd.serve.limits import Limits
 
+if TYPE_CHECKING:
+    from vdd.serve.rooms import Shown
+
+_Key = tuple[str, str, str]  # the tab, the clip, the run
+
 _UNKNOWN = "this page is not known here any more: load it again"
 
 
 class Client:
     """One tab."""
 
-    def __init__(self, folder: epath.Path, limits: Limits, read: Kept):
+    def __init__(self, folder: epath.Path, limits: Limits, read: "Kept[_Key, Shown]"):
         self.id = secrets.token_hex(16)
         self.seen = time.monotonic()
         self.gone = False
@@ -74,11 +79,11 @@ class Client:
             raise UserError("that clip is no longer there: choose it again")
         return self._clips[name]
 
-    def kept(self, clip: str, run: str) -> Any:
+    def kept(self, clip: str, run: str) -> "Shown | None":
         """What a run has read in a clip; None where it has not."""
         return self._read.get((self.id, clip, run))
 
-    def keep(self, clip: str, run: str, read: Any, size: int) -> None:
+    def keep(self, clip: str, run: str, read: "Shown", size: int) -> None:
         """Keeps what a run has read in a clip, so many bytes, while the clip and room are there."""
         if clip in self._clips:
             self._read.put((self.id, clip, run), read, size)
@@ -96,7 +101,7 @@ class Clients:
     def __init__(self, folder: epath.Path, limits: Limits):
         self._folder, self._limits = folder, limits
         self._known: dict[str, Client] = {}
-        self._read = Kept(limits.read_bytes)
+        self._read: Kept[_Key, Shown] = Kept(limits.read_bytes)
 
     def new(self) -> tuple[Client, Client | None]:
         """A new one, and the one that had to go for it, if any."""

@@ -9,13 +9,14 @@ which becomes a cookie.
 import hmac
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from vdd.serve.limits import LIMITS
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS = {
     "content-security-policy": (
@@ -45,11 +46,11 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """Lets through what comes from the page itself; all else gets one sentence."""
 
-    def __init__(self, app: App, host: str, port: int, token: str | None):
+    def __init__(self, app: "ASGIApp", host: str, port: int, token: str | None):
         self._app, self._host, self._port, self._token = app, host, port, token
         self._cookie = f"vdd-{port}"  # cookies do not tell ports apart
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """ASGI."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
@@ -59,7 +60,7 @@ class Guard:
             await (_close if scope["type"] == "websocket" else _tell)(send, receive, *refusal)
             return
 
-        async def send_guarded(message: Any) -> None:
+        async def send_guarded(message: "Message") -> None:
             if message["type"] == "http.response.start":
                 own = {name for name, _ in message["headers"]}
                 extra = [(k.encode(), v.encode()) for k, v in _HEADERS.items()]
@@ -70,7 +71,7 @@ class Guard:
 
         await self._app(scope, receive, send_guarded)
 
-    def _refusal(self, scope: Any) -> tuple[int, str] | None:
+    def _refusal(self, scope: "Scope") -> tuple[int, str] | None:
         """The status and the sentence with which a request is refused; None lets it through."""
         headers = [(k.lower(), v.decode("latin-1")) for k, v in scope["headers"]]
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _MOST_TARGET:
@@ -107,7 +108,7 @@ class Guard:
             return False
         return name == socket.gethostname().lower() or _is_address(name)
 
-    def _given(self, scope: Any) -> bool:
+    def _given(self, scope: "Scope") -> bool:
         """Whether the address carries the token."""
         if not self._token:
             return False
@@ -127,7 +128,7 @@ class Guard:
         return f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/".encode()
 
 
-def _scheme(scope: Any) -> str:
+def _scheme(scope: "Scope") -> str:
     return "https" if scope["scheme"] in ("https", "wss") else "http"
 
 
@@ -145,7 +146,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def _tell(send: Any, receive: Any, status: int, sentence: str) -> None:
+async def _tell(send: "Send", receive: "Receive", status: int, sentence: str) -> None:
     body = f'{{"error": "{sentence}"}}'.encode()
     headers = {**_HEADERS, "content-type": "application/json", "content-length": str(len(body))}
     encoded = [(k.encode(), v.encode()) for k, v in headers.items()]
@@ -154,6 +155,6 @@ async def _tell(send: Any, receive: Any, status: int, sentence: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _close(send: Any, receive: Any, status: int, sentence: str) -> None:
+async def _close(send: "Send", receive: "Receive", status: int, sentence: str) -> None:
     await receive()  # websocket.connect
     await send({"type": "websocket.close", "code": 1008, "reason": sentence})

@@ -3,7 +3,7 @@
 import importlib.util
 import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -14,6 +14,7 @@ from vdd.data import encoders, synthetic
 from vdd.errors import UserError
 from vdd.serve.studio import Studio, Word
 from vdd.serve.work import Progress, Steps
+from vdd.values import Json
 
 COLUMNS = 16  # of a sheet of frames that goes to the page
 KINDS = {
@@ -142,7 +143,7 @@ def use_bits(codes: Int[np.ndarray, "t n"], words: Sequence[Word]) -> float | No
 
 def meter(
     studio: Studio, coder: Coder, piece: Piece, video: np.ndarray, words: Sequence[Word]
-) -> Steps[dict[str, Any]]:
+) -> Steps[Json]:
     """What the motion costs, beside what other formats take for the same clip."""
     size, doing = {}, "measuring"
     yield Progress(0, 4, doing)

@@ -11,7 +11,9 @@ import resource
 import threading
 import warnings
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import NamedTuple
 
 import numpy as np
 from etils import epath
@@ -121,8 +123,8 @@ class Reader:
     def __init__(self, limits: Limits):
         self._limits = limits
         self._lock = threading.Lock()
-        self._process: Any = None
-        self._pipe: Any = None
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection  # of the process, where there is one
 
     def read(self, request: Request) -> Answer:
         """As `read` above, within the time too.
@@ -175,7 +177,7 @@ class Reader:
             self._process = None
 
 
-def _serve(pipe: Any, limits: Limits) -> None:
+def _serve(pipe: Connection, limits: Limits) -> None:
     """Answers requests until the pipe closes: an `Answer`, or what is wrong in words."""
     bounds = {resource.RLIMIT_AS: limits.reader_bytes, resource.RLIMIT_FSIZE: 0}
     for kind, most in bounds.items():  # it reads, and writes to no file
@@ -186,7 +188,7 @@ def _serve(pipe: Any, limits: Limits) -> None:
         while True:
             request = pipe.recv()
             try:
-                answer: Any = read(request, limits)
+                answer: Answer | str = read(request, limits)
             except UserError as error:
                 answer = str(error)
             except Exception:  # whatever a damaged file provokes, here or in a decoder

@@ -3,8 +3,10 @@
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -13,9 +15,11 @@ from vdd import files
 from vdd.data import sheet_files, synthetic, video_io
 from vdd.errors import UserError
 from vdd.serve import ask, clips, out
+from vdd.serve.client import Client
 from vdd.serve.rooms import Room, Shown
 from vdd.serve.studio import Studio
 from vdd.serve.work import Progress, Steps
+from vdd.values import Json
 
 if TYPE_CHECKING:
     from vdd.serve.app import Server
@@ -46,7 +50,7 @@ async def hello(request: Request) -> Response:
     )
 
 
-def _about(room: Room) -> dict[str, Any]:
+def _about(room: Room) -> Json:
     studio = room.studio
     height, width, channels = studio.run.model.latents.size
     return {
@@ -170,7 +174,7 @@ async def meter(request: Request) -> Response:
     server, client, room, asked, shown = await _clip(request)
     piece = _piece(room.studio, asked, shown, server.limits.frames)
 
-    def work() -> Steps[dict[str, Any]]:
+    def work() -> Steps[Json]:
         used = yield from room.words()
         video = yield from room.studio.draw(shown.read.content, *piece[2:5])
         return (yield from out.meter(room.studio, room.coder, piece, video, used))
@@ -221,13 +225,13 @@ def _server(request: Request) -> "Server":
     return request.app.state.server
 
 
-async def _of_run(request: Request) -> tuple["Server", Any, Room]:
+async def _of_run(request: Request) -> tuple["Server", Client, Room]:
     server = _server(request)
     client, asked = server.client(request), await ask.question(request, server.limits)
     return server, client, server.room(asked.text("run"))
 
 
-async def _clip(request: Request) -> tuple["Server", Any, Room, ask.Question, Shown]:
+async def _clip(request: Request) -> tuple["Server", Client, Room, ask.Question, Shown]:
     """Who asks what of which run, and the clip that is named."""
     server = _server(request)
     client, asked = server.client(request), await ask.question(request, server.limits)
@@ -242,7 +246,7 @@ def _piece(studio: Studio, asked: ask.Question, shown: Shown, most: int) -> out.
     return out.Piece(shown.answer.video, shown.clip.call, codes, *how)
 
 
-def _told(shown: Shown) -> dict[str, Any]:
+def _told(shown: Shown) -> Json:
     clip, answer, read = shown
     return {
         "id": clip.id,
@@ -255,7 +259,7 @@ def _told(shown: Shown) -> dict[str, Any]:
     }
 
 
-def as_png(video: Any) -> Steps[bytes]:
+def as_png(video: UInt8[np.ndarray, "t h w c"]) -> Steps[bytes]:
     """All frames as one picture."""
     buffer = io.BytesIO()
     Image.fromarray(out.sheet(video)).save(buffer, "PNG", compress_level=1)

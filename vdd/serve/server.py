@@ -6,11 +6,17 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vdd.errors import UserError
 from vdd.serve.guard import is_loopback
 from vdd.serve.limits import LIMITS
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+    from vdd.run import Run
 
 NEEDED = ("starlette", "uvicorn", "websockets")
 
@@ -46,7 +52,7 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         raise UserError(f"{host}, port {port}: {error.strerror or error}") from error
 
 
-def settings(app: Any) -> Any:
+def settings(app: "ASGIApp") -> "uvicorn.Config":
     """How uvicorn serves; a `uvicorn.Config`."""
     import uvicorn
 
@@ -68,7 +74,7 @@ def settings(app: Any) -> Any:
     )
 
 
-def serve(runs: Mapping[str, Any], listening: socket.socket, host: str) -> None:
+def serve(runs: Mapping[str, "Run"], listening: socket.socket, host: str) -> None:
     """Serves runs until ^C; all that clients have left goes with it."""
     import uvicorn
 

@@ -4,7 +4,6 @@ So whoever opened enough connections and said nothing would keep all others out,
 """
 
 import asyncio
-from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -17,7 +16,7 @@ class PunctualProtocol(H11Protocol):
     head_seconds = LIMITS.head_seconds
     _deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Somebody connects."""
         super().connection_made(transport)
         self._watch()

@@ -9,9 +9,10 @@ next step.
 import collections
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
 
 from vdd.errors import UserError
 
@@ -34,14 +35,14 @@ Steps = Generator[Progress, None, T]
 WAITING = Progress(0, 0, "waiting")
 
 
-class Job:
+class Job(Generic[T]):
     """Work that somebody has asked for; `future` has its result."""
 
-    def __init__(self, owner: str, steps: Steps[Any], lane: str, name: str):
+    def __init__(self, owner: str, steps: Steps[T], lane: str, name: str):
         self.owner, self.lane = owner, lane
         self.name = name or secrets.token_hex(8)
         self.progress = WAITING
-        self.future: Future[Any] = Future()
+        self.future: Future[T] = Future()
         self._steps = steps
         self._cancelled = False
 
@@ -56,19 +57,16 @@ class Job:
                 raise CancelledError("that was cancelled")
             self.progress = next(self._steps)
         except StopIteration as end:
-            self._end(end.value, None)
+            self._end(partial(self.future.set_result, end.value))
         except BaseException as error:  # whoever waits is told, and the thread goes on
             self._steps.close()
-            self._end(None, error)
+            self._end(partial(self.future.set_exception, error))
         return not self.future.done()
 
-    def _end(self, value: Any, error: BaseException | None) -> None:
+    def _end(self, tell: Callable[[], None]) -> None:
         # Whoever waited may have gone, and have cancelled the future.
         if self.future.set_running_or_notify_cancel():
-            if error is None:
-                self.future.set_result(value)
-            else:
-                self.future.set_exception(error)
+            tell()
 
 
 class Worker:
@@ -88,7 +86,7 @@ class Worker:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, owner: str, steps: Steps[Any], lane: str = "", name: str = "") -> Job:
+    def submit(self, owner: str, steps: Steps[T], lane: str = "", name: str = "") -> Job[T]:
         """Puts work in its owner's line.
 
         Args:

@@ -5,10 +5,11 @@ and list it in `TASKS`.
 """
 
 import importlib
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from etils import epath
 
+from vdd.config import Config
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
 from vdd.training.loop import Hook
@@ -20,19 +21,19 @@ TASKS = ("autoencoder", "disentangler", "prior")
 class Task(Protocol):
     """The functions of a task's module."""
 
-    def settle(self, config: Any, workdir: epath.Path) -> Any:
+    def settle(self, config: Config, workdir: epath.Path) -> Config:
         """The config with what it leaves open, and may change meanwhile, as `workdir` began."""
         ...
 
-    def build(self, config: Any) -> Training:
+    def build(self, config: Config) -> Training:
         """The functions of the training; ValueError, TypeError or UserError for a wrong config."""
         ...
 
-    def batches(self, config: Any, process: int, processes: int) -> ClipIterator:
+    def batches(self, config: Config, process: int, processes: int) -> ClipIterator:
         """The batches of one process, each a function of (seed, step)."""
         ...
 
-    def hooks(self, config: Any, workdir: epath.Path) -> list[Hook]:
+    def hooks(self, config: Config, workdir: epath.Path) -> list[Hook]:
         """What is done during the training every so many steps."""
         ...
 

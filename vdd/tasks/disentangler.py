@@ -1,9 +1,8 @@
 """Training of the model itself: a clip into content and motion, and back."""
 
-from typing import Any
-
 from etils import epath
 
+from vdd.config import Config
 from vdd.data import datasets, pipeline
 from vdd.data.batches import ClipIterator
 from vdd.evaluation import run
@@ -12,13 +11,13 @@ from vdd.training.loop import Hook
 from vdd.training.update import Training
 
 
-def settle(config: Any, workdir: epath.Path) -> Any:
+def settle(config: Config, workdir: epath.Path) -> Config:
     """The config as it is: it leaves nothing open."""
     del workdir
     return config
 
 
-def build(config: Any) -> Training:
+def build(config: Config) -> Training:
     """The functions of the training."""
     run.check(config)
     recipe, dataset = step.Recipe.from_config(config), datasets.find(config.data.dataset)
@@ -27,13 +26,13 @@ def build(config: Any) -> Training:
     return step.build(recipe)
 
 
-def batches(config: Any, process: int, processes: int) -> ClipIterator:
+def batches(config: Config, process: int, processes: int) -> ClipIterator:
     """Clips of the split that is trained on."""
     split, batch_size = datasets.trained_split(config.data), config.train.batch_size
     return pipeline.load_source(config.data, split, batch_size, config.seed, process, processes)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """Swaps, judged and drawn."""
     return run.hooks(config, workdir)
 

@@ -3,12 +3,12 @@
 import os
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 from etils import epath
 
 from vdd import files
+from vdd.config import Config
 from vdd.errors import UserError
 
 _STEP = re.compile("0|[1-9][0-9]*")  # the name of a checkpoint
@@ -30,7 +30,7 @@ def list_steps(workdir: epath.PathLike) -> list[int]:
     return sorted(int(path.name) for path in found if (path / WHOLE).exists())
 
 
-def check(workdir: epath.PathLike, settings: Any) -> None:
+def check(workdir: epath.PathLike, settings: Config) -> None:
     """Raise a UserError where no checkpoint is to be kept, or something else has the place of one.
 
     Args:
@@ -63,7 +63,7 @@ def begin(path: epath.Path) -> None:
     files.mark(path / WHOLE, files.GROWS)
 
 
-def left_over(workdir: epath.PathLike, settings: Any) -> list[int]:
+def left_over(workdir: epath.PathLike, settings: Config) -> list[int]:
     """Steps whose checkpoints a stop has left unlisted, half removed, or not removed yet.
 
     Args:

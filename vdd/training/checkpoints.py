@@ -31,6 +31,7 @@ from vdd.training.checkpoint_files import (
 )
 from vdd.training.parameters import latest_readable, reason
 from vdd.training.processes import LostProcessError
+from vdd.values import Json
 
 _HOST_FILE = "process_{}.json"
 
@@ -38,7 +39,7 @@ _HOST_FILE = "process_{}.json"
 class HostState:
     """A JSON-able dict per process, saved and loaded beside the arrays (Orbax's protocol)."""
 
-    def __init__(self, value: dict[str, Any] | None = None):
+    def __init__(self, value: Json | None = None):
         self.value = value
 
     async def save(self, directory: Any):
@@ -75,7 +76,7 @@ class Checkpoints:
         if keep < 1:
             raise UserError(f"train.keep={keep}: at least the latest checkpoint must be kept")
         self._directory = checkpoints_dir(workdir)
-        self._saving: tuple[int, Any] | None = None
+        self._saving: tuple[int, concurrent.futures.Future[None] | None] | None = None
         self._finishing = concurrent.futures.ThreadPoolExecutor(1, "vdd-checkpoints")
         self._keep, self._keep_every = keep, keep_every
         if jax.process_index() == 0:
@@ -116,7 +117,7 @@ class Checkpoints:
         """Steps of all finished checkpoints, ascending."""
         return list_steps(self._directory.parent)
 
-    def save(self, step: int, state: PyTree, host: dict[str, Any]) -> None:
+    def save(self, step: int, state: PyTree, host: Json) -> None:
         """Save in the background; the values are those at the time of the call.
 
         Waits for the save before this one. A step that has its checkpoint is not saved again.
@@ -153,14 +154,15 @@ class Checkpoints:
             raise self._failed(error) from error
         self._saving = None
 
-    def _finish(self, step: int, response: Any) -> None:
+    def _finish(self, step: int, response: ocp.AsyncResponse[bool] | None) -> None:
         """Waits for a checkpoint, lists its checksums, and removes those that are not kept."""
+        assert response is not None  # the save was forced
         response.result()
         if jax.process_index() == 0:
             files.seal(self._directory / str(step))
             prune(self._directory.parent, self._keep, self._keep_every)
 
-    def restore(self, abstract: PyTree) -> tuple[int, Any, dict[str, Any]] | None:
+    def restore(self, abstract: PyTree) -> tuple[int, PyTree, Json] | None:
         """Load the latest checkpoint that can be read.
 
         Args:
@@ -174,7 +176,7 @@ class Checkpoints:
             UserError: there are checkpoints and none can be read.
         """
 
-        def load(step: int) -> tuple[int, Any, dict[str, Any]]:
+        def load(step: int) -> tuple[int, PyTree, Json]:
             host = HostState()
             items = {"state": abstract, "host": host}
             verify(self._directory / str(step))

@@ -1,8 +1,7 @@
 """The program of a training step, compiled once, ahead of the loop."""
 
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jax.sharding import Mesh
@@ -11,11 +10,7 @@ from jaxtyping import PyTree
 from vdd.memory import give_back_freed_memory
 from vdd.training import sharding, windows
 from vdd.training.progress import ProgressLine, duration
-
-InitFn = Callable[..., Any]  # (rng, batch) -> state
-StepFn = Callable[
-    [Any, Any], tuple[Any, dict[str, jax.Array]]
-]  # (state, batch) -> (state, metrics)
+from vdd.training.update import InitFn, StepFn
 
 
 class Prepared(NamedTuple):
@@ -24,12 +19,12 @@ class Prepared(NamedTuple):
     init_fn: InitFn
     step_fn: StepFn  # under `jit`: one trace serves for its metrics, operations and program
     mesh: Mesh
-    example: Any  # a batch, or its shapes
+    example: PyTree  # a batch, or its shapes
     abstract: PyTree  # the state, with shardings
     names: list[str]  # of the metrics
 
 
-def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: Any) -> Prepared:
+def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: PyTree) -> Prepared:
     """Trace a training; `example` is a batch, or its shapes with shardings."""
     step_fn = jax.jit(sharding.tracing_on(mesh, step_fn))
     abstract = sharding.abstract_sharded(mesh, init_fn, jax.random.key(seed), example)
@@ -39,7 +34,7 @@ def prepare(init_fn: InitFn, step_fn: StepFn, mesh: Mesh, seed: int, example: An
 
 def compile_visibly(
     training: Prepared, step: int, progress: ProgressLine, num_steps: int
-) -> Callable[..., Any]:
+) -> windows.Program:
     """`compile_step`, told before and after."""
     progress.say(
         f"at step {step} of {num_steps}, {describe(training.mesh)}: compiling, for a minute or more"
@@ -51,7 +46,7 @@ def compile_visibly(
     return program
 
 
-def compile_step(training: Prepared) -> Callable[..., Any]:
+def compile_step(training: Prepared) -> windows.Program:
     """The program of a step, (state, window, batch) -> (state, window, loss).
 
     State and window are donated. Shardings in equal shardings out, so that one program is enough.

@@ -2,12 +2,14 @@
 
 import collections
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from vdd.training import sharding
+from vdd.values import Json
 
 # Of these a task's batches hold some; labels stay on the host: no loss may read them.
 BATCH_KEYS = ("video", "latents", "codes", "scored")
@@ -18,13 +20,13 @@ BATCHES_AHEAD = 2
 class ClipIterator(Protocol):
     """What the loop needs of a data source; those of `vdd.data` are such iterators."""
 
-    def __next__(self) -> Mapping[str, Any]: ...
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> Json:
         """The place after the last batch given, as JSON values."""
         ...
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Json) -> None:
         """Go on after the batch at which `get_state` was called."""
         ...
 
@@ -38,7 +40,7 @@ class DeviceBatches:
     def __init__(self, iterator: ClipIterator, mesh: Mesh):
         self._iterator = iterator
         self._sharding = sharding.batch_sharding(mesh)
-        self._queue: collections.deque[tuple[Any, dict[str, Any]]] = collections.deque()
+        self._queue: collections.deque[tuple[dict[str, jax.Array], Json]] = collections.deque()
         self.state = iterator.get_state()
 
     def __next__(self) -> dict[str, jax.Array]:
@@ -51,7 +53,7 @@ class DeviceBatches:
         self._read(1)
         return self._queue[0][0]
 
-    def move_to(self, state: dict[str, Any]) -> None:
+    def move_to(self, state: Json) -> None:
         """Go on from a place of the iterator's."""
         self._queue.clear()
         self._iterator.set_state(state)
@@ -63,6 +65,6 @@ class DeviceBatches:
             self._queue.append((batch, self._iterator.get_state()))
 
 
-def device_batch(batch: Mapping[str, Any], where: NamedSharding) -> Any:
+def device_batch(batch: Mapping[str, np.ndarray], where: NamedSharding) -> dict[str, jax.Array]:
     """What the step may see of a batch, as global arrays."""
     return sharding.global_batch({key: batch[key] for key in BATCH_KEYS if key in batch}, where)

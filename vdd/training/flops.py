@@ -13,7 +13,7 @@ from jax.extend import core
 from jaxtyping import PyTree
 
 
-def count_flops(function: Callable[..., Any], *args: Any) -> float:
+def count_flops(function: Callable[..., PyTree], *args: PyTree) -> float:
     """Operations in all matrix products and convolutions of `function(*args)`; nothing is run.
 
     A multiply-add counts as two. Elementwise work is left out, as is usual for MFU; a `cond` counts
@@ -26,11 +26,11 @@ def count_flops(function: Callable[..., Any], *args: Any) -> float:
     return _count(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def _count(jaxpr: Any) -> float:
+def _count(jaxpr: core.Jaxpr) -> float:
     return sum(_count_equation(equation) for equation in jaxpr.eqns)
 
 
-def _count_equation(equation: Any) -> float:
+def _count_equation(equation: core.JaxprEqn) -> float:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
         return _dot_flops(equation)
@@ -42,7 +42,7 @@ def _count_equation(equation: Any) -> float:
     return inner * params["length"] if name == "scan" else inner
 
 
-def _inner_jaxprs(params: PyTree) -> list[Any]:
+def _inner_jaxprs(params: PyTree) -> list[core.Jaxpr]:
     found = [value for value in params.values() if isinstance(value, core.Jaxpr | core.ClosedJaxpr)]
     return [value.jaxpr if isinstance(value, core.ClosedJaxpr) else value for value in found]
 

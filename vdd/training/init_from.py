@@ -8,12 +8,13 @@ and the step.
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from etils import epath
-from jaxtyping import PyTree
+from jax.tree_util import KeyPath
+from jaxtyping import Array, PyTree
 
 from vdd.errors import UserError
 from vdd.training.parameters import load_params
@@ -56,10 +57,10 @@ def load(run: epath.Path, params: PyTree) -> Earlier:
     return Earlier({path: np.asarray(x) for path, x in old.items()}, summary)
 
 
-def replace(state: PyTree, arrays: dict[str, np.ndarray]) -> Any:
+def replace(state: PyTree, arrays: dict[str, np.ndarray]) -> PyTree:
     """The state with these parameters, and these as their average; where its arrays live."""
 
-    def place(path: Any, x: jax.Array) -> jax.Array:
+    def place(path: KeyPath, x: jax.Array) -> jax.Array:
         array = arrays.get(_name(path))
         if array is None:
             return x
@@ -72,16 +73,16 @@ def replace(state: PyTree, arrays: dict[str, np.ndarray]) -> Any:
     return state.replace(params=params, ema_params=average)
 
 
-def _by_path(tree: PyTree) -> dict[str, Any]:
+def _by_path(tree: PyTree) -> dict[str, PyTree]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {_name(path): x for path, x in leaves}
 
 
-def _name(path: Any) -> str:
+def _name(path: KeyPath) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def _form(x: Any) -> str:
+def _form(x: Array | np.ndarray | jax.ShapeDtypeStruct | None) -> str:
     """Such as "float32[3,64]"."""
     return "absent" if x is None else f"{x.dtype}[{','.join(map(str, x.shape))}]"
 

@@ -8,18 +8,19 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import jax
 import numpy as np
 from etils import epath
+from jax.typing import ArrayLike
 
 from vdd import files
 from vdd.errors import UserError
 from vdd.training import hardware, windows
 from vdd.training.progress import ProgressLine
 from vdd.training.tensorboard import SummaryWriter, tensorboard_writer
+from vdd.values import Figures, Report
 
 # Keys of metrics.jsonl that tell of the machine: seconds of training (hooks and saves excluded,
 # earlier parts of a resumed run included), rates since the line before, model FLOPs utilisation.
@@ -47,7 +48,7 @@ class Writer:
             if self._tensorboard is None:
                 print("no TensorBoard events: the tensorboard package is not installed")
 
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
+    def write(self, step: int, values: Report) -> None:
         """Scalars become one line and one event, uint8 images [h w 3] go to TensorBoard.
 
         A scalar that is None or not finite is null in metrics.jsonl and absent from TensorBoard.
@@ -82,7 +83,7 @@ class Writer:
     def __enter__(self) -> "Writer":
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(UserError):
             self.flush()
         if self._tensorboard is not None:
@@ -122,7 +123,7 @@ class MetricsLog:
         """Keep the window that ends with this step; nothing is read from the device yet."""
         self._pending = (step, window)
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> Figures:
         """Wait for the held window, and give its line; {} where none is held.
 
         Raises:
@@ -145,7 +146,7 @@ class MetricsLog:
             "mfu": _round(rate * self._flops / self._peak) if self._peak else None,
         }
 
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
+    def write(self, step: int, values: Report) -> None:
         """Log a line, if there is anything in it; one of hooks' values alone is not shown."""
         if values:
             self._writer.write(step, values)
@@ -218,7 +219,7 @@ def _user_error(directory: epath.Path) -> Iterator[None]:
         raise UserError(f"cannot write logs to {directory}: {error.strerror or error}") from error
 
 
-def _number(value: Any) -> float | int | None:
+def _number(value: ArrayLike | None) -> float | int | None:
     """A JSON number: float32 in its shortest exact form, null for None, nan and infinities."""
     if value is None or isinstance(value, int):
         return value

@@ -9,8 +9,8 @@ the log window, and all three are in the checkpoint: a resumed run equals an uni
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,21 +18,24 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from vdd.config import Config
 from vdd.memory import Unused, give_back_freed_memory
 from vdd.training import init_from, sharding, windows
 from vdd.training.checkpoints import Checkpoints
-from vdd.training.compilation import InitFn, Prepared, StepFn, compile_visibly, prepare
+from vdd.training.compilation import Prepared, compile_visibly, prepare
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.flops import count_flops
 from vdd.training.logging import MetricsLog, Writer
 from vdd.training.processes import noticing_losses
 from vdd.training.progress import ProgressLine
 from vdd.training.stop import StopRequest
+from vdd.training.update import InitFn, StepFn
 from vdd.training.workdir import check, claim, held
+from vdd.values import Json, Report
 
 # A hook is called with (step, state) every so many steps (0: never), on all processes; the scalars
 # and uint8 images [h w 3] that it returns are logged. State is donated to the next step: copy it.
-Hook = tuple[int, Callable[[int, Any], Mapping[str, Any] | None]]
+Hook = tuple[int, Callable[[int, PyTree], Report | None]]
 
 STEPS_AHEAD = 2
 # For a program that runs once.
@@ -72,7 +75,7 @@ class Around(NamedTuple):
 
 
 def train(
-    config: Any,
+    config: Config,
     workdir: epath.PathLike,
     iterator: ClipIterator,
     init_fn: InitFn,
@@ -124,7 +127,7 @@ def train(
 
 
 @contextlib.contextmanager
-def opened(config: Any, workdir: epath.Path) -> Iterator[tuple[Checkpoints, ProgressLine]]:
+def opened(config: Config, workdir: epath.Path) -> Iterator[tuple[Checkpoints, ProgressLine]]:
     """A run directory that is this process's to write, and the line that tells how far it is."""
     settings = config.train
     with held(workdir):
@@ -138,7 +141,7 @@ def opened(config: Any, workdir: epath.Path) -> Iterator[tuple[Checkpoints, Prog
 
 
 def go_on(
-    settings: Any,
+    settings: Config,
     workdir: epath.Path,
     training: Prepared,
     place: Place,
@@ -156,10 +159,10 @@ def go_on(
 
 
 def run_steps(
-    settings: Any,
+    settings: Config,
     mesh: Mesh,
     place: Place,
-    program: Callable[..., Any],
+    program: windows.Program,
     around: Around,
     log: MetricsLog,
 ) -> None:
@@ -224,7 +227,7 @@ def resume(checkpoints: Checkpoints, training: Prepared, batches: DeviceBatches)
     return Place(step, state, windows.from_json(host["window"], training.names), host["seconds"])
 
 
-def save(checkpoints: Checkpoints, place: Place, iterator_state: dict[str, Any]) -> None:
+def save(checkpoints: Checkpoints, place: Place, iterator_state: Json) -> None:
     """Save a checkpoint, unless loss or state have become nan or infinite: then a UserError."""
     windows.check_finite(place.window)
     if not all_finite(place.state):
@@ -241,7 +244,7 @@ def all_finite(tree: PyTree) -> jax.Array:
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(x)) for x in floats]))
 
 
-def put(tree: PyTree, mesh: Mesh) -> Any:
+def put(tree: PyTree, mesh: Mesh) -> PyTree:
     """Host values as arrays that every device holds in full."""
     where = sharding.replicated(mesh)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(where, x), tree)

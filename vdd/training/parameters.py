@@ -13,7 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -30,7 +30,7 @@ from vdd.training.checkpoint_files import checkpoints_dir, list_steps, verify
 T = TypeVar("T")
 
 
-def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, Any]:
+def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, PyTree]:
     """Load the averaged parameters alone, for inference, on this process's first device.
 
     Args:
@@ -55,7 +55,7 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     if step is not None and step not in steps:
         raise UserError(f"no checkpoint of step {step} in {directory}: there is {steps}")
 
-    def load(step: int) -> tuple[int, Any]:
+    def load(step: int) -> tuple[int, PyTree]:
         path = directory / str(step)
         verify(path)
         return step, _whole_precision(read_arrays(path / "state", "ema_params"))
@@ -63,7 +63,7 @@ def load_params(workdir: epath.PathLike, step: int | None = None) -> tuple[int, 
     return latest_readable(directory, steps if step is None else [step], load)
 
 
-def read_arrays(path: epath.Path, part: str) -> dict[str, Any]:
+def read_arrays(path: epath.Path, part: str) -> PyTree:
     """One part of a tree of arrays that Orbax has saved: nested dicts of NumPy arrays.
 
     Raises:
@@ -81,7 +81,7 @@ def read_arrays(path: epath.Path, part: str) -> dict[str, Any]:
             spec = {"driver": driver, "kvstore": store}
             reads[keys[1:]] = tensorstore.open(spec, open=True, read=True, context=context)
     reads = {keys: opened.result().read() for keys, opened in reads.items()}
-    tree: dict[str, Any] = {}
+    tree: PyTree = {}
     for (*above, name), read in reads.items():
         node = tree
         for key in above:
@@ -90,7 +90,7 @@ def read_arrays(path: epath.Path, part: str) -> dict[str, Any]:
     return tree
 
 
-def _whole_precision(params: PyTree) -> Any:
+def _whole_precision(params: PyTree) -> PyTree:
     """Parameters in float32, on a device; an exported run has them in fewer bits."""
 
     def single(x: np.ndarray) -> np.ndarray:

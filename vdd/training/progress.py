@@ -3,14 +3,13 @@
 import math
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from vdd.progress import PLAIN_LINE_EVERY
+from vdd.values import Report
 
 _LOGGED_ALONE = ("examples_per_second", "mfu")  # where there is a live line
 
@@ -40,7 +39,7 @@ class ProgressLine:
             self._bar.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -48,7 +47,7 @@ class ProgressLine:
         """Print a line of its own."""
         self._console.print(text, soft_wrap=True)
 
-    def update(self, step: int, values: Mapping[str, Any]) -> None:
+    def update(self, step: int, values: Report) -> None:
         """Show a logged step: loss, bits per frame, rates, and the time left at this rate."""
         if self._bar is not None:  # of 80 columns
             few = {name: x for name, x in values.items() if name not in _LOGGED_ALONE}
@@ -62,7 +61,7 @@ class ProgressLine:
             self.say(f"step {step}/{self._num_steps}  {text}")
 
 
-def summary(step: int, num_steps: int, values: Mapping[str, Any]) -> str:
+def summary(step: int, num_steps: int, values: Report) -> str:
     """The progress line's text; what was not measured is left out."""
     shown = (
         ("loss", "loss {:.4f}"),

@@ -8,7 +8,7 @@ the parameters before it computes on them.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
@@ -18,6 +18,9 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
 from vdd.errors import UserError
+
+Args = ParamSpec("Args")
+T = TypeVar("T")
 
 AXES = ("data", "fsdp")
 # Below this many elements the traffic of gathering an array costs more than the memory it frees.
@@ -60,7 +63,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
-def local_copy(tree: PyTree) -> Any:
+def local_copy(tree: PyTree) -> PyTree:
     """The arrays in full on this process's first device, to compute on without the others.
 
     All processes have to call it together where arrays are split among them.
@@ -92,13 +95,13 @@ def array_spec(shape: tuple[int, ...], fsdp: int, min_size: int = MIN_SHARDED_SI
     return P(*(None,) * axis, "fsdp")
 
 
-def tree_sharding(mesh: Mesh, tree: PyTree, min_size: int = MIN_SHARDED_SIZE) -> Any:
+def tree_sharding(mesh: Mesh, tree: PyTree, min_size: int = MIN_SHARDED_SIZE) -> PyTree:
     """A NamedSharding for each array (or ShapeDtypeStruct) of the tree, by `array_spec`."""
     fsdp = mesh.shape["fsdp"]
     return jax.tree.map(lambda x: NamedSharding(mesh, array_spec(x.shape, fsdp, min_size)), tree)
 
 
-def abstract_sharded(mesh: Mesh, init: Callable[..., Any], *args: Any) -> Any:
+def abstract_sharded(mesh: Mesh, init: Callable[..., PyTree], *args: PyTree) -> PyTree:
     """Tree of ShapeDtypeStructs, shardings included, of what `init(*args)` returns; no memory."""
     shapes = jax.eval_shape(init, *args)
     return jax.tree.map(
@@ -108,19 +111,19 @@ def abstract_sharded(mesh: Mesh, init: Callable[..., Any], *args: Any) -> Any:
     )
 
 
-def tracing_on(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
+def tracing_on(mesh: Mesh, function: Callable[Args, T]) -> Callable[Args, T]:
     """The function, traced for this mesh: `gathered` in it knows that arrays may be split."""
     if mesh.shape["fsdp"] == 1:
         return function
 
-    def traced(*args: Any) -> Any:
+    def traced(*args: Args.args, **named: Args.kwargs) -> T:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-            return function(*args)
+            return function(*args, **named)
 
     return traced
 
 
-def gathered(params: PyTree) -> Any:
+def gathered(params: PyTree) -> PyTree:
     """Parameters in full on every device, to compute a loss on; their gradients are added up.
 
     The compiler might as well send a batch to where the parts of a parameter are, which moves more

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from typing import Any
+import types
 
 import jax
 from jax.experimental import multihost_utils
@@ -19,7 +19,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: dict[signal.Signals, "signal._HANDLER"] = {}
 
     def __enter__(self) -> "StopRequest":
         if jax.process_count() == 1 and threading.current_thread() is threading.main_thread():
@@ -27,7 +27,7 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
@@ -43,7 +43,7 @@ class StopRequest:
             self.signal = signal.SIGTERM
         return self.signal is not None
 
-    def _note(self, number: int, _: Any) -> None:
+    def _note(self, number: int, _: types.FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = signal.Signals(number)

@@ -12,6 +12,8 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
+from vdd.values import Figures
+
 
 @runtime_checkable
 class SummaryWriter(Protocol):
@@ -78,7 +80,7 @@ class EventWriter:
         """Flush, and let the file go."""
         self._file.close()
 
-    def _add(self, step: int, values: list[dict[str, Any]]) -> None:
+    def _add(self, step: int, values: list[Figures]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
         from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 

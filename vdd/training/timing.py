@@ -2,10 +2,10 @@
 
 import statistics
 import time
-from typing import Any
 
 import jax
 
+from vdd.config import Config
 from vdd.training import compilation, loop, sharding
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.progress import ProgressLine
@@ -14,7 +14,7 @@ _WARM, _TIMED = 2, 5
 
 
 def seconds_per_step(
-    config: Any, iterator: ClipIterator, init_fn: compilation.InitFn, step_fn: compilation.StepFn
+    config: Config, iterator: ClipIterator, init_fn: InitFn, step_fn: StepFn
 ) -> float:
     """The middle one of a few steps from a fresh state, which is thrown away.
 

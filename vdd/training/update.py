@@ -5,7 +5,7 @@ which resumes draws the same numbers as one which never stopped.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,19 @@ from vdd.training.sharding import gathered
 LOSS_STREAM = 1
 
 
+# (random key, batch) -> state, and (state, batch) -> (state, metrics).
+InitFn = Callable[[PRNGKeyArray, dict[str, Array]], PyTree]
+StepFn = Callable[[PyTree, dict[str, Array]], tuple[PyTree, dict[str, Array]]]
+
+
 class Training(NamedTuple):
     """The two functions that a training run needs; both pure and fit for jit.
 
     Each task has a state of its own, of which the loop knows `step`, and `params` and `ema_params`.
     """
 
-    init: Callable[[PRNGKeyArray, dict[str, Array]], Any]
-    step: Callable[[Any, dict[str, Array]], tuple[Any, dict[str, Array]]]
+    init: InitFn
+    step: StepFn
 
 
 def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
@@ -33,7 +38,7 @@ def step_key(seed: int, stream: int, step: Int[Array, ""]) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), stream), step)
 
 
-def moving_average(average: Any, params: PyTree, step: Int[Array, ""], decay: float) -> Any:
+def moving_average(average: PyTree, params: PyTree, step: Int[Array, ""], decay: float) -> PyTree:
     """The exponential moving average after this step.
 
     It starts quickly and slows down to `decay`, so that it never remembers the first weights.

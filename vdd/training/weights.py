@@ -5,7 +5,6 @@ the head of the file has the step, and a digest of all numbers.
 """
 
 import json
-from typing import Any
 
 import jax
 import numpy as np
@@ -36,7 +35,7 @@ def write(folder: epath.PathLike, step: int, params: PyTree) -> None:
     safetensors.write(epath.Path(folder) / FILE, arrays, **{_NOTE: note})
 
 
-def read(folder: epath.PathLike) -> tuple[int, dict[str, Any]]:
+def read(folder: epath.PathLike) -> tuple[int, PyTree]:
     """(step, parameters), as they were written.
 
     Raises:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from vdd.errors import UserError
+from vdd.training.update import StepFn
+from vdd.values import Json
 
 NONE = -1
 
@@ -25,6 +26,10 @@ class Window:
     sums: dict[str, Any]  # float32 by metric
     count: Any  # int32
     bad_step: Any  # int32: the first step of non-finite loss, else NONE
+
+
+# (state, window, batch) -> (state, window, loss).
+Program = Callable[[PyTree, Window, dict[str, Array]], tuple[PyTree, Window, Array]]
 
 
 def empty(names: Iterable[str]) -> Window:
@@ -52,7 +57,7 @@ def means(window: Window) -> dict[str, np.float32]:
     return {name: np.float32(total) / count for name, total in sorted(window.sums.items())}
 
 
-def to_json(window: Window) -> dict[str, Any]:
+def to_json(window: Window) -> Json:
     """A host window as JSON values; float32 survives the round trip exactly."""
     return {
         "sums": {k: float(v) for k, v in window.sums.items()},
@@ -61,7 +66,7 @@ def to_json(window: Window) -> dict[str, Any]:
     }
 
 
-def from_json(saved: dict[str, Any], names: Iterable[str]) -> Window:
+def from_json(saved: Json, names: Iterable[str]) -> Window:
     """The window that `to_json` saw; an empty one if the metrics have other names by now."""
     if saved["sums"].keys() != set(names):
         return empty(names)
@@ -83,10 +88,12 @@ def diverged(what: str, step: int) -> UserError:
     )
 
 
-def accumulating(step_fn: Callable[..., Any]) -> Callable[..., Any]:
+def accumulating(step_fn: StepFn) -> Program:
     """(state, window, batch) -> (state, window, loss) from (state, batch) -> (state, metrics)."""
 
-    def step(state: PyTree, window: Window, batch: Any) -> tuple[Any, Window, jax.Array]:
+    def step(
+        state: PyTree, window: Window, batch: dict[str, Array]
+    ) -> tuple[PyTree, Window, Array]:
         state, metrics = step_fn(state, batch)
         return state, add(window, metrics, state.step), metrics["loss"]
 

@@ -3,14 +3,15 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 from etils import epath
 
 from vdd import files
+from vdd.config import Config
 from vdd.errors import UserError
 from vdd.training import checkpoint_files, weights
+from vdd.values import Json
 
 # What may change when a run is resumed: how often, where, and on which devices; nothing that alters
 # what a step computes from a state and a batch, but for the length of the training, to which the
@@ -48,7 +49,7 @@ REPORT = (
 _RECORDS = ("source.json", "metrics.jsonl")
 
 
-def check(workdir: epath.Path, config: Any) -> bool:
+def check(workdir: epath.Path, config: Config) -> bool:
     """Whether `workdir` holds checkpoints that this config goes on from; nothing is written.
 
     Until the first checkpoint there is nothing to resume: the directory then takes any config.
@@ -78,7 +79,7 @@ def check(workdir: epath.Path, config: Any) -> bool:
     return bool(steps)
 
 
-def claim(workdir: epath.Path, config: Any) -> None:
+def claim(workdir: epath.Path, config: Config) -> None:
     """Make `workdir` the directory of this config's run, new or resumed: write its config.json.
 
     Raises:
@@ -101,7 +102,7 @@ def held(workdir: epath.Path) -> Iterator[None]:
         yield
 
 
-def _read(path: epath.Path) -> dict[str, Any] | None:
+def _read(path: epath.Path) -> Json | None:
     """The config of a run; None where there is no config.json."""
     try:
         config = json.loads(path.read_text()) if path.exists() else None
@@ -114,7 +115,7 @@ def _read(path: epath.Path) -> dict[str, Any] | None:
     return config
 
 
-def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def check_same_run(workdir: epath.Path, old: Json, new: Json) -> None:
     """Raise a UserError that names the first keys whose change would make it another run."""
     was, now = dict(flatten(old)), dict(flatten(new))
     changed = [
@@ -133,12 +134,12 @@ def check_same_run(workdir: epath.Path, old: dict[str, Any], new: dict[str, Any]
         )
 
 
-def to_json(config: Any) -> dict[str, Any]:
+def to_json(config: Config) -> Json:
     """The config as plain JSON values (tuples become lists)."""
     return json.loads(config.to_json_best_effort())
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Json, prefix: str = "") -> Iterator[tuple[str, object]]:
     """(dotted key, leaf) pairs of a nested dict."""
     for key, value in tree.items():
         if isinstance(value, dict) and value:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from etils import epath
 
 from vdd import files
+from vdd.config import Config
 from vdd.data import sprites
 from vdd.data.records import DataSource, check_whole, damaged
 from vdd.data.sprites import lpc
@@ -67,7 +68,7 @@ def load_builder(
 
 
 def load_split(
-    config: Any, split: str, art_dir: epath.PathLike | None = None, keep: bool = True
+    config: Config, split: str, art_dir: epath.PathLike | None = None, keep: bool = True
 ) -> sprites.SpritesArrays:
     """A split in memory as `config.data` has it: its art, its sheets, its permutation.
 
@@ -84,14 +85,14 @@ def load_split(
     return sprites.load_arrays(config.art, split, folder, permutation_seed(config), keep)
 
 
-def permutation_seed(config: Any) -> int:
+def permutation_seed(config: Config) -> int:
     """That of `config.data`; a config without one means the published permutation."""
     if "permutation_seed" in config:
         return config.permutation_seed
     return sprites.PERMUTATION_SEED
 
 
-def sheets_dir(config: Any) -> epath.Path | None:
+def sheets_dir(config: Config) -> epath.Path | None:
     """The folder of LPC sheets that belongs to `config.data`, None where there is none.
 
     It is `art_dir`, else VDD_SPRITES_ART, else where a download for this data set has left them.

@@ -1,11 +1,12 @@
 """A clip by its number: who plays, what is played, on what ground."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from vdd.config import Config
 from vdd.data.universal_lpc.art import Art
 from vdd.data.universal_lpc.characters import SPLITS, draw_character
 from vdd.data.universal_lpc.compositing import NOTHING, composite
@@ -30,7 +31,7 @@ class Settings(NamedTuple):
     recolour: float = 0.0  # share of training clips whose character has new colours, part by part
 
     @classmethod
-    def from_config(cls, config: Any, split: str) -> "Settings":
+    def from_config(cls, config: Config, split: str) -> "Settings":
         """Of `config.data`. Clips of all splits but train stand on grey, in their own colours.
 
         Raises:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from etils import epath
 
 from vdd import files
+from vdd.config import Config
 from vdd.data.records import check_whole, damaged
 from vdd.data.universal_lpc.art import load_art
 from vdd.data.universal_lpc.clips import COUNTS, Settings
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 NAME = "universal_lpc"
 
 
-def num_clips(config: Any, split: str) -> int:
+def num_clips(config: Config, split: str) -> int:
     """Clips of a split where it is not drawn without end: of train as many as the config says.
 
     Raises:
@@ -29,7 +30,7 @@ def num_clips(config: Any, split: str) -> int:
     return config.num_clips
 
 
-def load_builder(config: Any, file_format: str) -> "tfds.core.DatasetBuilder":
+def load_builder(config: Config, file_format: str) -> "tfds.core.DatasetBuilder":
     """The builder of the clips that `config.data` describes, its files in place.
 
     Args:

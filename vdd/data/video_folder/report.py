@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from vdd.data.video_folder.clips import Skipped
 from vdd.data.video_folder.examples import Used
 from vdd.data.video_folder.splits import SPLITS
 from vdd.data.video_folder.store import Outcome
+from vdd.values import Json
 
 FILE = "report.json"
 
 
 def report(
-    chosen: dict[str, Any],
+    chosen: Json,
     used: Sequence[Used],
     skipped: Sequence[Skipped],
     outcomes: Iterable[Outcome],
     seconds: float,
-) -> dict[str, Any]:
+) -> Json:
     """All that is to be known of a data set.
 
     Args:
@@ -72,7 +72,7 @@ def table(used: Sequence[Used], skipped: Sequence[Skipped]) -> str:
     return "\n".join(lines)
 
 
-def summary(made: dict[str, Any], out: Path) -> str:
+def summary(made: Json, out: Path) -> str:
     """The last line: what was done in what time, and where it lies."""
     decoding = made["decoding"]
     return (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
+from vdd.config import Config
 from vdd.data import augment
 from vdd.data.datasets import choose
 from vdd.data.records import DataSource
@@ -42,28 +43,28 @@ _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
 }
 
 
-def check(config: Any, size: tuple[int, int, int]) -> None:
+def check(config: Config, size: tuple[int, int, int]) -> None:
     """Raise a UserError for values that there are not; what is prepared is not looked at."""
     del size
     edit_in_training(config)
 
 
-def fields(config: Any) -> Sequence[str]:
+def fields(config: Config) -> Sequence[str]:
     """Clips, and whose they are."""
     return (_kind(config), "clip", "identity")
 
 
-def frames(config: Any) -> int:
+def frames(config: Config) -> int:
     """Frames that are taken of each window."""
     return config.frames
 
 
-def arrays(config: Any, split: str) -> Mapping[str, np.ndarray]:
+def arrays(config: Config, split: str) -> Mapping[str, np.ndarray]:
     """All windows of a split in memory, whole."""
     return prepared.read(_builder(config, split), split, fields(config))
 
 
-def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
+def clips(config: Config, split: str) -> UInt8[np.ndarray, "n t h w c"]:
     """The windows of a split in memory, whole, as pixels.
 
     Raises:
@@ -76,17 +77,17 @@ def clips(config: Any, split: str) -> UInt8[np.ndarray, "n t h w c"]:
     return video
 
 
-def records(config: Any, split: str) -> DataSource:
+def records(config: Config, split: str) -> DataSource:
     """Random access to the windows of a split."""
     return DataSource(_builder(config, split, "array_record"), split, fields(config))
 
 
-def files(config: Any, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
+def files(config: Config, split: str) -> tuple["tfds.core.DatasetBuilder", str]:
     """The builder of the TFRecord files."""
     return _builder(config, split, "tfrecord"), split
 
 
-def watched_split(config: Any, otherwise: str) -> str:
+def watched_split(config: Config, otherwise: str) -> str:
     """The validation split, where there is one."""
     return "validation" if prepared.has_split(config.data_dir, "validation") else otherwise
 
@@ -96,7 +97,7 @@ def overlap(split: str, other: str) -> bool:
     return split == other
 
 
-def edit_in_training(config: Any) -> augment.Augment | None:
+def edit_in_training(config: Config) -> augment.Augment | None:
     """`config.frames` frames from a random place in a window, changed as `config.augment` says."""
     change = choose("augment", config.augment, _AUGMENTATIONS)
     if change is not None and config.latents:
@@ -112,11 +113,13 @@ def edit_in_training(config: Any) -> augment.Augment | None:
     return edit
 
 
-def _kind(config: Any) -> str:
+def _kind(config: Config) -> str:
     return "latents" if config.latents else "video"
 
 
-def _builder(config: Any, split: str, file_format: str | None = None) -> "tfds.core.DatasetBuilder":
+def _builder(
+    config: Config, split: str, file_format: str | None = None
+) -> "tfds.core.DatasetBuilder":
     builder = prepared.load_builder(config.data_dir, _kind(config), split, file_format)
     features: Any = builder.info.features
     stored = features[_kind(config)].shape[0]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from etils import epath
@@ -26,6 +26,8 @@ from vdd.data.decoding import Frame, Video, open_video, read_times
 from vdd.data.video_folder.clips import Clip
 from vdd.data.video_folder.resampling import Square, Window, centre, cut, square
 from vdd.errors import UserError
+
+T = TypeVar("T")
 
 # A header's length may be this much more than what is found in the file, in seconds and as a share.
 _SLACK = (0.5, 0.1)
@@ -226,7 +228,7 @@ class _Writer:
     def write(self, data: bytes) -> None:
         self._told(self._file.write, data)
 
-    def _told(self, action: Callable[..., Any], *arguments: Any) -> Any:
+    def _told(self, action: Callable[..., T], *arguments: object) -> T:
         try:
             return action(*arguments)
         except OSError as error:

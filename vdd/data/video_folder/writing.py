@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from vdd import files
 from vdd.data.video_folder.examples import Row, Windows
@@ -13,6 +12,7 @@ from vdd.data.video_folder.prepared import directory
 from vdd.data.video_folder.store import Store
 from vdd.data.video_folder.workers import beam_options
 from vdd.errors import UserError
+from vdd.values import Json, Report
 
 PARTS = "parts-"  # how a folder in a store begins in which a data set is made
 
@@ -22,7 +22,7 @@ def write(
     file_format: str,
     store: Store,
     rows: Mapping[str, Sequence[Row]],
-    chosen: Mapping[str, Any],
+    chosen: Report,
     weights: str | None = None,
     beam: str | None = None,
 ) -> None:
@@ -71,7 +71,7 @@ def _build(
     kind: str,
     file_format: str,
     windows: Mapping[str, Windows],
-    metadata: dict[str, Any],
+    metadata: Json,
     beam: str | None,
 ) -> None:
     """Has the TFDS builder write its files into a folder."""

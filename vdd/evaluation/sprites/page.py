@@ -1,13 +1,11 @@
 """The figures of a run on Sprites as Markdown."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from vdd.evaluation.report import number, rates, share
 from vdd.markdown import table
+from vdd.values import Report
 
 
-def sections(report: Mapping[str, Any]) -> list[str]:
+def sections(report: Report) -> list[str]:
     """The figures of `sprites.evaluate` as sections of a page."""
     transfer, rebuilt, judge = report["transfer"], report["reconstruction"], report["judge"]
     names = ("motion", "body", "bottomwear", "topwear", "hair")

@@ -15,7 +15,7 @@ it keeps its content and takes the motion of a clip with another character and a
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
@@ -35,6 +35,7 @@ from vdd.evaluation.measure import Measure
 from vdd.evaluation.pairing import matching_rows, pair_clips
 from vdd.evaluation.sections import Scored
 from vdd.progress import Advance, progress_bar
+from vdd.values import Figures
 
 JudgeFunction = Callable[[UInt8[np.ndarray, "b t h w c"]], Verdict]
 
@@ -48,7 +49,7 @@ def evaluate(
     test: SpritesArrays,
     judge: JudgeFunction,
     how: Measure,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all clips of `test`.
 
     Args:
@@ -179,7 +180,7 @@ def _leakage(
     train: SpritesArrays | None,
     test: tuple[Encoded, SpritesArrays],
     how: Measure,
-) -> dict[str, Any]:
+) -> Figures:
     if train is None:
         return sections.leakage(None, test, functions.num_codewords)
     size, show = how.batch_size, how.show_progress

@@ -4,11 +4,10 @@ A training is watched on the validation split. The judge has seen those characte
 from the whole published train split; it never sees those of the test split.
 """
 
-from typing import Any
-
 import numpy as np
 from etils import epath
 
+from vdd.config import Config
 from vdd.data import datasets
 from vdd.data import sprites as sprites_data
 from vdd.data.sprites import prepared
@@ -20,17 +19,18 @@ from vdd.evaluation.measure import measure_of
 from vdd.evaluation.sprites import page as sprites_page
 from vdd.evaluation.sprites import protocol as sprites
 from vdd.training.loop import Hook
+from vdd.values import Figures
 
 SPLITS = sprites_data.SPLITS
 
 
-def check(settings: Any) -> None:
+def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
     if settings["num_clips"] == 1 or settings["quick_pairs"] < 1:
         raise UserError("eval: swaps need num_clips of 2 or more (0: all), and pairs")
 
 
-def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:
     """All protocols on a split.
 
     Probes learn from what the run was trained on, less the characters that they are tested on.
@@ -56,7 +56,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     return Evaluation(figures, sprites_page.sections(figures), draw)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: swaps judged each `eval_every`, drawn each `sample_every`.
 
     Both look at the averaged parameters, on the validation split, and return what is to be logged:
@@ -67,7 +67,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     clips = prepared.load_split(config.data, split)
     seen = int(datasets.seen_in_training(config.data, split))
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         del step
         figures = sprites.quick_evaluate(
             functions,
@@ -79,7 +79,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
         )
         return {**figures, "seen_in_training": seen}
 
-    def draw(step: int, functions: Functions) -> dict[str, Any]:
+    def draw(step: int, functions: Functions) -> Figures:
         matrix = gallery.matrix(functions, clips, config.eval.seed, config.eval.batch_size)
         return watching.picture(workdir, step, matrix, "swaps")
 
@@ -103,7 +103,7 @@ def _without(
     return arrays if kept.all() else sprites_data.SpritesArrays(*(part[kept] for part in arrays))
 
 
-def _judge(config: Any) -> judge.Judge:
+def _judge(config: Config) -> judge.Judge:
     settings = judge.JudgeSettings(steps=config.eval.judge_steps)
     art_dir = prepared.sheets_dir(config.data)
     return judge.load_or_train(config.data.art, art_dir, settings=settings)

@@ -7,7 +7,7 @@ truth by chance: the twin's results say how often, which is the floor.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -103,7 +103,7 @@ def measure(
     keys = clip_keys(seed, stream, pairs.rows)
     motion = encoded.motion[partner[pairs.rows]]
 
-    def drawn(content: Any) -> Iterator[Video]:
+    def drawn(content: np.ndarray) -> Iterator[Video]:
         for piece in batches(len(content), batch_size):
             at = padded(np.arange(piece.start, piece.stop), batch_size)
             made = np.asarray(functions.sample(keys[at], content[at], motion[at]))

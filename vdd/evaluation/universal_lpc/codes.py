@@ -1,9 +1,9 @@
 """What do the codes of a frame say of its cell, and do two people in one cell get the same?"""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Int
+
+from vdd.values import Figures
 
 
 def section(
@@ -11,7 +11,7 @@ def section(
     cell: Int[np.ndarray, "b t"],
     parts: Int[np.ndarray, "b s"],
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Figures:
     """Of the codes of clips, with the cell of every frame and what its character wears.
 
     Returns:

@@ -6,7 +6,6 @@ once. No character is in both.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Num
@@ -16,6 +15,7 @@ from vdd.data.universal_lpc.scripts import MOTION_OF_CELL
 from vdd.evaluation.inference import Encoded
 from vdd.evaluation.probes import Labelled, ProbeSettings, one_hot, probe_accuracy
 from vdd.evaluation.universal_lpc.parts import sex_of
+from vdd.values import Figures
 
 _FOLDS = 4
 _LINEAR = ProbeSettings(hidden=0)
@@ -24,7 +24,7 @@ _ACTIONS = tuple(dict.fromkeys(motion.action for motion in MOTIONS))
 
 def section(
     encoded: Encoded, clips: Clips, wardrobe: Wardrobe, num_codewords: int | None, seed: int
-) -> dict[str, Any]:
+) -> Figures:
     """Shares of what probes name rightly, each beside its chance, the share of the largest class.
 
     Returns:

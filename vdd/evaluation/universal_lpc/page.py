@@ -1,13 +1,9 @@
 """The figures of a run on Universal LPC as Markdown."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from vdd.data.universal_lpc import SLOTS
 from vdd.evaluation.report import number, rates, share
 from vdd.markdown import table
-
-Report = Mapping[str, Any]
+from vdd.values import Report
 
 # What a result is asked, in the order of the page: its name, its key and its form.
 LIKENESS = (

@@ -1,13 +1,13 @@
 """Does a result wear what the character wears, and nothing else of its kind?"""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from vdd.data.universal_lpc import SLOTS, Wardrobe
 from vdd.evaluation.universal_lpc.ground import on_grey
+from vdd.values import Figures
 
 ALTERNATIVES = 16  # at most, of each slot: of hair there are hundreds
 
@@ -82,7 +82,7 @@ def advantage(
     return int(np.sum(np.square(made - wrong) - np.square(made - real)))
 
 
-def section(right: Float[np.ndarray, "n s"]) -> dict[str, Any]:
+def section(right: Float[np.ndarray, "n s"]) -> Figures:
     """Of clips' `parts_right`: the share of each slot, None where none was seen, and their mean."""
     shares = {
         slot: float(np.nanmean(column)) if not np.isnan(column).all() else None

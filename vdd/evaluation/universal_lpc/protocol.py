@@ -6,7 +6,7 @@ the Frechet distance). Of the representation: `codes`, `leakage`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -21,6 +21,7 @@ from vdd.evaluation.universal_lpc.features import Features, of_validation
 from vdd.evaluation.universal_lpc.likeness import likeness
 from vdd.evaluation.universal_lpc.parts import Draw
 from vdd.progress import progress_bar
+from vdd.values import Figures
 
 # Streams of random keys, and what is drawn from each.
 _STREAMS = {"reconstruction": 0, "transfer": 1}
@@ -58,7 +59,7 @@ def evaluate(
     truth: Truth,
     how: Measure,
     quick: bool = False,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all clips of a split: the report, ready for JSON.
 
     `reconstruction` and `transfer` are means over clips of `likeness`, and `frechet`; `parts` is of
@@ -125,7 +126,7 @@ def _drawn(
 
 def _slow(
     functions: Functions, encoded: Encoded, clips: Clips, truth: Truth, how: Measure
-) -> dict[str, Any]:
+) -> Figures:
     """What takes long: `carried`, `codes` and `leakage`."""
     seed = how.seed
     wardrobe, draw, num_codewords = truth.wardrobe, truth.draw, functions.num_codewords
@@ -184,7 +185,7 @@ class Tally:
             found["frechet"] = metrics.frechet_distance(real, made)
         return found
 
-    def parts_section(self) -> dict[str, Any]:
+    def parts_section(self) -> Figures:
         """Of `parts`."""
         return parts.section(np.stack(self._parts))
 

@@ -1,13 +1,12 @@
 """Evaluation of a run on Universal LPC: `protocol.evaluate` over a split, pictures and page."""
 
-from typing import Any
-
 import einops
 import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from vdd.config import Config
 from vdd.data.universal_lpc import SPLITS, Art, Clips, Settings, draw_clips, load_art
 from vdd.data.universal_lpc.prepared import num_clips
 from vdd.errors import UserError
@@ -19,6 +18,7 @@ from vdd.evaluation.universal_lpc import page, protocol
 from vdd.evaluation.universal_lpc.ground import on_grey
 from vdd.run import frames_shown
 from vdd.training.loop import Hook
+from vdd.values import Figures
 
 __all__ = ["SPLITS", "check", "evaluate", "hooks"]
 
@@ -26,13 +26,13 @@ _SHOWN = 6  # swaps of a picture
 _PICTURE_STREAM = 2  # of random keys
 
 
-def check(settings: Any) -> None:
+def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocol cannot have."""
     if settings["num_clips"] == 1 or settings["quick_pairs"] < 2:
         raise UserError("eval: swaps need num_clips and quick_pairs of 2 or more (0: all)")
 
 
-def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:
     """Reconstructions and swaps of the clips of a split.
 
     Raises:
@@ -58,7 +58,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     return Evaluation(figures, page.sections(figures), draw)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: swaps measured, and drawn.
 
     Both look at the averaged parameters, on clips of the validation split.
@@ -67,7 +67,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     clips = _clips(art, config, "validation", config.eval.quick_pairs)
     truth = protocol.Truth(protocol.drawer(art, clips.video.shape[-1]), art.wardrobe)
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         how = measure_of(config, step, "validation")._replace(show_progress=False)
         figures = protocol.evaluate(functions, clips, truth, how, quick=True)
         kinds = (("swap", figures["transfer"]), ("reconstruction", figures["reconstruction"]))
@@ -76,7 +76,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
         bits = rate["joint_entropy_bits_per_frame"]
         return {**named, "swap_parts": parts, "joint_bits_per_frame": bits}
 
-    def draw(step: int, functions: Functions) -> dict[str, Any]:
+    def draw(step: int, functions: Functions) -> Figures:
         drawn = swaps(functions, art, clips, seed, size)
         return watching.picture(workdir, step, drawn, "swaps")
 
@@ -100,7 +100,7 @@ def swaps(
     return einops.rearrange(on_grey(np.stack(parts)), "k n t h w c -> (n k h) (t w) c")
 
 
-def _clips(art: Art, config: Any, split: str, count: int) -> Clips:
+def _clips(art: Art, config: Config, split: str, count: int) -> Clips:
     """Clips as long as training shows them to the encoder."""
     # Whatever a training sees, truths are drawn on grey, in the art's own colours.
     settings = Settings(frames_shown(config), config.data.channels, "grey")

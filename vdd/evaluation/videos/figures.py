@@ -1,7 +1,7 @@
 """Figures of samples on real videos, and what networks see of the windows themselves."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -10,6 +10,7 @@ from vdd.evaluation import metrics
 from vdd.evaluation.faces import Compared, Faces, Observed, compare, identity_similarity
 from vdd.evaluation.sections import Section, mean_or_none
 from vdd.progress import progress_bar
+from vdd.values import Figures
 
 _STILLS = ("psnr_last_frame_held", "psnr_mean_frame_held")
 _PIXELS = ("psnr", "ssim", *_STILLS, "flicker")
@@ -77,9 +78,7 @@ def held(video: UInt8[np.ndarray, "s h w 3"], frames: int) -> dict[str, UInt8[np
     return {name: np.repeat(still[None], frames, axis=0) for name, still in stills}
 
 
-def of_networks(
-    real: Real, within: Int[np.ndarray, "n"], across: Int[np.ndarray, "n"]
-) -> dict[str, Any]:
+def of_networks(real: Real, within: Int[np.ndarray, "n"], across: Int[np.ndarray, "n"]) -> Figures:
     """The scale to read similarities by, and the names of the networks behind the figures."""
     return {
         "real": {

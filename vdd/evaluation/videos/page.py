@@ -1,10 +1,10 @@
 """The figures of a run on real videos as Markdown."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from vdd.evaluation.report import number, rates
 from vdd.markdown import table
+from vdd.values import Report
 
 _ROWS = (
     ("PSNR, dB", "psnr", ".2f"),
@@ -20,7 +20,7 @@ _ROWS = (
 )
 
 
-def sections(report: Mapping[str, Any]) -> list[str]:
+def sections(report: Report) -> list[str]:
     """The figures of `videos.evaluate` as sections of a page."""
     transfer, rate = report["transfer"], report["bitrate"]
     columns = (report["reconstruction"], transfer["within_clip"], transfer["across_identities"])

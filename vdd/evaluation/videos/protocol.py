@@ -27,12 +27,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Array, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.data.sprites import ATTRIBUTES
 from vdd.evaluation import metrics, sections
 from vdd.evaluation.faces import Faces
 from vdd.evaluation.inference import (
+    Clips,
     Encoded,
     Functions,
     batches,
@@ -46,6 +47,7 @@ from vdd.evaluation.sections import Section
 from vdd.evaluation.videos import figures
 from vdd.evaluation.videos.figures import Pairs
 from vdd.progress import Advance, progress_bar
+from vdd.values import Figures
 
 # What is drawn, by the stream of its random keys, and what its bar is called.
 _DRAWN = {
@@ -69,23 +71,28 @@ class Windows(Protocol):
 
     @property
     def video(self) -> Any:
-        """Uint8 [n t h w 3]."""
+        """Uint8 [n t h w 3]; not lacking, as it may be where latents are wanted."""
+        ...
 
     @property
-    def clip(self) -> Any:
+    def clip(self) -> Int[np.ndarray, "n"]:
         """Int [n]: the clip that each is cut from."""
+        ...
 
     @property
-    def identity(self) -> Any:
+    def identity(self) -> Int[np.ndarray, "n"]:
         """Int [n]: who is in it."""
+        ...
 
     @property
-    def start(self) -> Any:
+    def start(self) -> Float[np.ndarray, "n"]:
         """Float [n]: seconds of its clip from which it shows it."""
+        ...
 
     @property
-    def end(self) -> Any:
+    def end(self) -> Float[np.ndarray, "n"]:
         """Float [n]: and up to which."""
+        ...
 
 
 def evaluate(
@@ -93,7 +100,7 @@ def evaluate(
     windows: Windows,
     how: Measure,
     faces: Faces | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Measures a model on all windows: the report, ready for JSON (see the head of this module).
 
     Args:
@@ -151,9 +158,7 @@ def _measured(
         return figures.of_samples(samples, pairs, real, same_clip=kind != "across_identities")
 
 
-def _transfer(
-    found: Mapping[str, Section], partner: Mapping[str, Int[np.ndarray, "n"]]
-) -> dict[str, Any]:
+def _transfer(found: Mapping[str, Section], partner: Mapping[str, Int[np.ndarray, "n"]]) -> Figures:
     """The transfers' part of the report."""
     kinds = ("within_clip", "across_identities")
     count = {kind: int(np.sum(partner[kind] >= 0)) for kind in kinds}
@@ -167,7 +172,7 @@ def _transfer(
 
 
 def _from_their_content(
-    read: Callable[[Any, Any], Encoded],
+    read: Callable[[Clips, Clips], Encoded],
     encoded: Encoded,
     video: UInt8[np.ndarray, "n t h w 3"],
     pairs: Pairs,

@@ -1,17 +1,17 @@
 """Evaluation of a run on a folder of videos: `videos.evaluate`, its pictures and its page."""
 
-from typing import Any
-
 import jax
 import numpy as np
 from etils import epath
 
+from vdd.config import Config
 from vdd.data import datasets, decoding, synthetic, video_folder
 from vdd.data.video_folder import VideoWindows
 from vdd.errors import UserError
 from vdd.evaluation import report, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.faces import dlib_faces
+from vdd.evaluation.gallery import Picture
 from vdd.evaluation.inference import Functions
 from vdd.evaluation.measure import measure_of
 from vdd.evaluation.videos import gallery as video_gallery
@@ -19,17 +19,18 @@ from vdd.evaluation.videos import page as videos_page
 from vdd.evaluation.videos import protocol as videos
 from vdd.run import frames_shown
 from vdd.training.loop import Hook
+from vdd.values import Figures
 
 SPLITS = video_folder.SPLITS
 
 
-def check(settings: Any) -> None:
+def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
     if settings["num_clips"] < 0 or settings["quick_windows"] < 1:
         raise UserError("eval: num_clips of 0 (all) or more, and quick_windows of 1 or more")
 
 
-def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evaluation:
+def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:
     """Reconstructions and transfers of all windows of a split.
 
     Raises:
@@ -44,7 +45,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
         dlib_faces() if settings.faces else None,
     )
 
-    def draw(folder: epath.Path) -> list[Any]:
+    def draw(folder: epath.Path) -> list[Picture]:
         return video_gallery.draw(
             functions, windows, folder, settings.seed, settings.batch_size, windows.fps,
             synthetic.mark(config.data),
@@ -53,7 +54,7 @@ def evaluate(config: Any, step: int, functions: Functions, split: str) -> Evalua
     return Evaluation(figures, videos_page.sections(figures), draw)
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """What a training does on schedule: figures each `eval_every`, pictures each `sample_every`.
 
     Both look at the averaged parameters, on some windows of the validation split, where the data
@@ -69,7 +70,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     split = datasets.find("video_folder").watched_split(config.data, config.eval.split)
     windows = load(config, split, config.eval.quick_windows)
 
-    def quick(step: int, functions: Functions) -> dict[str, Any]:
+    def quick(step: int, functions: Functions) -> Figures:
         how = measure_of(config, step, split)._replace(show_progress=False)
         figures = videos.evaluate(functions, windows, how)
         rebuilt, transfer = figures["reconstruction"], figures["transfer"]
@@ -79,7 +80,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
             "within_clip_psnr": transfer["psnr"],
         }
 
-    def draw(step: int, functions: Functions) -> dict[str, Any]:
+    def draw(step: int, functions: Functions) -> Figures:
         if jax.process_index() == 0:
             video_gallery.draw(
                 functions,
@@ -95,7 +96,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     return watching.watch(config, quick, draw)
 
 
-def load(config: Any, split: str, count: int) -> VideoWindows:
+def load(config: Config, split: str, count: int) -> VideoWindows:
     """`count` windows of a split (0: all).
 
     What was prepared is cut into windows of as many frames as training shows the encoder, each

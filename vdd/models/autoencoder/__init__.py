@@ -11,15 +11,16 @@ From pictures to latents and back:
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
 from vdd import safetensors
+from vdd.config import Fields
 from vdd.errors import UserError
 from vdd.files import write
 from vdd.models.autoencoder import published
@@ -35,7 +36,9 @@ FILES = {"tiny": ("encoder", "decoder"), "kl": ("weights",)}
 WEIGHTS_NAME, CONFIG_NAME = "diffusion_pytorch_model.safetensors", "config.json"
 
 
-def load(kind: str, *, dtype: Any = jnp.float32, **files: epath.PathLike) -> tuple[Any, dict]:
+def load(
+    kind: str, *, dtype: DTypeLike = jnp.float32, **files: epath.PathLike
+) -> tuple[Autoencoder, dict]:
     """A module and its parameters from published weights; its sizes are those of the tensors.
 
     Args:
@@ -95,7 +98,7 @@ def save(model: KLAutoencoder, params: PyTree, folder: epath.PathLike) -> None:
     safetensors.write(folder / WEIGHTS_NAME, published.to_tensors(params["params"]), format="pt")
 
 
-def param_shapes(model: Autoencoder) -> Any:
+def param_shapes(model: Autoencoder) -> PyTree:
     """Shapes of the parameters, by name."""
     image = jnp.zeros((1, model.factor, model.factor, 3))
     return jax.eval_shape(model.init, jax.random.key(0), image)["params"]
@@ -120,7 +123,7 @@ def _read_tiny(encoder: epath.PathLike, decoder: epath.PathLike) -> safetensors.
     return tensors
 
 
-def _tiny_sizes(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _tiny_sizes(tensors: Mapping[str, np.ndarray]) -> Fields:
     last = tensors["encoder.layers.14.weight"]
     pooled = any(".pool." in name for name in tensors)
     return {"latent_channels": last.shape[0], "width": last.shape[1], "pooled": pooled}
@@ -140,7 +143,7 @@ def _read_kl(weights: epath.PathLike) -> safetensors.Tensors:
     return {renamed(name): tensor for name, tensor in tensors.items()}
 
 
-def _kl_sizes(tensors: Mapping[str, np.ndarray], weights: epath.PathLike) -> dict[str, Any]:
+def _kl_sizes(tensors: Mapping[str, np.ndarray], weights: epath.PathLike) -> Fields:
     """All sizes but the number of groups, which no shape tells, are read from shapes and names."""
 
     def count(prefix: str) -> int:

@@ -6,11 +6,11 @@ the path of a parameter is its published name.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import KeyPath
 from jaxtyping import Num, PyTree
 
 from vdd.errors import UserError
@@ -21,7 +21,7 @@ Tensor = Num[np.ndarray, "..."]
 _WEIGHTS = ("kernel", "scale")
 
 
-def to_params(shapes: Any, tensors: Mapping[str, Tensor], where: str) -> Any:
+def to_params(shapes: PyTree, tensors: Mapping[str, Tensor], where: str) -> PyTree:
     """Parameters of these shapes, in float32, from the tensors of the published names.
 
     Args:
@@ -45,7 +45,7 @@ def to_params(shapes: Any, tensors: Mapping[str, Tensor], where: str) -> Any:
     if odd := next((name for name in tensors if name not in wanted), None):
         raise UserError(f"{where}: tensor {odd} is none of this network's")
 
-    def convert(path: Any, leaf: Any) -> jax.Array:
+    def convert(path: KeyPath, leaf: jax.ShapeDtypeStruct) -> jax.Array:
         tensor = tensors[_published(path)]
         return jnp.asarray(tensor.transpose(np.argsort(_to_torch(leaf.ndim))), jnp.float32)
 
@@ -57,12 +57,12 @@ def to_tensors(params: PyTree) -> dict[str, Tensor]:
     return {name: np.asarray(leaf).transpose(_to_torch(leaf.ndim)) for name, leaf in _flat(params)}
 
 
-def _flat(tree: PyTree) -> Iterable[tuple[str, Any]]:
+def _flat(tree: PyTree) -> Iterable[tuple[str, PyTree]]:
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return [(_published(path), leaf) for path, leaf in leaves]
 
 
-def _published(path: Any) -> str:
+def _published(path: KeyPath) -> str:
     """`encoder.down_blocks.0.norm1.weight` for (encoder, down_blocks_0, norm1, scale)."""
     *modules, leaf = (key.key for key in path)
     dotted = [re.sub(r"_(\d+)$", r".\1", module) for module in modules]

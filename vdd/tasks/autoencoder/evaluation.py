@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from etils import epath
 from jaxtyping import Array, Float, PyTree, UInt8
-from ml_collections import ConfigDict
 from PIL import Image
 
 from vdd import files, runs
+from vdd.config import Config
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
 from vdd.errors import UserError
@@ -32,13 +32,14 @@ from vdd.tasks.autoencoder.step import build_model
 from vdd.training.loop import Hook
 from vdd.training.parameters import load_params
 from vdd.training.workdir import REPORT
+from vdd.values import Figures
 
 WEIGHTS = "autoencoder"
 _SHEET = "reconstructions.png"
 _SHOWN_CLIPS, _SHOWN_FRAMES = 6, 4
 
 
-def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
+def evaluate_run(workdir: epath.Path) -> Figures:
     """Measure the latest checkpoint, write its report, its page and its weights; the report.
 
     Raises:
@@ -65,7 +66,7 @@ def evaluate_run(workdir: epath.Path) -> dict[str, Any]:
     return figures
 
 
-def check(config: Any) -> None:
+def check(config: Config) -> None:
     """Raise a UserError for a config whose evaluation cannot be."""
     settings, splits = config.eval, datasets.find(config.data.dataset).SPLITS
     if settings.split not in splits:
@@ -74,7 +75,7 @@ def check(config: Any) -> None:
         raise UserError("eval: num_clips is 0 (all) or more, batch_size 1 or more")
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """PSNR of the averaged parameters each `eval_every`, a contact sheet each `sample_every`.
 
     Both are of the validation split; where the data have none, of the split that is evaluated.
@@ -84,27 +85,27 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     split = datasets.find(data.dataset).watched_split(data, config.eval.split)
     seen = int(datasets.seen_in_training(data, split))
 
-    def quick(step: int, params: PyTree) -> dict[str, Any]:
+    def quick(step: int, params: PyTree) -> Figures:
         del step
         size = config.eval.batch_size
         figures = measure(model, params, clips_of(config, split, size), size)
         rebuilt = {"rebuilt_psnr": figures["psnr"], "rebuilt_ssim": figures["ssim"]}
         return {**rebuilt, "seen_in_training": seen}
 
-    def picture(step: int, params: PyTree) -> dict[str, Any]:
+    def picture(step: int, params: PyTree) -> Figures:
         image = sheet(model, params, config, split)
         return watching.picture(workdir, step, np.asarray(image.convert("RGB")), "rebuilt")
 
     return watching.watch(config, quick, picture, lambda params: params)
 
 
-def clips_of(config: Any, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
+def clips_of(config: Config, split: str, count: int) -> Iterator[UInt8[np.ndarray, "b t h w 3"]]:
     """Clips of a split, in batches: `count` spread over it, or all where that is 0.
 
     Each process sees all of them.
     """
     settings, size = config.eval, config.eval.batch_size
-    data = ConfigDict({**config.data, "augment": "none"})
+    data = replaced(config.data, augment="none")
     if not count:
         frames = datasets.find(config.data.dataset).frames(config.data)
         video = load_clips(data, split)[:, :frames]
@@ -120,7 +121,7 @@ def clips_of(config: Any, split: str, count: int) -> Iterator[UInt8[np.ndarray, 
 
 def measure(
     model: KLAutoencoder, params: dict, clips: Iterator[np.ndarray], batch_size: int
-) -> dict[str, Any]:
+) -> Figures:
     """Mean PSNR (dB) and SSIM of rebuilt frames, and bits of the posterior, over all frames.
 
     `kl_bits` is the Kullback-Leibler divergence of a frame's posterior from the standard normal:
@@ -155,7 +156,7 @@ def _rebuild(
     return to_uint8(drawn[:, None])[:, 0], posterior.nats()
 
 
-def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.Image:
+def sheet(model: KLAutoencoder, params: dict, config: Config, split: str) -> Image.Image:
     """Frames of a few clips of a split above what became of them; the same clips each time."""
     settings = config.eval
     video = next(clips_of(config, split, settings.batch_size))[:_SHOWN_CLIPS]
@@ -173,7 +174,7 @@ def sheet(model: KLAutoencoder, params: dict, config: Any, split: str) -> Image.
     return pictures.contact_sheet(title, pairs, ("real", "rebuilt"), scale)
 
 
-def _write_page(workdir: epath.Path, config: Any, params: dict, figures: dict[str, Any]) -> None:
+def _write_page(workdir: epath.Path, config: Config, params: dict, figures: Figures) -> None:
     rows = (
         ("PSNR, dB", "psnr", ".2f"),
         ("SSIM", "ssim", ".4f"),

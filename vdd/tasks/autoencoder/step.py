@@ -22,6 +22,7 @@ import optax
 from einops import rearrange, reduce
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd.config import Config
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.pixels import to_float
 from vdd.training.optimizer import Optimizer
@@ -58,13 +59,13 @@ class TrainState:
     opt_state: optax.OptState
 
 
-def build_model(settings: Any) -> KLAutoencoder:
+def build_model(settings: Config) -> KLAutoencoder:
     """The network of `config.model`; its keys are the fields of `KLAutoencoder`."""
     fields = dict(settings)
     return KLAutoencoder(**{**fields, "dtype": jnp.dtype(fields["dtype"])})
 
 
-def build(config: Any) -> Training:
+def build(config: Config) -> Training:
     """The training functions of a config (keys model, objective, optimizer, train)."""
     model, objective = build_model(config.model), Objective(**config.objective)
     optimizer = Optimizer(**config.optimizer)

@@ -1,7 +1,6 @@
 """Training of the prior over the motion codes of a finished run."""
 
 import functools
-from typing import Any
 
 import jax
 import numpy as np
@@ -9,6 +8,7 @@ from etils import epath
 from jaxtyping import PyTree
 
 from vdd import priors, runs
+from vdd.config import Config
 from vdd.data import codes, datasets
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
@@ -20,9 +20,10 @@ from vdd.training import sharding
 from vdd.training.checkpoint_files import list_steps
 from vdd.training.loop import Hook
 from vdd.training.update import Training
+from vdd.values import Figures
 
 
-def settle(config: Any, workdir: epath.Path) -> Any:
+def settle(config: Config, workdir: epath.Path) -> Config:
     """The config with the step of the source: what is on record, else the one named or the last.
 
     The source may be in training itself: all that follows is of this one step, also when resumed.
@@ -36,12 +37,12 @@ def settle(config: Any, workdir: epath.Path) -> Any:
     return settled
 
 
-def build(config: Any) -> Training:
+def build(config: Config) -> Training:
     """The functions of the training."""
     return prior_step.build(priors.build(config.model, _source(config)[1]), config)
 
 
-def batches(config: Any, process: int, processes: int) -> ClipIterator:
+def batches(config: Config, process: int, processes: int) -> ClipIterator:
     """Crops of what the source was trained on, encoded by it now."""
     data = config.data
     return codes.crops(
@@ -56,7 +57,7 @@ def batches(config: Any, process: int, processes: int) -> ClipIterator:
     )
 
 
-def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
+def hooks(config: Config, workdir: epath.Path) -> list[Hook]:
     """Bits a frame of the validation split, each `eval_every`; the source is put on record.
 
     Where the data have no validation split, of the one that is evaluated. `seen_in_training` is 1
@@ -83,7 +84,7 @@ def hooks(config: Any, workdir: epath.Path) -> list[Hook]:
     def held_out() -> np.ndarray:
         return _codes(config, split, config.eval.num_clips)
 
-    def measure(step: int, state: PyTree) -> dict[str, Any]:
+    def measure(step: int, state: PyTree) -> Figures:
         del step
         params = sharding.local_copy(state.ema_params)
         rate = evaluation.rates(prior, params, held_out(), size)["prior_bits_per_frame"]
@@ -97,17 +98,17 @@ def evaluate(workdir: epath.Path) -> int:
     return evaluation.evaluate_prior(workdir)["step"]
 
 
-def _source(config: Any) -> tuple[Run, priors.Source]:
+def _source(config: Config) -> tuple[Run, priors.Source]:
     run = load_run(config.source, config.source_step)
     return run, priors.source_of(run, config.source)
 
 
-def _source_data(config: Any) -> Any:
+def _source_data(config: Config) -> Config:
     """`config.data` of the source."""
     return runs.load_config(runs.find(config.source)).data
 
 
-def _codes(config: Any, split: str, num_clips: int) -> np.ndarray:
+def _codes(config: Config, split: str, num_clips: int) -> np.ndarray:
     return evaluation.load_codes(
         _source(config)[0],
         split,

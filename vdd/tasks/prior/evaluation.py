@@ -1,7 +1,5 @@
 """The prior over motion codes, measured: bits a frame of held-out clips, beside their entropy."""
 
-from typing import Any
-
 import jax
 import numpy as np
 from etils import epath
@@ -18,6 +16,7 @@ from vdd.models.prior import MotionPrior
 from vdd.progress import progress_bar
 from vdd.run import Run
 from vdd.run import load as load_run
+from vdd.values import Figures
 
 
 def load_codes(
@@ -75,7 +74,7 @@ def bits_by_frame(
 
 def rates(
     prior: MotionPrior, params: PyTree, codes: Int32[np.ndarray, "c t n"], batch_size: int
-) -> dict[str, Any]:
+) -> Figures:
     """The section `bitrate` of the report: all in bits."""
     bits = bits_by_frame(prior, params, codes, batch_size)
     frames = codes.reshape(-1, codes.shape[-1])
@@ -88,7 +87,7 @@ def rates(
     }
 
 
-def evaluate_prior(workdir: epath.PathLike) -> dict[str, Any]:
+def evaluate_prior(workdir: epath.PathLike) -> Figures:
     """Measure a prior on held-out clips of its source and write `eval/<step>.json`, `report.md`.
 
     Returns:
@@ -139,7 +138,7 @@ def load_source(source: priors.Source) -> Run:
     return run
 
 
-def page(prior: priors.PriorRun, figures: dict[str, Any]) -> str:
+def page(prior: priors.PriorRun, figures: Figures) -> str:
     """`report.md`."""
     rate, source = figures["bitrate"], figures["source"]
     size = runs.count_parameters(prior.params)

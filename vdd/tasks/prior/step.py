@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd.config import Config
 from vdd.models.prior import MotionPrior, code_bits
 from vdd.training.optimizer import Optimizer
 from vdd.training.sharding import gathered
@@ -24,7 +25,7 @@ class PriorState:
     opt_state: optax.OptState
 
 
-def build(prior: MotionPrior, config: Any) -> Training:
+def build(prior: MotionPrior, config: Config) -> Training:
     """The training functions of a prior (keys optimizer and train of the config).
 
     Raises ValueError for accumulated batches, which a model of this size does not need.
@@ -35,7 +36,7 @@ def build(prior: MotionPrior, config: Any) -> Training:
     transform = optimizer.build(config.train.num_steps)
     schedule = optimizer.schedule(config.train.num_steps)
 
-    def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> Any:
+    def init(rng: PRNGKeyArray, batch: dict[str, Array]) -> PyTree:
         params: PyTree = prior.init(rng, batch["codes"][:1])["params"]
         average = jax.tree.map(jnp.copy, params)
         return PriorState(jnp.zeros((), jnp.int32), params, average, transform.init(params))
@@ -45,7 +46,7 @@ def build(prior: MotionPrior, config: Any) -> Training:
         bits = jnp.sum(code_bits(logits, batch["codes"]), axis=-1)
         return jnp.sum(bits * batch["scored"]) / jnp.maximum(jnp.sum(batch["scored"]), 1)
 
-    def step(state: PyTree, batch: dict[str, Array]) -> tuple[Any, dict[str, Array]]:
+    def step(state: PyTree, batch: dict[str, Array]) -> tuple[PyTree, dict[str, Array]]:
         value, grads = jax.value_and_grad(loss)(state.params, batch)
         updates, opt_state = transform.update(grads, state.opt_state, state.params)
         params: PyTree = optax.apply_updates(state.params, updates)
