@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from vdd.diffusion import edm, samplers
 from vdd.diffusion.samplers import Sampler
@@ -219,10 +220,12 @@ def test_steps_and_calls_of_the_network_are_told_apart():
 
 
 def test_presets_and_steps_are_chosen():
-    settings = {
-        "sampler": {"name": "mean", "steps": 0, "sigma_max": 3.0, "rho": 5.0},
-        "sharp": {"name": "heun", "steps": 8, "rho": 3.0},
-    }
+    settings = ConfigDict(
+        {
+            "sampler": {"name": "mean", "steps": 0, "sigma_max": 3.0, "rho": 5.0},
+            "sharp": {"name": "heun", "steps": 8, "rho": 3.0},
+        }
+    )
     chosen = [
         samplers.choose(settings, *choice)
         for choice in ((), ("sharp",), ("sampler", 4), ("sharp", 4), ("sharp", 0))

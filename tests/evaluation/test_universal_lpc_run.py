@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 from etils import epath
+from ml_collections import ConfigDict
 from PIL import Image
 
 from vdd.data.universal_lpc import Art
@@ -79,4 +80,4 @@ def test_an_evaluation_has_figures_a_page_and_a_picture(asked, tmp_path):
 @pytest.mark.parametrize("wrong", [{"num_clips": 1}, {"quick_pairs": 1}])
 def test_a_swap_takes_two_clips(wrong):
     with pytest.raises(UserError, match="2 or more"):
-        lpc_run.check({**config().eval, **wrong})
+        lpc_run.check(ConfigDict({**config().eval, **wrong}))

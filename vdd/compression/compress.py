@@ -8,6 +8,7 @@ from etils import epath
 from vdd import runs
 from vdd.compression import content_code, merging, rereading
 from vdd.compression.content_code import DEFAULT_SETTINGS, Settings
+from vdd.config import Config, changeable, frozen
 from vdd.data import datasets
 from vdd.errors import UserError
 from vdd.method.disentangler import Disentangler

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from etils import epath
@@ -13,6 +14,9 @@ from vdd import files
 from vdd.data import clock, encoders, video_io
 from vdd.data.sound import Sound, Track
 from vdd.errors import UserError
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
 
 _REST = Fraction(1, 10)  # seconds
 

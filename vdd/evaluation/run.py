@@ -19,7 +19,7 @@ from vdd.diffusion import samplers
 from vdd.errors import UserError
 from vdd.evaluation import report
 from vdd.evaluation.evaluation import Evaluation
-from vdd.evaluation.inference import functions_of
+from vdd.evaluation.inference import Functions, MotionCodes, functions_of
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.training.loop import Hook

@@ -1,6 +1,7 @@
 """How a training is watched: what its evaluation does on schedule, the same for every data set."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np

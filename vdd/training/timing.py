@@ -9,6 +9,7 @@ from vdd.config import Config
 from vdd.training import compilation, loop, sharding
 from vdd.training.feed import ClipIterator, DeviceBatches
 from vdd.training.progress import ProgressLine
+from vdd.training.update import InitFn, StepFn
 
 _WARM, _TIMED = 2, 5
 

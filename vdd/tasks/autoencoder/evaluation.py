@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PyTree, UInt8
 from PIL import Image
 
 from vdd import files, runs
-from vdd.config import Config
+from vdd.config import Config, replaced
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
 from vdd.errors import UserError
