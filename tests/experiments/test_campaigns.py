@@ -59,6 +59,29 @@ def test_a_training_looks_at_itself(tmp_path):
     assert rows["open files"]["first tenth"] == rows["open files"]["last tenth"]
 
 
+@pytest.mark.parametrize(
+    ("grown", "factor"),
+    [("seconds", 1.1), ("MiB resident", 1.06), ("open files", 1.2), ("threads", 1.2)],
+)
+def test_what_grows_by_a_tenth_is_seen(campaign, capsys, grown, factor):
+    endurance = campaign("endurance")
+
+    def looks(factor):  # 1 ms of CPU a step; the machine becomes slower, which is no fault
+        seconds = 0.0
+        for i in range(100):
+            machine, late = 1 + i / 100, factor if i > 80 else 1.0
+            found = {"MiB resident": 250.0, "open files": 10, "threads": 24, "seconds": 0.001}
+            found[grown] *= late
+            seconds += 200 * found["seconds"] * machine
+            yield found | {"step": 200 * i, "seconds": seconds, "yardstick": 0.004 * machine}
+
+    assert endurance.tell(list(looks(1.0)))
+    assert endurance.tell(list(looks(1.03)))
+    assert "yes" not in capsys.readouterr().out
+    assert not endurance.tell(list(looks(factor)))
+    assert capsys.readouterr().out.count("yes") == 1
+
+
 @pytest.fixture
 def campaign(monkeypatch):
     monkeypatch.syspath_prepend(CAMPAIGNS)
