@@ -2,6 +2,7 @@
 # make test    the whole test suite
 # make lint, make types    ruff, pyright
 # make docs    the documentation, into site/
+# make audit   look up known weaknesses of the locked packages (needs the network)
 # make lock    resolve requirements.lock again (needs uv)
 # make lock-lowest    the same of requirements-lowest.lock: the lowest versions that pyproject.toml allows
 # PYTHON chooses the interpreter, VENV the virtual environment, RUN the demo's run directory,
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: demo test lint types docs lock lock-lowest install
+.PHONY: demo test lint types docs audit lock lock-lowest install
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -41,6 +42,14 @@ docs: $(DOCS_INSTALLED)
 	@$(BIN)/python docs/licences.py --check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "documentation: site/index.html"
+
+# Versions are all in the locks, so nothing is resolved or installed but the tool.
+audit:
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet pip-audit
+	@failed=; for lock in requirements*.lock; do echo "$$lock:"; \
+	  build/audit/bin/pip-audit --progress-spinner off --strict --disable-pip --no-deps --requirement $$lock \
+	    || failed=1; done; test -z "$$failed"
 
 lock:
 	$(UV) pip compile --universal --python-version 3.11 --extra dev --extra hub --extra serve --extra video \

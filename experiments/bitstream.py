@@ -18,6 +18,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 
 import vdd
 from vdd import apply, markdown
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(markdown.row(("counting", *cells_of(counting, codes, None))), flush=True)
     reference = cross_entropy(prior, codes, settings.batch_size)
     print(markdown.row(("prior", *cells_of(predicting, codes, reference))), flush=True)
-    frames = codes.reshape(-1, codes.shape[-1])
+    frames = rearrange(codes, "c t n -> (c t) n")
     print(f"entropy of a frame's codes {metrics.joint_entropy(frames):.3f} bits,", end=" ")
     print(f"floor {math.log2(len(data.MOTIONS)) / codes.shape[1]:.3f}")
 

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 from diffusion_tables import Row, contact_sheet, means, page, plot
+from einops import rearrange
 from frechet import frechet_estimate
 from jaxtyping import Float, Int, UInt8
 from swap_errors import characters, of_characters
@@ -220,12 +221,12 @@ def sharpness(
 ) -> Float[np.ndarray, "n"]:
     """Of each swap, against all frames of the character that its content is of."""
     character = np.unique(clips.attributes, axis=0, return_inverse=True)[1].ravel()
-    found, frame = np.empty(len(video)), video.shape[2:]
+    found = np.empty(len(video))
     for one in np.unique(character[content]):
         mine = character[content] == one
         poses, made = clips.video[character == one], video[mine]
-        gains = metrics.sharpness(poses.reshape(-1, *frame), made.reshape(-1, *frame))
-        found[mine] = gains.reshape(made.shape[:2]).mean(1)
+        gains = metrics.sharpness(*(rearrange(x, "n t ... -> (n t) ...") for x in (poses, made)))
+        found[mine] = rearrange(gains, "(n t) -> n t", n=len(made)).mean(1)
     return found
 
 

@@ -11,6 +11,7 @@ changes the picture most.
 import argparse
 
 import numpy as np
+from einops import rearrange
 
 from vdd import markdown
 from vdd.data.sprites import ATTRIBUTES, SPLITS, SpritesArrays, load_arrays
@@ -32,13 +33,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 def variances(clips: SpritesArrays) -> dict[str, float]:
     """Variance that each factor explains, summed over a frame."""
-    count, frames, height, width, channels = clips.video.shape
-    blocks = clips.video.reshape(count, frames, height // 4, 4, width // 4, 4, channels)
-    video = blocks.mean((3, 5), dtype=np.float32).reshape(count, frames, -1) / 255.0
+    blocks = rearrange(clips.video, "n t (h p) (w q) c -> n t h p w q c", p=4, q=4)
+    small = blocks.mean((3, 5), dtype=np.float32)
+    video = rearrange(small, "n t h w c -> n t (h w c)") / 255.0
     poses = np.stack([video[clips.motion == motion].mean(0) for motion in range(9)])
     told = {
         "pose": _spread(poses, (0, 1)),
-        "direction": _spread(poses.reshape(3, 3, frames, -1).mean(0), 0),
+        "direction": _spread(rearrange(poses, "(m d) t x -> m d t x", d=3).mean(0), 0),
     }
     looks = video - poses[clips.motion]
     for name, variants in zip(ATTRIBUTES, clips.attributes.T, strict=True):

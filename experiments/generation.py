@@ -28,6 +28,7 @@ import argparse
 from typing import Any
 
 import numpy as np
+from einops import rearrange
 from etils import epath
 from made_up_motion import (
     BATCH,
@@ -129,7 +130,8 @@ def by_codes(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, st
     new = np.asarray(draw_codes(*given, LONG))
     by_motion = np.stack([right(new, np.full(len(new), m)) for m in range(len(MOTIONS))])
     best = by_motion[:, :, :NUM_FRAMES].sum(2).argmax(0)  # the motion that explains most frames
-    rounds = by_motion[best, np.arange(len(new))].reshape(len(new), -1, NUM_FRAMES).all(2)
+    explained = by_motion[best, np.arange(len(new))]
+    rounds = rearrange(explained, "n (r t) -> n r t", t=NUM_FRAMES).all(2)
     text = ", ".join(f"{100 * share:.1f}" for share in rounds.mean(0))
     share = np.bincount(best, minlength=len(MOTIONS)) / len(best)
     entropy = abs(np.sum(share * np.log(np.where(share > 0, share, 1))))
@@ -206,7 +208,7 @@ def long(models: Models, clips: Clips, seed: int) -> list[tuple[str, str, str]]:
     video = generated(models, rows, content, None, LONG, seed, _LONG)
     motion = models.referee(video[:, :NUM_FRAMES]).motion
     right = frames_right(models, rows, video, motion)
-    by_round = right.reshape(len(rows), -1, NUM_FRAMES).all(2).mean(0)
+    by_round = rearrange(right, "n (r t) -> n r t", t=NUM_FRAMES).all(2).mean(0)
     text = ", ".join(f"{100 * share:.1f}" for share in by_round)
     return [(f"rounds right of {LONG} frames ({len(rows)} clips), %", text, "100")]
 

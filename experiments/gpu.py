@@ -5,7 +5,8 @@
 For each config, in a process of its own and on clips of noise:
 
 - the training step: steps and clips a second; its share of the device's own peak for bfloat16 (MFU)
-  where that is known, else of a float32 product; device memory at most;
+  where that is known, else of a float32 product; device memory at most; beside them the bound of
+  `roofline.py`, on the devices that it knows;
 - transfers at batch 1 and 16: frames a second and milliseconds a clip, as the mean frame and by the
   preset `sharp`.
 
@@ -25,6 +26,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from roofline import DEVICES, bound, work_of
 from throughput import load_config, matmul_flops_per_second, median_seconds, training_step
 
 from vdd import apply, files
@@ -87,6 +89,10 @@ def measured(name: str, repeats: int) -> dict[str, Any]:
     peak = peak_flops() or product
     train = training_step(config, peak, repeats)
     memory = jax.devices()[0].memory_stats() or {}
+    for kind in (known for known in DEVICES if known in jax.devices()[0].device_kind):
+        train["steps/s at most, by calculation"] = round(
+            1 / bound(work_of(config, 1), kind).seconds, 1
+        )
     return {
         **machine(),
         "float32 product, GFLOP/s": round(product / 1e9, 1),

@@ -20,6 +20,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from swap_errors import characters, draw_swaps, of_characters
 
 import vdd
@@ -111,7 +112,9 @@ def augmented(video: np.ndarray, size: int = 72) -> np.ndarray:
 @jax.jit
 def _distances(video, bank):
     """Squared distances [n m] of clips to a bank of clips, less the squares of the former."""
-    video, bank = (x.reshape(len(x), -1).astype(jnp.float32) / 255.0 for x in (video, bank))
+    video, bank = (
+        rearrange(x, "n ... -> n (...)").astype(jnp.float32) / 255.0 for x in (video, bank)
+    )
     product = jnp.matmul(video, bank.T, precision="highest")
     return (bank**2).sum(1)[None] - 2.0 * product
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 
 import vdd
 from vdd import apply, priors
@@ -35,7 +36,7 @@ class Models(NamedTuple):
     def poses(self) -> np.ndarray:
         """Real frames uint8 [character motion frame h w c]: clips come ordered by motion."""
         video = self.clips.video
-        return np.moveaxis(video.reshape(len(MOTIONS), -1, *video.shape[1:]), 0, 1)
+        return rearrange(video, "(m n) ... -> n m ...", m=len(MOTIONS))
 
 
 class Clips(NamedTuple):
@@ -129,8 +130,8 @@ def frames_right(
     poses, right = models.poses, np.zeros(video.shape[:2], bool)
     place = (first + np.arange(video.shape[1])) % NUM_FRAMES
     for i, clip in enumerate(video):
-        real = poses[rows[i] % len(poses)].reshape(len(MOTIONS) * NUM_FRAMES, -1)
-        real, made = real.astype(np.float32), clip.reshape(len(clip), -1).astype(np.float32)
+        real = rearrange(poses[rows[i] % len(poses)], "m t ... -> (m t) (...)")
+        real, made = (x.astype(np.float32) for x in (real, rearrange(clip, "t ... -> t (...)")))
         distance = np.square(real).sum(1) - 2 * made @ real.T  # less what all have in common
         wanted = distance[np.arange(len(clip)), motion[i] * NUM_FRAMES + place]
         right[i] = wanted <= distance.min(1)
@@ -139,7 +140,7 @@ def frames_right(
 
 def features(verdict: judge.Verdict) -> np.ndarray:
     """What the judge sees in clips, [n 33]."""
-    attributes = verdict.attribute_logits.reshape(len(verdict.attribute_logits), -1)
+    attributes = rearrange(verdict.attribute_logits, "n ... -> n (...)")
     return np.concatenate([verdict.motion_logits, attributes], 1).astype(np.float64)
 
 

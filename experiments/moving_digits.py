@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -43,7 +44,7 @@ def write(arguments: Sequence[str] | None = None) -> None:
     count = 6 if options.tiny else options.clips
     if 2 * count > len(digits):
         raise UserError(f"--clips {count}: there are {len(digits)} digits, two a clip")
-    chosen = rng.permutation(len(digits))[: 2 * count].reshape(count, 2)
+    chosen = rearrange(rng.permutation(len(digits))[: 2 * count], "(n k) -> n k", k=2)
     for number, pair in enumerate(chosen):
         path = Path(options.out, f"{number:04d}.gif")
         video_io.write_clip(path, clip([digits[i] for i in pair], rng), fps=FPS)

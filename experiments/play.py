@@ -13,6 +13,7 @@ import argparse
 import sys
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Bool, Int
 
 import vdd
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def follows(cells: Int[np.ndarray, "t"], sheet: np.ndarray) -> Bool[np.ndarray, "t-1"]:
     """Of each frame but the first, whether it may come after the one before; twins are one cell."""
-    alike = np.unique(sheet.reshape(len(sheet), -1), axis=0, return_inverse=True)[1].ravel()
+    alike = np.unique(rearrange(sheet, "n ... -> n (...)"), axis=0, return_inverse=True)[1].ravel()
     allowed = np.zeros((NUM_CELLS, NUM_CELLS), bool)
     firsts = [motion.first for motion in MOTIONS]
     for motion in MOTIONS:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]  # the extra `bench` has it
+from einops import rearrange
 from torch import Tensor  # pyright: ignore[reportMissingImports]
 
 from vdd.diffusion import process
@@ -102,6 +103,7 @@ def jax_draws(recipe: Recipe, batch: int, frames: int, step: int) -> Draws:
     turned = jnp.arange(count)
     if count:
         turned = jnp.roll(turned, jax.random.randint(turn, (), 1, count))
+    noise = jax.random.normal(eps, (*seen, *model.latents.shape))
     drawn: dict[str, Any] = {
         "segments": segments,
         "content": jax.random.normal(content, (clips, *shape)),
@@ -111,7 +113,7 @@ def jax_draws(recipe: Recipe, batch: int, frames: int, step: int) -> Draws:
         "mean_frames": picked,
         "noisy_frames": pick_frames(noisy, clips, picked.shape[1], objective.noisy_frames),
         "sigma": process.log_normal_sigma(sigma, seen, objective.sigma_mean, objective.sigma_std),
-        "noise": jnp.moveaxis(jax.random.normal(eps, (*seen, *model.latents.shape)), -1, 2),
+        "noise": rearrange(noise, "n t h w c -> n t c h w"),
         "chosen": jax.random.randint(chosen, codes, 0, clips * size),
         "moved": jax.random.uniform(moved, codes),
     }

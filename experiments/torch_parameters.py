@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]  # the extra `bench` has it
+from einops import rearrange
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
 _LEFT_OUT = ("quantizer.codebook.", "content.", "latents.")  # at the beginning of a name
@@ -31,7 +32,7 @@ def _turned(name: str, leaf: Any) -> tuple[str, np.ndarray]:
     for prefix in _LEFT_OUT:
         name = name.removeprefix(prefix)
     if "positions_" in name:
-        return name, x.transpose(2, 0, 1)
+        return name, rearrange(x, "i h e -> e i h")
     if not name.endswith(".kernel"):
         return name, x
     return name.removesuffix("kernel") + "weight", x.transpose(3, 2, 0, 1) if x.ndim == 4 else x.T

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]  # the extra `bench` has it
+from einops import rearrange
 from step_parts import inputs
 from torch import Tensor  # pyright: ignore[reportMissingImports]
 from torch_draws import Source, jax_draws
@@ -104,7 +105,7 @@ def _optimizer(whole: Step) -> Callable[[], None]:
 
 
 def _frames(x: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, -3)))
+    return torch.from_numpy(np.ascontiguousarray(rearrange(x, "... h w c -> ... c h w")))
 
 
 def _square(*outputs: Any) -> Tensor:

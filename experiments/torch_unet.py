@@ -57,14 +57,13 @@ class ContentAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
         """Map frames [n c h w]; content is [n k d]."""
-        n, c, h, w = x.shape
-        q = self.q(self.norm(x)).reshape(n, self.heads, c // self.heads, h * w).transpose(2, 3)
+        q = rearrange(self.q(self.norm(x)), "n (a c) h w -> n a (h w) c", a=self.heads)
         k, v = (
-            layer(content).reshape(n, -1, self.heads, c // self.heads).transpose(1, 2)
+            rearrange(layer(content), "n k (a c) -> n a k c", a=self.heads)
             for layer in (self.k, self.v)
         )
-        y = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(n, c, h, w)
-        return x + self.out(y)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(rearrange(y, "n a (h w) c -> n (a c) h w", h=x.shape[2]))
 
 
 class UNet(nn.Module):

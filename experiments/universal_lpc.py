@@ -184,7 +184,7 @@ def baseline_rows(art: Art, clips: Clips, options: argparse.Namespace) -> Iterat
 def known_answers(truth: protocol.Truth, clips: Clips, known: int, seed: int) -> dict[str, Answer]:
     """The baselines by their names."""
     characters = known_characters.draw_known(truth.wardrobe, seed, known)
-    frames = clips.video.reshape(-1, *clips.video.shape[2:])
+    frames = einops.rearrange(clips.video, "n t ... -> (n t) ...")
     return {
         "grey": known_characters.grey(frames.shape[1]),
         "mean of the split": known_characters.mean_of(frames),

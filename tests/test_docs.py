@@ -128,6 +128,15 @@ def test_code_in_what_the_site_shows_of_modules_is_set_as_code():
         assert not code, f"{name}: {code}"
 
 
+def test_the_tests_of_reported_faults_are_there():
+    section = (ROOT / "docs/trust.md").read_text().partition("## Reported faults")[2]
+    named = re.findall(r"^\| .* \| `(\S+)` \| `(test_\w+)` \|$", section, re.MULTILINE)
+    assert len(named) == section.count("\n| ") - 1 > 40  # all rows but the head
+    for file, name in named:
+        text = (ROOT / "tests" / file).read_text()
+        assert f"\ndef {name}(" in text, f"{file} has no {name}"
+
+
 def test_tables_are_those_of_the_committed_reports(monkeypatch, tmp_path, capsys):
     tables = script("tables")
     assert tables.main(["--check"]) == 0, capsys.readouterr().err

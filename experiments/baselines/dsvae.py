@@ -102,7 +102,7 @@ class LSTM(nn.Module):
         size = self.hidden_dim
         recurrent = self.param("recurrent", _INIT, (size, 4 * size))
         # All steps' share of the inputs in one product.
-        inputs = jnp.moveaxis(nn.Dense(4 * size, kernel_init=_INIT)(x), 1, 0)
+        inputs = rearrange(nn.Dense(4 * size, kernel_init=_INIT)(x), "b t h -> t b h")
 
         def step(state, inputs):
             hidden, cell = state
@@ -114,7 +114,7 @@ class LSTM(nn.Module):
 
         zero = jnp.zeros((len(x), size))
         _, states = jax.lax.scan(step, (zero, zero), inputs, reverse=self.reverse)
-        return jnp.moveaxis(states, 0, 1)
+        return rearrange(states, "t b h -> b t h")
 
 
 class RNN(nn.Module):
@@ -126,14 +126,15 @@ class RNN(nn.Module):
     def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t h"]:
         """The hidden state at every step."""
         recurrent = self.param("recurrent", _INIT, (self.hidden_dim, self.hidden_dim))
-        inputs = jnp.moveaxis(nn.Dense(self.hidden_dim, kernel_init=_INIT)(x), 1, 0)
+        inputs = nn.Dense(self.hidden_dim, kernel_init=_INIT)(x)
+        inputs = rearrange(inputs, "b t h -> t b h")
 
         def step(hidden, inputs):
             hidden = jnp.tanh(inputs + hidden @ recurrent)
             return hidden, hidden
 
         _, states = jax.lax.scan(step, jnp.zeros((len(x), self.hidden_dim)), inputs)
-        return jnp.moveaxis(states, 0, 1)
+        return rearrange(states, "t b h -> b t h")
 
 
 class DSVAE(nn.Module):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from einops import rearrange
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -68,7 +69,7 @@ def build(config: Any) -> Training:
         return State(jnp.int32(0), params, jax.tree.map(jnp.copy, params), tx.init(params))
 
     def loss_of(params: dict, batch: dict, rng: jax.Array) -> jax.Array:
-        x = jnp.reshape(batch["video"], (len(batch["video"]), -1)) / 255.0 - 0.5
+        x = rearrange(batch["video"], "n ... -> n (...)") / 255.0 - 0.5
         noisy = x + jax.random.normal(rng, x.shape)
         return jnp.mean((jnp.tanh(noisy @ params["in"]) @ params["out"] - x) ** 2)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from tiny import ROOT
 
@@ -57,6 +58,55 @@ def test_a_training_looks_at_itself(tmp_path):
     rows = {row.pop(""): row for row in table_of("endurance", tmp_path / "work", *options)}
     assert float(rows["MiB resident"]["most"]) > 100
     assert rows["open files"]["first tenth"] == rows["open files"]["last tenth"]
+
+
+@pytest.mark.experiment
+@pytest.mark.process
+def test_the_wheel_runs_where_it_is_installed(tmp_path):
+    (row,) = table_of("wheels", tmp_path / "work")
+    assert row["Python"] == ".".join(map(str, sys.version_info[:3]))
+    assert (row["pixels unlike the first's"], row["ok"]) == ("0.00%", "yes")
+
+
+def test_a_clip_that_shows_no_transfer_is_refused(campaign):
+    wheels = campaign("wheels")
+    content, motion, video = (
+        np.full((t, 4, 4, 3), x, np.uint8) for t, x in ((5, 9), (8, 99), (8, 0))
+    )
+    video[3:] = 200
+    video[:3] = 150
+    wheels.check(video, content, motion)
+    for bad, words in (
+        (video[:5], "a clip of"),
+        (video[3:].repeat(2, 0)[:8], "nothing moves"),
+        (motion + video // 40, "it is the motion"),
+        (video - 150 + content[0], "it is the content"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            wheels.check(bad, content, motion)
+
+
+@pytest.mark.parametrize(
+    ("grown", "factor"),
+    [("seconds", 1.1), ("MiB resident", 1.06), ("open files", 1.2), ("threads", 1.2)],
+)
+def test_what_grows_by_a_tenth_is_seen(campaign, capsys, grown, factor):
+    endurance = campaign("endurance")
+
+    def looks(factor):  # 1 ms of CPU a step; the machine becomes slower, which is no fault
+        seconds = 0.0
+        for i in range(100):
+            machine, late = 1 + i / 100, factor if i > 80 else 1.0
+            found = {"MiB resident": 250.0, "open files": 10, "threads": 24, "seconds": 0.001}
+            found[grown] *= late
+            seconds += 200 * found["seconds"] * machine
+            yield found | {"step": 200 * i, "seconds": seconds, "yardstick": 0.004 * machine}
+
+    assert endurance.tell(list(looks(1.0)))
+    assert endurance.tell(list(looks(1.03)))
+    assert "yes" not in capsys.readouterr().out
+    assert not endurance.tell(list(looks(factor)))
+    assert capsys.readouterr().out.count("yes") == 1
 
 
 @pytest.fixture

@@ -69,6 +69,34 @@ def test_a_config_that_fails_is_told_by_the_script_for_accelerators(monkeypatch,
     assert script.measured_apart("a", True, 0) == {"error": "no time was left"}
 
 
+def test_sources_are_timed(capsys, monkeypatch):
+    pytest.importorskip("grain", reason="needs grain")
+    pytest.importorskip("tensorflow", reason="needs TensorFlow")
+    output = run_experiment("input_speed", monkeypatch, capsys, "--steps-per-second", "20")
+    rows = rows_of(output)
+    assert [row[0] for row in rows] == ["in_memory", "tfdata", "grain"]
+    for row in rows:
+        median, least, most = map(int, re.findall(r"\d+", row[1]))
+        assert 0 < least <= median <= most
+        assert row[3] == f"{max(0, 1 - median / (32 * 3)):.0%}"
+
+
+def test_a_slow_source_is_waited_for(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    script, clock = importlib.import_module("input_speed"), SimpleNamespace(now=0.0)
+
+    def sleep(seconds):
+        clock.now += seconds
+
+    instead = SimpleNamespace(sleep=sleep, perf_counter=lambda: clock.now)
+    monkeypatch.setattr(script, "time", instead)
+    batches = map(sleep, itertools.cycle([0.1, 0.0, 0.0, 0.0]))  # each fourth takes its time
+    assert script.share_late(batches, 8.0, 10.0) == 0.25
+    assert script.rate(batches, 20.0) == pytest.approx(40.0, abs=1)
+    assert script.waiting(960.0, 32, 30.0) == 0
+    assert script.waiting(480.0, 32, 30.0) == 0.5
+
+
 def test_readout(capsys, monkeypatch):
     (row,) = rows_of(run_experiment("readout", monkeypatch, capsys))
     assert row[:4] == ["16", "2", "4x4", "8"]

@@ -14,6 +14,7 @@ import vdd
 from vdd import files
 from vdd.errors import UserError
 from vdd.files import changes as writers
+from vdd.files import marks
 
 PACKAGE = Path(vdd.__file__).parent
 
@@ -171,6 +172,24 @@ def test_a_file_that_grows(place):
     (place / "b").write_text("theirs\n")
     with pytest.raises(UserError, match="not as vdd wrote it"):
         files.append(place / "b", "2\n")
+
+
+def test_a_list_is_read_again_only_where_it_has_changed(tmp_path, monkeypatch):
+    folder, read = files.own(tmp_path / "run"), []
+    of_a_list = marks.read_list
+    monkeypatch.setattr(marks, "read_list", lambda path: read.append(path) or of_a_list(path))
+    files.append(folder / "a", "1\n")
+    read.clear()
+    for _ in range(5):
+        files.append(folder / "a", "2\n")
+    assert len(read) <= 1
+    (folder / "b").write_text("of another process")
+    assert not files.is_ours(folder / "b")
+    with open(folder / files.LIST, "a") as file:
+        file.write(f"{files.GROWS}  b\n")
+    assert files.is_ours(folder / "b")
+    (folder / files.LIST).unlink()
+    assert not files.is_ours(folder / "a")
 
 
 def test_a_file_that_grows_goes_on_after_a_stop_that_came_as_it_began(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float, Int
 
 from vdd.codec import tables
@@ -77,7 +78,7 @@ class BasisContent(NamedTuple):
         """Their parts."""
         ends = np.cumsum([self.channels, self.num_groups])
         steps, pose, rest = np.split(np.asarray(numbers, np.int64), ends)
-        return Parts(steps, pose, rest.reshape(self.channels, self.places))
+        return Parts(steps, pose, rearrange(rest, "(c p) -> c p", c=self.channels))
 
     def mean(self, numbers: Int[np.ndarray, "q"]) -> Float[np.ndarray, "p d"]:
         """What the numbers stand for in the basis: the middles of their steps."""

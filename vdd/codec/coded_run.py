@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from jaxtyping import Array, Float, Int, UInt8
 
 from vdd import apply, compiled, fingerprint, streaming
@@ -124,7 +125,7 @@ class CodedRun(NamedTuple):
                 jnp.asarray(numbers, jnp.float32)[None], ContentCode.to_tokens
             )
         values = np.ldexp(numbers.astype(np.float32), -self.content.step_bits)
-        return jnp.asarray(values.reshape(1, -1, self.run.model.content.dim))
+        return jnp.asarray(rearrange(values, "(k d) -> 1 k d", d=self.run.model.content.dim))
 
     def to_tokens(
         self, mean: Float[np.ndarray, "p d"], pose: Int[np.ndarray, "n"]

@@ -9,6 +9,7 @@ costs the same wherever in the chunk it is.
 from typing import Protocol
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float, Int, PyTree
 
 from vdd.codec.entropy_model import PRIOR
@@ -159,13 +160,14 @@ class _Block:
         """One token of each clip, kept at `place`; it sees the first places, as many as biases."""
         u = self._attention_norm(x)
         query, key, value = (
-            layer(u).reshape(len(x), self._heads, -1) for layer in (self._q, self._k, self._v)
+            rearrange(layer(u), "b (h e) -> b h e", h=self._heads)
+            for layer in (self._q, self._k, self._v)
         )
         seen, places = len(bias), cache.keys.shape[1]
         cache.keys[:, place] = clip_query(key)
         cache.values[:, place] = clip_value(value, places)
         mixed = attend(clip_query(query), cache.keys[:, :seen], cache.values[:, :seen], bias)
-        x = x + self._o(mixed.reshape(x.shape))
+        x = x + self._o(rearrange(mixed, "b h e -> b (h e)"))
         return x + self._mlp_out(np.maximum(self._mlp_in(self._mlp_norm(x)), 0.0))
 
 

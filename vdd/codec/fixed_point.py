@@ -12,6 +12,7 @@ import math
 from decimal import Decimal
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float, Int
 
 from vdd.codec import tables
@@ -70,10 +71,10 @@ def attend(
     Weights are exponentials in units of 2^-20.
     """
     # [b h 1 e] @ [b h e s], and [b h 1 s] @ [b h s e] below.
-    products = query[:, :, None] @ np.transpose(keys, (0, 2, 3, 1))
+    products = query[:, :, None] @ rearrange(keys, "b s h e -> b h e s")
     logits = np.rint(products[:, :, 0] / ONE) + bias.T[None]
     weights = (exponentials(logits) >> 10).astype(np.float64)
-    mixed = (weights[:, :, None] @ np.transpose(values, (0, 2, 1, 3)))[:, :, 0]
+    mixed = (weights[:, :, None] @ rearrange(values, "b s h e -> b h s e"))[:, :, 0]
     return np.rint(mixed / np.sum(weights, axis=-1, keepdims=True))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Int
 
 from vdd.codec.entropy_model import EntropyModel
@@ -49,7 +50,9 @@ def decode_chunks(
                     failed.add(row)
         state.push(decoded[:, i])
     return [
-        None if row in failed else decoded[row, :count].reshape(-1, model.num_groups)
+        None
+        if row in failed
+        else rearrange(decoded[row, :count], "(t n) -> t n", n=model.num_groups)
         for row, count in enumerate(symbols)
     ]
 

@@ -7,6 +7,7 @@ one of them can stand for both. A codeword of another pose comes back as itself.
 
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float, Int
 
 from vdd.compression.rereading import Readings
@@ -68,4 +69,4 @@ def aliases(
 
 
 def _by_group(codes: Int[np.ndarray, "n r t g"]) -> Int[np.ndarray, "g m"]:
-    return codes.reshape(-1, codes.shape[-1]).T
+    return rearrange(codes, "n r t g -> g (n r t)")

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import UInt8
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
@@ -89,8 +90,7 @@ def _gif_comment(text: str | None) -> bytes:
 
 def _share_palette(video: np.ndarray, most: int) -> tuple[np.ndarray, bytes]:
     """Indices uint8 [t h w] into one palette of at most so many colours, and its RGB bytes."""
-    t, h, w, _ = video.shape
-    red, green, blue = np.moveaxis(video.astype(np.int32), -1, 0)
+    red, green, blue = rearrange(video.astype(np.int32), "t h w c -> c t h w")
     packed = red << 16 | green << 8 | blue
     seen = np.zeros(1 << 24, bool)
     seen[packed] = True
@@ -98,11 +98,11 @@ def _share_palette(video: np.ndarray, most: int) -> tuple[np.ndarray, bytes]:
     if len(colours) <= most:
         table = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
         return np.searchsorted(colours, packed).astype(np.uint8), table.astype(np.uint8).tobytes()
-    strip = Image.fromarray(video.reshape(t * h, w, 3))
-    sample = video.reshape(-1, 3)[:: -(-packed.size // _MAX_PALETTE_SAMPLES)]
+    strip = Image.fromarray(rearrange(video, "t h w c -> (t h) w c"))
+    sample = rearrange(video, "t h w c -> (t h w) c")[:: -(-packed.size // _MAX_PALETTE_SAMPLES)]
     palette = Image.fromarray(sample[None]).quantize(most, Image.Quantize.MEDIANCUT)
     nearest = np.asarray(strip.quantize(palette=palette, dither=Image.Dither.NONE))
-    return nearest.reshape(t, h, w), bytes(palette.getpalette() or ())
+    return rearrange(nearest, "(t h) w -> t h w", t=len(video)), bytes(palette.getpalette() or ())
 
 
 def mp4(video: UInt8[np.ndarray, "t h w c"], fps: float, comment: str | None = None) -> bytes:

@@ -12,7 +12,7 @@ Palette = UInt8[np.ndarray, "k c"]
 
 def colours_of(video: UInt8[np.ndarray, "t h w c"]) -> Palette:
     """Every colour of a clip once; what is wholly transparent is one colour, (0, 0, 0, 0)."""
-    return np.unique(_seen(video.reshape(-1, video.shape[-1])), axis=0)
+    return np.unique(_seen(rearrange(video, "... c -> (...) c")), axis=0)
 
 
 def quantized(video: UInt8[np.ndarray, "t h w c"], count: int) -> Palette:
@@ -29,7 +29,7 @@ def snap(video: UInt8[np.ndarray, "t h w c"], palette: Palette) -> UInt8[np.ndar
 
     Colours count as much as they are opaque: so alpha, too, takes the values of the palette.
     """
-    pixels = _seen(video.reshape(-1, video.shape[-1]))
+    pixels = _seen(rearrange(video, "... c -> (...) c"))
     colours, which = np.unique(pixels, axis=0, return_inverse=True)
     at_once = max(1, _AT_ONCE // len(palette))
     starts = range(0, len(colours), at_once)

@@ -79,14 +79,14 @@ def _check_end(file: IO[bytes]) -> None:
     """
     place = file.tell()
     file.seek(10)
-    palette = file.read(3)[:1]
-    file.seek(_palette_bytes(palette), 1)
+    flags = file.read(3)[:1]
+    file.seek(_palette_bytes(flags), 1)
     while (kind := file.read(1)) in (b"!", b","):
         if kind == b",":
             file.seek(8, 1)
             file.seek(_palette_bytes(file.read(1)), 1)
         file.seek(1, 1)  # the kind of an extension, or the bits of a code
-        while size := file.read(1)[:1].rjust(1, b"\0")[0]:
+        while size := int.from_bytes(file.read(1)):
             file.seek(size, 1)
     file.seek(place)
     if not kind:
@@ -95,7 +95,8 @@ def _check_end(file: IO[bytes]) -> None:
 
 def _palette_bytes(flags: bytes) -> int:
     """Bytes of the palette that follows, as a gif's flags say."""
-    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
+    told = int.from_bytes(flags)
+    return 3 << ((told & 7) + 1) if told & 0x80 else 0
 
 
 def check_pixels(height: int, width: int) -> None:

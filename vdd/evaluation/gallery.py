@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from etils import epath
 from jaxtyping import Int, UInt8
 from PIL import Image
@@ -55,7 +56,7 @@ def draw(
     motion = np.concatenate([np.tile(cast.motion, rows), rebuilt])
     video = _sample(functions, clips, content, motion, seed, batch_size)
     split = rows * columns
-    swaps = video[:split].reshape(rows, columns, *video.shape[1:])
+    swaps = rearrange(video[:split], "(r c) ... -> r c ...", r=rows)
     return [
         *_draw_matrix(clips, cast, swaps, folder),
         *_draw_transfers(clips, cast, swaps, folder),
@@ -71,7 +72,7 @@ def matrix(
     rows, columns = len(cast.content), len(cast.motion)
     content, motion = np.repeat(cast.content, columns), np.tile(cast.motion, rows)
     video = _sample(functions, clips, content, motion, seed, batch_size)
-    images = _matrix_images(clips, cast, video.reshape(rows, columns, *video.shape[1:]))
+    images = _matrix_images(clips, cast, rearrange(video, "(r c) ... -> r c ...", r=rows))
     return np.asarray(images[len(images) // 2].convert("RGB"))
 
 

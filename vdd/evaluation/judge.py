@@ -31,6 +31,7 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from etils import epath
 from jaxtyping import Float, PyTree, UInt8
 
@@ -95,7 +96,9 @@ def _features_batch(net: JudgeNet, params: Params, video):
 
     state: PyTree = net.apply(first, video, capture_intermediates=wanted)[1]["intermediates"]
     frames, clips = (jax.nn.silu(state[name]["__call__"][0]) for name in _PENULTIMATE)
-    return jnp.concatenate([frames.reshape(*video.shape[:2], -1).mean(1), clips], axis=-1)
+    return jnp.concatenate(
+        [rearrange(frames, "(b t) f -> b t f", b=len(video)).mean(1), clips], axis=-1
+    )
 
 
 def unstacked(params: Params) -> list[Params]:

@@ -1,6 +1,7 @@
 """Figures of merit: pure functions of numpy arrays. Entropies say whether nats or bits."""
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Bool, Float, Int, Num
 
 _WINDOW = 11
@@ -102,11 +103,11 @@ def sharpness(
     flat. Any range of pixels, the same for both.
     """
     real, made = real.astype(np.float32), made.astype(np.float32)
-    flat_real, flat_made = (x.reshape(len(x), -1) for x in (real, made))
+    flat_real, flat_made = (rearrange(x, "n ... -> n (...)") for x in (real, made))
     # Squared distances, less the squares of `made`.
     distance = np.sum(flat_real**2, axis=1) - 2 * flat_made @ flat_real.T
     nearest = real[distance.argmin(axis=1)]
-    nearest, detail = (laplacian(x).reshape(len(made), -1) for x in (nearest, made))
+    nearest, detail = (rearrange(laplacian(x), "n ... -> n (...)") for x in (nearest, made))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.vecdot(nearest, detail) / np.vecdot(nearest, nearest))
 

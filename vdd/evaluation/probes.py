@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from einops import rearrange
 from jaxtyping import Array, Bool, Float, Int, Num, UInt8
 
 from vdd.evaluation.metrics import correct
@@ -108,7 +109,9 @@ def _held_out(
 
 def _standardise(fit: np.ndarray, *others: np.ndarray) -> tuple[Float[np.ndarray, "n x"], ...]:
     """Flattens each example and brings every feature to mean 0 and deviation 1 over `fit`."""
-    flat = [features.reshape(len(features), -1).astype(np.float32) for features in (fit, *others)]
+    flat = [
+        rearrange(features, "n ... -> n (...)").astype(np.float32) for features in (fit, *others)
+    ]
     mean, deviation = flat[0].mean(0), flat[0].std(0)
     scale = np.where(deviation > 0, deviation, 1)
     return tuple(np.clip((features - mean) / scale, -_CLIP, _CLIP) for features in flat)

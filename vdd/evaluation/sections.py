@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float, Int
 
 from vdd.data.sprites import ATTRIBUTES, MOTIONS, NUM_VARIANTS, SpritesArrays
@@ -106,7 +107,7 @@ def bitrate(
     if num_codewords is None:
         return section
     codes = np.asarray(encoded.codes)
-    frames = codes.reshape(-1, codes.shape[-1])
+    frames = rearrange(codes, "... n -> (...) n")
     if functions.coded_bits is not None:
         section["coded_bits_per_frame"] = functions.coded_bits(codes)
     return section | {

@@ -9,8 +9,10 @@ processes can.
 """
 
 import contextlib
+import functools
 import os
 import re
+from collections.abc import Mapping
 
 from etils import epath
 
@@ -130,9 +132,26 @@ def _marks(path: epath.Path) -> set[str]:
         with contextlib.suppress(OSError, AttributeError):
             marks.add(os.getxattr(path, _ATTRIBUTE).decode())
     if owner := owner_of(path):
-        names = read_list(owner / LIST)
+        names = _listed(owner / LIST)
         marks |= names.get(name_in(path, owner), set()) | ({GROWS} if _ALL in names else set())
     return marks
+
+
+def _listed(path: epath.Path) -> Mapping[str, set[str]]:
+    """What a list has; read again only where it has changed, as a long training asks so often."""
+    if is_remote(path):
+        return read_list(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return {}
+    return _read(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: epath.Path, status: tuple[int, ...]) -> Mapping[str, set[str]]:
+    del status
+    return read_list(path)
 
 
 def append_line(path: epath.Path, text: str) -> None:

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from vdd.method.rates import NATS_TO_BITS
@@ -155,7 +156,8 @@ def picture_basis(
         shares = np.array([1.0, 0.25, 0.25])
     frequency = 1.0 + np.hypot(at[:, None], at[None])
     scale = 0.75 * patch * shares[None, None] / frequency[..., None] ** 2
-    vectors = np.einsum("ui,vj,kc->ijcuvk", waves, waves, colours).reshape(scale.size, scale.size)
+    vectors = np.einsum("ui,vj,kc->ijcuvk", waves, waves, colours)
+    vectors = rearrange(vectors, "i j c u v k -> (i j c) (u v k)")
     basis, whole = np.eye(dim), np.ones(dim)
     basis[: scale.size, : scale.size], whole[: scale.size] = vectors, scale.reshape(-1)
     return basis, whole
@@ -215,7 +217,7 @@ class ContentCode(nn.Module):
 
     def to_tokens(self, numbers: Float[Array, "b q"]) -> Float[Array, "b k d"]:
         """Tokens that numbers stand for."""
-        return self.decoder(numbers / 3.0).reshape(-1, *self.shape)
+        return rearrange(self.decoder(numbers / 3.0), "b (k d) -> b k d", k=self.shape[0])
 
     def bits(self, numbers: Float[Array, "b q"]) -> Float[Array, "b"]:
         """Bits of a clip: of the mass that the prior puts within half a unit of each number."""

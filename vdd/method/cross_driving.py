@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Int, PRNGKeyArray
 
 Splitter = Callable[[PRNGKeyArray, int], Int[Array, "2 s"]]
@@ -40,7 +41,7 @@ def subsets(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:
     """Two disjoint random sets of frames, each in order of time."""
     half = num_frames // 2
     order = jax.random.permutation(rng, num_frames)[: 2 * half]
-    return jnp.sort(order.reshape(2, half), axis=1)
+    return jnp.sort(rearrange(order, "(k s) -> k s", k=2), axis=1)
 
 
 def same(rng: PRNGKeyArray, num_frames: int) -> Int[Array, "2 s"]:

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float
 
@@ -126,17 +127,17 @@ def gradient_by_products(
     padding: Padding,
 ) -> Float[Array, "p q c d"]:
     """The same as matrix products, one for each place of the kernel."""
-    (height, width), channels = dy.shape[1:3], x.shape[-1]
+    height, width = dy.shape[1:3]
     sides: Any = padding
     if isinstance(padding, str):
         sides = jax.lax.padtype_to_pads(x.shape[1:3], size, (stride, stride), padding)
     x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
-    dy = dy.reshape(-1, dy.shape[-1])
+    dy = rearrange(dy, "n h w d -> (n h w) d")
 
     def seen_from(i: int, j: int) -> Array:  # what a place of the kernel is multiplied by
         rows = slice(i, i + stride * (height - 1) + 1, stride)
         columns = slice(j, j + stride * (width - 1) + 1, stride)
-        return x[:, rows, columns].reshape(-1, channels)
+        return rearrange(x[:, rows, columns], "n h w c -> (n h w) c")
 
     places = [[seen_from(i, j).T @ dy for j in range(size[1])] for i in range(size[0])]
     return jnp.stack([jnp.stack(row) for row in places])

@@ -152,6 +152,10 @@ def reason(error: Exception | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, json.JSONDecodeError):
+        return "its list of arrays is damaged"
+    if broken := re.search(r'local file "[^"]*?([^/"]*)": Error decoding', text):
+        return f"{broken[1]} is damaged"
     if cause := re.search(r"([^:]+) \[os_error_code", text):
         return cause[1].strip()
     text = re.sub(r"\s*\[tensorstore_spec.*", "", text)

@@ -9,6 +9,7 @@ import io
 from collections.abc import Mapping
 
 import numpy as np
+from einops import rearrange
 from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
@@ -121,5 +122,4 @@ def _decode(path: epath.PathLike, data: bytes) -> UInt8[np.ndarray, "1344 832 4"
 def _cells(
     sheet: UInt8[np.ndarray, "1344 832 4"],
 ) -> UInt8[np.ndarray, "n h w 4"]:
-    grid = sheet.reshape(_ROWS, SIZE, _COLUMNS, SIZE, 4).swapaxes(1, 2)
-    return grid.reshape(_ROWS * _COLUMNS, SIZE, SIZE, 4)
+    return rearrange(sheet, "(r h) (c w) d -> (r c) h w d", h=SIZE, w=SIZE)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Int, UInt8
 
 from vdd.data.sprites.benchmark import ATTRIBUTES, NUM_FRAMES, SIZE
@@ -62,7 +63,7 @@ def _render_motion(
         for variant in np.unique(variants):
             layer = art.part_frames(part, int(variant), motion)
             _draw(canvases, np.flatnonzero(variants == variant), layer)
-    return canvases[canvas_of_clip].reshape(-1, NUM_FRAMES, SIZE, SIZE, 3)
+    return rearrange(canvases[canvas_of_clip], "n (t h w) c -> n t h w c", t=NUM_FRAMES, h=SIZE)
 
 
 def _worn_variants(attributes: Int[np.ndarray, "n 4"], factor: str | None) -> Int[np.ndarray, "n"]:
@@ -81,7 +82,8 @@ def _draw(
     Most pixels of a part are empty and nearly all others opaque, so that only the few translucent
     ones are worth arithmetic.
     """
-    colour, alpha = layer.reshape(-1, 4)[:, :3], layer.reshape(-1, 4)[:, 3]
+    pixels = rearrange(layer, "t h w c -> (t h w) c")
+    colour, alpha = pixels[:, :3], pixels[:, 3]
     opaque = np.flatnonzero(alpha == 255)
     canvases[rows[:, None], opaque] = colour[opaque]
     translucent = np.flatnonzero((alpha > 0) & (alpha < 255))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Int, UInt8
 
 from vdd.data.universal_lpc.sheets import SIZE, Drawing
@@ -34,7 +35,7 @@ def composite(
         place += np.concatenate([drawing.at[span] for span in spans])
         index = np.concatenate([drawing.index[span] for span in spans])
         _lay(canvas, place, drawing.palette, index)
-    return canvas.reshape(-1, SIZE, SIZE, 4)
+    return rearrange(canvas, "(t h w) c -> t h w c", h=SIZE, w=SIZE)
 
 
 def _lay(

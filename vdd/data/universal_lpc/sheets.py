@@ -9,6 +9,7 @@ import os
 from typing import NamedTuple
 
 import numpy as np
+from einops import rearrange
 from etils import epath
 from jaxtyping import Int, UInt8, UInt16
 from PIL import Image
@@ -147,8 +148,8 @@ def to_drawing(pixels: UInt8[np.ndarray, "1344 832 4"]) -> Drawing:
     Raises:
       Unusable: nothing is drawn, or a motion is lacking.
     """
-    grid = pixels.reshape(ROWS, SIZE, COLUMNS, SIZE, 4).swapaxes(1, 2)
-    cells = np.ascontiguousarray(grid.reshape(-1, SIZE * SIZE, 4)[GRID])
+    grid = rearrange(pixels, "(r h) (c w) d -> (r c) (h w) d", h=SIZE, w=SIZE)
+    cells = np.ascontiguousarray(grid[GRID])
     filled = np.flatnonzero(cells[..., 3])
     starts = np.searchsorted(filled, np.arange(NUM_CELLS + 1) * SIZE**2).astype(np.int32)
     _check_motions(np.diff(starts) > 0)

@@ -1,6 +1,7 @@
 """What do the codes of a frame say of its cell, and do two people in one cell get the same?"""
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Int
 
 from vdd.values import Figures
@@ -22,7 +23,7 @@ def section(
       the pairs of frames of different characters in the same cell the share that has the same
       tuple; `same_code_chance`: the same in any two cells. None where there is no such pair.
     """
-    frames = np.unique(codes.reshape(-1, codes.shape[-1]), axis=0, return_inverse=True)[1].ravel()
+    frames = np.unique(rearrange(codes, "c t n -> (c t) n"), axis=0, return_inverse=True)[1].ravel()
     cells = cell.ravel()
     person = np.unique(parts, axis=0, return_inverse=True)[1].ravel().repeat(codes.shape[1])
     shuffled = np.random.default_rng(seed).permutation(frames)

@@ -1,6 +1,7 @@
 """What clips stand on when they are measured: flat grey, whatever the model draws them over."""
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float32, UInt8
 
 GREY = 96  # of 255
@@ -24,4 +25,4 @@ def alpha_iou(truth: UInt8[np.ndarray, "t h w 4"], video: UInt8[np.ndarray, "t h
 
 def flat_pixels(frames: UInt8[np.ndarray, "n h w 3"]) -> Float32[np.ndarray, "n x"]:
     """Frames as rows of numbers from 0 to 1."""
-    return frames.reshape(len(frames), -1).astype(np.float32) / 255
+    return rearrange(frames, "n ... -> n (...)").astype(np.float32) / 255

@@ -8,6 +8,7 @@ once. No character is in both.
 from collections.abc import Mapping
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Int, Num
 
 from vdd.data.universal_lpc import DIRECTIONS, MOTIONS, SLOTS, Clips, Wardrobe
@@ -40,7 +41,9 @@ def section(
         motion = np.asarray(encoded.motion).mean(1)
     else:
         motion = one_hot(np.asarray(encoded.codes), num_codewords).mean(1)
-    motion, content = (x.reshape(len(person), -1) for x in (motion, np.asarray(encoded.content)))
+    motion, content = (
+        rearrange(x, "n ... -> n (...)") for x in (motion, np.asarray(encoded.content))
+    )
     frames = clips.cell.shape[1]
     shown, worn = _motions(clips.cell), _looks(clips.parts, wardrobe)
     each_frame = {name: label.ravel() for name, label in shown.items()}

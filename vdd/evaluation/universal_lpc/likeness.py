@@ -5,6 +5,7 @@ is the nearest of all cells of the character's own true sheet.
 """
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Bool, Float, Int, UInt8
 
 from vdd.evaluation import metrics
@@ -66,7 +67,7 @@ def _distances(
     frames: UInt8[np.ndarray, "t h w c"], sheet: UInt8[np.ndarray, "k h w c"]
 ) -> Float[np.ndarray, "t k"]:
     """Mean squared differences, by one matrix product."""
-    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (frames, sheet))
+    a, b = (rearrange(x, "n ... -> n (...)").astype(np.float32) for x in (frames, sheet))
     squared = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
     return (squared - 2.0 * a @ b.T) / a.shape[1]
 

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from vdd.data.sprites import ATTRIBUTES
@@ -226,7 +227,7 @@ def bitrate(
     The sum of the groups' entropies is an upper bound in any case.
     """
     section = sections.bitrate(encoded, functions, target_bits_per_frame)
-    codes = np.asarray(encoded.codes).reshape(-1, encoded.codes.shape[2])
+    codes = rearrange(np.asarray(encoded.codes), "c t n -> (c t) n")
     known = metrics.conditional_group_entropies(codes, np.repeat(identity, encoded.codes.shape[1]))
     section["entropy_given_identity_bits_per_frame"] = float(np.sum(known))
     frames = len(codes)

@@ -69,7 +69,8 @@ class Attention(nn.Module):
         y = rearrange(norm(x), "b h w c -> b (h w) c")
         q, k, v = (nn.Dense(c, dtype=self.dtype, name=f"to_{n}")(y)[:, :, None] for n in "qkv")
         y = jax.nn.dot_product_attention(q, k, v)[:, :, 0]
-        return x + nn.Dense(c, dtype=self.dtype, name="to_out_0")(y).reshape(x.shape)
+        y = nn.Dense(c, dtype=self.dtype, name="to_out_0")(y)
+        return x + rearrange(y, "b (h w) c -> b h w c", h=x.shape[1])
 
 
 class MidBlock(nn.Module):

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from einops import rearrange
 from etils import epath
 from jaxtyping import Array, Float, PyTree, UInt8
 from PIL import Image
@@ -129,7 +130,7 @@ def measure(
     """
     psnr, ssim, bits = [], [], []
     for video in clips:
-        frames = video.reshape(-1, *video.shape[2:])
+        frames = rearrange(video, "b t ... -> (b t) ...")
         for piece in batches(len(frames), batch_size):
             rows = np.arange(piece.start, piece.stop)
             rebuilt, nats = _rebuild(model, params, frames[padded(rows, batch_size)])
@@ -162,12 +163,12 @@ def sheet(model: KLAutoencoder, params: dict, config: Config, split: str) -> Ima
     video = next(clips_of(config, split, settings.batch_size))[:_SHOWN_CLIPS]
     times = np.linspace(0, video.shape[1] - 1, min(_SHOWN_FRAMES, video.shape[1])).astype(int)
     video = video[:, times]
-    frames, parts = video.reshape(-1, *video.shape[2:]), []
+    frames, parts = rearrange(video, "b t ... -> (b t) ..."), []
     for piece in batches(len(frames), settings.batch_size):
         rows = np.arange(piece.start, piece.stop)
         rebuilt, _ = _rebuild(model, params, frames[padded(rows, settings.batch_size)])
         parts.append(np.asarray(rebuilt)[: len(rows)])
-    rebuilt = np.concatenate(parts).reshape(video.shape)
+    rebuilt = rearrange(np.concatenate(parts), "(b t) ... -> b t ...", b=len(video))
     pairs = [(f"clip {i + 1}", real, made) for i, (real, made) in enumerate(zip(video, rebuilt))]
     title = "Frames, and what comes back (framed: real)"
     scale = max(1, 128 // video.shape[2])

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+from einops import rearrange
 from etils import epath
 from jaxtyping import Float, Int32, PyTree, UInt8
 
@@ -77,7 +78,7 @@ def rates(
 ) -> Figures:
     """The section `bitrate` of the report: all in bits."""
     bits = bits_by_frame(prior, params, codes, batch_size)
-    frames = codes.reshape(-1, codes.shape[-1])
+    frames = rearrange(codes, "c t n -> (c t) n")
     return {
         "prior_bits_per_frame": float(bits.mean()),
         "prior_bits_per_clip": float(bits.sum()),
