@@ -100,8 +100,8 @@ class Compared(NamedTuple):
         read, bits = self.read(model, params)
         encoded = [x._replace(content=y) for x, y in zip(self.plain, read, strict=True)]
         functions = functions_of(model, params, Sampler(name="mean", steps=0))
-        both = zip(encoded, (self.train, self.test), strict=True)
-        leaks = sections.leakage(*both, functions.num_codewords)
+        train, test = zip(encoded, (self.train, self.test), strict=True)
+        leaks = sections.leakage(train, test, functions.num_codewords)
         swaps = sprites.quick_evaluate(
             functions, self.test, self.referee, num_pairs=self.pairs, batch_size=self.batch_size
         )
@@ -123,7 +123,8 @@ class Compared(NamedTuple):
         if code is None:
             return read, self.plain[1].content_bits
         learned = {"params": params["content_code"]}
-        numbers = [np.round(code.apply(learned, x, method=ContentCode.to_numbers)) for x in read]
+        said = (code.apply(learned, x, method=ContentCode.to_numbers) for x in read)
+        numbers = [np.round(np.asarray(x)) for x in said]
         whole = [np.asarray(x, int)[:, None] + code.reach for x in numbers]
         bits = code.apply(learned, numbers[1], method=ContentCode.bits)
         return [one_hot(x, 2 * code.reach + 1) for x in whole], bits
