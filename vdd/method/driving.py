@@ -110,17 +110,6 @@ def _reread(
     return again, Reread(told.vectors, codewords, kept, jnp.arange(len(content)) < own)
 
 
-def lost_in_swaps(reread: Reread | None) -> Float[Array, ""]:
-    """Share of the codes that swaps lose beyond what is lost with a clip's own content."""
-    if reread is None:
-        return jnp.zeros(())
-
-    def mean(rows: Array) -> Array:
-        return jnp.sum(reread.kept * rows) / jnp.maximum(jnp.sum(rows), 1)
-
-    return mean(reread.own) - mean(~reread.own)
-
-
 def join_segments(
     x: Float[Array, "b2 s *r"], segments: Int[Array, "2 s"], num_frames: int
 ) -> Float[Array, "b t *r"]:
