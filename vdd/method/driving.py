@@ -26,7 +26,7 @@ class Reread(NamedTuple):
 
     vectors: Float[Array, "r s n g"]
     codewords: Float[Array, "r s n g"]
-    kept: Float[Array, "r"]  # share of the codes that are read as they were drawn
+    kept: Float[Array, "r"]  # fraction of the codes that are read as they were drawn
     own: Bool[Array, "r"]  # whether the content was the motion's own
 
 

@@ -36,7 +36,7 @@ class Objective:
     sigma_mean: float  # finite levels: ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
     highest_snr: float  # in the loss weight (vdd.diffusion.edm.loss_weight)
-    null_content: float  # share of segments whose content is withheld
+    null_content: float  # fraction of segments whose content is withheld
     reread_clips: int  # of a step; the content of one segment of each is read again from a swap
     weights: Mapping[str, float] = field(default_factory=dict)  # of vdd.method.losses.TERMS
 

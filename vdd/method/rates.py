@@ -145,8 +145,8 @@ class Rates:
     ) -> Multipliers:
         """One step of dual ascent: a rate above its target raises its price, one below lowers it.
 
-        The price of motion moves at `pace`, the share that is left of the learning rate: where the
-        weights hardly move, a price that goes on would undo what the decoder has learned. The
+        The price of motion moves at `pace`, the fraction that is left of the learning rate: where
+        the weights hardly move, a price that goes on would undo what the decoder has learned. The
         relative excess of content is clipped to [-1, 1], so that the first steps, far from the
         target, do not wind its price up.
 

@@ -39,7 +39,7 @@ class TrainState:
     ema_params: dict
     opt_state: optax.OptState
     multipliers: rates.Multipliers
-    usage: Float[Array, "n k"]  # running share of every codeword
+    usage: Float[Array, "n k"]  # running fraction of every codeword
 
 
 @dataclass(frozen=True)
