@@ -72,7 +72,7 @@ def _sprites(config: Any, art: str) -> None:
 
 
 def _quick(config: Any) -> None:
-    # The network comes late: in this time its share is better spent on the mean that it refines.
+    # The network comes late: till then time is better spent on the mean that it refines.
     # Nor are swaps soon right enough to be read, so the codes keep room.
     config.objective.update(noisy_segments=8, reread_clips=0)
     config.eval.judge_steps = 300

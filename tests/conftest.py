@@ -1,7 +1,9 @@
 """Set-up of all tests: one CPU device, strict shapes, compiled programs kept between runs."""
 
 import gc
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +12,13 @@ from types import ModuleType
 import jax
 import numpy as np
 import pytest
+import tiny
 from beartype import BeartypeConf, FrozenDict, beartype
 from beartype.roar import BeartypeDecorHintPep3119Exception
 from etils import epath
 from jax.typing import DTypeLike
 from jaxtyping import install_import_hook
+from x import CONFIG, FORKS, mistake_cases
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -80,10 +84,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: of two processes, neither ought to wait for the other's."""
     longest = (
-        "end_to_end", "real_step", "main", "objective", "campaigns", "video_end_to_end",
-        "baselines", "apply", "init_from", "autoencoder_training", "autoencoder_latents",
-        "content_code", "tiny_forms", "cli", "priors", "processes", "memory", "sharded_dit",
-        "pipeline", "step", "sheet", "run", "autoencoder", "judge", "sight",
+        "end_to_end", "real_step", "main", "mistakes", "objective", "objective_parts",
+        "campaigns", "video_end_to_end", "baselines", "apply", "init_from",
+        "autoencoder_training", "autoencoder_latents", "content_code", "tiny_forms", "cli",
+        "priors", "processes", "memory", "sharded_dit", "pipeline", "step", "sheet", "run",
+        "autoencoder", "judge", "sight",
     )  # fmt: skip
     rank = {f"test_{name}.py": i for i, name in enumerate(longest)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
@@ -109,7 +114,6 @@ def compiled_programs_stay() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def few_characters() -> Iterator[None]:
     """As `tiny.few_characters`, for all tests of a module."""
-    import tiny
 
     with tiny.few_characters():
         yield
@@ -118,7 +122,6 @@ def few_characters() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
     """A run directory with two checkpoints of random parameters, at steps 3 and 7."""
-    import tiny  # late: modules imported before the hook above are not checked
 
     from vdd.training import checkpoints, workdir
 
@@ -134,7 +137,6 @@ def tiny_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def lpc_run(tmp_path_factory) -> Path:
     """A run directory of a tiny model of Universal LPC, as `tiny.save_lpc_run`."""
-    import tiny
 
     return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc", 3)
 
@@ -142,6 +144,47 @@ def lpc_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def lpc_alpha_run(tmp_path_factory) -> Path:
     """The same of a model of four channels."""
-    import tiny
 
     return tiny.save_lpc_run(tmp_path_factory.mktemp("runs") / "lpc_alpha", 4)
+
+
+@pytest.fixture
+def clips(tmp_path) -> tuple[str, str]:
+    """A content clip of the tiny model's own size and a longer, larger motion clip."""
+    from vdd.data import video_io
+
+    rng = np.random.default_rng(0)
+    content = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
+    motion = rng.integers(0, 256, (5, 90, 120, 3), np.uint8)
+    return (
+        str(video_io.write_clip(tmp_path / "content.npy", content)),
+        str(video_io.write_clip(tmp_path / "motion.gif", motion, fps=20)),
+    )
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory, tiny_run):
+    """All of these, and what came of each."""
+    tmp = tmp_path_factory.mktemp("mistakes")
+    (tmp / "broken.py").write_text("def get_config(:\n")
+    (tmp / "empty.py").write_text("")
+    (tmp / "bytes.py").write_bytes(bytes(range(256)))
+    (tmp / "number.py").write_text("def get_config():\n    return 3\n")
+    (tmp / "alone.py").write_text(CONFIG.read_text())
+    (tmp / "theirs").mkdir()
+    (tmp / "theirs" / "config.json").write_text('{"model": "theirs"}')
+    cases = mistake_cases(tmp, tiny_run)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, json.dumps([case[0] for case in cases.values()])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    results = json.loads(done.stdout)
+    # Of all these mistakes, none was told after something had been written.
+    made = ["alone.py", "broken.py", "bytes.py", "config.json", "empty.py", "number.py", "theirs"]
+    assert sorted(path.name for path in tmp.rglob("*")) == made
+    assert (tmp / "theirs" / "config.json").read_text() == '{"model": "theirs"}'
+    return {
+        name: (*case, *result) for (name, case), result in zip(cases.items(), results, strict=True)
+    }

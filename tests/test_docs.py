@@ -25,15 +25,6 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "experiments/**/*.md", "vdd/**/*.md")
     for path in ROOT.glob(pattern)
 )
-# Which of them keep the rule of short sentences; pages of the notebook quote older text.
-SHORT = [
-    ROOT / "README.md",
-    ROOT / "ARCHITECTURE.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "experiments/README.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "vdd").rglob("*.md")),
-]
 
 
 def script(name: str) -> ModuleType:
@@ -75,7 +66,7 @@ def test_every_link_within_the_repository_resolves(page):
         assert not anchor or anchor in anchors(there), target
 
 
-@pytest.mark.parametrize("page", SHORT, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_sentence_is_longer_than_30_words(page):
     text = re.sub(r"\]\([^)]*\)", "]", prose(page))
     text = re.sub(r"`[^`]*`", "CODE", text)

@@ -94,7 +94,9 @@ def test_the_entry_fits_a_page():
 
 
 def test_files_are_short():
-    long = [path for path in SOURCES if len(path.read_text().splitlines()) > LONGEST_FILE]
+    tests = Path(__file__).parent.rglob("*.py")
+    lengths = {path: len(path.read_text().splitlines()) for path in (*SOURCES, *tests)}
+    long = [path for path, lines in lengths.items() if lines > LONGEST_FILE]
     assert not long
 
 
@@ -156,21 +158,41 @@ def imports_of(folder: str) -> set[str]:
     return {name for name in found if name.startswith("vdd.")}
 
 
+def attributes_of(path: Path) -> list[str]:
+    """What a module asks for by a dot, as it is written: `objective.weights`, say."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)]
+
+
 def test_terms_are_weighed_in_one_place_and_prices_moved_in_one():
-    """Whoever else does would be named here."""
-    weighs, moves = set(), set()
+    """Whoever else does would be named here.
+
+    How motion is held, whether at a target that is given or at one that is found, is decided in
+    one file: what is lost in swaps, how much of it is tolerated, and how many are enough.
+    """
+    weighs, moves, decides = set(), set(), set()
     for path in PACKAGE.rglob("*.py"):
         text, name = path.read_text(), str(path.relative_to(PACKAGE))
         if ".weights.items()" in text or "TERMS" in text:
             weighs.add(name)
         if "Multipliers(" in text or "content_speed" in text:
             moves.add(name)
+        training = name.startswith(("method/", "training/", "tasks/"))
+        if training and any(word in text for word in ("def lost_in_swaps", "is found in swaps")):
+            decides.add(name)
+        asked = {whole.split(".")[-1] for whole in attributes_of(path)}
+        if training and asked & {"target_bits_per_frame", "target_bits_per_clip", "motion_speed"}:
+            decides.add(name)
     assert weighs == {"method/losses.py", "method/objective.py"}
     assert moves == {"method/rates.py"}
+    assert decides == {"method/rates.py"}
 
 
 def test_what_the_decoder_sees_is_told_by_three_files():
-    """What it is given, what of it a training withholds or swaps, and who draws from it."""
+    """What it is given, what of it a training withholds or swaps, and who draws from it.
+
+    A training asks for pictures three times: for swaps, and for what the loss compares.
+    """
 
     def files_with(*words: str) -> set[str]:
         return {
@@ -182,6 +204,26 @@ def test_what_the_decoder_sees_is_told_by_three_files():
     assert files_with(".readout(") == {"models/denoiser.py"}
     assert files_with("Drive(", "objective.null_content,") == {"method/driving.py"}
     assert files_with("READOUTS =", "READOUTS[") == {"models/readout.py"}
+    asked = [
+        (str(path.relative_to(PACKAGE)), whole.removeprefix("model."))
+        for folder in ("method", "training", "tasks")
+        for path in (PACKAGE / folder).rglob("*.py")
+        for whole in attributes_of(path)
+        if whole.endswith(("Disentangler.mean", "Disentangler.denoise", "denoiser.mean"))
+    ]
+    assert sorted(asked) == [
+        ("method/disentangler.py", "self.denoiser.mean"),
+        ("method/driving.py", "Disentangler.mean"),
+        ("method/losses.py", "Disentangler.denoise"),
+        ("method/losses.py", "Disentangler.mean"),
+    ]
+    calls = {
+        str(path.relative_to(PACKAGE)): ast.unparse(node.func)
+        for path in (PACKAGE / "method").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("denoiser")
+    }
+    assert calls == {"method/disentangler.py": "self.denoiser"}
 
 
 def test_another_diffusion_process_is_a_file_and_its_name():

@@ -40,7 +40,7 @@ class Motion:
     fps: float
     loop_from: int | None  # the first frame of what is repeated; None: it is played once
     codes: Int[np.ndarray, "t n"]
-    agreement: float  # share of characters whose code is this one, mean over frames
+    agreement: float  # fraction of characters whose code is this one, mean over frames
 
 
 class Read(Protocol):
@@ -144,7 +144,7 @@ def vote(codes: Int[np.ndarray, "b t n"]) -> tuple[Int[np.ndarray, "t n"], float
     """Of each frame the code, of all groups together, that most clips have; and how many do.
 
     Returns:
-        the codes, and the share of clips that have them, mean over frames. Of codes that are as
+        the codes, and the fraction of clips that have them, mean over frames. Of codes that are as
         frequent as each other it is the smallest.
     """
     chosen, shares = [], []

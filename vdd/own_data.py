@@ -52,7 +52,7 @@ class Chosen(NamedTuple):
     stride: int = 0  # frames from one window to the next
     every: tuple[int, ...] = ()  # windows of each n-th frame
     split_by: str = ""
-    validation: float = 0.0  # share of identities or clips
+    validation: float = 0.0  # fraction of identities or clips
     test: float = 0.0
     windows: int = 0  # about
     batch: int = 0

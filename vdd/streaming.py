@@ -213,7 +213,7 @@ def generate(
         params: its parameters.
         prior: a prior over its codes.
         prior_params: its parameters.
-        seed: of all chance.
+        seed: of all that is random.
         content: who or what is seen, as `vdd.apply.encode` reads it.
         num_frames: length of the video.
         sampler: how it is drawn.

@@ -42,3 +42,13 @@ def lpc_art_dir() -> Path:
     if not LPC_ART_DIR:
         pytest.skip(f"needs the LPC art: set {ART_DIR_VARIABLE} to its folder of sheets")
     return Path(LPC_ART_DIR)
+
+
+@pytest.fixture
+def three(tmp_path) -> Path:
+    """A folder of three clips."""
+    import videos
+
+    for i in range(3):
+        videos.encode(tmp_path / "three" / f"{i}.mp4", videos.counted(23, first=100 * i))
+    return tmp_path / "three"

@@ -26,6 +26,8 @@ def test_features_that_hold_one_factor_give_it_away_and_no_other():
     x_test[:, 1, :6] += 5 * np.eye(6, dtype=np.float32)[y_test[:, 1]]
     groups = np.arange(2000) // 4
     accuracy = probe_accuracy(Labelled(x, y), Labelled(x_test, y_test), groups, 6, QUICK)
+    # A label stands 5 deviations out: with five seeds at least 0.993 were named. Of the others
+    # nothing is told, so whatever a probe says is right for a sixth of 1000, give or take 0.012.
     assert accuracy[1] > 0.95
     assert (accuracy[[0, 2, 3]] < 0.24).all()
     assert (accuracy[[0, 2, 3]] > 0.1).all()
@@ -38,7 +40,8 @@ def test_codes_that_hold_the_label_give_it_away():
     )
     codes[:, 2, 1], codes_test[:, 2, 1] = y[:, 0], y_test[:, 0]
     train, test = Labelled(one_hot(codes, 8), y), Labelled(one_hot(codes_test, 8), y_test)
-    assert probe_accuracy(train, test, np.arange(1500), 6, QUICK)[0] > 0.98
+    # With five seeds at least 0.992; by guessing a sixth.
+    assert probe_accuracy(train, test, np.arange(1500), 6, QUICK)[0] > 0.95
 
 
 def test_what_is_learned_by_heart_of_known_groups_does_not_count():
@@ -51,6 +54,7 @@ def test_what_is_learned_by_heart_of_known_groups_does_not_count():
     accuracy = probe_accuracy(
         Labelled(x[groups], y), Labelled(x[test_groups], y_test), groups, 6, QUICK
     )
+    # Labels of 100 groups that the features do not tell: a sixth, give or take 0.037.
     assert accuracy[0] < 0.35
 
 

@@ -96,9 +96,13 @@ def test_leaks_are_found_where_they_are():
     how = Measure(0, "random", sampler=Sampler(), show_progress=False)
     report = sprites.evaluate(world.model(), train, test, world.judge, how)
     leakage = report["leakage"]
+    # It stands there as a one among zeros, for a linear probe to read; guessing finds a ninth.
     assert leakage["motion_from_content_acc"] > 0.95
     assert leakage["motion_from_motion_acc"] == 1
-    assert leakage["content_from_motion_acc"] < 0.45
+    # Every character is seen in every motion: the best that can be said is what most of them wear.
+    worn = test.attributes.T
+    most = np.mean([np.bincount(labels).max() / len(labels) for labels in worn])
+    assert leakage["content_from_motion_acc"] <= most + 1e-6
     assert set(leakage["per_attribute"]) == {"body", "bottomwear", "topwear", "hair"}
 
 

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vdd.method import driving, losses
+from vdd.method import driving, losses, rates
 from vdd.method.content import Content
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import Codes
@@ -74,5 +74,5 @@ def test_what_swaps_lose_is_told_beside_what_a_clip_loses_with_its_own_content()
     _, found = driving._reread(apply, jax.random.key(0), clips, clips, clips, clips.astype(int), 2)
     np.testing.assert_array_equal(found.own, np.arange(8) < 2)
     np.testing.assert_array_equal(found.kept, found.own)
-    assert float(driving.lost_in_swaps(found)) == 1.0
-    assert float(driving.lost_in_swaps(None)) == 0.0
+    assert float(rates.lost_in_swaps(found.kept, found.own)) == 1.0
+    assert float(rates.lost_in_swaps(jnp.ones(8), found.own)) == 0.0

@@ -1,7 +1,5 @@
 """The page in a real browser: a headless Chromium that is there (VDD_CHROMIUM, else in PATH)."""
 
-import base64
-import io
 import os
 import re
 import shutil
@@ -13,11 +11,11 @@ import numpy as np
 import pytest
 import serving
 import tiny
-from PIL import Image
 
 from vdd.data import drawn_faces, encoders, video_io
 
 pytest.importorskip("playwright", reason="playwright is not installed")
+from browsing import SECONDS, codes, drawing, drop, moved, pixels
 from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("VDD_CHROMIUM") or shutil.which("chromium") or ""
@@ -27,7 +25,6 @@ pytestmark = [
     pytest.mark.usefixtures("few_characters"),
     pytest.mark.skipif(not CHROMIUM, reason="no chromium in PATH, and VDD_CHROMIUM is not set"),
 ]
-SECONDS = 300_000  # milliseconds: of compiling, on a machine that does ten other things
 expect.set_options(timeout=SECONDS)
 
 
@@ -76,36 +73,6 @@ def opened(browser, address: str, **how) -> Iterator[Page]:
     yield page
     context.close()
     assert not wrong
-
-
-def drawn(page: Page) -> int:
-    """How often the page has drawn its strip."""
-    return page.evaluate("page.latencies.length")
-
-
-@contextmanager
-def drawing(page: Page) -> Iterator[None]:
-    """What is done in this block makes the page draw."""
-    before = drawn(page)
-    yield
-    for _ in range(1800):
-        if drawn(page) > before:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("nothing was drawn")
-
-
-def codes(page: Page) -> list[str]:
-    """The codes of the strip, as screen readers are told."""
-    tiles = page.locator(".tile").all()
-    return [re.sub(r".*code ", "", tile.get_attribute("aria-label")) for tile in tiles]
-
-
-def pixels(page: Page, name: str) -> np.ndarray:
-    """What a canvas shows [h w 4], as one string: a list of numbers takes a page too long."""
-    address = page.evaluate(f'document.querySelector("#{name} canvas").toDataURL()')
-    with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as picture:
-        return np.array(picture.convert("RGBA"), int)
 
 
 def test_motion_is_swapped_edited_and_taken_back(browser, address):
@@ -219,20 +186,6 @@ def test_files_are_dropped_saved_and_refused(browser, address, tmp_path):
         expect(page.locator("#call pre")).to_contain_text("run.decode(")
 
 
-def drop(page: Page, target: str, name: str, data: bytes) -> None:
-    """Drops a file on an element, as from a folder."""
-    transfer = page.evaluate_handle(
-        """([name, bytes]) => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(bytes)], name));
-          return transfer;
-        }""",
-        [name, list(data)],
-    )
-    with drawing(page):
-        page.dispatch_event(target, "drop", {"dataTransfer": transfer})
-
-
 def test_a_camera_drives_the_content(browser, address):
     with opened(browser, address) as page:
         page.locator("#camera summary").click()
@@ -274,19 +227,6 @@ def test_a_camera_drives_a_face(browser, tmp_path_factory):
         expect(page.locator("#live")).to_have_text("Start camera")
         page.wait_for_timeout(500)  # what was on its way is not shown any more
         assert told.text_content() == ""
-
-
-def moved(page: Page, count: int) -> list[np.ndarray]:
-    """Pictures of the result that are unlike those before."""
-    found = [pixels(page, "result")]
-    for _ in range(1800):
-        if len(found) > count:
-            return found[1:]
-        page.wait_for_timeout(100)
-        now = pixels(page, "result")
-        if np.abs(now - found[-1]).max():
-            found.append(now)
-    raise AssertionError(f"the result has moved {len(found) - 1} times")
 
 
 def test_two_at_once_do_not_see_each_other(browser, address):

@@ -1,13 +1,12 @@
 """Work is done in turns: nobody waits for all of somebody else's."""
 
 import threading
-import time
 from concurrent.futures import wait
 
 import pytest
 
 from vdd.errors import UserError
-from vdd.serve.work import CancelledError, Progress, Worker
+from vdd.serve.work import WAITING, CancelledError, Progress, Worker
 
 
 @pytest.fixture
@@ -93,28 +92,27 @@ def test_an_owner_has_so_much_in_work_and_not_more(worker):
 
 
 def test_two_threads_never_work_for_one_owner_at_once():
-    busy, most, lock = {"me": 0, "you": 0}, {"me": 0, "you": 0}, threading.Lock()
-    both = threading.Barrier(2, timeout=60)
+    log, started, gate = [], threading.Event(), threading.Event()
 
-    def count(name, meet=False):
-        for i in range(20):
-            with lock:
-                busy[name] += 1
-                most[name] = max(most[name], busy[name])
-            if meet and i == 0:
-                both.wait()  # so that both threads are at work
-            time.sleep(0.001)  # time for the other thread to do wrong
-            with lock:
-                busy[name] -= 1
-            yield Progress(i, 20, "")
+    def held():
+        started.set()
+        gate.wait(600)
+        log.append("held")
+        yield Progress(1, 1, "holding")
 
     worker = Worker("test", threads=2)
-    jobs = [worker.submit(name, count(name, meet=True)) for name in ("me", "you")]
-    jobs += [worker.submit("me", count("me")) for _ in range(3)]
-    wait([job.future for job in jobs], 60)
+    jobs = [worker.submit("me", held())]
+    assert started.wait(600)
+    jobs += [worker.submit("me", steps(5, log, "mine")) for _ in range(3)]
+    # The other thread comes by my work at each of its turns.
+    jobs.append(worker.submit("you", steps(20, log, "yours")))
+    jobs[-1].future.result(600)
+    assert log == ["yours"] * 20
+    assert [job.progress for job in jobs[1:-1]] == [WAITING] * 3
+    gate.set()
+    wait([job.future for job in jobs], 600)
     worker.close()
-    assert most == {"me": 1, "you": 1}
-    assert all(job.future.exception() is None for job in jobs)
+    assert log[20:] == ["held"] + ["mine"] * 15
 
 
 def test_closing_ends_what_waits():

@@ -98,13 +98,21 @@ def test_two_processes_equal_one(tmp_path, whole):
     assert_close(state_of(workdir, 12), state_of(whole, 12))
 
 
-# What is registered before JAX is imported comes after JAX has disconnected.
+# What is registered before JAX is imported comes after JAX has disconnected. The thread stays at
+# work until it is waited for.
 CODE = """
-import atexit, os, threading, time
+import atexit, os, sys, threading, time, traceback
 atexit.register(lambda: print([thread.name for thread in threading.enumerate()]))
 from vdd.training import processes
 watch = processes._end_with_others
-processes._end_with_others = lambda: (watch(), time.sleep(1.0))
+def waited_for():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    return any(frame.f_code.co_name == "join" for frame, _ in traceback.walk_stack(frame))
+def until_waited_for():
+    watch()
+    while not waited_for():
+        time.sleep(0.01)
+processes._end_with_others = until_waited_for
 processes.connect_processes(os.environ)
 """
 

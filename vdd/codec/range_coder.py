@@ -1,6 +1,6 @@
 """Range coding with integer frequencies, by `constriction`, ended in the fewest bytes.
 
-A symbol is a share of the total `TOTAL` = 2^24: frequencies [k], each 1 or more, that sum to it.
+A symbol is a fraction of the total `TOTAL` = 2^24: frequencies [k] that sum to it, each 1 or more.
 `constriction` takes real weights and turns them into such integers by its own rule: of each symbol
 it first sets 1 aside and deals out the rest in proportion to the weights. The weights
 `frequencies - 1` sum to what is dealt out, exactly, so that they become `frequencies` again,
@@ -28,7 +28,7 @@ class Code(NamedTuple):
     """A finished stream."""
 
     data: bytes  # the fewest that, followed by zeros, decode: their number has to be known
-    bits: int  # how many say the same whatever follows them: between -log2 of the share and 2 more
+    bits: int  # how many say the same whatever follows them: from -log2 of the fraction to 2 more
 
 
 class RangeEncoder:

@@ -59,7 +59,7 @@ def logistic_mixture(
     Args:
         mean: of each logistic distribution.
         unit_log: logarithm of how many of its scales make up 1.
-        logit: of its share in the mixture.
+        logit: of its fraction in the mixture.
         reach: of the numbers.
 
     Logarithms are cut to [-64, 64], and edges, in scales, to [-10000, 10000]: so no mass is 0, and

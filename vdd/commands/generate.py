@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out what is unlikely (1)",
     )
     options.add_sampler(parser)
-    options.add_seed(parser, "of all chance (0)")
+    options.add_seed(parser, "of all that is random (0)")
     options.add_fps(parser, "the start's or content's, else 8")
     options.add_mark(parser)
 

@@ -37,7 +37,7 @@ def compress_run(
         step: which checkpoint; None takes the latest that can be read.
         art_dir: folder of LPC sheets, as for `vdd.evaluation.run.evaluate_run`.
         num_swaps: swaps of each clip that are read again.
-        merge_above: codewords are merged that are read as one another in a greater share of swaps.
+        merge_above: codewords are merged that a greater fraction of swaps reads as one another.
         settings: sizes, prices and length of the content code.
         show_progress: show bars with the time left.
 

@@ -36,7 +36,7 @@ from vdd.training.update import step_key
 _INIT_STREAM, _STEP_STREAM, _CHOICE_STREAM = 4, 5, 6
 _CHOICE_BATCHES = 30
 
-# ((share of the learning, factor), ...): a setting is multiplied by the factor then, and by what
+# ((fraction of the learning, factor), ...): a setting is multiplied by the factor then, and by what
 # lies on the line between two of them.
 Course = tuple[tuple[float, float], ...]
 
@@ -207,5 +207,5 @@ def loss(
 
 
 def course_at(course: Course, progress: ArrayLike) -> Float[Array, ""]:
-    """The factor of a course after a share `progress` of the learning."""
+    """The factor of a course after a fraction `progress` of the learning."""
     return jnp.interp(progress, *map(jnp.asarray, zip(*course, strict=True)))

@@ -47,9 +47,9 @@ def aliases(
 ) -> Int[np.ndarray, "k"]:
     """For each codeword the one that stands for it: the most drawn of those it was merged with.
 
-    The two sets of codewords of which one is read as the other in the greatest share of cases are
-    merged, and again, until no share is above `merge_above`. Counts of a merged set are added up,
-    so that many small confusions do not chain codewords together.
+    The two sets of codewords of which one is read as the other in the greatest fraction of cases
+    are merged, and again, until no fraction is above `merge_above`. Counts of a merged set are
+    added up, so that many small confusions do not chain codewords together.
     """
     counts = confusion.astype(np.float64)
     drawn = counts.sum(axis=1)

@@ -31,7 +31,7 @@ def crops(
       batch_size: rows of the global batch.
       seed: with the step, all that decides what a batch holds.
       frames: length of a crop.
-      start_share: share of the crops that begin where their clip does; the rest begin anywhere.
+      start_share: fraction of the crops that begin where their clip does; the rest begin anywhere.
       loop: behind its last frame a clip begins anew, so that crops may be longer than clips: for
         motions that are cycles, or that come again.
       process_index: whose rows of the global batch to give.

@@ -16,7 +16,7 @@ from PIL import Image
 from vdd.errors import UserError
 
 # The detector's square goes from the brows to the chin, ear to ear. The head with its hair and
-# neck fits into one this much as wide, whose middle lies this share of the face higher.
+# neck fits into one this much as wide, whose middle lies this fraction of the face higher.
 ENLARGE = 1.9
 RAISE = 0.12
 
@@ -70,7 +70,7 @@ def stable_box(
       frames: uint8 [h w 3], all of one size; read once, and none is kept.
       detect: the largest face of a frame, or None; by default `find_face`.
       enlarge: side of the square for a still head, in sides of the detector's face.
-      min_share: share of the searched frames that have to show a face.
+      min_share: fraction of the searched frames that have to show a face.
 
     Returns:
       The square, or None where too few frames, or none at all, show a face.

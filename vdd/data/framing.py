@@ -130,7 +130,7 @@ def paste(
         frame: a photo.
         square: where to, pixels of the photo.
         picture: of any size; it is scaled to the square.
-        mask: share of the picture at each pixel of the square, as `soft_mask` has it.
+        mask: fraction of the picture at each pixel of the square, as `soft_mask` has it.
     """
     pasted = frame.copy()
     part = _part(pasted, square)

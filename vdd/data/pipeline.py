@@ -39,7 +39,7 @@ def load_source(
         (what `vdd.data.prepare` wrote), frames (of each window so many are taken from a random
         place), latents (True: batches hold `latents` in place of `video`), augment ("none",
         "flip"). Of "universal_lpc": art_dir, data_dir (each None for its default), frames,
-        channels (3, or 4 with alpha), background ("grey", "random"), recolour (share of train
+        channels (3, or 4 with alpha), background ("grey", "random"), recolour (fraction of train
         clips in new colours), num_clips (clips of "train"; in_memory draws them without end, by so
         many processes as `workers` says; 0: in the thread that reads ahead).
       split: "train", "validation", "test"; with "sprites" also "fit", which is "train" without

@@ -72,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
         help="folder: as SOURCE's folders train, validation and test say (identity)")  # fmt: skip
     add("--identity", choices=("outer", "inner"), default="outer",
         help="who is seen: the first folder below SOURCE, or the innermost (outer)")  # fmt: skip
-    add("--validation", type=float, default=0.1, help="share of identities or clips (0.1)")
-    add("--test", type=float, default=0.1, help="share of identities or clips (0.1)")
+    add("--validation", type=float, default=0.1, help="fraction of identities or clips (0.1)")
+    add("--test", type=float, default=0.1, help="fraction of identities or clips (0.1)")
     add("--seed", type=int, default=0, help="of the split and of train's order (0)")
     add("--debug", action="store_true", help="show the traceback of an error that is unforeseen")
     return options

@@ -35,7 +35,7 @@ OUTPUT_ENDINGS = (".gif", ".mp4", ".png", ".npy")
 _TOLD_ENDINGS = ".gif, .mp4, .mov, .webm, .mkv, .avi, .png, .jpg, .webp, .avif, .npy and the like"
 
 # By how much a file may end before its header says before that is told: the longest times between
-# two of its frames, but at most so many seconds, or such a share.
+# two of its frames, but at most so many seconds, or such a fraction.
 _SLACK = (2, 0.5, 0.1)
 
 Fit = Callable[[Iterator[decoding.Frame]], Iterator[np.ndarray]]  # frames at the size asked for

@@ -51,7 +51,7 @@ def levels(steps: int, low: float, high: float, rho: float) -> Float[Array, "s"]
 
 
 def c_skip(sigma: Float[Array, "*b"], sigma_data: float) -> Float[Array, "*b"]:
-    """Share of the noisy input that passes by the network (table 1)."""
+    """Fraction of the noisy input that passes by the network (table 1)."""
     return sigma_data**2 / (sigma**2 + sigma_data**2)
 
 
@@ -88,7 +88,7 @@ def log_normal_sigma(
 ) -> Float[Array, "*b"]:
     """Noise levels for training: ln sigma ~ N(mean, std^2).
 
-    They are stratified: one in each of as many equal shares of the distribution, in an order of
+    They are stratified: one in each of as many equal fractions of the distribution, in an order of
     their own (Kingma et al. 2021, section I.1), so that every batch sees all levels.
     """
     rng_offset, rng_order = jax.random.split(rng)
@@ -127,7 +127,7 @@ class Prediction(NamedTuple):
 
 
 def edm(output, residual, sigma, sigma_data) -> Float[Array, "*b h w c"]:
-    """EDM's own (eq. 7): a share of the residual passes by, whatever noise is in it."""
+    """EDM's own (eq. 7): a fraction of the residual passes by, whatever noise is in it."""
     return c_skip(sigma, sigma_data) * residual + c_out(sigma, sigma_data) * output
 
 

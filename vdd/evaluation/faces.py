@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, UInt8
 from vdd.data.faces import import_dlib, resized
 from vdd.errors import UserError
 
-# Below this share of frames with a face in both clips, motion is not measured.
+# Below this fraction of frames with a face in both clips, motion is not measured.
 _MIN_SHARE = 0.5
 # The identity network takes half a second a frame on a CPU.
 _EMBEDDED_FRAMES = 3
@@ -61,7 +61,7 @@ class Compared(NamedTuple):
         same person. It ought to be the lower one.
       motion_error: see `motion_error`; None where there is no real clip that it ought to be.
       cross_error: see `cross_error`, to the clip that it has its motion from.
-      faces_found: share of the frames in which there is a face at all.
+      faces_found: fraction of the frames in which there is a face at all.
     """
 
     identity_similarity: float | None

@@ -238,7 +238,7 @@ def _write(path: epath.Path, params: Params) -> None:
 
 
 def accuracies(judge: Judge, arrays: sprites.SpritesArrays) -> dict[str, float]:
-    """Share of clips named rightly, one entry for the motion and one for each attribute."""
+    """Fraction of clips named rightly, one entry for the motion and one for each attribute."""
     verdict = judge(arrays.video)
     shares = {"motion": accuracy(verdict.motion, arrays.motion)}
     for column, name in enumerate(sprites.ATTRIBUTES):

@@ -164,7 +164,7 @@ def _covariance_root(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "_ d"]:
 
 
 def accuracy(predicted: Int[np.ndarray, "*s"], label: Int[np.ndarray, "*s"]) -> float:
-    """Share of entries that agree."""
+    """Fraction of entries that agree."""
     return float(np.mean(correct(predicted, label)))
 
 
@@ -182,14 +182,14 @@ def correct(
 
 
 def joint_accuracy(predicted: Int[np.ndarray, "n f"], label: Int[np.ndarray, "n f"]) -> float:
-    """Share of rows whose every factor agrees."""
+    """Fraction of rows whose every factor agrees."""
     return float(np.mean(correct(predicted, label).all(axis=1)))
 
 
 def leak_share(
     predicted_motion: Int[np.ndarray, "n"], content_motion: Int[np.ndarray, "n"]
 ) -> float:
-    """Share of swaps that show the motion of the clip that gave the content, not the motion."""
+    """Fraction of swaps that show the motion of the clip that gave the content, not the motion."""
     return accuracy(predicted_motion, content_motion)
 
 
@@ -246,7 +246,7 @@ def distinct_codes(codes: Int[np.ndarray, "m n"]) -> int:
 
 
 def codebook_usage(codes: Int[np.ndarray, "m n"], num_codewords: int) -> float:
-    """Share of the n * num_codewords codewords that occur at all among m frames."""
+    """Fraction of the n * num_codewords codewords that occur at all among m frames."""
     used = sum(len(np.unique(group)) for group in codes.T)
     return used / (codes.shape[1] * num_codewords)
 

@@ -30,7 +30,7 @@ class ProbeSettings:
     max_epochs: int = 1000  # few examples are not gone through more often; there are fewer checks
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    held_out: float = 0.1  # share of the train groups that choose among the checks
+    held_out: float = 0.1  # fraction of the train groups that choose among the checks
     seed: int = 0
 
 

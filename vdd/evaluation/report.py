@@ -160,7 +160,7 @@ def rates(rate: Report) -> list[str]:
 
 
 def share(value: float | None) -> str:
-    """A share in per cent; a dash for None."""
+    """A fraction in per cent; a dash for None."""
     return "–" if value is None else f"{100 * value:.2f} %"
 
 

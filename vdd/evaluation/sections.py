@@ -1,6 +1,6 @@
 """The sections of the evaluation report, each a pure function of what was measured.
 
-Shares are in [0, 1]. `content_acc` is the mean over the four attributes. None stands for a figure
+Fractions are in [0, 1]. `content_acc` is the mean over four attributes. None stands for a figure
 that was not measured.
 """
 

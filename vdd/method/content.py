@@ -199,7 +199,7 @@ class ContentCode(nn.Module):
         self.decoder = _ResidualMLP(self.width, math.prod(self.shape))
         shape = (self.num_numbers, self.num_modes)
         # In units in which Adam's steps, as long as the learning rate, move a mixture in hundreds
-        # of steps: means in shares of the reach, the rest in units of eight nats.
+        # of steps: means in fractions of the reach, the rest in units of eight nats.
         even = jnp.linspace(-1.0, 1.0, self.num_modes) * (1.0 - 1.0 / self.num_modes)
         scale = math.log(self.reach / self.num_modes) / 8.0
         self.mean = self.param("prior_mean", lambda _: jnp.broadcast_to(even, shape))

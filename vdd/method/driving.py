@@ -26,7 +26,7 @@ class Reread(NamedTuple):
 
     vectors: Float[Array, "r s n g"]
     codewords: Float[Array, "r s n g"]
-    kept: Float[Array, "r"]  # share of the codes that are read as they were drawn
+    kept: Float[Array, "r"]  # fraction of the codes that are read as they were drawn
     own: Bool[Array, "r"]  # whether the content was the motion's own
 
 
@@ -108,17 +108,6 @@ def _reread(
     told = apply(Disentangler.quantize, features.motion)
     kept = jnp.mean(told.codes == codes, axis=(1, 2))
     return again, Reread(told.vectors, codewords, kept, jnp.arange(len(content)) < own)
-
-
-def lost_in_swaps(reread: Reread | None) -> Float[Array, ""]:
-    """Share of the codes that swaps lose beyond what is lost with a clip's own content."""
-    if reread is None:
-        return jnp.zeros(())
-
-    def mean(rows: Array) -> Array:
-        return jnp.sum(reread.kept * rows) / jnp.maximum(jnp.sum(rows), 1)
-
-    return mean(reread.own) - mean(~reread.own)
 
 
 def join_segments(

@@ -62,11 +62,11 @@ def reread_commitment(seen: Evidence) -> Float[Array, ""]:
 
 @term
 def static_motion(seen: Evidence) -> Float[Array, ""]:
-    """Share of the vectors' variance that lies between segments and not within them. Ours.
+    """Fraction of the vectors' variance that lies between segments and not within them. Ours.
 
     1 where every frame of a segment has the same vector, so that motion says over and over what
     content could say once; 0 where the mean over time is the same in all segments. A pose that is
-    held for a whole segment counts as static too. As a share it cannot be lowered by drawing all
+    held for a whole segment counts as static too. As a fraction it cannot be lowered by drawing all
     vectors together. Mean over groups.
     """
     vectors = seen.codes.vectors  # [b t n g]
@@ -145,7 +145,7 @@ def spread_rows(x: Float[Array, "b *r"], count: int) -> Float[Array, "n *r"]:
     """`count` rows from all over a batch, which it divides: one of each of as many equal pieces.
 
     Of neighbouring pieces it is not the same one, so that other strides through the batch, that of
-    the clips that are read again for one, meet it in their due share.
+    the clips that are read again for one, meet it as often as others do.
     """
     pieces = rearrange(x, "(n s) ... -> n s ...", n=count)
     which = jnp.arange(count) % pieces.shape[1]

@@ -19,7 +19,7 @@ from vdd.errors import UserError
 from vdd.method import losses, rates
 from vdd.method.cross_driving import SPLITTERS, segments_shape
 from vdd.method.disentangler import Disentangler
-from vdd.method.driving import Apply, driving, lost_in_swaps
+from vdd.method.driving import Apply, driving
 from vdd.method.losses import Evidence
 from vdd.method.quantizer import Codes
 from vdd.models.unet import depth_to_space
@@ -36,7 +36,7 @@ class Objective:
     sigma_mean: float  # finite levels: ln sigma ~ N(sigma_mean, sigma_std^2)
     sigma_std: float
     highest_snr: float  # in the loss weight (vdd.diffusion.edm.loss_weight)
-    null_content: float  # share of segments whose content is withheld
+    null_content: float  # fraction of segments whose content is withheld
     reread_clips: int  # of a step; the content of one segment of each is read again from a swap
     weights: Mapping[str, float] = field(default_factory=dict)  # of vdd.method.losses.TERMS
 
@@ -166,7 +166,8 @@ def bitrate_controlled_diffusion(
     parts["content_bits_per_clip"] = jnp.mean(said.bits)
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)
     if held.auto:
-        parts["lost_in_swaps"] = lost_in_swaps(drive.reread)
+        assert drive.reread is not None, "Rates.check_swaps"
+        parts["lost_in_swaps"] = rates.lost_in_swaps(drive.reread.kept, drive.reread.own)
         parts["target_bits_per_frame"] = jnp.asarray(held.target(multipliers))
     total = parts["denoise"] + held.loss(
         parts["bits_per_frame"], parts["content_bits_per_clip"], multipliers

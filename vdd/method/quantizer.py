@@ -210,9 +210,9 @@ def gather_codewords(
 class Revival:
     """How codewords that are hardly used are moved; the keys of `config.revival`."""
 
-    usage_decay: float  # of the running share of every codeword
-    below: float  # a codeword used less than this times its even share 1/k is dead
-    rate: float  # chance per step, at the peak of the learning rate, that it is moved; 0: never
+    usage_decay: float  # of the running fraction of every codeword
+    below: float  # a codeword used less than this times its even fraction 1/k is dead
+    rate: float  # probability per step, at the highest learning rate, that it is moved; 0: never
 
     def __post_init__(self):
         if not (0.0 <= self.usage_decay < 1.0 and 0.0 <= self.rate <= 1.0):
@@ -221,7 +221,7 @@ class Revival:
     def running(
         self, usage: Float[Array, "n k"], before: Float[Array, "n k"]
     ) -> Float[Array, "n k"]:
-        """The running share of each codeword, after a batch that used them so."""
+        """The running fraction of each codeword, after a batch that used them so."""
         return self.usage_decay * before + (1.0 - self.usage_decay) * usage
 
     def revive(
@@ -234,9 +234,9 @@ class Revival:
     ) -> tuple[Float[Array, "n k g"], Float[Array, "n k"]]:
         """Move dead codewords onto vectors of the batch; both are returned, updated.
 
-        `usage` sums to 1 over k. A dead codeword takes, with a chance of `rate` times `pace`, the
-        place of a random vector of its group, and its share is set to the even one, so that it has
-        time to be chosen. Many codewords moved in one step would upset the decoder.
+        `usage` sums to 1 over k. With a probability of `rate` times `pace` a dead codeword takes
+        the place of a random vector of its group, and its fraction is set to the even one, so that
+        it has time to be chosen. Many codewords moved in one step would upset the decoder.
         """
         pool = rearrange(vectors, "b t n g -> n (b t) g")
         rng_chosen, rng_moved = jax.random.split(rng)
@@ -260,7 +260,7 @@ def keep(
     """The codebook's parameters after a step, beside what gradients did to them, and the usage.
 
     Dead codewords move; what a grid knows of its numbers follows the batches, as slowly as the
-    running share of codewords does.
+    running fraction of codewords does.
     """
     if not statistics:
         codewords, usage = revival.revive(rng, codebook["codewords"], usage, vectors, pace)

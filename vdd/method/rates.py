@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vdd.errors import UserError
 
@@ -21,6 +21,7 @@ AUTO = "auto"
 # Of the codes that a swap is drawn with, so many may be lost in it beyond those that are lost in
 # a clip that is drawn with its own content; and how fast the target's logarithm follows.
 _TOLERATED, _AUTO_SPEED = 0.02, 1e-3
+_LEAST_REREAD = 4  # clips, of which a quarter is drawn with its own content (vdd.method.driving)
 
 
 @flax.struct.dataclass
@@ -91,6 +92,15 @@ class Rates:
                 f" {num_groups} x {num_codes} codes can hold ({capacity:g} bits)"
             )
 
+    def check_swaps(self, reread_clips: int, accumulate: int) -> None:
+        """Raises a UserError where a step reads too few clips again for a rate to be found."""
+        least = _LEAST_REREAD * accumulate
+        if self.auto and reread_clips < least:
+            raise UserError(
+                "rates.target_bits_per_frame=auto is found in swaps that are read again: set"
+                f" objective.reread_clips to {least} or more, not {reread_clips}"
+            )
+
     def start(self, num_groups: int, num_codes: int) -> Multipliers:
         """The multipliers of the first step: motion costs nothing yet.
 
@@ -135,8 +145,8 @@ class Rates:
     ) -> Multipliers:
         """One step of dual ascent: a rate above its target raises its price, one below lowers it.
 
-        The price of motion moves at `pace`, the share that is left of the learning rate: where the
-        weights hardly move, a price that goes on would undo what the decoder has learned. The
+        The price of motion moves at `pace`, the fraction that is left of the learning rate: where
+        the weights hardly move, a price that goes on would undo what the decoder has learned. The
         relative excess of content is clipped to [-1, 1], so that the first steps, far from the
         target, do not wind its price up.
 
@@ -154,6 +164,19 @@ class Rates:
             target = multipliers.target * jnp.exp(_AUTO_SPEED * pace * (_TOLERATED - lost))
             multipliers = replace(multipliers, target=jnp.minimum(target, multipliers.most))
         return replace(multipliers, motion=motion, log_content=log_content)
+
+
+def lost_in_swaps(kept: Float[Array, "r"], own: Bool[Array, "r"]) -> Float[Array, ""]:
+    """Fraction of the codes that swaps lose beyond what is lost with a clip's own content.
+
+    `kept` is the fraction of codes that are read as they were drawn; `own` says where the content
+    was the motion's own.
+    """
+
+    def mean(rows: Array) -> Array:
+        return jnp.sum(kept * rows) / jnp.maximum(jnp.sum(rows), 1)
+
+    return mean(own) - mean(~own)
 
 
 def entropy_bits_per_frame(assignment: Float[Array, "b t n k"]) -> Float[Array, "n"]:

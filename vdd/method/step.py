@@ -11,7 +11,6 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from vdd.config import Config
-from vdd.errors import UserError
 from vdd.method import rates
 from vdd.method.disentangler import Disentangler
 from vdd.method.objective import Objective, bitrate_controlled_diffusion
@@ -28,7 +27,6 @@ from vdd.training.update import (
 )
 
 REVIVAL_STREAM = 2
-LEAST_REREAD = 4  # of which a quarter is drawn with its own content (vdd.method.driving)
 FROZEN = "latents"
 
 
@@ -41,7 +39,7 @@ class TrainState:
     ema_params: dict
     opt_state: optax.OptState
     multipliers: rates.Multipliers
-    usage: Float[Array, "n k"]  # running share of every codeword
+    usage: Float[Array, "n k"]  # running fraction of every codeword
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,7 @@ class Recipe:
         )
         book = recipe.model.quantizer.codebook
         recipe.rates.check(book.num_groups, book.num_codes)
-        least, given = LEAST_REREAD * config.train.accumulate, config.objective.reread_clips
-        if recipe.rates.auto and given < least:
-            raise UserError(
-                "rates.target_bits_per_frame=auto is found in swaps that are read again: set"
-                f" objective.reread_clips to {least} or more, not {given}"
-            )
+        recipe.rates.check_swaps(config.objective.reread_clips, config.train.accumulate)
         return recipe
 
 

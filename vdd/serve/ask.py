@@ -94,7 +94,7 @@ class Question:
         return self.whole("steps", 0, MOST_STEPS)
 
     def seed(self) -> int:
-        """Of all chance."""
+        """Of all that is random."""
         return self.whole("seed", 0, 2**32 - 1, 0)
 
     def fps(self) -> float:

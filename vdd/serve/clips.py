@@ -124,7 +124,7 @@ class Gallery:
         return rng.choice(self.count, min(count, self.count), replace=False).tolist()
 
     def any(self) -> int:
-        """A row, by chance."""
+        """A row, at random."""
         return secrets.randbelow(self.count)
 
     def clip(self, row: int) -> Clip:

@@ -72,7 +72,7 @@ class Room:
         return (yield from self.studio.words(videos))
 
     def row(self, row: int | None) -> Steps[Shown]:
-        """A clip of the data set by its place; None: by chance."""
+        """A clip of the data set by its place; None: at random."""
         gallery = yield from self.gallery()
         row = gallery.any() if row is None else row
         name = f"{_ROW}{row}"

@@ -74,7 +74,7 @@ async def gallery(request: Request) -> Response:
 
 
 async def random(request: Request) -> Response:
-    """A clip of the data set, by chance."""
+    """A clip of the data set, at random."""
     server, client, room = await _of_run(request)
     shown = await server.do(client, room.row(None), name=ask.job_name(request))
     return JSONResponse(_told(shown))

@@ -37,7 +37,7 @@ class Read(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A code of all groups together, and its share of the frames."""
+    """A code of all groups together, and its fraction of the frames."""
 
     codes: tuple[int, ...]
     share: float

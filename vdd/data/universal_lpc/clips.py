@@ -28,7 +28,7 @@ class Settings(NamedTuple):
     frames: int
     channels: int  # 3: over a flat colour; 4: over nothing, straight alpha
     background: str  # of three channels: "grey" (96), or in training "random", a colour a clip
-    recolour: float = 0.0  # share of training clips whose character has new colours, part by part
+    recolour: float = 0.0  # fraction of training clips whose character has new colours, by part
 
     @classmethod
     def from_config(cls, config: Config, split: str) -> "Settings":

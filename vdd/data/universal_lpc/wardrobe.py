@@ -24,7 +24,7 @@ SLOTS = {
     "head": r"head/.+",
 }
 ALWAYS = ("body", "eyes", "legs", "feet", "torso")
-# The chance of the others, where the sex has any.
+# The probability of the others, where the sex has any.
 CHANCE = {"hair": 0.9, "facial": 0.4, "hands": 0.3, "cape": 0.3, "head": 0.2}
 SEXES = ("female", "male")
 

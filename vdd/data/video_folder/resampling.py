@@ -11,7 +11,7 @@ from vdd.data.decoding import Frame
 
 
 class Square(NamedTuple):
-    """What is kept of a frame: a square, in shares of the frame's height and width."""
+    """What is kept of a frame: a square, in fractions of the frame's height and width."""
 
     top: float
     left: float

@@ -12,8 +12,8 @@ def assign(groups: Iterable[str], shares: Mapping[str, float], seed: int) -> dic
     """The split of each group (an identity or a clip), the same for the same groups and seed.
 
     Groups are put in an order that follows from the seed and from their own names, and the first
-    are test, the next validation, all others train. A split whose share is not 0 has at least one
-    group as long as train has one too.
+    are test, the next validation, all others train. A split whose fraction is not 0 has at least
+    one group as long as train has one too.
 
     Args:
       groups: names; repeated ones are one group.
@@ -21,7 +21,7 @@ def assign(groups: Iterable[str], shares: Mapping[str, float], seed: int) -> dic
       seed: another seed gives another order.
 
     Raises:
-      UserError: the shares leave nothing to train on.
+      UserError: the fractions leave nothing to train on.
     """
     if not all(0 <= share < 1 for share in shares.values()) or sum(shares.values()) >= 1:
         raise UserError("--validation and --test are shares from 0 to 1, together less than 1")

@@ -29,7 +29,7 @@ from vdd.errors import UserError
 
 T = TypeVar("T")
 
-# A header's length may be this much more than what is found in the file, in seconds and as a share.
+# A header's length may be this much more than what is found in the file: seconds, and fraction.
 _SLACK = (0.5, 0.1)
 # Names of files in a store.
 NAMES = r"[0-9a-f]{32}\.(rgb|json|[0-9]+\.[0-9]+\.\w+\.npy)"

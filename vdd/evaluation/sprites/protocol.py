@@ -5,7 +5,7 @@ it keeps its content and takes the motion of a clip with another character and a
 (`pairing`). The judge names the motion and the four attributes of both.
 
 - Swap protocol: the attributes ought to be the content clip's, the motion the motion clip's;
-  *joint* asks for all five, *leak* is the share that shows the content clip's motion.
+  *joint* asks for all five, *leak* is the fraction that shows the content clip's motion.
 - C-DSVAE protocol (Bai et al. 2021, Li and Mandt 2018): the motion of a real clip, content from
   elsewhere; does the judge see the action? Theirs is drawn from the model's prior; ours, which has
   none, is that of the swap's other clip, so that the same samples serve: Acc is the swap's motion
@@ -61,8 +61,8 @@ def evaluate(
       how: seed, batch size, and what is for the record.
 
     Returns:
-      The report (see `sections`), ready for JSON: shares in [0, 1], `psnr` in dB, the entropies of
-      the C-DSVAE protocol in nats, all else in bits. What was not measured is None.
+      The report (see `sections`), ready for JSON: fractions in [0, 1], `psnr` in dB, the entropies
+      of the C-DSVAE protocol in nats, all else in bits. What was not measured is None.
     """
     size, title = how.batch_size, f"encoding {how.split}"
     encoded = encode_clips(functions, test.video, size, title, how.show_progress)

@@ -129,7 +129,7 @@ def section(
     new: Sequence[Video],
     old: Sequence[Video],
 ) -> dict[str, float | int | None]:
-    """Shares of pairs, None where there are none.
+    """Fractions of pairs, None where there are none.
 
     Args:
       pairs: who is drawn.

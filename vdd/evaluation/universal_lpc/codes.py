@@ -20,7 +20,7 @@ def section(
       cell; `information_bits`: their mutual information. All are corrected for their few frames
       (Miller 1955), which is not enough where tuples hardly recur: `information_chance` is what is
       found between the cells and the codes of other frames, shuffled by the seed. `same_code`: of
-      the pairs of frames of different characters in the same cell the share that has the same
+      the pairs of frames of different characters in the same cell the fraction that has the same
       tuple; `same_code_chance`: the same in any two cells. None where there is no such pair.
     """
     frames = np.unique(rearrange(codes, "c t n -> (c t) n"), axis=0, return_inverse=True)[1].ravel()

@@ -21,7 +21,7 @@ from vdd.evaluation.universal_lpc.parts import Draw
 _FRAMES = 1024  # from which the components are found
 _OF_PIXELS, _OF_DETAIL = 64, 32  # components
 _TILE = 4
-_LEAST = 1e-6  # a component of so small a share of the greatest variance is none
+_LEAST = 1e-6  # a component of so small a fraction of the greatest variance is none
 
 
 class Components(NamedTuple):

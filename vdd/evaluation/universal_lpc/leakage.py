@@ -26,7 +26,7 @@ _ACTIONS = tuple(dict.fromkeys(motion.action for motion in MOTIONS))
 def section(
     encoded: Encoded, clips: Clips, wardrobe: Wardrobe, num_codewords: int | None, seed: int
 ) -> Figures:
-    """Shares of what probes name rightly, each beside its chance, the share of the largest class.
+    """Fractions of what probes name rightly, each beside its chance, that of the largest class.
 
     Returns:
       `FACTOR_from_codes` for the looks of a clip's character: skin, hairstyle (whatever the colour;
@@ -120,6 +120,6 @@ def _cross_validated(
 
 
 def _within(label: Int[np.ndarray, "n t"]) -> float:
-    """Mean over clips of the share of frames that show the clip's most frequent label."""
+    """Mean over clips of the fraction of frames that show the clip's most frequent label."""
     counts = (label[..., None] == np.arange(label.max() + 1)).sum(1)
     return float(np.mean(counts.max(1) / label.shape[1]))

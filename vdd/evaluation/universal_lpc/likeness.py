@@ -30,7 +30,7 @@ def likeness(
       sharp: measure sharpness too.
 
     Returns:
-      `pose_acc`, a share of the frames; `psnr`, and over the pixels of the figure `figure_psnr`,
+      `pose_acc`, a fraction of the frames; `psnr`, and over the pixels of the figure `figure_psnr`,
       dB; `ssim`; where there is an alpha, `alpha_iou`; where asked, `laplacian_power`, the power of
       the Laplacian relative to the truth's (noise adds to it), and `sharpness`, the detail of the
       nearest true cell that is there (`metrics.sharpness`: noise adds nothing).

@@ -83,7 +83,7 @@ def advantage(
 
 
 def section(right: Float[np.ndarray, "n s"]) -> Figures:
-    """Of clips' `parts_right`: the share of each slot, None where none was seen, and their mean."""
+    """Of clips' `parts_right`: the fraction of each slot, None where none was seen, their mean."""
     shares = {
         slot: float(np.nanmean(column)) if not np.isnan(column).all() else None
         for slot, column in zip(SLOTS, right.T)

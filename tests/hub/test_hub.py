@@ -7,55 +7,12 @@ from pathlib import Path
 
 import hub_stub
 import numpy as np
-import pytest
+from asking import command
 
 import vdd
-from vdd import cli, fingerprint, hub, priors, runs, safetensors
-from vdd.errors import UserError
+from vdd import fingerprint, hub, priors, runs
 from vdd.export import export
 from vdd.training import weights
-
-
-def _forget_the_library() -> None:
-    """It reads its settings from the environment as it is imported."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "huggingface_hub"]:
-        del sys.modules[name]
-
-
-@pytest.fixture(scope="module")
-def stub(tmp_path_factory):
-    with hub_stub.serve() as server, pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE"):
-            patch.delenv(name, raising=False)
-        patch.setenv("HF_ENDPOINT", server.url)
-        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
-        patch.setenv("HF_HUB_DISABLE_XET", "1")  # its server is another, and not to be stood in for
-        patch.setenv("NO_PROXY", "127.0.0.1")
-        _forget_the_library()
-        yield server
-    _forget_the_library()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_found_before(monkeypatch):
-    monkeypatch.setattr(hub, "_found", {})
-
-
-@pytest.fixture(scope="module")
-def exported(tiny_run, tmp_path_factory) -> dict[str, bytes]:
-    """The files of a small model."""
-    folder = tmp_path_factory.mktemp("exported") / "small"
-    export(tiny_run, folder)
-    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    held = {path.relative_to(folder).as_posix(): data for path, data in files.items()}
-    return {name: data for name, data in held.items() if name != ".vdd.sha256"}
-
-
-def command(capsys, *arguments) -> tuple[int, str, str]:
-    status = cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == (0 if status == 0 else 1), captured.err
-    return status, captured.out, captured.err
 
 
 def same(ours, theirs) -> bool:
@@ -206,45 +163,6 @@ def test_a_download_that_breaks_off_is_begun_again(stub, exported, monkeypatch, 
     assert vdd.load("hf://ann/broken").step == 7
 
 
-def test_what_is_too_large_is_not_asked_for(stub, exported, monkeypatch, capsys):
-    stub.commit("eve/large", exported)
-    for name, size, words in (
-        ("model.safetensors", (4 << 30) + 1, "model.safetensors has 4,295.0 MB, more than 4,295.0"),
-        ("config.json", 65 << 20, "config.json has 68.2 MB, more than 67.1 MB"),
-    ):
-        monkeypatch.setattr(stub, "sizes", {name: size})
-        stub.asked.clear()
-        status, _, complained = command(capsys, "info", "hf://eve/large")
-        assert status == 2
-        assert complained.startswith("vdd: hf://eve/large: ")
-        assert words in complained
-        assert not [path for _, path, _ in stub.asked if "/resolve/" in path]
-    monkeypatch.setattr(stub, "sizes", {})
-    monkeypatch.setattr(hub, "MOST", hub.Most(in_all=1000))
-    assert "more than 0.0 MB in all" in command(capsys, "info", "hf://eve/large")[2]
-    # What is not asked for does not count.
-    monkeypatch.setattr(hub, "MOST", hub.Most())
-    monkeypatch.setattr(stub, "sizes", {"pytorch_model.bin": 1 << 50})
-    stub.commit("eve/large", {**exported, "pytorch_model.bin": b"pickle"})
-    assert command(capsys, "info", "hf://eve/large")[0] == 0
-    monkeypatch.setattr(hub, "_MOST_NAMES", 3)
-    hub._found.clear()
-    assert "has more than 3 files" in command(capsys, "info", "hf://eve/large")[2]
-
-
-def test_a_file_that_goes_on_and_on_is_stopped(stub, exported, monkeypatch, capsys):
-    stub.commit("eve/endless", {**exported, "README.md": b"endless"})
-    monkeypatch.setattr(stub, "endless", "README.md")
-    status, _, complained = command(capsys, "info", "hf://eve/endless")
-    assert status == 2
-    assert "hf://eve/endless: sends more than the" in complained
-    assert stub.sent < 64 << 20
-    # And where no size was told at all.
-    monkeypatch.setattr(hub, "MOST", hub.Most(in_all=200_000))
-    monkeypatch.setattr(hub, "_check_sizes", lambda *_: hub.MOST.in_all)
-    assert "sends more than the 0.2 MB" in command(capsys, "info", "hf://eve/endless")[2]
-
-
 def test_offline_what_was_downloaded_before_will_do(stub, exported, monkeypatch, capsys):
     sha = stub.commit("ann/offline", exported)
     constants = sys.modules["huggingface_hub.constants"]
@@ -260,68 +178,6 @@ def test_offline_what_was_downloaded_before_will_do(stub, exported, monkeypatch,
         for name in ("hf://ann/offline", f"hf://ann/offline@{sha}"):
             vdd.load(name)
             assert capsys.readouterr().out == f"hf://ann/offline@{sha}\n"
-
-
-def changed(files: dict[str, bytes], path: str, **values) -> dict[str, bytes]:
-    """The files, with another value in config.json."""
-    config = json.loads(files["config.json"])
-    group = config
-    for part in path.split("."):
-        group = group[part]
-    group.update(values)
-    return {**files, "config.json": json.dumps(config).encode()}
-
-
-def test_files_of_a_stranger_are_data_and_have_to_fit(stub, exported, tmp_path, capsys):
-    held = safetensors.read_noted(_written(tmp_path / "a", exported["model.safetensors"]))[0]
-    tree = {name: np.asarray(x) for name, x in held.items()}
-    name = next(name for name in tree if name.startswith("encoder."))
-
-    def with_tensors(tensors) -> dict[str, bytes]:
-        weights.write(tmp_path / "b", 7, tensors)
-        return {**exported, "model.safetensors": (tmp_path / "b" / weights.FILE).read_bytes()}
-
-    lacking = {key: x for key, x in tree.items() if key != name}
-    for files, words in (
-        (with_tensors({**tree, name: tree[name][..., :1]}), f"{name} is float32["),
-        (with_tensors(lacking), f"{name} is absent and not float32["),
-        (with_tensors({**tree, "extra.kernel": np.ones(3, "f4")}), "extra.kernel is float32[3]"),
-        (changed(exported, "model.encoder", width=10**6), "not of the model that config.json"),
-        (changed(exported, "model.encoder", width=-1), "describes no model"),
-        (changed(exported, "model.encoder", num_heads=0), ""),
-        (changed(exported, "model", quantizer={"kind": "os.system"}), "another version"),
-        ({**exported, "config.json": b"[" * 100_000}, "cannot be read"),
-        ({**exported, "model.safetensors": b"\x80\x04pickle"}, "not a whole safetensors"),
-    ):
-        stub.commit("eve/files", files)
-        hub._found.clear()
-        status, _, complained = command(capsys, "info", "hf://eve/files")
-        assert status == 2, complained
-        assert words in complained
-
-
-def _written(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
-
-
-def test_a_config_that_was_downloaded_names_no_place_here(stub, exported):
-    files = changed(exported, "data", art_dir="/etc", data_dir="gs://eve/data")
-    stub.commit("eve/places", changed(files, "train", init_from="/root/runs"))
-    config = vdd.load("hf://eve/places").config
-    assert config.data.art_dir is config.data.data_dir is config.train.init_from is None
-
-
-def test_other_addresses_are_refused_with_what_to_say(capsys):
-    for address, hint in (
-        ("https://example.org/model.tar", "say hf://owner/name, or copy it to this"),
-        ("https://huggingface.co/ann/first/tree/main", "say hf://ann/first"),
-        ("s3://bucket/model", "say hf://owner/name, or copy it to this"),
-        ("file:///tmp/model", "name the file by its path"),
-    ):
-        with pytest.raises(UserError, match=hint) as raised:
-            vdd.load(address)
-        assert "\n" not in str(raised.value)
 
 
 def test_without_the_extra_a_line_names_it(monkeypatch, tiny_run, tmp_path, capsys):

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import types
 from functools import partial
 from pathlib import Path
 
@@ -14,60 +13,18 @@ import numpy as np
 import pytest
 import tiny
 from etils import epath
-from ml_collections import ConfigDict
+from small_prior import STEPS, get_config
 
 import vdd
 from vdd import apply, cli, main, priors, runs, streaming
-from vdd.data import sprites, video_io
+from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
 from vdd.run import Run
 from vdd.tasks import prior as task
 from vdd.tasks.prior import evaluation
-from vdd.train import build
 
 SAMPLER = Sampler("euler", 1, 0.05, 2.0)
-STEPS = 6
-
-
-def get_config(source, **changes):
-    """The shipped config made small; codes of the tiny run are 2 groups of 8."""
-    path = tiny.ROOT / "configs" / "motion_prior.py"
-    namespace: dict = {}
-    exec(path.read_text(), namespace)
-    config = namespace["get_config"]("smoke")
-    config.source = str(source)
-    config.model.update(width=8, time_layers=1, mlp_dim=8, window=4)
-    config.data.update(num_clips=0, frames=6)
-    config.train.update(
-        batch_size=4, num_steps=STEPS, log_every=1, checkpoint_every=0, eval_every=3
-    )
-    config.eval.update(num_clips=0, batch_size=4)
-    config.update(changes)
-    return config.lock()
-
-
-def random_clips(art, split, *_):
-    labels = np.zeros(10, np.int32), np.zeros((10, 4), np.int32)
-    return sprites.SpritesArrays(tiny.random_video(10, 4, seed=len(split)), *labels)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def clips():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sprites, "load_arrays", random_clips)
-        yield
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory, tiny_run, clips):
-    """A copy of the tiny run, and beside it a prior, trained in one go and evaluated."""
-    folder = epath.Path(tmp_path_factory.mktemp("priors"))
-    shutil.copytree(tiny_run, folder / "tiny")
-    config = get_config(folder / "tiny")
-    assert main.train(config, folder / "tiny_prior")
-    main.evaluate(config, folder / "tiny_prior")
-    return folder
 
 
 def metrics(workdir):
@@ -79,23 +36,6 @@ def test_bits_are_those_of_all_groups(place):
     first = metrics(place / "tiny_prior")[0]
     assert first["bits_per_frame"] == pytest.approx(6.0, abs=1e-4)
     assert metrics(place / "tiny_prior")[-1]["bits_per_frame"] < 6.0
-
-
-def test_codes_of_long_clips_are_measured_from_where_their_first_windows_rest(monkeypatch):
-    """As `vdd encode` reads them: with a rest pose each, windows would all end in the middle."""
-    grid = {"kind": "grid", "num_groups": 4, "num_codes": 31, "alpha": 2.0}
-    model, params = tiny.get_model({"model.relative_motion": True, "model.quantizer": grid})
-    video = tiny.random_video(3, 7)
-    monkeypatch.setattr(evaluation, "load_clips", lambda *given: video)
-    run = types.SimpleNamespace(
-        model=model, params=params, windows=(4, 1), config=ConfigDict({"data": {}})
-    )
-    codes = evaluation.load_codes(run, "test", batch_size=2)
-    rest = apply.rest_pose(model, params, video[:, :4])
-    first = apply.encode(model, params, video[:, :4]).codes[:, :3]
-    second = apply.encode(model, params, video[:, 3:], rest=rest).codes
-    np.testing.assert_array_equal(codes, np.concatenate([first, second], axis=1))
-    assert (second != apply.encode(model, params, video[:, 3:]).codes).any()
 
 
 def test_its_evaluation_is_of_held_out_clips(place):
@@ -331,24 +271,3 @@ def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys
     status, _, complained = run(clip, 4)
     assert status == 2
     assert "gives 4 frames: --frames" in complained
-
-
-def test_the_source_of_a_prior_is_known_from_anywhere(place, monkeypatch):
-    run = vdd.load(place / "tiny")
-    monkeypatch.chdir(place)
-    source = priors.source_of(run, "tiny")
-    assert source == priors.source_of(run, place / "tiny")
-    monkeypatch.chdir("/")
-    assert evaluation.load_source(source).step == run.step
-    monkeypatch.setattr(runs, "PRETRAINED", place)
-    assert priors.source_of(run, "tiny").run == "tiny"
-
-
-def test_a_config_that_cannot_be_built(place):
-    config = get_config(place / "tiny")
-    with config.unlocked():
-        config.train.accumulate = 2
-    with pytest.raises(UserError, match=r"cannot be built: train\.accumulate=2"):
-        build(config)
-    with pytest.raises(UserError, match="no such run directory"):
-        build(get_config("nothing"))
