@@ -21,6 +21,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 MAY_SAY_ANY = {
     "the keys of a config, and the values of JSON, are known when they are read": {
         "config.py",
+        "errors.py",
         "values.py",
     },
     "`apply` of a Flax module gives what the method gives that it is told": {

@@ -8,7 +8,7 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from vdd import files, own_data, runs, tasks
+from vdd import errors, files, own_data, runs, tasks
 from vdd.config import Config
 from vdd.errors import UserError
 from vdd.training import checkpoint_files, loop, sharding, timing
@@ -55,11 +55,16 @@ def build(config: Config) -> Training:
     """
     mesh = sharding.make_mesh(config.train.mesh.data, config.train.mesh.fsdp)
     sharding.check_batch_size(config.train.batch_size, mesh, config.train.accumulate)
-    for key in ("num_steps", "log_every"):
-        if config.train[key] < 1:
-            raise UserError(f"train.{key}={config.train[key]}: it must be at least 1")
+    errors.at_least(0, config, "seed")
+    with errors.group("train"):
+        scheduled = ("checkpoint_every", "eval_every", "sample_every", "keep_every")
+        errors.at_least(1, config.train, "num_steps", "log_every")
+        errors.at_least(0, config.train, *(key for key in scheduled if key in config.train))
+        errors.decays(config.train, "ema_decay")
     try:
         return tasks.find(config.task).build(config)
+    except UserError:
+        raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"the config cannot be built: {error}") from error
 

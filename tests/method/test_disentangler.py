@@ -9,6 +9,7 @@ import pytest
 from tiny import SIZE, call, get_config, get_model, random_video
 
 from vdd import apply
+from vdd.errors import SettingError
 from vdd.method.disentangler import Disentangler
 from vdd.method.quantizer import GumbelQuantizer, StraightThroughQuantizer
 
@@ -69,7 +70,7 @@ def test_quantiser_of_the_config():
     ],
 )
 def test_unknown_keys_are_refused(key):
-    with pytest.raises(TypeError, match=key.split(".")[-1]):
+    with pytest.raises(SettingError, match=key.split(".")[-1]):
         Disentangler.from_config(get_config({key: 3}).model)
 
 

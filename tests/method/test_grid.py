@@ -83,12 +83,12 @@ def test_gradients_go_straight_through():
 
 
 def test_a_grid_is_no_learned_codebook():
-    for wrong in (
-        {"num_codes": 1},
-        {"num_codes": 3, "merged": True},
-        {"num_codes": 3, "code_dim": 2},
+    for wrong, told in (
+        ({"num_codes": 1}, "num_codes=1: it must be at least 2"),
+        ({"merged": True}, "never merged"),
+        ({"code_dim": 2}, "code_dim=2: it must be 1"),
     ):
-        with pytest.raises(ValueError, match="at least 2 levels"):
+        with pytest.raises(ValueError, match=told):
             Grid(**{"num_groups": 2, "num_codes": 3, **wrong})
 
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from tiny import normal
 
-from vdd.errors import UserError
+from vdd.errors import SettingError, UserError
 from vdd.method import rates
 from vdd.method.rates import Multipliers, Rates
 
@@ -104,7 +104,7 @@ def test_a_rate_that_codes_cannot_have_is_refused():
     ],
 )
 def test_rates_that_cannot_be_held_are_refused(change):
-    with pytest.raises(ValueError, match="rates"):
+    with pytest.raises(SettingError, match=f"^{next(iter(change))}"):
         dataclasses.replace(HELD, **change)
 
 

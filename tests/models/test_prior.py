@@ -118,7 +118,7 @@ def test_one_group():
 
 
 def test_sizes_that_do_not_fit():
-    with pytest.raises(ValueError, match="does not divide among 3 heads"):
+    with pytest.raises(ValueError, match="num_heads=3: it must divide width"):
         PRIOR.clone(num_heads=3)
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match="window=0: it must be at least 1"):
         PRIOR.clone(window=0)

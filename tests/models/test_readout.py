@@ -44,5 +44,5 @@ def test_each_tile_is_drawn_by_a_matrix_of_its_own_in_its_place():
 def test_tiles_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="4x6 cannot be cut in 3x3"):
         readout(3)
-    with pytest.raises(ValueError, match="in 0x0 tiles"):
+    with pytest.raises(ValueError, match="tiles=0: it must be at least 1"):
         readout(0)

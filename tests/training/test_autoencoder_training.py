@@ -95,7 +95,7 @@ def test_gradients_are_blind_to_brightness_and_see_edges_at_every_scale():
     ("changes", "message"),
     [
         ({"eval.split": "all"}, "no split 'all': take one of train, fit"),
-        ({"eval.batch_size": 0}, "batch_size 1 or more"),
+        ({"eval.batch_size": 0}, "eval.batch_size=0: it must be at least 1"),
         ({"objective.frames": 0}, "at least 1"),
     ],
 )

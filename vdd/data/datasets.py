@@ -64,8 +64,11 @@ class Dataset(Protocol):
     SPLITS: Sequence[str]
     EVALUATION: str  # the module of its protocol (vdd.evaluation.run); "" where there is none
 
-    def check(self, config: Config, size: tuple[int, int, int]) -> None:
-        """Raise a UserError for values that there are not, or clips of other channels."""
+    def check(self, config: Config, size: tuple[int, int, int] | None) -> None:
+        """Raise a UserError for values that there are not, or clips of other channels.
+
+        Clips are of `size` h w c; None: of any sides, and three channels.
+        """
         ...
 
     def fields(self, config: Config) -> Sequence[str]:
@@ -205,9 +208,12 @@ def is_filmed(config: Config) -> bool:
     return getattr(find(config.dataset), "FILMED", False)
 
 
-def check_channels(channels: int, size: tuple[int, int, int]) -> None:
-    """Raise a UserError for a model of clips h w c that have other channels."""
-    if size[2] != channels:
+def check_channels(channels: int, size: tuple[int, int, int] | None) -> None:
+    """Raise a UserError for a model of clips h w c that have other channels; None: of three."""
+    if size is None:
+        if channels != 3:
+            raise UserError(f"--config.data.channels={channels}: this model takes 3.")
+    elif size[2] != channels:
         raise UserError(f"clips have {channels} channels, and model.latents.size is {tuple(size)}")
 
 

@@ -64,6 +64,20 @@ def load_source(
     )
 
 
+def check(config: Config, size: tuple[int, int, int] | None = None) -> None:
+    """Raise a UserError for a `config.data` that has what there is not; no data are looked at.
+
+    Args:
+      config: `config.data`.
+      size: h w c of the model's clips; None: any sides, three channels.
+    """
+    dataset = datasets.find(config.dataset)
+    datasets.choose("source", config.source, _SOURCES)
+    datasets.choose("split", datasets.trained_split(config), dict.fromkeys(dataset.SPLITS))
+    _workers(config)
+    dataset.check(config, size)
+
+
 def _open(dataset: datasets.Dataset, config: Config, split: str) -> Callable[..., ClipIterator]:
     """The endless batches of a split; arguments as of `in_memory`, from the size of a batch on."""
     if split not in dataset.SPLITS:
@@ -84,11 +98,15 @@ def _open_in_memory(
 ) -> Callable[..., ClipIterator]:
     draw = datasets.find_draw(dataset, config, split)
     if draw is not None:
-        workers = config.get("workers", 0)
-        if workers < 0:
-            raise UserError(f"--config.data.workers={workers}: it must be at least 0.")
-        return functools.partial(endless, draw, workers=workers)
+        return functools.partial(endless, draw, workers=_workers(config))
     return functools.partial(in_memory, pack(dataset.arrays(config, split)))
+
+
+def _workers(config: Config) -> int:
+    workers = config.get("workers", 0)
+    if workers < 0:
+        raise UserError(f"--config.data.workers={workers}: it must be at least 0.")
+    return workers
 
 
 def _open_tfdata(

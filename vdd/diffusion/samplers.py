@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from vdd.config import Config
 from vdd.diffusion import process
+from vdd.errors import SettingError
 
 Denoise = Callable[[Float[Array, "..."], Float[Array, ""]], Float[Array, "..."]]
 # (noisy, sigma, denoised) -> what to follow in the place of the denoised estimate.
@@ -27,7 +28,7 @@ class Sampler:
     `mean` takes no steps: it is the answer at infinite noise. `guidance` is the weight of
     classifier-free guidance (`guide`); 1 is without.
 
-    Raises ValueError for an unknown name, steps of `mean`, fewer than one step of the rest, or
+    Raises SettingError for an unknown name, steps of `mean`, fewer than one step of the rest, or
     noise levels that do not fall.
     """
 
@@ -41,11 +42,17 @@ class Sampler:
     def __post_init__(self):
         known = ("mean", *SAMPLERS)
         if self.name not in known:
-            raise ValueError(f"unknown sampler {self.name!r}; there are: {', '.join(known)}")
+            raise SettingError(
+                f"name: unknown sampler {self.name!r}; there are: {', '.join(known)}"
+            )
         if self.name == "mean" and self.steps:
-            raise ValueError(f"the sampler 'mean' takes no steps, not {self.steps}: name another")
+            raise SettingError(
+                f"steps={self.steps}: the sampler 'mean' takes no steps: name another"
+            )
         if self.name != "mean" and self.steps < 1:
-            raise ValueError(f"a sampler needs at least 1 step, not {self.steps}; or name 'mean'")
+            raise SettingError(
+                f"steps={self.steps}: a sampler needs at least 1 step; or name 'mean'"
+            )
 
         if not 0.0 < self.sigma_min <= self.sigma_max < jnp.inf or self.rho <= 0.0:
             raise ValueError(

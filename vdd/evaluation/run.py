@@ -10,14 +10,14 @@ from typing import Protocol, cast
 import jax
 from etils import epath
 
-from vdd import files, priors, runs
+from vdd import errors, files, priors, runs
 from vdd.codec.coded_run import motion_model
 from vdd.codec.motion import coded_bits
 from vdd.config import Config, changeable, frozen
 from vdd.data import datasets
 from vdd.diffusion import samplers
 from vdd.errors import UserError
-from vdd.evaluation import report
+from vdd.evaluation import evaluation, report
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.inference import Functions, MotionCodes, functions_of
 from vdd.run import Run
@@ -133,17 +133,12 @@ def place_of(workdir: epath.Path) -> epath.Path:
 def check(config: Config, split: str | None = None) -> None:
     """Raise a UserError for a config whose evaluation cannot be."""
     protocol, settings = _protocol(config), config.eval
-    split = split or settings.split
-    if split not in protocol.SPLITS:
-        raise UserError(f"no split {split!r}: take one of {', '.join(protocol.SPLITS)}")
-    if settings.batch_size < 1:
-        raise UserError(f"eval.batch_size={settings.batch_size} is not above 0")
-    protocol.check(settings)
-    for preset in ("sampler", "sharp"):
-        try:
-            samplers.choose(settings, preset)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"eval.{preset}: {error}") from error
+    evaluation.check(settings, protocol.SPLITS, split)
+    with errors.group("eval"):
+        protocol.check(settings)
+        for preset in samplers.PRESETS:
+            with errors.group(preset):
+                samplers.choose(settings, preset)
 
 
 def hooks(config: Config, workdir: epath.Path) -> list[Hook]:

@@ -15,6 +15,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vdd import errors
 from vdd.method.rates import NATS_TO_BITS
 from vdd.models.layers import RMSNorm, flat_tokens
 
@@ -40,6 +41,10 @@ class GaussianContent(nn.Module):
     """Variational bottleneck: N(mean, std) against the prior N(0, 1) (Alemi et al. 2017)."""
 
     dim: int
+
+    def __post_init__(self):
+        errors.at_least(1, self, "dim")
+        super().__post_init__()
 
     def num_tokens(self, places: int) -> int:
         """Content tokens of so many features."""
@@ -71,6 +76,10 @@ class ReferenceContent(nn.Module):
     dim: int
     pose_bits: float
     place: Place = (1, 1, 3)
+
+    def __post_init__(self):
+        errors.at_least(1, self, "dim")
+        super().__post_init__()
 
     def num_tokens(self, places: int) -> int:
         """Content tokens of so many features."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from einops import reduce, repeat
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from vdd import errors
 from vdd.config import Fields
 from vdd.method.content import Content, ContentCode, GaussianContent, Place, ReferenceContent
 from vdd.method.quantizer import Codebook, Codes, Grid, GumbelQuantizer, StraightThroughQuantizer
@@ -102,7 +103,7 @@ class Disentangler(nn.Module):
     from the first step of training on. The motion of one clip then drives another from where that
     one rests.
 
-    Raises ValueError for a window of less than no frames.
+    Raises SettingError for a window of less than no frames.
     """
 
     latents: Latents
@@ -115,8 +116,8 @@ class Disentangler(nn.Module):
     relative_motion: bool = False
 
     def __post_init__(self):
-        if self.motion_window < 0:
-            raise ValueError(f"motion_window={self.motion_window} is less than 0")
+        errors.at_least(0, self, "motion_window")
+        errors.switches(self, "relative_motion")
         super().__post_init__()
 
     def setup(self):
@@ -125,38 +126,43 @@ class Disentangler(nn.Module):
         self.motion_head = nn.Dense(book.num_groups * book.code_dim, use_bias=False)
 
     @classmethod
+    @errors.group("model")
     def from_config(cls, config) -> "Disentangler":
         """Build from `config.model`; its keys are the fields of the modules they name.
 
-        Raises TypeError, ValueError or UserError for a key or a value that there is not.
+        Raises SettingError for a key or a value that there is not.
         """
         parts: dict[str, Any] = {
             k: dict(v) if hasattr(v, "items") else v for k, v in config.items()
         }
-        dtype = jnp.dtype(parts.pop("dtype"))
+        with errors.group("dtype"):
+            dtype = jnp.dtype(parts.pop("dtype"))
         latents = latent_spaces.from_config(parts.pop("latents"))
         quantizer = parts.pop("quantizer")
         sizes = ("num_groups", "num_codes", "code_dim", "merged")
         book = {f: quantizer.pop(f) for f in sizes if f in quantizer}
+        built = kinds.build(QUANTIZERS, "quantizer", quantizer, book=book)
         patch = latents.patch
         place = (patch, patch, latents.shape[-1] // patch**2)
         given = {"book": book, "place": place, "dtype": dtype}
         path = kinds.build(CONTENTS, "content", parts.pop("content"), "tokens", **given)
-        reader = Encoder(**parts.pop("encoder"), content_map=path.content_map, dtype=dtype)
+        with errors.group("encoder"):
+            reader = Encoder(**parts.pop("encoder"), content_map=path.content_map, dtype=dtype)
         code = parts.pop("content_code", None)
         shape = (path.bottleneck.num_tokens(reader.num_contents), path.bottleneck.dim)
         model = cls(
             latents=latents,
             encoder=reader,
             content=path.bottleneck,
-            quantizer=kinds.build(QUANTIZERS, "quantizer", quantizer, book=book),
+            quantizer=built,
             denoiser=Denoiser.from_config(parts.pop("denoiser"), latents.shape, dtype),
             content_code=ContentCode(**code, shape=shape) if code else None,
             **parts,
         )
         model.denoiser.check_content(model.content_shape[0])
         if path.content_map is not None:
-            path.content_map.check(*latents.shape)
+            with errors.group("content"):
+                path.content_map.check(*latents.shape)
         if getattr(model.denoiser.readout, "patch", 1) not in (1, patch):
             raise ValueError(f"a warp moves places or pixels: readout.patch is 1 or {patch}")
         return model

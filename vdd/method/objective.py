@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vdd import errors
 from vdd.config import Config
-from vdd.errors import UserError
+from vdd.errors import SettingError, UserError
 from vdd.method import losses, rates
 from vdd.method.cross_driving import SPLITTERS, segments_shape
 from vdd.method.disentangler import Disentangler
@@ -42,20 +43,24 @@ class Objective:
 
     @classmethod
     def from_config(cls, config: Config) -> "Objective":
-        """Of `config.objective`; TypeError or ValueError for a key or a value that there is not."""
-        return cls(**{**config, "weights": dict(config.weights)})
+        """Of `config.objective`; SettingError for a key or a value that there is not."""
+        with errors.group("objective"):
+            return cls(**{**config, "weights": dict(config.weights)})
 
     def __post_init__(self):
         if self.split not in SPLITTERS:
-            raise ValueError(f"unknown split {self.split!r}; there are: {', '.join(SPLITTERS)}")
+            known = ", ".join(SPLITTERS)
+            raise SettingError(f"split: unknown split {self.split!r}; there are: {known}")
         unknown = set(self.weights) - set(losses.TERMS)
         if unknown:
-            raise ValueError(f"objective.weights: there is no term {', '.join(sorted(unknown))}")
-        if not 0.0 <= self.null_content <= 1.0 or self.sigma_std < 0.0:
-            raise ValueError("objective: null_content is from 0 to 1, sigma_std not negative")
+            raise SettingError(f"weights: there is no term {', '.join(sorted(unknown))}")
+        with errors.group("weights"):
+            errors.at_least(0, self.weights, *self.weights)
+        errors.between(0, 1, self, "null_content")
+        errors.at_least(0, self, "sigma_std", "highest_snr")
         if not 1 <= self.noisy_frames <= self.mean_frames:
-            raise ValueError(
-                f"objective.noisy_frames={self.noisy_frames} are taken out of mean_frames="
+            raise SettingError(
+                f"noisy_frames={self.noisy_frames} are taken out of mean_frames="
                 f"{self.mean_frames}: from 1 up to that"
             )
 
@@ -137,7 +142,7 @@ def bitrate_controlled_diffusion(
 ) -> Terms:
     """The loss of one batch: video uint8 [b t h w c], or latents.
 
-    Raises UserError as `Objective.check`.
+    Whether clips of this length can be trained on `Objective.check` has said before.
     """
     rng_split, rng_content, rng_codes, rng_drive, rng_denoise = jax.random.split(rng, 5)
 
@@ -145,7 +150,6 @@ def bitrate_controlled_diffusion(
         return model.apply({"params": params}, *args, method=method)
 
     clips = clip_latents(apply, batch)
-    objective.check(model, clips.shape[1])
     segments = SPLITTERS[objective.split](rng_split, clips.shape[1])
     # Both segments go through the encoder as clips of their own. They lie side by side, so that
     # what devices hold of a batch they hold of its segments.

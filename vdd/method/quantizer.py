@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from einops import rearrange, repeat
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from vdd import errors
 from vdd.models.layers import rms_normalize
 
 # GPUs and TPUs shorten the numbers of a product unless told not to. Twins among the codewords are
@@ -49,6 +50,11 @@ class Codebook(nn.Module):
     num_codes: int
     code_dim: int
     merged: bool = False  # some codewords stand for others (vdd.compression.merging)
+
+    def __post_init__(self):
+        errors.at_least(1, self, "num_groups", "code_dim")
+        errors.at_least(2, self, "num_codes")
+        super().__post_init__()
 
     def setup(self):
         """The codewords [n k g], before they are normalised, and which stands for which [n k]."""
@@ -98,8 +104,11 @@ class Grid(nn.Module):
     merged: bool = False
 
     def __post_init__(self):
-        if self.code_dim != 1 or self.merged or self.num_codes < 2:
-            raise ValueError("a grid has numbers of at least 2 levels, none of which are merged")
+        errors.at_least(1, self, "num_groups")
+        errors.at_least(2, self, "num_codes")
+        errors.numbers("1", lambda x: x == 1, self, "code_dim")
+        if self.merged:
+            raise ValueError("levels of a grid are never merged")
         super().__post_init__()
 
     def setup(self):
@@ -147,6 +156,10 @@ class StraightThroughQuantizer(nn.Module):
     codebook: Codebook | Grid
     alpha: float  # sharpness of the soft assignment, softmax(-alpha * distance)
 
+    def __post_init__(self):
+        errors.above(0, self, "alpha")
+        super().__post_init__()
+
     def __call__(self, motion: Float[Array, "b t ng"], rng: PRNGKeyArray | None = None) -> Codes:
         """Quantise motion [b t ng]; quantising twice changes nothing. `rng` is not used."""
         del rng
@@ -169,6 +182,10 @@ class GumbelQuantizer(nn.Module):
     codebook: Codebook | Grid
     alpha: float
     temperature: float = 1.0
+
+    def __post_init__(self):
+        errors.above(0, self, "alpha", "temperature")
+        super().__post_init__()
 
     def __call__(self, motion: Float[Array, "b t ng"], rng: PRNGKeyArray | None = None) -> Codes:
         """Quantise motion [b t ng], by a draw if `rng` is given, else by the nearest codeword."""
@@ -215,8 +232,9 @@ class Revival:
     rate: float  # probability per step, at the highest learning rate, that it is moved; 0: never
 
     def __post_init__(self):
-        if not (0.0 <= self.usage_decay < 1.0 and 0.0 <= self.rate <= 1.0):
-            raise ValueError("revival: usage_decay is from 0 to under 1, rate from 0 to 1")
+        errors.decays(self, "usage_decay")
+        errors.at_least(0, self, "below")
+        errors.between(0, 1, self, "rate")
 
     def running(
         self, usage: Float[Array, "n k"], before: Float[Array, "n k"]

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vdd.errors import UserError
+from vdd import errors
+from vdd.errors import SettingError, UserError
 
 NATS_TO_BITS = 1.0 / math.log(2.0)
 AUTO = "auto"
@@ -66,22 +67,22 @@ class Rates:
     content_speed: float  # of the price's logarithm, per relative excess and step
 
     def __post_init__(self):
+        errors.at_least(0, self, "motion_weight", "motion_speed", "content_speed")
+        errors.above(0, self, "target_bits_per_clip", "*content_price_range")
+        if not self.auto:
+            words = f"bits above 0, or {AUTO!r}"
+            errors.numbers(words, lambda x: x > 0, self, "target_bits_per_frame")
         low, high = self.content_price_range
-        if not 0.0 < low <= self.content_price <= high:
-            raise ValueError(
-                f"rates.content_price={self.content_price} lies in content_price_range="
-                f"{self.content_price_range}, above 0"
+        if not low <= self.content_price <= high:
+            raise SettingError(
+                f"content_price={self.content_price}: it must lie in content_price_range="
+                f"{self.content_price_range}"
             )
-        target = self.target_bits_per_frame
-        if target != AUTO and (isinstance(target, bool) or not isinstance(target, int | float)):
-            raise ValueError(f"rates.target_bits_per_frame={target!r} is neither bits nor {AUTO!r}")
-        if self.target_bits_per_clip <= 0.0 or not (isinstance(target, str) or target > 0.0):
-            raise ValueError("rates: targets are above 0 bits")
 
     @property
     def auto(self) -> bool:
         """Whether the rate of motion is found while training."""
-        return isinstance(self.target_bits_per_frame, str)
+        return self.target_bits_per_frame == AUTO
 
     def check(self, num_groups: int, num_codes: int) -> None:
         """Raises a UserError for a rate that codes cannot have: its price would never rest."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd import errors
 from vdd.config import Config
 from vdd.method import rates
 from vdd.method.disentangler import Disentangler
@@ -57,15 +58,15 @@ class Recipe:
     def from_config(cls, config: Config) -> "Recipe":
         """Of the keys model, objective, rates, revival, optimizer, train and seed.
 
-        Raises TypeError, ValueError or UserError for a key or a value that there is not.
+        Raises UserError for a key or a value that there is not.
         """
         objective = Objective.from_config(config.objective)
         recipe = cls(
             model=Disentangler.from_config(config.model),
             objective=objective.for_batches(config.train.batch_size, config.train.accumulate),
-            rates=Rates(**config.rates),
-            revival=Revival(**config.revival),
-            optimizer=Optimizer(**config.optimizer),
+            rates=errors.built("rates", Rates, config.rates),
+            revival=errors.built("revival", Revival, config.revival),
+            optimizer=errors.built("optimizer", Optimizer, config.optimizer),
             config=config,
         )
         book = recipe.model.quantizer.codebook

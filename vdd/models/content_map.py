@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.convolution import Conv3x3
 
 
@@ -23,7 +24,7 @@ class ContentMap(nn.Module):
     places are left along each side. Each place looks through the clip for the frames that show it
     best (a softmax over time).
 
-    Raises ValueError where there is no place, or no convolution.
+    Raises SettingError where there is no place, or no convolution.
     """
 
     side: int
@@ -31,8 +32,8 @@ class ContentMap(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
-        if self.side < 1 or not self.channels:
-            raise ValueError(f"a content map of {self.side} places and channels {self.channels}")
+        errors.some(self, "channels")
+        errors.at_least(1, self, "side", "*channels")
         super().__post_init__()
 
     def check(self, h: int, w: int, c: int) -> None:

@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.config import Fields
 from vdd.diffusion import process
 from vdd.models import kinds
@@ -37,13 +38,20 @@ class Denoiser(nn.Module):
     shape: tuple[int, int, int]  # h w c of the latents
     sight: Sight | None = None  # without a read-out there is nobody to tell
 
+    def __post_init__(self):
+        errors.above(0, self, "sigma_data", "horizon")
+        with errors.group("network"):
+            self.network.check(*self.shape[:2])
+        super().__post_init__()
+
     @classmethod
+    @errors.group("denoiser")
     def from_config(
         cls, config: Fields, shape: tuple[int, int, int], dtype: jnp.dtype
     ) -> "Denoiser":
         """Build from `config.model.denoiser`: `network`, with its `kind`, `readout`, and fields.
 
-        Raises KeyError, TypeError or ValueError for a key or a value that there is not.
+        Raises SettingError for a key or a value that there is not.
         """
         fields = dict(config)
         network, readout = fields.pop("network"), fields.pop("readout")
@@ -51,13 +59,13 @@ class Denoiser(nn.Module):
         prediction, where = fields["prediction"], {"shape": shape, "dtype": dtype}
         if prediction not in process.PREDICTIONS:
             known = ", ".join(process.PREDICTIONS)
-            raise ValueError(f"unknown prediction {prediction!r}; there are: {known}")
-        if sight < 0:
-            raise ValueError(f"denoiser: the width of a sight is at least 0, not {sight}")
+            told = f"unknown prediction {prediction!r}; there are: {known}"
+            raise errors.SettingError(f"prediction: {told}")
+        errors.at_least(0, {"sight": sight}, "sight")
         outputs = process.PREDICTIONS[prediction].outputs
         return cls(
             network=kinds.build(NETWORKS, "network", network, outputs=outputs, dtype=dtype),
-            readout=kinds.build(READOUTS, "read-out", readout, "tiles", **where)
+            readout=kinds.build(READOUTS, "readout", readout, "tiles", **where)
             if readout
             else None,
             sight=Sight(width=sight, dtype=dtype) if sight and readout else None,

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from einops import rearrange, repeat
 from jaxtyping import Array, Float
 
-from vdd.errors import UserError
+from vdd import errors
 from vdd.models.attention import TemporalAttention
 from vdd.models.layers import flat_tokens, fourier_features
 from vdd.models.unet import depth_to_space, space_to_depth
@@ -72,8 +72,7 @@ class DiT(nn.Module):
     deep, and where the parameters are split over devices, those of one block at a time are whole.
     `remat` computes each block anew in the backward pass instead of keeping what is inside it.
 
-    Raises ValueError for a width that heads or positions do not divide, and UserError for frames
-    that cannot be cut in patches.
+    Raises SettingError for a size that cannot be, or a width that heads or positions do not divide.
     """
 
     patch: int
@@ -89,12 +88,22 @@ class DiT(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
-        if self.width % self.num_heads or self.width % 4:
-            raise ValueError(
-                f"a width of {self.width} cannot be divided among {self.num_heads} heads, or not by"
-                " 4 for the sines and cosines of two axes"
+        errors.at_least(1, self, "patch", "depth", "mlp_ratio", "outputs")
+        errors.at_least(0, self, "content_map")
+        errors.divides("num_heads", "width", self)
+        errors.switches(self, "content_tokens", "temporal", "remat")
+        if self.width % 4:
+            raise errors.SettingError(
+                f"width={self.width}: it must be a multiple of 4, for sines and cosines of two axes"
             )
         super().__post_init__()
+
+    def check(self, h: int, w: int) -> None:
+        """Raises a SettingError for latents that cannot be cut in patches."""
+        if h % self.patch or w % self.patch:
+            raise errors.SettingError(
+                f"patch={self.patch}: latents of {h}x{w} cannot be cut in patches of that"
+            )
 
     @nn.compact
     def __call__(
@@ -110,8 +119,6 @@ class DiT(nn.Module):
         `hint` is a picture to see beside the noisy one (the mean of a read-out).
         """
         _, t, h, w, c = noisy.shape
-        if h % self.patch or w % self.patch:
-            raise UserError(f"latents of {h}x{w} cannot be cut in patches of {self.patch}")
         embedding = self._embed(noise, motion)
         planes = [noisy] if hint is None else [noisy, hint]
         if self.content_map:

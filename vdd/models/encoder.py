@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.content_map import ContentMap, ReferenceMap
 from vdd.models.convolution import Conv3x3
 from vdd.models.t5 import T5Encoder
@@ -47,6 +48,8 @@ class Encoder(nn.Module):
     feature (paper, section on the transformer encoder). Any number of frames works, since positions
     enter only through relative buckets. With a `content_map` (ours) that is the content feature,
     and the queries are places where the transformer may keep what concerns the whole clip.
+
+    Raises SettingError for a size that cannot be.
     """
 
     stem: tuple[int, ...]
@@ -58,6 +61,13 @@ class Encoder(nn.Module):
     content_map: ContentMap | ReferenceMap | None = None
     remat: bool = False  # compute layers anew in the backward pass
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        errors.some(self, "stem")
+        errors.at_least(1, self, "*stem", "num_layers", "mlp_dim", "num_content_tokens")
+        errors.divides("num_heads", "width", self)
+        errors.switches(self, "remat")
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, latents: Float[Array, "b t h w c"]) -> Features:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from vdd import errors
 from vdd.config import Fields
 
 T = TypeVar("T")
@@ -10,20 +11,20 @@ T = TypeVar("T")
 
 def build(
     kinds: Mapping[str, Callable[..., T]],
-    what: str,
+    key: str,
     settings: Fields,
     default: str | None = None,
     **more: object,
 ) -> T:
-    """The part of that kind, its other settings as fields, and `more`.
+    """The part that `settings`, those of a `key`, name; its other settings as fields, and `more`.
 
     Raises:
-        KeyError: no kind is named and there is no default.
-        ValueError: there is no such kind.
-        TypeError: a field that it does not have, or lacks.
+        SettingError: no kind is named and there is no default; there is no such kind; a field that
+            it does not have, lacks, or that cannot be.
     """
-    fields = dict(settings)
-    kind = fields.pop("kind") if default is None else fields.pop("kind", default)
-    if kind not in kinds:
-        raise ValueError(f"unknown {what} {kind!r}; there are: {', '.join(kinds)}")
-    return kinds[kind](**fields, **more)
+    with errors.group(key):
+        fields = dict(settings)
+        kind = fields.pop("kind") if default is None else fields.pop("kind", default)
+        if kind not in kinds:
+            raise ValueError(f"unknown {key} {kind!r}; there are: {', '.join(kinds)}")
+        return kinds[kind](**fields, **more)

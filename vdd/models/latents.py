@@ -16,8 +16,9 @@ from einops import rearrange
 from etils import epath
 from jaxtyping import Array, Float, PyTree, UInt8
 
+from vdd import errors
 from vdd.config import Fields
-from vdd.errors import UserError
+from vdd.errors import SettingError, UserError
 from vdd.models import autoencoder
 from vdd.models.autoencoder import Autoencoder
 from vdd.models.unet import depth_to_space, space_to_depth
@@ -165,6 +166,7 @@ Latents = PixelLatents | AutoencoderLatents
 _KIND_KEYS = ("kind", "autoencoder", "architecture", "dtype", *_DEFAULT_FILES, "weights")
 
 
+@errors.group("latents")
 def from_config(config: Fields) -> Latents:
     """Latents as `config.model.latents` asks for them; no file is read.
 
@@ -174,20 +176,23 @@ def from_config(config: Fields) -> Latents:
     it computes in.
 
     Raises:
-        UserError: the size is no multiple of what the autoencoder and the patch fold together.
-        ValueError, TypeError: an unknown key or kind.
+        SettingError: an unknown key or kind, a value that cannot be, or a size that is no multiple
+            of what the autoencoder and the patch fold together.
     """
     settings = {k: v for k, v in config.items() if k not in _KIND_KEYS}
     kind = config.get("kind", "pixels")
     height, width, channels = settings["size"]
-    if settings["patch"] < 1 or channels not in ((3, 4) if kind == "pixels" else (3,)):
-        raise ValueError(f"model.latents: patch={settings['patch']} of {channels} channels")
+    errors.at_least(1, settings, "patch", "*size")
+    taken = (3, 4) if kind == "pixels" else (3,)
+    if channels not in taken:
+        known = " or ".join(map(str, taken))
+        raise SettingError(f"size={tuple(settings['size'])}: the channels must be {known}")
     if kind == "pixels":
         unknown = [key for key in _KIND_KEYS[1:] if key in config]
         if unknown:
-            raise ValueError(f"model.latents.{unknown[0]} is for kind=autoencoder")
+            raise SettingError(f"{unknown[0]} is for kind=autoencoder")
         if height % settings["patch"] or width % settings["patch"]:
-            raise ValueError(f"model.latents: {height}x{width} in patches of {settings['patch']}")
+            raise ValueError(f"{height}x{width} in patches of {settings['patch']}")
         return PixelLatents(**settings)
     if kind != "autoencoder":
         raise ValueError(f"unknown kind of latents {kind!r}; there are: pixels, autoencoder")
@@ -197,11 +202,13 @@ def from_config(config: Fields) -> Latents:
         raise ValueError(f"unknown autoencoder {name!r}; there are: {there}")
     fields = dict(config.get("architecture") or {})
     dtype = jnp.dtype(config.get("dtype", "float32"))
-    latents = AutoencoderLatents(autoencoder.KINDS[name](**fields, dtype=dtype), **settings)
+    with errors.group("architecture"):
+        network = autoencoder.KINDS[name](**fields, dtype=dtype)
+    latents = AutoencoderLatents(network, **settings)
     side = latents.autoencoder.factor * latents.patch
     if any(length % side for length in latents.size[:2]):
-        raise UserError(
-            f"model.latents.size={tuple(latents.size)}: with this autoencoder and patch, sides are"
+        raise SettingError(
+            f"size={tuple(latents.size)}: with this autoencoder and patch, sides are"
             f" multiples of {side} pixels"
         )
     return latents

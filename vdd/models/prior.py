@@ -44,6 +44,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float, Int
 
+from vdd import errors
 from vdd.models.layers import RMSNorm
 
 MASKED = -1e9  # logit of what must not be seen: its weight is exactly 0 in float32
@@ -140,12 +141,10 @@ class MotionPrior(nn.Module):
     window: int  # frames that a frame depends on, at most
 
     def __post_init__(self):
-        """Raises ValueError for sizes that do not fit each other."""
+        """Raises SettingError for sizes that cannot be, or do not fit each other."""
+        errors.at_least(1, self, "mlp_dim", "window", "time_layers", "group_layers")
+        errors.divides("num_heads", "width", self)
         super().__post_init__()
-        if self.width % self.num_heads:
-            raise ValueError(f"width={self.width} does not divide among {self.num_heads} heads")
-        if min(self.window, self.time_layers, self.group_layers) < 1:
-            raise ValueError("window, time_layers and group_layers must be at least 1")
 
     @property
     def span(self) -> int:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from einops import rearrange, repeat
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens
 from vdd.models.modulated import ModulatedBlock
@@ -25,7 +26,7 @@ class TileReadout(nn.Module):
     The frame is cut into `tiles` x `tiles`, and each tile has features and an output matrix of its
     own. So a tile lies in a space of `tile_width` dimensions: they bound how well it can be drawn.
 
-    Raises ValueError where the frame cannot be cut so.
+    Raises SettingError for a size that cannot be, or where the frame cannot be cut so.
     """
 
     width: int
@@ -36,9 +37,14 @@ class TileReadout(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
+        errors.at_least(4, self, "width")  # motion has a quarter of it
+        errors.at_least(1, self, "num_layers", "tiles", "tile_width")
         h, w, _ = self.shape
-        if self.tiles < 1 or h % self.tiles or w % self.tiles:
-            raise ValueError(f"latents of {h}x{w} cannot be cut in {self.tiles}x{self.tiles} tiles")
+        if h % self.tiles or w % self.tiles:
+            cut = f"{self.tiles}x{self.tiles} tiles"
+            raise errors.SettingError(
+                f"tiles={self.tiles}: latents of {h}x{w} cannot be cut in {cut}"
+            )
         super().__post_init__()
 
     @nn.compact
@@ -86,7 +92,8 @@ class ConvolutionalReadout(nn.Module):
     resolution is doubled until it is that of the latents. At each resolution motion becomes a
     picture of its own, which says at every place how features are scaled and shifted.
 
-    Raises ValueError where the latents are no square of a map's size times a power of two.
+    Raises SettingError for a size that cannot be, or where the latents are no square of a map's
+    size times a power of two.
     """
 
     channels: tuple[int, ...]  # of each resolution, from the map's to the latents'
@@ -96,9 +103,14 @@ class ConvolutionalReadout(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __post_init__(self):
+        errors.some(self, "channels")
+        errors.at_least(1, self, "*channels", "num_blocks", "motion_channels")
         h, w, _ = self.shape
-        if not self.channels or h != w or self.side << (len(self.channels) - 1) != h:
-            raise ValueError(f"{len(self.channels)} resolutions do not make latents of {h}x{w}")
+        if h != w or self.side << (len(self.channels) - 1) != h:
+            count = len(self.channels)
+            raise errors.SettingError(
+                f"channels={self.channels}: {count} resolutions do not make latents of {h}x{w}"
+            )
         super().__post_init__()
 
     @property

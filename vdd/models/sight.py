@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from einops import rearrange, repeat
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.layers import RMSNorm, flat_tokens, fourier_features
 
 
@@ -20,6 +21,10 @@ class Sight(nn.Module):
     width: int
     num_layers: int = 2
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        errors.at_least(1, self, "width", "num_layers")
+        super().__post_init__()
 
     @nn.compact
     def __call__(

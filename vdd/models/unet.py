@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from einops import rearrange, repeat
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.attention import ContentAttention, TemporalAttention
 from vdd.models.convolution import Conv3x3
 from vdd.models.layers import RMSNorm, flat_tokens, fourier_features
@@ -55,6 +56,8 @@ class UNet(nn.Module):
     attention along time at every level below the first. `remat` computes the blocks anew in the
     backward pass instead of keeping what is inside them. `outputs` is how many numbers it gives for
     each of the input's (`vdd.diffusion.edm.Prediction`).
+
+    Raises SettingError for a size that cannot be.
     """
 
     channels: tuple[int, ...]
@@ -67,6 +70,28 @@ class UNet(nn.Module):
     remat: bool = False
     outputs: int = 1
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        errors.some(self, "channels")
+        errors.at_least(1, self, "*channels", "num_blocks", "embedding", "num_heads", "outputs")
+        errors.at_least(0, self, "content_map")
+        errors.between(0, len(self.channels) - 1, self, "*attention_levels")
+        errors.switches(self, "temporal", "remat")
+        attended = {
+            *self.attention_levels,
+            *(range(1, len(self.channels)) if self.temporal else ()),
+        }
+        widths = tuple(self.channels[level] for level in sorted(attended))
+        errors.divides("num_heads", "*channels", {"num_heads": self.num_heads, "channels": widths})
+        super().__post_init__()
+
+    def check(self, h: int, w: int) -> None:
+        """Raises a SettingError for latents that cannot be halved from level to level."""
+        halvings = len(self.channels) - 1
+        if h % 2**halvings or w % 2**halvings:
+            raise errors.SettingError(
+                f"channels={self.channels}: latents of {h}x{w} cannot be halved {halvings} times"
+            )
 
     @nn.compact
     def __call__(

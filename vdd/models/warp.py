@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.convolution import Conv3x3
 from vdd.models.modulated import ModulatedBlock
 from vdd.models.sight import with_seen
@@ -29,7 +30,7 @@ class WarpReadout(nn.Module):
     flow, weighs what the reference shows (from nothing to twice), and draws what is new. Where
     latents are folded pixels the pixels are warped, each by a flow of its own.
 
-    Raises ValueError for latents that are not square or no whole pixels, or nothing to draw with.
+    Raises ValueError for latents that are not square, and SettingError for a size that cannot be.
     """
 
     width: int  # of the blocks
@@ -43,10 +44,13 @@ class WarpReadout(nn.Module):
     def __post_init__(self):
         if self.shape[0] != self.shape[1]:
             raise ValueError(f"a warp takes square latents, not {self.shape[0]}x{self.shape[1]}")
-        if min(self.width // 2, self.num_flows, self.motion_channels) < 1:
-            raise ValueError("a warp has features, flows and a picture of motion")
-        if self.patch < 1 or self.shape[2] % self.patch**2:
-            raise ValueError(f"{self.shape[2]} channels are no {self.patch}x{self.patch} pixels")
+        errors.at_least(2, self, "width")  # features of the content are half of it
+        errors.at_least(1, self, "num_flows", "num_blocks", "motion_channels", "patch")
+        if self.shape[2] % self.patch**2:
+            pixels = f"{self.patch}x{self.patch} pixels"
+            raise errors.SettingError(
+                f"patch={self.patch}: {self.shape[2]} channels are no {pixels}"
+            )
         super().__post_init__()
 
     @property

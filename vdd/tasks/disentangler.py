@@ -20,9 +20,10 @@ def settle(config: Config, workdir: epath.Path) -> Config:
 def build(config: Config) -> Training:
     """The functions of the training."""
     run.check(config)
-    recipe, dataset = step.Recipe.from_config(config), datasets.find(config.data.dataset)
-    dataset.check(config.data, recipe.model.latents.size)
-    recipe.objective.check(recipe.model, dataset.frames(config.data))
+    recipe = step.Recipe.from_config(config)
+    pipeline.check(config.data, recipe.model.latents.size)
+    frames = datasets.find(config.data.dataset).frames(config.data)
+    recipe.objective.check(recipe.model, frames)
     return step.build(recipe)
 
 

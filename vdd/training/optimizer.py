@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import optax
 
+from vdd import errors
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -15,6 +17,11 @@ class Optimizer:
     b1: float
     b2: float
     clip_norm: float
+
+    def __post_init__(self):
+        errors.above(0, self, "learning_rate", "clip_norm")
+        errors.at_least(0, self, "final_learning_rate", "warmup_steps")
+        errors.decays(self, "b1", "b2")
 
     def schedule(self, num_steps: int) -> optax.Schedule:
         """Learning rate by step: linear warm-up, then a cosine to `final_learning_rate`."""

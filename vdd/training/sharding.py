@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
+from vdd import errors
 from vdd.errors import UserError
 
 Args = ParamSpec("Args")
@@ -50,6 +51,7 @@ def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[Any] | None = Non
 
 def check_batch_size(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
     """Raise a UserError unless each device gets the same whole number of clips per micro-batch."""
+    errors.at_least(1, {"train.accumulate": accumulate}, "train.accumulate")
     if batch_size < 1 or batch_size % (mesh.size * accumulate):
         per = f" x {accumulate} accumulated micro-batches" if accumulate > 1 else ""
         raise UserError(

@@ -26,6 +26,7 @@ from vdd.data.sprites.renderer import Art, render
 from vdd.errors import UserError
 
 __all__ = [
+    "ARTS",
     "ART_DIR_VARIABLE",
     "ATTRIBUTES",
     "MOTIONS",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 ART_DIR_VARIABLE = "VDD_SPRITES_ART"
+ARTS = ("lpc", "builtin", "vivid")
 
 
 def load_arrays(

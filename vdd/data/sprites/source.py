@@ -40,9 +40,10 @@ EVALUATION = "vdd.evaluation.sprites.run"
 _AUGMENTATIONS: dict[str, augment.Augment | None] = {"none": None}
 
 
-def check(config: Config, size: tuple[int, int, int]) -> None:
+def check(config: Config, size: tuple[int, int, int] | None) -> None:
     """Raise a UserError for values that there are not, or clips of other channels."""
     edit_in_training(config)
+    choose("art", config.art, dict.fromkeys(sprites.ARTS))
     check_channels(3, size)
 
 

@@ -44,7 +44,7 @@ __all__ = [
 EVALUATION = "vdd.evaluation.universal_lpc.run"
 
 
-def check(config: Config, size: tuple[int, int, int]) -> None:
+def check(config: Config, size: tuple[int, int, int] | None) -> None:
     """Raise a UserError for values that there are not, or clips of other channels."""
     edit_in_training(config)
     check_channels(Settings.from_config(config, "train").channels, size)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
+from vdd import errors
 from vdd.config import Config
 from vdd.data import augment
 from vdd.data.datasets import choose
@@ -43,9 +44,12 @@ _AUGMENTATIONS: Mapping[str, augment.Augment | None] = {
 }
 
 
-def check(config: Config, size: tuple[int, int, int]) -> None:
+def check(config: Config, size: tuple[int, int, int] | None) -> None:
     """Raise a UserError for values that there are not; what is prepared is not looked at."""
     del size
+    with errors.group("data"):
+        errors.at_least(1, config, "frames")
+        errors.switches(config, "latents")
     edit_in_training(config)
 
 

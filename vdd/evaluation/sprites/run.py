@@ -7,11 +7,12 @@ from the whole published train split; it never sees those of the test split.
 import numpy as np
 from etils import epath
 
+from vdd import errors
 from vdd.config import Config
 from vdd.data import datasets
 from vdd.data import sprites as sprites_data
 from vdd.data.sprites import prepared
-from vdd.errors import UserError
+from vdd.errors import SettingError
 from vdd.evaluation import gallery, judge, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.inference import Functions
@@ -26,8 +27,10 @@ SPLITS = sprites_data.SPLITS
 
 def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
-    if settings["num_clips"] == 1 or settings["quick_pairs"] < 1:
-        raise UserError("eval: swaps need num_clips of 2 or more (0: all), and pairs")
+    errors.at_least(1, settings, "quick_pairs", "judge_steps")
+    errors.at_least(0, settings, "probe_clips")
+    if settings["num_clips"] == 1:
+        raise SettingError("num_clips=1: swaps need num_clips of 2 or more (0: all)")
 
 
 def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:

@@ -6,10 +6,11 @@ from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
+from vdd import errors
 from vdd.config import Config
 from vdd.data.universal_lpc import SPLITS, Art, Clips, Settings, draw_clips, load_art
 from vdd.data.universal_lpc.prepared import num_clips
-from vdd.errors import UserError
+from vdd.errors import SettingError
 from vdd.evaluation import gallery, watching
 from vdd.evaluation.evaluation import Evaluation
 from vdd.evaluation.inference import Functions, clip_keys, encode_clips
@@ -28,8 +29,9 @@ _PICTURE_STREAM = 2  # of random keys
 
 def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocol cannot have."""
-    if settings["num_clips"] == 1 or settings["quick_pairs"] < 2:
-        raise UserError("eval: swaps need num_clips and quick_pairs of 2 or more (0: all)")
+    errors.at_least(2, settings, "quick_pairs")
+    if settings["num_clips"] == 1:
+        raise SettingError("num_clips=1: swaps need num_clips of 2 or more (0: all)")
 
 
 def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:

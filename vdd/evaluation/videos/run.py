@@ -4,6 +4,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from vdd import errors
 from vdd.config import Config
 from vdd.data import datasets, decoding, synthetic, video_folder
 from vdd.data.video_folder import VideoWindows
@@ -26,8 +27,8 @@ SPLITS = video_folder.SPLITS
 
 def check(settings: Config) -> None:
     """Raise a UserError for settings (the config's `eval`) that the protocols cannot have."""
-    if settings["num_clips"] < 0 or settings["quick_windows"] < 1:
-        raise UserError("eval: num_clips of 0 (all) or more, and quick_windows of 1 or more")
+    errors.at_least(1, settings, "quick_windows")
+    errors.switches(settings, "faces")
 
 
 def evaluate(config: Config, step: int, functions: Functions, split: str) -> Evaluation:

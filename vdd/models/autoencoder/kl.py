@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from vdd import errors
 from vdd.models.convolution import Conv1x1, Conv3x3
 from vdd.models.layers import check_size, double
 
@@ -191,6 +192,13 @@ class KLAutoencoder(nn.Module):
     attention: bool = True  # at the smallest resolution
     quant_conv: bool = True  # a 1 x 1 convolution on either side of the latents
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        errors.some(self, "channels")
+        errors.at_least(1, self, "num_blocks", "latent_channels")
+        errors.divides("groups", "*channels", self)
+        errors.switches(self, "attention", "quant_conv")
+        super().__post_init__()
 
     @property
     def factor(self) -> int:

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vdd import errors
 from vdd.models.convolution import Conv1x1, Conv3x3
 from vdd.models.layers import check_size, double
 
@@ -101,6 +102,11 @@ class TinyAutoencoder(nn.Module):
     width: int = 64
     pooled: bool = True  # the blocks at the smallest resolution
     dtype: jnp.dtype = jnp.float32
+
+    def __post_init__(self):
+        errors.at_least(1, self, "latent_channels", "width")
+        errors.switches(self, "pooled")
+        super().__post_init__()
 
     factor = 8  # pixels a side of each place of the latents
 

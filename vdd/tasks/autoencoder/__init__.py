@@ -20,6 +20,7 @@ def settle(config: Config, workdir: epath.Path) -> Config:
 def build(config: Config) -> Training:
     """The functions of the training."""
     evaluation.check(config)
+    pipeline.check(config.data)
     return autoencoder.build(config)
 
 

@@ -20,7 +20,7 @@ from vdd import files, runs
 from vdd.config import Config, replaced
 from vdd.data import datasets, pipeline
 from vdd.data.datasets import load_clips
-from vdd.errors import UserError
+from vdd.evaluation import evaluation as shared
 from vdd.evaluation import metrics, pictures, report, watching
 from vdd.evaluation.gallery import Picture, write_png
 from vdd.evaluation.inference import batches, padded
@@ -69,11 +69,7 @@ def evaluate_run(workdir: epath.Path) -> Figures:
 
 def check(config: Config) -> None:
     """Raise a UserError for a config whose evaluation cannot be."""
-    settings, splits = config.eval, datasets.find(config.data.dataset).SPLITS
-    if settings.split not in splits:
-        raise UserError(f"no split {settings.split!r}: take one of {', '.join(splits)}")
-    if settings.num_clips < 0 or settings.batch_size < 1:
-        raise UserError("eval: num_clips is 0 (all) or more, batch_size 1 or more")
+    shared.check(config.eval, datasets.find(config.data.dataset).SPLITS)
 
 
 def hooks(config: Config, workdir: epath.Path) -> list[Hook]:

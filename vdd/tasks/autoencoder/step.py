@@ -22,6 +22,7 @@ import optax
 from einops import rearrange, reduce
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd import errors
 from vdd.config import Config
 from vdd.models.autoencoder.kl import KLAutoencoder
 from vdd.pixels import to_float
@@ -45,8 +46,8 @@ class Objective:
     kl_weight: float  # per nat of a frame
 
     def __post_init__(self):
-        if self.frames < 1 or self.scales < 1:
-            raise ValueError("objective.frames and objective.scales are at least 1")
+        errors.at_least(1, self, "frames", "scales")
+        errors.at_least(0, self, "gradient_weight", "kl_weight")
 
 
 @flax.struct.dataclass
@@ -59,6 +60,7 @@ class TrainState:
     opt_state: optax.OptState
 
 
+@errors.group("model")
 def build_model(settings: Config) -> KLAutoencoder:
     """The network of `config.model`; its keys are the fields of `KLAutoencoder`."""
     fields = dict(settings)
@@ -67,8 +69,9 @@ def build_model(settings: Config) -> KLAutoencoder:
 
 def build(config: Config) -> Training:
     """The training functions of a config (keys model, objective, optimizer, train)."""
-    model, objective = build_model(config.model), Objective(**config.objective)
-    optimizer = Optimizer(**config.optimizer)
+    model = build_model(config.model)
+    objective = errors.built("objective", Objective, config.objective)
+    optimizer = errors.built("optimizer", Optimizer, config.optimizer)
     transform = optimizer.build(config.train.num_steps)
     schedule = optimizer.schedule(config.train.num_steps)
     decay, accumulate = config.train.ema_decay, config.train.accumulate

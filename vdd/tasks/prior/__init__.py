@@ -7,11 +7,12 @@ import numpy as np
 from etils import epath
 from jaxtyping import PyTree
 
-from vdd import priors, runs
+from vdd import errors, priors, runs
 from vdd.config import Config
 from vdd.data import codes, datasets
 from vdd.data.batches import ClipIterator
 from vdd.errors import UserError
+from vdd.evaluation import evaluation as shared
 from vdd.run import Run
 from vdd.run import load as load_run
 from vdd.tasks.prior import evaluation
@@ -39,7 +40,15 @@ def settle(config: Config, workdir: epath.Path) -> Config:
 
 def build(config: Config) -> Training:
     """The functions of the training."""
-    return prior_step.build(priors.build(config.model, _source(config)[1]), config)
+    shared.check(config.eval, datasets.find(_source_data(config).dataset).SPLITS)
+    with errors.group("data"):
+        errors.at_least(1, config.data, "frames")
+        errors.at_least(0, config.data, "num_clips")
+        errors.between(0, 1, config.data, "start_share")
+        errors.switches(config.data, "loop")
+    with errors.group("model"):
+        prior = priors.build(config.model, _source(config)[1])
+    return prior_step.build(prior, config)
 
 
 def batches(config: Config, process: int, processes: int) -> ClipIterator:

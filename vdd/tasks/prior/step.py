@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vdd import errors
 from vdd.config import Config
 from vdd.models.prior import MotionPrior, code_bits
 from vdd.training.optimizer import Optimizer
@@ -31,8 +32,10 @@ def build(prior: MotionPrior, config: Config) -> Training:
     Raises ValueError for accumulated batches, which a model of this size does not need.
     """
     if config.train.accumulate != 1:
-        raise ValueError(f"train.accumulate={config.train.accumulate}: a prior takes whole batches")
-    optimizer = Optimizer(**config.optimizer)
+        raise errors.SettingError(
+            f"train.accumulate={config.train.accumulate}: a prior takes whole batches"
+        )
+    optimizer = errors.built("optimizer", Optimizer, config.optimizer)
     transform = optimizer.build(config.train.num_steps)
     schedule = optimizer.schedule(config.train.num_steps)
 
