@@ -18,7 +18,7 @@ from beartype.roar import BeartypeDecorHintPep3119Exception
 from etils import epath
 from jax.typing import DTypeLike
 from jaxtyping import install_import_hook
-from x import CONFIG, FORKS, mistake_cases
+from mistakes import CONFIG, FORKS, mistake_cases
 
 ROOT = Path(__file__).resolve().parents[1]
 

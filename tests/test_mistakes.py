@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from x import mistake_cases
+from mistakes import mistake_cases
 
 
 @pytest.mark.parametrize("name", mistake_cases(Path(), Path()))
