@@ -31,7 +31,6 @@ from vdd.evaluation.probes import one_hot
 from vdd.evaluation.report import machine
 from vdd.evaluation.sprites import protocol as sprites
 from vdd.method.content import ContentCode
-from vdd.method.disentangler import Disentangler
 
 HEAD = (
     "price", "bits a clip", "codes", "motion from content", "attributes from content",
@@ -95,13 +94,13 @@ class Compared(NamedTuple):
     pairs: int
     batch_size: int
 
-    def cells(self, model: Disentangler, params: dict[str, Any]) -> list[str]:
+    def cells(self, model: Any, params: dict[str, Any]) -> list[str]:
         """The figures of a model with a code, or without."""
         read, bits = self.read(model, params)
         encoded = [x._replace(content=y) for x, y in zip(self.plain, read, strict=True)]
         functions = functions_of(model, params, Sampler(name="mean", steps=0))
-        train, test = zip(encoded, (self.train, self.test), strict=True)
-        leaks = sections.leakage(train, test, functions.num_codewords)
+        (train, test), count = encoded, functions.num_codewords
+        leaks = sections.leakage((train, self.train), (test, self.test), count)
         swaps = sprites.quick_evaluate(
             functions, self.test, self.referee, num_pairs=self.pairs, batch_size=self.batch_size
         )
@@ -117,7 +116,7 @@ class Compared(NamedTuple):
             "-" if psnr is None else f"{psnr:.1f}",
         ]
 
-    def read(self, model: Disentangler, params: dict[str, Any]) -> tuple[list[Any], Any]:
+    def read(self, model: Any, params: dict[str, Any]) -> tuple[list[Any], Any]:
         """The content of both, as the code has it if there is one; and its bits, of the test."""
         read, code = [x.content for x in self.plain], model.content_code
         if code is None:

@@ -1,4 +1,4 @@
-""""""
+"""Command lines with a mistake in each, and what is said of it."""
 
 import tiny
 
