@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     workdir = epath.Path(options.workdir or f"{options.run}_permutation_{options.seed}")
     keep_compiled_programs(os.environ)
     keep_freed_memory()
-    if not training.train(config, workdir):
+    if training.train(config, workdir):
         return  # stopped: the same command goes on
     print(*machine().values(), sep=", ")
     shared, count = shared_test_characters(options.seed)

@@ -189,7 +189,11 @@ def test_an_exported_run_is_small_and_the_same_but_for_rounding(tiny_run, tmp_pa
     exact = jax.tree.map(lambda a, b: bool(np.all(a == b)), before, after)
     assert exact["quantizer"]["codebook"]["codewords"]
     assert not all(jax.tree.leaves(exact))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2**-8), before, after)
+
+    def close(a, b):
+        np.testing.assert_allclose(a, b, rtol=2**-8, atol=np.abs(a).max() / 253)
+
+    jax.tree.map(close, before, after)
     assert {x.dtype.name for x in jax.tree.leaves(rounded.params)} == {"float32"}
 
     def size(folder):

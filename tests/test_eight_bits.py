@@ -39,6 +39,14 @@ def test_packing_what_was_unpacked_changes_nothing(params):
     np.testing.assert_array_equal(once["dense"]["kernel"], twice["dense"]["kernel"])
 
 
+def test_what_has_sixteen_bits_already_stays_as_it_is(params):
+    kernel = params["dense"]["kernel"]
+    half = (kernel.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    assert eight_bits.pack({"kernel": half})["kernel"] is half
+    half[0, 0, 0] = kernel[0, 0, 0]
+    assert eight_bits.is_packed(eight_bits.pack({"kernel": half})["kernel"])
+
+
 def test_a_column_of_zeros_stays_one():
     x = np.zeros((512, 256), np.float32)
     np.testing.assert_array_equal(eight_bits.unpack(eight_bits.pack({"kernel": x}))["kernel"], x)

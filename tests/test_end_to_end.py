@@ -56,7 +56,7 @@ def place(tmp_path_factory, few_characters) -> Path:
         patch.setenv("VDD_CACHE", str(folder / "cache"))  # the judge is trained once, here
         patch.chdir(folder)
         run = epath.Path("runs/sprites")
-        assert main.train(config.lock(), run)
+        assert main.train(config.lock(), run) is None
         main.evaluate(config, run)
         yield folder
 

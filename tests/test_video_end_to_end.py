@@ -62,7 +62,7 @@ def place(tmp_path_factory):
         if name == "first":
             save_run(folder / name, config, steps=(14,))
     config.train.init_from = str(folder / "first")
-    assert main.train(config, epath.Path(folder / "run"))
+    assert main.train(config, epath.Path(folder / "run")) is None
     main.evaluate(config, epath.Path(folder / "run"))
     return folder
 
@@ -133,7 +133,7 @@ def test_its_codes_can_have_a_prior_that_generates_and_codes(place, capsys):
     config.train.update(num_steps=2, batch_size=4, log_every=1, checkpoint_every=2, eval_every=2)
     config.eval.batch_size = 4
     prior = epath.Path(place / "run_prior")
-    assert main.train(config, prior)
+    assert main.train(config, prior) is None
     main.evaluate(config, prior)
     report = json.loads((prior / "eval/2.json").read_text())
     assert report["dataset"] == "video_folder"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import PyTree
 
-_SMALLEST = 1 << 12  # numbers of an array that is worth it
+_SMALLEST = 1 << 12  # numbers of an array, beyond which it is worth it
 _KEYS = {"int8", "scale"}
 _EXACT = {"back"}  # layers that the files of a model rest on (`vdd.fingerprint.of_files`)
 
@@ -25,10 +25,15 @@ def pack(tree: PyTree, name: str = "") -> PyTree:
     if isinstance(tree, Mapping):
         return {name: pack(part, name) for name, part in tree.items()}
     x = np.asarray(tree)
-    if not name.endswith("kernel") or x.size < _SMALLEST or x.dtype != np.float32:
+    if not name.endswith("kernel") or x.size <= _SMALLEST or x.dtype != np.float32 or _is_half(x):
         return tree
     scale = np.maximum(np.abs(x).max(axis=-2, keepdims=True), 1e-30) / np.float32(127.0)
     return {"int8": np.round(x / scale).astype(np.int8), "scale": scale}
+
+
+def _is_half(x: np.ndarray) -> bool:
+    """Whether numbers have sixteen bits already: the export of an export is the same model."""
+    return not np.any(x.view(np.uint32) & 0xFFFF)
 
 
 def is_packed(tree: PyTree) -> bool:

@@ -27,7 +27,7 @@ from vdd.training.processes import connect_processes, leave, say
 
 
 def main(argv: Sequence[str]) -> None:
-    """Train up to `train.num_steps`, then evaluate; SIGTERM or SIGINT save and end the training."""
+    """Train, then evaluate; SIGTERM or SIGINT save and end it, with status 143 or 130."""
     if argv[1:]:
         raise UserError(f"unexpected argument {argv[1]}: flags begin with --")
     config = flags.CONFIG.value
@@ -46,8 +46,9 @@ def main(argv: Sequence[str]) -> None:
         make_ready(config, workdir, flags.DATA.value, flags.MINUTES.value)
     if flags.WORKDIR.value is None:
         say(f"the run is {workdir}")
-    if train(config, workdir):
-        evaluate(config, workdir)
+    if stopped := train(config, workdir):
+        sys.exit(128 + stopped)  # not 0: a queue of jobs has to start it again
+    evaluate(config, workdir)
 
 
 def program(argv: Sequence[str]) -> int:

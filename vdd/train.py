@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 from pathlib import Path
 
 import jax
@@ -18,8 +19,8 @@ from vdd.training.update import Training
 from vdd.training.workdir import check, held
 
 
-def train(config: Config, workdir: epath.Path) -> bool:
-    """Train or resume; whether `train.num_steps` has been reached."""
+def train(config: Config, workdir: epath.Path) -> signal.Signals | None:
+    """Train or resume up to `train.num_steps`; the signal that stopped it before that."""
     check(workdir, config)
     steps, last = checkpoint_files.list_steps(workdir), config.train.num_steps
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
@@ -29,7 +30,7 @@ def train(config: Config, workdir: epath.Path) -> bool:
             with held(workdir):
                 checkpoint_files.clean(workdir)
                 checkpoint_files.prune(workdir, config.train.keep, config.train.keep_every)
-        return True
+        return None
     task = tasks.find(config.task)
     settled = task.settle(config, workdir)  # config.json keeps what was asked for
     training = build(settled)
@@ -40,11 +41,12 @@ def train(config: Config, workdir: epath.Path) -> bool:
         iterator = task.batches(settled, jax.process_index(), jax.process_count())
         hooks = task.hooks(settled, workdir)
         outcome = loop.train(config, workdir, iterator, *training, hooks=hooks, earlier=earlier)
-    if outcome.stopped_by:
+    if outcome.stopped_by and outcome.step < config.train.num_steps:
         saved = f"saved at step {outcome.step}; the same command goes on there"
         nothing = "stopped before the first step; the same command begins anew"
         say(f"{outcome.stopped_by}: {saved if outcome.step else nothing}")
-    return outcome.step >= config.train.num_steps
+        return signal.Signals[outcome.stopped_by]
+    return None
 
 
 def build(config: Config) -> Training:
@@ -60,7 +62,7 @@ def build(config: Config) -> Training:
         scheduled = ("checkpoint_every", "eval_every", "sample_every", "keep_every")
         errors.at_least(1, config.train, "num_steps", "log_every")
         errors.at_least(0, config.train, *(key for key in scheduled if key in config.train))
-        errors.decays(config.train, "ema_decay")
+        errors.decays(config.train, *(key for key in ("ema_decay",) if key in config.train))
     try:
         return tasks.find(config.task).build(config)
     except UserError:

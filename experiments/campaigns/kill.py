@@ -213,10 +213,10 @@ class Campaign:
 
     def check_stop(self, kind: str, number: int, ended: common.Ended, out: Path) -> None:
         """Whether a signal ended the command as it should."""
-        good = {"kill": (-9,), "term": (0, -15), "int": (0, 130, -2)}[kind]
+        good = {"kill": (-9,), "term": (0, 143, -15), "int": (0, 130, -2)}[kind]
         said = f"{number!r}: status {ended.status}, {ended.out[-100:]!r}, {ended.err[-300:]!r}"
         self.check(ended.status in good and ended.told, out, said)
-        if self.name == "train" and not ended.status:
+        if self.name == "train" and ended.status == 143:
             self.check("the same command" in ended.out, out, said)
 
     def full_disk(self, count: int, mount: bool) -> None:

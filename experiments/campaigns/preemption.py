@@ -70,7 +70,7 @@ def turn_of(work: Path, turn: int, lost: int, count: int, rng: np.random.Generat
     children[told_to_go].kill(signal.SIGTERM)
     last = [child.end() for child in children]
     saved = re.search(r"saved at step (\d+)", last[0].out)
-    good = all(not end.status and end.told for end in last)
+    good = all(end.status == 128 + signal.SIGTERM and end.told for end in last)
     after = [end.status for end in last]
     return [
         lost,

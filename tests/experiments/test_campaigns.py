@@ -116,13 +116,13 @@ def campaign(monkeypatch):
 
 
 def test_what_collectives_give_is_counted(campaign):
-    devices = campaign("devices")
+    devices, traffic = campaign("devices"), campaign("traffic")
     program = """
   %x = f32[8,4]{1,0} all-gather(f32[4,4]{1,0} %a), dimensions={0}
   %y = (f32[3]{0}, bf16[2,2]{1,0}) all-reduce(f32[3]{0} %b, bf16[2,2]{1,0} %c), to_apply=%add
   %z = f32[100]{0} add(f32[100]{0} %d, f32[100]{0} %e)
 """
-    assert devices.moved(program) == {"all-gather": 4 * 32, "all-reduce": 4 * 3 + 2 * 4}
+    assert traffic.moved(program) == {"all-gather": 4 * 32, "all-reduce": 4 * 3 + 2 * 4}
     assert list(devices.splits([1, 4])) == [(1, 1), (4, 1), (2, 2), (1, 4)]
 
 
@@ -139,8 +139,10 @@ def test_a_child_tells_how_it_ended(campaign, tmp_path):
 
 
 def test_a_run_is_compared_without_its_times(campaign):
-    kill = campaign("kill")
-    assert kill.stripped([{"step": 1, "seconds": 2.0, "a": {"mfu": 3}}]) == [{"step": 1, "a": {}}]
+    kill, left_behind = campaign("kill"), campaign("left_behind")
+    assert left_behind.stripped([{"step": 1, "seconds": 2.0, "a": {"mfu": 3}}]) == [
+        {"step": 1, "a": {}}
+    ]
     assert signal.SIGKILL in kill.SIGNALS.values()
 
 

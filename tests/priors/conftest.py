@@ -23,6 +23,6 @@ def place(tmp_path_factory, tiny_run, clips):
     folder = epath.Path(tmp_path_factory.mktemp("priors"))
     shutil.copytree(tiny_run, folder / "tiny")
     config = get_config(folder / "tiny")
-    assert main.train(config, folder / "tiny_prior")
+    assert main.train(config, folder / "tiny_prior") is None
     main.evaluate(config, folder / "tiny_prior")
     return folder

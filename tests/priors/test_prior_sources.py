@@ -57,7 +57,7 @@ def test_a_config_that_cannot_be_built(place):
     config = get_config(place / "tiny")
     with config.unlocked():
         config.train.accumulate = 2
-    with pytest.raises(UserError, match=r"cannot be built: train\.accumulate=2"):
+    with pytest.raises(UserError, match=r"train\.accumulate=2: a prior takes whole batches"):
         build(config)
     with pytest.raises(UserError, match="no such run directory"):
         build(get_config("nothing"))

@@ -6,6 +6,7 @@ import shutil
 import signal
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from etils import epath
 from small_prior import STEPS, get_config
 
 import vdd
-from vdd import apply, cli, main, priors, runs, streaming
+from vdd import apply, cli, compiled, main, priors, runs, streaming
 from vdd.data import video_io
 from vdd.diffusion.samplers import Sampler
 from vdd.errors import UserError
@@ -68,8 +69,8 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(place, monkeypa
         patch.setattr(
             task, "hooks", lambda *_: [(2, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
         )
-        assert not main.train(config, workdir)
-    assert main.train(config, workdir)
+        assert main.train(config, workdir) == signal.SIGTERM
+    assert main.train(config, workdir) is None
     one, other = (
         tiny.state_of(place / name, STEPS)["params"] for name in ("stopped", "tiny_prior")
     )
@@ -138,8 +139,8 @@ def test_a_source_in_training_is_read_at_one_step_also_by_a_resumed_prior(
             return [(2, lambda *_: os.kill(os.getpid(), signal.SIGTERM))]
 
         patch.setattr(task, "hooks", stopped)
-        assert not main.train(config, workdir)
-    assert main.train(config, workdir)
+        assert main.train(config, workdir) == signal.SIGTERM
+    assert main.train(config, workdir) is None
     assert len(loaded) > 3
     assert set(loaded) == {3}
     assert priors.load_prior(workdir).source.step == 3
@@ -247,7 +248,10 @@ def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys
     monkeypatch.setattr(
         streaming,
         "generate",
-        lambda *given: read.append(given) or iter([np.zeros((5, *tiny.SIZE), np.uint8)]),
+        lambda *given: read.append(given) or iter([np.zeros((1, 5, *tiny.SIZE), np.uint8)]),
+    )
+    monkeypatch.setattr(
+        compiled, "encode", lambda *given: SimpleNamespace(content=given[2], codes=given[2])
     )
     video = tiny.random_video(1, 7)[0]
     clip, end = (
@@ -264,10 +268,10 @@ def test_the_command_reads_no_more_of_clips_than_it_uses(place, tmp_path, capsys
     status, said, _ = run(clip, 5)
     assert status == 0
     assert "its last 4 frames of 7" in said
-    np.testing.assert_array_equal(read[-1][5], video[:3])
-    np.testing.assert_array_equal(read[-1][8], video[-window:])
+    np.testing.assert_array_equal(read[-1][5][0], video[:3])
+    np.testing.assert_array_equal(read[-1][8][0], video[-window:])
     assert "its last" not in run(end, 5)[1]
-    np.testing.assert_array_equal(read[-1][8], video[-window:])
+    np.testing.assert_array_equal(read[-1][8][0], video[-window:])
     status, _, complained = run(clip, 4)
     assert status == 2
     assert "gives 4 frames: --frames" in complained

@@ -119,7 +119,7 @@ def test_a_run_ends_in_a_report_and_in_weights_for_others(tmp_path, few_characte
         "train.num_steps": 2, "train.eval_every": 2, "train.sample_every": 2, "train.log_every": 1,
     })  # fmt: skip
     path = epath.Path(tmp_path)
-    assert main.train(config, path)
+    assert main.train(config, path) is None
     main.evaluate(config, path)
     assert order_of_writing(path)[-1] == "eval/2.json"
     report = json.loads((path / "eval/2.json").read_text())

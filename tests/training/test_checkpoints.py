@@ -230,7 +230,7 @@ def test_a_checkpoint_with_blocks_of_zeros_is_told_plainly(tmp_path, listed, whi
     assert "damaged" in line
     for word in ("pybind", "b-tree", "control character", "Traceback", "std::", "object at 0x"):
         assert word not in line
-    assert len(line) < 300
+    assert len(line.replace(str(tmp_path), "")) < 250
 
 
 def test_an_unfinished_removal_is_finished(tmp_path):

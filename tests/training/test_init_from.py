@@ -178,7 +178,7 @@ def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, cap
     config.train.init_from = str(folders[0])
     config.seed = 1  # and with it the clips, and their mean
     config.optimizer.warmup_steps = 9  # with a rate of 0 in its first step
-    assert main.train(config, folders[1])
+    assert main.train(config, folders[1]) is None
     assert "new ones: denoiser.network.blocks.time\n" in capsys.readouterr().out
     spatial, temporal = (vdd.load(folder) for folder in folders)
     assert temporal.config.train.init_from == str(folders[0])
@@ -206,5 +206,5 @@ def test_attention_along_time_comes_in_the_second_run(tmp_path, monkeypatch, cap
         return loop.Outcome(2, None, None)
 
     monkeypatch.setattr(loop, "train", train)
-    assert main.train(config, folders[1])
+    assert main.train(config, folders[1]) is None
     assert asked == [None]

@@ -73,7 +73,9 @@ def test_full_disk(tmp_path):
         writer.write(1, {"loss": 1.0})
         resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
         try:
-            with pytest.raises(UserError, match=f"cannot write logs to {tmp_path}: File too large"):
+            with pytest.raises(
+                UserError, match=rf"{tmp_path}/metrics\.jsonl: cannot be written \(File too large\)"
+            ):
                 writer.write(2, {"loss": 1.0})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -18,7 +18,7 @@ from vdd.errors import UserError
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-_REST = Fraction(1, 10)  # seconds
+_REST = Fraction(1, 4)  # seconds that encoders of sound add
 
 
 class ClipWriter:
