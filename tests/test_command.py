@@ -68,6 +68,8 @@ SLOW = "import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(60)"
     [
         (["-c", "import sys; from vdd.cli import main; sys.exit(main(['--help']))"], "etils"),
         (["-m", "vdd.main", "--help"], "absl"),
+        (["-um", "vdd.main", "--help"], "absl"),
+        (["-mvdd.main", "--help"], "absl"),
         (["-m", "vdd.cli", "train", "--help"], "absl"),
         (["-m", "vdd.data.prepare", "--help"], "etils"),
     ],
@@ -88,10 +90,23 @@ def test_a_program_of_somebody_else_s_keeps_its_own_interrupts(tmp_path):
     tells = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     (tmp_path / "theirs" / "__main__.py").write_text(tells)
     env = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    for command_line in (["-m", "theirs"], ["-um", "theirs", "vdd.main"], ["-mtheirs"]):
+        done = subprocess.run(
+            [sys.executable, *command_line], env=env, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.stdout == "True\n", done.stderr
+
+
+def test_an_interrupt_that_is_ignored_stays_so(tmp_path):
+    (tmp_path / "absl").mkdir()
+    tells = "import signal, sys; print(signal.getsignal(signal.SIGINT)); sys.exit()"
+    (tmp_path / "absl" / "__init__.py").write_text(tells)
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     done = subprocess.run(
-        [sys.executable, "-m", "theirs"], env=env, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout == "True\n", done.stderr
+        ["sh", "-c", f"trap '' INT; {sys.executable} -m vdd.main"],
+        env=env, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.endswith("SIG_IGN\n") or done.stdout == "1\n", done.stdout
 
 
 def test_an_output_that_takes_no_more_is_named(tmp_path):

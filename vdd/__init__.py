@@ -1,6 +1,5 @@
 """vdd: bitrate-controlled diffusion for disentangling motion and content in video."""
 
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-if sys.argv[:1] == ["-m"] and sys.orig_argv[sys.orig_argv.index("-m") + 1].startswith("vdd."):
-    # `python -m vdd.main`, which imports for seconds; a program of somebody else's is left alone.
+if sys.argv[:1] == ["-m"]:  # a module is about to be run as a program, perhaps one of ours
     from vdd import interrupts
 
-    signal.signal(signal.SIGINT, interrupts.leave)
+    interrupts.quiet_from_here()
 
 
 def load(path_or_name: "epath.PathLike", step: int | None = None) -> "Run":

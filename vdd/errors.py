@@ -128,4 +128,7 @@ def switches(settings: Any, *keys: str) -> None:
 
 
 def _of(settings: Any, key: str) -> Any:
-    return settings[key] if isinstance(settings, Mapping) else getattr(settings, key)
+    try:
+        return settings[key] if isinstance(settings, Mapping) else getattr(settings, key)
+    except (AttributeError, KeyError):
+        raise SettingError(f"{key}: is not there") from None

@@ -53,7 +53,7 @@ class Unused:
     """
 
     def __init__(self, most: int = 320 << 20):
-        self._most, self._least = most, 0
+        self._most, self._least = most, resident()
 
     def __call__(self) -> None:
         """Look, and give back if there is much."""
@@ -65,9 +65,10 @@ class Unused:
 
 
 def resident() -> int:
-    """Bytes of this process that lie in memory; 0 where the system does not tell."""
+    """Bytes of this process that lie in memory, files apart; 0 where the system does not tell."""
     try:
-        return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        _, pages, of_files, *_ = map(int, _STATM.read_bytes().split())
+        return (pages - of_files) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
 

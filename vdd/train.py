@@ -20,7 +20,7 @@ from vdd.training.workdir import check, held
 
 
 def train(config: Config, workdir: epath.Path) -> signal.Signals | None:
-    """Train or resume up to `train.num_steps`; the signal that stopped it before that."""
+    """Train or resume up to `train.num_steps`; the signal that came meanwhile, if one did."""
     check(workdir, config)
     steps, last = checkpoint_files.list_steps(workdir), config.train.num_steps
     # The last checkpoint has to be readable too: otherwise training goes on from the one before.
@@ -36,12 +36,15 @@ def train(config: Config, workdir: epath.Path) -> signal.Signals | None:
     training = build(settled)
     # What a run began with is in its checkpoints: the other run may be gone by now.
     earlier = None if steps or not config.train.init_from else runs.find(config.train.init_from)
-    # Nothing is made for a new run before its data are open: the loop locks it then.
-    with held(workdir) if workdir.exists() else contextlib.nullcontext():
+    # Nothing is made for a new run before its data are open.
+    with contextlib.ExitStack() as stack:
+        if workdir.exists():
+            stack.enter_context(held(workdir))
         iterator = task.batches(settled, jax.process_index(), jax.process_count())
+        stack.enter_context(held(workdir))
         hooks = task.hooks(settled, workdir)
         outcome = loop.train(config, workdir, iterator, *training, hooks=hooks, earlier=earlier)
-    if outcome.stopped_by and outcome.step < config.train.num_steps:
+    if outcome.stopped_by:
         saved = f"saved at step {outcome.step}; the same command goes on there"
         nothing = "stopped before the first step; the same command begins anew"
         say(f"{outcome.stopped_by}: {saved if outcome.step else nothing}")

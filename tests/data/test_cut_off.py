@@ -87,6 +87,35 @@ def test_a_clip_with_sound_that_is_cut_off_is_not_prepared(tmp_path):
     assert store.outcome(clip).reason.startswith("truncated: 2.0 s of 4.0")
 
 
+def test_an_avi_that_repeats_its_last_frame_is_whole(tmp_path):
+    path = tmp_path / "a.avi"
+    write(path, noise(20), "mpeg4")
+    data, more = bytearray(path.read_bytes()), 10
+
+    def add(at, number):
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "little") + number).to_bytes(
+            4, "little"
+        )
+
+    add(data.index(b"avih") + 8 + 16, more)  # frames in all
+    add(data.index(b"strh") + 8 + 32, more)  # of the track
+    add(data.index(b"movi") - 4, 8 * more)
+    add(4, 24 * more)
+    index = data.index(b"idx1")
+    add(index + 4, 16 * more)
+    first = index - data.index(b"movi")
+    places = (first + 8 * i for i in range(more))
+    data += b"".join(
+        b"00dc" + bytes(4) + place.to_bytes(4, "little") + bytes(4) for place in places
+    )
+    data[index:index] = b"00dc\0\0\0\0" * more
+    path.write_bytes(data)
+    assert video_io.probe_clip(path).frames == 20
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(video_io.read_clip(path)) >= 20
+
+
 def gif(path, count=10):
     stills = [Image.fromarray(frame) for frame in noise(count)]
     stills[0].save(path, "GIF", save_all=True, append_images=stills[1:], duration=40)
@@ -99,10 +128,13 @@ def test_a_gif_that_ends_between_two_frames_is_cut_off(tmp_path):
     assert len(video_io.read_clip(path)) == 10
     begins = [at for at in range(len(whole)) if whole.startswith(b"\x21\xf9\x04", at)]
     assert len(begins) == 10
-    for end in (begins[6], begins[6] + 300, len(whole) - 1):
+    path.write_bytes(whole[: begins[6] + 300])
+    with pytest.raises(UserError, match=r"a.gif: cannot be read \(cut off"):
+        video_io.read_clip(path)
+    for end, count in ((begins[6], 6), (len(whole) - 1, 10)):  # some programs leave out the mark
         path.write_bytes(whole[:end])
-        with pytest.raises(UserError, match=r"a.gif: cannot be read \(cut off"):
-            video_io.read_clip(path)
+        with pytest.warns(UserWarning, match=r"a.gif: has no mark of its end, so it may be cut"):
+            assert len(video_io.read_clip(path)) == count
     path.write_bytes(whole + b"and a word")  # as some programs leave there
     assert len(video_io.read_clip(path)) == 10
 

@@ -6,6 +6,7 @@ Errors do not name the file; `decoding`, which opens it, does.
 import contextlib
 import importlib
 import itertools
+import os
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -228,8 +229,9 @@ def _declared_end(
 ) -> tuple[Fraction, Fraction] | None:
     """`Times.ends`; a track was `seen` and any of the file `played` up to there."""
     name, rate = container.format.name, believed(stream.average_rate) or DEFAULT_RATE
-    if name == "avi" and stream.frames:  # its duration is that of what is there
-        return seen, stream.frames / rate
+    if name == "avi":  # its duration is that of what is there, and it need not hold all frames
+        cut = stream.frames and _is_shorter_than_told(container.name)
+        return (seen, stream.frames / rate) if cut else None
     if name in _MEASURED:
         return None
     if stream.duration is not None and stream.time_base is not None:
@@ -249,8 +251,8 @@ def times(container: "InputContainer", stream: "VideoStream") -> Times:
         told = packet.pts, packet.dts, packet.duration or 0, packet.is_discard
         if packet.stream.index == stream.index:
             packets.append(told)
-        elif packet.pts is not None and packet.time_base:
-            played = max(played, (packet.pts + told[2]) * Fraction(packet.time_base))
+        elif (at := packet.dts if packet.pts is None else packet.pts) is not None:
+            played = max(played, (at + told[2]) * Fraction(packet.time_base or 0))
     kept = [packet for packet in packets if not packet[3]]
     # Some formats tell the times of some frames, and in which order they are decoded of all.
     which = 0 if all(packet[0] is not None for packet in kept) else 1
@@ -268,3 +270,13 @@ def _packets(container: "InputContainer") -> Iterator["Packet"]:
     """What can be read of all tracks, of a damaged file too."""
     with contextlib.suppress(import_av().FFmpegError):
         yield from (packet for packet in container.demux() if packet.size)
+
+
+def _is_shorter_than_told(path: str) -> bool:
+    """Whether an AVI ends before its own header says."""
+    try:
+        with open(path, "rb") as file:
+            told = 8 + int.from_bytes(file.read(8)[4:], "little")
+            return file.seek(0, os.SEEK_END) < told
+    except OSError:
+        return False

@@ -89,7 +89,10 @@ def is_video(path: epath.Path) -> bool:
             start = file.read(12)
     if _PICTURES.match(start):
         return False
-    return bool(_VIDEOS.match(start)) or path.suffix.lower() in VIDEO_ENDINGS
+    ending = path.suffix.lower()
+    if start[4:8] == b"ftyp" and ending in PICTURE_ENDINGS:  # its first brand may be any
+        return False
+    return bool(_VIDEOS.match(start)) or ending in VIDEO_ENDINGS
 
 
 def moves(path: os.PathLike[str]) -> bool:

@@ -67,15 +67,17 @@ def open_image(file: IO[bytes]) -> Image.Image:
     if is_animated(image):
         check_pixels(image.height, image.width)
     if image.format == "GIF":
-        _check_end(file)
+        _has_end(file)
     return image
 
 
-def _check_end(file: IO[bytes]) -> None:
-    """Refuses a gif whose end is missing; where in the file the reader is stays as it is.
+def _has_end(file: IO[bytes]) -> bool:
+    """Whether a gif has the mark of its end, which a decoder of frames does not miss.
+
+    Where in the file the reader is stays as it is.
 
     Raises:
-      UserError: it ends before the mark of its end, which a decoder of frames does not miss.
+      UserError: it ends within a frame.
     """
     place = file.tell()
     file.seek(10)
@@ -88,9 +90,12 @@ def _check_end(file: IO[bytes]) -> None:
         file.seek(1, 1)  # the kind of an extension, or the bits of a code
         while size := int.from_bytes(file.read(1)):
             file.seek(size, 1)
+    end = file.tell()
+    within = end > file.seek(0, 2)
     file.seek(place)
-    if not kind:
+    if within:
         raise UserError("cannot be read (cut off: it has no end)")
+    return bool(kind)
 
 
 def _palette_bytes(flags: bytes) -> int:
@@ -137,6 +142,9 @@ def frames(image: Image.Image, alpha: bool = False) -> Iterator[PictureFrame]:
         seconds = _seconds(frame)
         yield PictureFrame(upright(frame, alpha), time, seconds)
         time += seconds
+    if image.format == "GIF" and image.fp and not _has_end(image.fp):
+        name = getattr(image.fp, "name", "a gif")
+        warnings.warn(f"{name}: has no mark of its end, so it may be cut off", stacklevel=2)
 
 
 def times(image: Image.Image) -> tuple[list[Fraction], Fraction | None]:

@@ -170,7 +170,8 @@ def bitrate_controlled_diffusion(
     parts["content_bits_per_clip"] = jnp.mean(said.bits)
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)
     if held.auto:
-        assert drive.reread is not None, "Rates.check_swaps"
+        if drive.reread is None:
+            raise UserError("rates.target_bits_per_frame=auto needs objective.reread_clips")
         parts["lost_in_swaps"] = rates.lost_in_swaps(drive.reread.kept, drive.reread.own)
         parts["target_bits_per_frame"] = jnp.asarray(held.target(multipliers))
     total = parts["denoise"] + held.loss(

@@ -46,8 +46,9 @@ def build(config: Config) -> Training:
         errors.at_least(0, config.data, "num_clips")
         errors.between(0, 1, config.data, "start_share")
         errors.switches(config.data, "loop")
+    source = _source(config)[1]
     with errors.group("model"):
-        prior = priors.build(config.model, _source(config)[1])
+        prior = priors.build(config.model, source)
     return prior_step.build(prior, config)
 
 
