@@ -142,8 +142,9 @@ def frames(image: Image.Image, alpha: bool = False) -> Iterator[PictureFrame]:
         seconds = _seconds(frame)
         yield PictureFrame(upright(frame, alpha), time, seconds)
         time += seconds
-    if image.format == "GIF" and image.fp and not _has_end(image.fp):
-        name = getattr(image.fp, "name", "a gif")
+    file: IO[bytes] | None = getattr(image, "fp", None)
+    if image.format == "GIF" and file and not _has_end(file):
+        name = getattr(file, "name", "a gif")
         warnings.warn(f"{name}: has no mark of its end, so it may be cut off", stacklevel=2)
 
 
