@@ -20,9 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="what vdd.data.prepare wrote")
     faces = "of videos: identity and landmarks too (extra face)"
     parser.add_argument("--faces", action="store_true", help=faces)
-    clips = "evaluate only N clips (0: all); requires --out"
+    clips = "evaluate only N clips (0: all), not into a run directory"
     parser.add_argument("--clips", type=options.whole, metavar="N", help=clips)
-    parser.add_argument("--out", metavar="DIR", help="where it goes (the run directory)")
+    where = "where it goes (the run directory; ./NAME_evaluation for a shipped model)"
+    parser.add_argument("--out", metavar="DIR", help=where)
 
 
 def run(arguments: argparse.Namespace) -> None:
