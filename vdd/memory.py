@@ -52,7 +52,7 @@ class Unused:
     tenth of a second. Does nothing where the system does not tell what is resident.
     """
 
-    def __init__(self, most: int = 320 << 20):
+    def __init__(self, most: int = 256 << 20):
         self._most, self._least = most, resident()
 
     def __call__(self) -> None:
