@@ -41,6 +41,7 @@ def run(command: Callable[[], object], task: str, debug: bool = False) -> int:
       The exit status: 0; 2 for what the user can mend; 130 for ^C; 1 for what nobody foresaw.
     """
     _prepare_streams()
+    _quieten_tensorflow()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
         try:
@@ -94,6 +95,12 @@ def _prepare_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
         elif isinstance(stream, io.TextIOWrapper):  # not every terminal shows all names of files
             stream.reconfigure(errors="backslashreplace")
+
+
+def _quieten_tensorflow() -> None:
+    """What TensorFlow logs as it is imported is about arithmetic; here it only moves data."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # whose notice heeds no level
 
 
 @contextlib.contextmanager

@@ -58,8 +58,11 @@ def run(arguments: argparse.Namespace) -> None:
         out, *beside = sheet.write(
             drawn, arguments.out, arguments.fps or sheet.FPS, arguments.overwrite
         )
-    kept = int(drawn.given.sum())
-    print(f"{out}: {kept} cells as they were given, {len(drawn.given) - kept} made up")
+    kept, cells = int(drawn.given.sum()), len(drawn.given)
+    if kept:
+        print(f"{out}: {kept} cells as they were given, {cells - kept} made up")
+    else:
+        print(f"{out}: all {cells} cells made up; cells of a sheet in the lpc layout are kept")
     if drawn.ground is not None:
         print(f"{out}: this model knows no alpha: what it made up stands on {drawn.ground}")
     print(f"beside it: {', '.join(path.name for path in beside)}")

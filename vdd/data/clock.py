@@ -1,5 +1,6 @@
 """When frames are seen: time stamps that never go back, and clips at one constant rate."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -26,6 +27,12 @@ class Times(NamedTuple):
     declared: int = 0  # that its header tells of; 0 where that says nothing
     # When what it holds ends, and when that ends by its header; None where that says nothing.
     ends: tuple[Fraction, Fraction] | None = None
+
+    @property
+    def longest_gap(self) -> Fraction:
+        """Seconds from one frame to the next, at most."""
+        gaps = (b - a for a, b in itertools.pairwise(self.stamps))
+        return max(gaps, default=Fraction(0))
 
 
 def running_clock(stamps: Iterable[Fraction | None], step: Fraction) -> Iterator[Fraction]:

@@ -235,6 +235,9 @@ def _timed_clip(path: epath.Path, video: decoding.Video, fit: Fit) -> Clip:
     if not decoding.is_video(path) and times.end is None:
         return _still_clip(path, frames, fit)
     _tell_losses(path, times)
+    if times.longest_gap > clock.MAX_HOLD:
+        shown = f"{float(times.longest_gap):.0f} seconds; {float(clock.MAX_HOLD):.0f} are shown"
+        warnings.warn(f"{path}: holds a frame for {shown}", stacklevel=2)
     if rate is None:
         rate = DEFAULT_RATE
         warnings.warn(f"{path}: tells no frame rate; {rate} a second are assumed", stacklevel=2)
@@ -273,7 +276,7 @@ def _tell_losses(path: epath.Path, times: clock.Times) -> None:
     elif times.ends and not times.declared:
         first = times.stamps[0]
         found, told = (float(end - first) for end in times.ends)
-        gap = max((float(b - a) for a, b in itertools.pairwise(times.stamps)), default=0.0)
+        gap = float(times.longest_gap)
         gaps, most, share = _SLACK
         if told - found <= min(gaps * (gap or 1 / DEFAULT_RATE), max(most, share * told)):
             return
