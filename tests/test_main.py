@@ -50,13 +50,6 @@ with files.lock(sys.argv[1]):
 """
 
 
-def test_somebody_else_s_config_stays_whatever_else_is_wrong(mistakes):
-    """A mistake in ours must not be found only when theirs has been written over."""
-    _, _, status, _, err = mistakes["foreign"]  # with a batch size of 0; the fixture looks at it
-    assert status == 2
-    assert "theirs/config.json: already there, and not as vdd wrote it" in err
-
-
 @pytest.fixture
 def config():
     changes = {"data.source": "in_memory", "train.num_steps": 6, "train.log_every": 2}

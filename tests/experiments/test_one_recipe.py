@@ -116,7 +116,10 @@ def test_a_training_that_fails_does_not_end_the_table(one_recipe, monkeypatch, t
 @pytest.mark.process
 def test_a_training_in_small(tmp_path):
     script = ROOT / "experiments/one_recipe.py"
-    command = [sys.executable, script, "--quick", "--only", "vivid", "--out", tmp_path]
+    # Most of the time goes into imports and compiling.
+    small = ["data.source=in_memory", "eval.judge_steps=2", "model.denoiser.network.channels=(8,)"]
+    small = [word for key in small for word in ("--set", key)]
+    command = [sys.executable, script, "--quick", "--only", "vivid", "--out", tmp_path, *small]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     row = rows(done.stdout)["vivid"]
     assert row["steps"] == "20"
