@@ -84,8 +84,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files come first: of two processes, neither ought to wait for the other's."""
     longest = (
-        "end_to_end", "real_step", "main", "mistakes", "objective", "objective_parts",
-        "campaigns", "video_end_to_end", "baselines", "apply", "init_from",
+        "end_to_end", "real_step", "browser", "campaigns", "mistakes", "main", "objective",
+        "objective_parts", "one_recipe", "torch_step", "video_end_to_end", "own_data", "baselines",
+        "apply", "init_from",
         "autoencoder_training", "autoencoder_latents", "content_code", "tiny_forms", "cli",
         "priors", "processes", "memory", "sharded_dit", "pipeline", "step", "sheet", "run",
         "autoencoder", "judge", "sight",
