@@ -1,11 +1,13 @@
 """Where does a training step in JAX leave a core idle, and where does PyTorch spend its time?
 
-    python experiments/step_profile.py [--config configs/sprites.py:lpc] [--steps 5]
+    OMP_WAIT_POLICY=PASSIVE python experiments/step_profile.py [--config configs/sprites.py:lpc]
+        [--steps 5]
 
 The steps of `throughput.py`, each traced. Others at work on the machine lengthen a step, so the
 fastest one is told, by kind of operation. In JAX a thread is busy while it runs an operation, or
 a task that one has put into the pool: also while the machine lets it wait for a core. In PyTorch,
-where installed, times are those of the calling threads: what its pool does is not traced.
+where installed, times are those of the calling threads: what its pool does is not traced. On a
+busy machine its threads must not spin while they wait, hence the variable.
 """
 
 import argparse
