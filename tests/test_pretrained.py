@@ -167,7 +167,7 @@ def test_five_frames_become_a_whole_sheet(tmp_path, capsys):
     content, out = LPC / "examples" / "idle.png", tmp_path / "hero.png"
     asked = ["sheet", "universal_lpc", "--content", str(content), "--layout=5x1", f"--out={out}"]
     assert cli.main(asked) == 0
-    assert "178 made up" in capsys.readouterr().out
+    assert "all 178 cells made up" in capsys.readouterr().out
     sheet = np.asarray(Image.open(out))
     assert sheet.shape == (21 * 64, 13 * 64, 4)
     given = np.asarray(Image.open(content))[:, :64]

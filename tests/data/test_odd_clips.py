@@ -42,12 +42,9 @@ def test_uneven_frames_are_seen_when_their_stamps_say(tmp_path, ending):
 def test_a_frame_held_longer_than_a_clip_may_hold_it_is_told(tmp_path):
     stamps = uneven((2, Fraction(1)), (2, Fraction(1200)))
     path = videos.encode(tmp_path / "long.mkv", shades(4), stamps, fps=1)
-    with (
-        pytest.warns(UserWarning, match=r"long.mkv: holds a frame for 1200 seconds; 600 are shown"),
-        video_io.open_clip(path) as clip,
-    ):
-        assert clip.fps == 1
-        shown = read_shades(clip.frames)
+    with pytest.warns(UserWarning, match=r"holds a frame for 1200 seconds; 600 are shown"):
+        clip = video_io.read_clip(path)
+    shown = read_shades(clip)
     assert shown[:2] == [0, 1]
     assert shown.count(2) == 600
 

@@ -3,14 +3,18 @@
 import importlib
 import json
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from absl import flags
+from etils import epath
 from ml_collections import config_flags
 from tiny import ROOT
 
+from vdd import main
+from vdd.evaluation import sections
+from vdd.evaluation.probes import ProbeSettings, probe_accuracy
 from vdd.method import step
 
 REPORT = {
@@ -29,6 +33,16 @@ def one_recipe(monkeypatch):
     return importlib.import_module("one_recipe")
 
 
+def understood(command):
+    """The config and the workdir of a training's command line."""
+    values = flags.FlagValues()
+    argv = ["vdd.main", *command[3:]]
+    config = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    workdir = flags.DEFINE_string("workdir", None, "", flag_values=values)
+    values(argv)
+    return config.value, epath.Path(str(workdir.value))
+
+
 @pytest.fixture
 def trained(one_recipe, monkeypatch):
     """The configs of the trainings that were begun, by their folder; none of them takes place."""
@@ -36,13 +50,9 @@ def trained(one_recipe, monkeypatch):
 
     def run(command, *, check, stdout):
         assert check
-        values = flags.FlagValues()
-        argv = ["vdd.main", *command[3:]]
-        config = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-        workdir = flags.DEFINE_string("workdir", None, "", flag_values=values)
-        values(argv)
-        found[Path(str(workdir.value)).name] = config.value
-        report = Path(str(workdir.value), "eval", f"{config.value.train.num_steps}.json")
+        config, workdir = understood(command)
+        found[workdir.name] = config
+        report = Path(workdir, "eval", f"{config.train.num_steps}.json")
         report.parent.mkdir(parents=True)
         report.write_text(json.dumps(REPORT))
 
@@ -113,15 +123,26 @@ def test_a_training_that_fails_does_not_end_the_table(one_recipe, monkeypatch, t
 
 
 @pytest.mark.experiment
-@pytest.mark.process
-def test_a_training_in_small(tmp_path):
-    script = ROOT / "experiments/one_recipe.py"
-    # Most of the time goes into imports and compiling.
-    small = ["data.source=in_memory", "eval.judge_steps=2", "model.denoiser.network.channels=(8,)"]
+def test_a_training_in_small(one_recipe, few_characters, monkeypatch, tmp_path, capsys):
+    def run(command, **_):
+        config, workdir = understood(command)
+        assert main.train(config, workdir) is None
+        main.evaluate(config, workdir)
+
+    monkeypatch.setattr(one_recipe.subprocess, "run", run)
+    # That probes learn is in test_probes.
+    brief = ProbeSettings(hidden=16, batch_size=16, checks=2, steps_per_check=2)
+    monkeypatch.setattr(sections, "probe_accuracy", partial(probe_accuracy, settings=brief))
+    network = "model.denoiser.network"
+    small = [
+        "data.source=in_memory",
+        f"{network}.channels=(8,)",
+        f"{network}.attention_levels=(0,)",
+    ]
+    small += ["eval.num_clips=16", "eval.batch_size=8", "eval.probe_clips=36", "eval.judge_steps=2"]
     small = [word for key in small for word in ("--set", key)]
-    command = [sys.executable, script, "--quick", "--only", "vivid", "--out", tmp_path, *small]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    row = rows(done.stdout)["vivid"]
+    one_recipe.main(["--quick", "--only", "vivid", "--out", str(tmp_path), *small])
+    row = rows(capsys.readouterr().out)["vivid"]
     assert row["steps"] == "20"
     assert 0 < float(row["rebuilt, dB"]) < 30
     assert 0 < float(row["bits held"]) < 7.4
