@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vdd import markdown
+from vdd import interrupts, markdown
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -64,9 +64,14 @@ class Child:
         for path in self._said:  # it may be killed before it has begun
             path.write_text("")
         sys.stdout.flush()
-        self.pid = os.fork()
-        if not self.pid:
-            _run(work, self._said)
+        with _no_interrupt():
+            self.pid = os.fork()
+            if not self.pid:
+                # As where `python -m` starts a program of ours, of which this has loaded a part.
+                if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                    signal.signal(signal.SIGINT, interrupts.leave)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                _run(work, self._said)
         _alive.add(self.pid)
 
     def kill(self, number: int) -> None:
@@ -94,6 +99,16 @@ class Child:
         ended = self.wait()
         assert ended is not None
         return ended
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """In this block ^C waits."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(work: Callable[[], Any], said: list[Path]) -> None:

@@ -1,7 +1,6 @@
 """Heads that the package draws itself, nobody's: what a model of faces is tried on without data."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +10,11 @@ from PIL import Image, ImageDraw
 COUNT = 12  # seeds that look different
 FRAMES = 24  # in which a head moves once, and comes back to rest
 _FINER = 4  # drawn so much larger, so that edges are smooth
+_CORNERS = 90  # of the polygon that an ellipse is drawn as
+_NECK = (0.0, 0.6)  # about which a head leans
 
 Colour = tuple[int, int, int]
+Place = tuple[float, float, float]  # to the right, down, and near: how much it moves
 _SKINS = ((241, 205, 178), (224, 172, 138), (190, 132, 98), (141, 90, 64), (96, 61, 46))
 _HAIRS = ((38, 30, 28), (92, 58, 34), (168, 114, 58), (214, 182, 120), (128, 128, 132))
 _CLOTHES = ((62, 84, 128), (140, 56, 62), (70, 112, 84), (120, 98, 150), (200, 190, 170))
@@ -54,69 +56,63 @@ def picture(seed: int, pose: Pose, side: int) -> UInt8[np.ndarray, "side side 3"
         tuple(rng.permutation(some)[0].tolist()) for some in (_SKINS, _HAIRS, _CLOTHES, _WALLS)
     )
     wide, long, fringe = rng.uniform(0.92, 1.08), rng.uniform(0, 1), rng.uniform(0.25, 0.5)
-    size = _FINER * side
-    shoulders = _Pen(size, wall)
-    shoulders.oval((0, 1.28), (0.86, 0.55), clothes)
-    shoulders.oval((0, 0.68), (0.22, 0.34), _darker(skin, 0.82))
-    head = _Pen(size, None)
-    _head(head, pose, skin, hair, wide, long, fringe)
-    neck = (size / 2, 0.8 * size)
-    turned = head.image.rotate(-9 * pose.lean, Image.Resampling.BICUBIC, center=neck)
-    shoulders.image.paste(turned, (0, 0), turned)
-    return np.asarray(shoulders.image.convert("RGB").resize((side, side), Image.Resampling.BOX))
+    pen = _Pen(_FINER * side, wall)
+    pen.oval((0, 1.28, 0), (0.86, 0.55), clothes)
+    pen.oval((0, 0.68, 0), (0.22, 0.34), _darker(skin, 0.82))
+    pen.lean, pen.wide = math.radians(9 * pose.lean), wide
+    pen.shift = 0.10 * pose.turn, 0.07 * pose.nod
+    _head(pen, pose, skin, hair, long, fringe)
+    return np.asarray(pen.image.resize((side, side), Image.Resampling.BOX))
 
 
-def _head(
-    pen: "_Pen", pose: Pose, skin: Colour, hair: Colour, wide: float, long: float, fringe: float
-) -> None:
+def _head(pen: "_Pen", pose: Pose, skin: Colour, hair: Colour, long: float, fringe: float) -> None:
     """Draws a head from back to front; what is nearer to the eye moves more."""
-    x, y = 0.10 * pose.turn, 0.07 * pose.nod
-
-    def at(right: float, down: float, depth: float) -> tuple[float, float]:
-        return wide * right + x * depth, down + y * depth
-
-    pen.oval(at(0, -0.22 + 0.1 * long, 0.6), (0.56 * wide, 0.6 + 0.1 * long), hair)
+    pen.oval((0, -0.22 + 0.1 * long, 0.6), (0.56 * pen.wide, 0.6 + 0.1 * long), hair)
     for ear in (-0.5, 0.5):
-        pen.oval(at(ear, 0.0, 0.2), (0.09, 0.14), _darker(skin, 0.9))
-    pen.oval(at(0, -0.02, 1), (0.48 * wide, 0.62), skin)
-    pen.pie(at(0, -0.18, 1.1), (0.5 * wide, 0.52), hair, 180 + 40 * fringe, 360 - 40 * fringe)
+        pen.oval((ear, 0.0, 0.2), (0.09, 0.14), _darker(skin, 0.9))
+    pen.oval((0, -0.02, 1), (0.48 * pen.wide, 0.62), skin)
+    pen.pie((0, -0.18, 1.1), (0.5 * pen.wide, 0.52), hair, 180 + 40 * fringe, 360 - 40 * fringe)
     for eye in (-0.2, 0.2):
-        pen.oval(at(eye, -0.04, 2), (0.1, 0.055 * pose.eyes), (250, 250, 248))
-        looks = at(eye + 0.02 * pose.turn, -0.04 + 0.01 * pose.nod, 2.1)
+        pen.oval((eye, -0.04, 2), (0.1, 0.055 * pose.eyes), (250, 250, 248))
+        looks = (eye + 0.02 * pose.turn, -0.04 + 0.01 * pose.nod, 2.1)
         pen.oval(looks, (0.045, 0.05 * pose.eyes), (44, 36, 34))
-        pen.oval(at(eye, -0.16, 2), (0.12, 0.022), _darker(hair, 0.8))
-    pen.oval(at(0, 0.12, 2.6), (0.055, 0.09), _darker(skin, 0.88))
-    pen.oval(at(0, 0.33, 2.1), (0.17, 0.03 + 0.06 * pose.mouth), (150, 66, 66))
-    pen.oval(at(0, 0.33, 2.1), (0.13, 0.05 * pose.mouth), (60, 24, 28))
+        pen.oval((eye, -0.16, 2), (0.12, 0.022), _darker(hair, 0.8))
+    pen.oval((0, 0.12, 2.6), (0.055, 0.09), _darker(skin, 0.88))
+    pen.oval((0, 0.33, 2.1), (0.17, 0.03 + 0.06 * pose.mouth), (150, 66, 66))
+    pen.oval((0, 0.33, 2.1), (0.13, 0.05 * pose.mouth), (60, 24, 28))
 
 
 class _Pen:
     """Draws ovals; the picture goes from -1 to 1, x to the right and y down."""
 
-    def __init__(self, size: int, ground: Colour | None):
-        self.image = Image.new("RGBA", (size, size), (*ground, 255) if ground else (0, 0, 0, 0))
+    lean = 0.0  # radians by which what is drawn is turned about the neck, clockwise
+    wide = 1.0  # by which places are stretched to the sides
+    shift = (0.0, 0.0)  # by which what has depth 1 moves: the nearer, the more
+
+    def __init__(self, size: int, ground: Colour):
+        self.image = Image.new("RGB", (size, size), ground)
         self._draw, self._half = ImageDraw.Draw(self.image), size / 2
 
-    def oval(self, middle: tuple[float, float], radii: tuple[float, float], colour: Colour) -> None:
+    def oval(self, middle: Place, radii: tuple[float, float], colour: Colour) -> None:
         """A filled ellipse."""
-        self._draw.ellipse(self._box(middle, radii), colour)
+        self.pie(middle, radii, colour, 0, 360)
 
     def pie(
         self,
-        middle: tuple[float, float],
+        middle: Place,
         radii: tuple[float, float],
         colour: Colour,
         start: float,
         end: float,
     ) -> None:
         """The part of an ellipse on one side of a chord; degrees, clockwise from the right."""
-        self._draw.chord(self._box(middle, radii), start, end, colour)
-
-    def _box(self, middle: tuple[float, float], radii: tuple[float, float]) -> Sequence[float]:
-        corners = [
-            tuple(m + sign * r for m, r in zip(middle, radii, strict=True)) for sign in (-1, 1)
-        ]
-        return [self._half * (1 + value) for corner in corners for value in corner]
+        angles = np.radians(np.linspace(start, end, _CORNERS))
+        right, down, depth = middle
+        place = np.array([self.wide * right, down]) + depth * np.array(self.shift)
+        points = np.stack([np.cos(angles), np.sin(angles)], -1) * radii + place - _NECK
+        cos, sin = math.cos(self.lean), math.sin(self.lean)
+        points = points @ np.array([[cos, sin], [-sin, cos]]) + _NECK
+        self._draw.polygon((self._half * (1 + points)).ravel().tolist(), colour)
 
 
 def _darker(colour: Colour, by: float) -> Colour:

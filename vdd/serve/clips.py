@@ -1,6 +1,7 @@
 """Clips on the page: of the data set, or files that somebody has dropped there."""
 
 import dataclasses
+import functools
 import importlib.util
 import secrets
 from fractions import Fraction
@@ -138,11 +139,16 @@ class Gallery:
             given = f"{row}, {drawn_faces.FRAMES}, {min(self._size)}"
             call = f"drawn_faces.clip({given})[None]"
             name = f"drawn head {row}"
-            video = drawn_faces.clip(row, side=min(self._size))
+            video = _head(row, min(self._size))
         else:
             call = f'sprites.load_arrays("builtin", "{_SPLIT}").video[[{row}]]'
             name, video = f"{_SPLIT} clip {row}", _characters()[row]
         return Clip(name, call, frames=video)
+
+
+@functools.lru_cache(drawn_faces.COUNT)  # the gallery is gone through more than once
+def _head(seed: int, side: int) -> UInt8[np.ndarray, "t side side 3"]:
+    return drawn_faces.clip(seed, side=side)
 
 
 def _characters() -> UInt8[np.ndarray, "n t h w c"]:
