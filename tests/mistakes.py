@@ -8,7 +8,7 @@ FACES = CONFIG.with_name("talking_head.py")
 # Runs `vdd.main` on each command line in a fork of one process that has imported it, and what it
 # imports late. Prints [[exit status, stdout, stderr], ...].
 FORKS = """
-import json, os, runpy, sys, tempfile
+import json, os, runpy, sys, tempfile, traceback
 import vdd.evaluation.sprites.run, vdd.main, vdd.tasks.disentangler
 results = []
 for arguments in json.loads(sys.argv[1]):
@@ -17,8 +17,16 @@ for arguments in json.loads(sys.argv[1]):
         os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
         sys.argv = ["vdd.main", *arguments]
         del sys.modules["vdd.main"]
-        runpy.run_module("vdd.main", run_name="__main__")
-        os._exit(0)
+        try:
+            runpy.run_module("vdd.main", run_name="__main__")
+            status = 0
+        except SystemExit as ended:
+            status = ended.code or 0
+        except BaseException:
+            traceback.print_exc()
+            status = 99
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(status)  # Python tidies up for longer than all this took
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     texts = [file.seek(0) or file.read() for file in (out, err)]
     results.append([status, *texts])

@@ -88,7 +88,7 @@ def _begun(recipe: step.Recipe, batch: dict[str, np.ndarray]) -> step.TrainState
     state = jax.jit(step.build(recipe).init)(jax.random.key(0), batch)
     params = {**tiny.perturbed(state.params), "latents": state.params["latents"]}
     used = np.random.default_rng(0).random(state.usage.shape) < 0.5
-    prices = dataclasses.replace(state.multipliers, motion=jnp.asarray(0.03))
+    prices = dataclasses.replace(state.multipliers, motion=jnp.float32(0.03))
     average = jax.tree.map(lambda x: 0.5 * x, params)
     return dataclasses.replace(
         state, params=params, ema_params={**average, "latents": params["latents"]},
