@@ -104,7 +104,8 @@ def perturbed(shapes, seed: int = 0):
     def draw(path, x):
         rng = np.random.default_rng((seed, zlib.crc32(jax.tree_util.keystr(path).encode())))
         fan_in = np.prod(x.shape[:-1]) if len(x.shape) > 1 else 10.0
-        return jnp.asarray(rng.normal(float(len(x.shape) < 2), fan_in**-0.5, x.shape), x.dtype)
+        drawn = rng.normal(float(len(x.shape) < 2), fan_in**-0.5, x.shape)
+        return jnp.asarray(drawn.astype(x.dtype))  # jnp would compile a conversion of each shape
 
     return jax.tree_util.tree_map_with_path(draw, shapes)
 

@@ -54,7 +54,7 @@ def test_damaged_clips_of_all_kinds_are_read_or_refused(tmp_path):
 @pytest.mark.experiment
 @pytest.mark.process
 def test_a_training_looks_at_itself(tmp_path):
-    options = ("--variant", "toy", "--count", "200")
+    options = ("--variant", "toy", "--count", "60")
     rows = {row.pop(""): row for row in table_of("endurance", tmp_path / "work", *options)}
     assert float(rows["MiB resident"]["most"]) > 100
     assert rows["open files"]["first tenth"] == rows["open files"]["last tenth"]
