@@ -70,6 +70,7 @@ SLOW = "import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(60)"
         (["-m", "vdd.main", "--help"], "absl"),
         (["-um", "vdd.main", "--help"], "absl"),
         (["-mvdd.main", "--help"], "absl"),
+        (["-m", "vdd", "train", "--help"], "absl"),
         (["-m", "vdd.cli", "train", "--help"], "absl"),
         (["-m", "vdd.data.prepare", "--help"], "etils"),
     ],

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 # What `python -m` starts that hands ^C to `vdd.command.run`.
-_PROGRAMS = {"vdd.main", "vdd.cli", "vdd.data.prepare"}
+_PROGRAMS = {"vdd", "vdd.cli", "vdd.main", "vdd.data.prepare"}
 
 
 def leave(*_: object) -> None:

@@ -1,0 +1,7 @@
+"""`python -m vdd COMMAND`: the `vdd` command where its script is not in PATH."""
+
+import sys
+
+from vdd import cli
+
+sys.exit(cli.main())
