@@ -8,10 +8,10 @@ so that no target is out of reach; measured on clips of `--split`. Prints a row 
 means over the seeds.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import outputs
 import short_runs
 from matplotlib.figure import Figure
 
@@ -35,8 +35,11 @@ CHANCES = {"motion from content": 1 / 9, "attributes from codes": 1 / 6}
 def main(arguments: list[str] | None = None) -> None:
     parser = short_runs.parser(__doc__, "bitrate_sweep")
     parser.add_argument("--targets", default="1,2,4,6,8,12", help="bits per frame")
-    parser.add_argument("--picture", help="where the curve goes (bitrate.png beside the runs)")
+    parser.add_argument(
+        "--picture", type=outputs.file, help="where the curve goes (bitrate.png beside the runs)"
+    )
     options = parser.parse_args(arguments)
+    picture = options.picture or outputs.file(f"{options.out}/bitrate.png")
     targets = [float(target) for target in options.targets.split(",")]
     if options.tiny:
         targets = targets[:1]
@@ -57,10 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             cells = short_runs.cells(report, " ".join(COLUMNS.values()))
             print(markdown.row((f"{target:g}", seed, *cells)), flush=True)
             reports[target].append(report)
-    picture = Path(options.picture or Path(options.out) / "bitrate.png")
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    draw(reports).savefig(picture, dpi=100)
-    print(f"wrote {picture}")
+    outputs.save(draw(reports), picture)
 
 
 def draw(reports: dict[float, list[dict[str, Any]]]) -> Figure:

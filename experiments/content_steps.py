@@ -13,9 +13,9 @@ are drawn from it, against the clip and against those of the exact content.
 import argparse
 import json
 import math
-from pathlib import Path
 
 import numpy as np
+import outputs
 
 import vdd
 from vdd import files, markdown
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data-dir", required=True, help="what vdd.data.prepare wrote")
     parser.add_argument("--split", default="validation", choices=video_folder.SPLITS)
     parser.add_argument("--clips", type=int, default=0, help="so many; 0: all")
-    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
+    parser.add_argument("--out", type=outputs.file, help="where the figures go, as JSON")
     parser.add_argument("--tiny", action="store_true", help="two clips, for tests")
     options = parser.parse_args(arguments)
     coded_run = CodedRun.create(vdd.load(options.run), None)
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             for name, mean in means.items()
         }
         text = json.dumps({**about, "clips": len(videos), "rows": told}, indent=1)
-        files.write(options.out, text.encode(), overwrite=True)
+        files.write(options.out, text)
 
 
 def first_windows(data_dir: str, split: str) -> np.ndarray:

@@ -8,12 +8,12 @@ does not count.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import outputs
 from matplotlib.figure import Figure
 
 from vdd import markdown, runs
@@ -28,7 +28,7 @@ SHOWN = ("motion", "leak", "body", "bottomwear", "topwear", "hair", "content", "
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", nargs="+")
-    parser.add_argument("--picture", help="draw the curves into this file")
+    parser.add_argument("--picture", type=outputs.file, help="draw the curves into this file")
     parser.add_argument("--tiny", action="store_true", help="as always: there is nothing to shrink")
     options = parser.parse_args(arguments)
     curves = {run: curve(run) for run in options.run}
@@ -41,9 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
             spent = f"{point['pflop']:.3g}", f"{point['hours']:.2f}"
             print(markdown.row((run, point["step"], *spent, *cells)))
     if options.picture:
-        Path(options.picture).parent.mkdir(parents=True, exist_ok=True)
-        draw(curves).savefig(options.picture, dpi=100)
-        print(f"wrote {options.picture}")
+        outputs.save(draw(curves), options.picture)
 
 
 def curve(run: str) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import outputs
 from diffusion_tables import Row, contact_sheet, means, page, plot
 from einops import rearrange
 from frechet import frechet_estimate
@@ -70,7 +71,12 @@ class Swaps(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        files.check(options.out)
+        pictures = (
+            options.out.with_suffix(".png"),
+            options.out.with_name(f"{options.out.stem}_swaps.png"),
+        )
+        for path in (options.out, *pictures):
+            files.check(path)
         loaded = {name: load(name) for name in options.runs}
         first = next(iter(loaded.values())).config
         if any(run.config.data.art != first.data.art for run in loaded.values()):
@@ -100,9 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
         files.write(options.out, json.dumps(text, indent=2) + "\n")  # after each run: none is lost
     found = means(rows)
     print(page(found))
-    plot(found, rows).savefig(options.out.with_suffix(".png"), dpi=100)
-    sheet = contact_sheet(frames, middle(clips.video[swaps.truth[0]]))
-    sheet.savefig(options.out.with_name(f"{options.out.stem}_swaps.png"), dpi=100)
+    outputs.save(plot(found, rows), pictures[0])
+    outputs.save(contact_sheet(frames, middle(clips.video[swaps.truth[0]])), pictures[1])
     return 0
 
 

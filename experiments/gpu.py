@@ -26,6 +26,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import outputs
 from roofline import DEVICES, bound, work_of
 from throughput import load_config, matmul_flops_per_second, median_seconds, training_step
 
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--configs", nargs="+", default=CONFIGS)
     parser.add_argument("--minutes", type=float, default=10.0, help="no config begins after that")
-    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    parser.add_argument("--out", type=outputs.file, default="gpu.json")
     parser.add_argument("--tiny", action="store_true", help="two repeats, for tests")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         left = 60 * options.minutes - (time.monotonic() - start)
         found[name] = measured_apart(name, options.tiny, left)
         print(name, json.dumps(found[name], indent=2), flush=True)
-        files.write(options.out, json.dumps(found, indent=2) + "\n", overwrite=True)
+        files.write(options.out, json.dumps(found, indent=2) + "\n")
     return int(all("error" in one for one in found.values()))
 
 

@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     known.add_argument("--seed", type=int, default=0)
     options = known.parse_args(arguments)
     try:
+        if options.out:
+            files.check(options.out)
         run = vdd.load(options.run)
         clips = strangers(options.clips, options.data, options.split, run.model.latents.size[0])
         figures = measure(run, clips, faces.dlib_faces(), options.seed)
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(table(figures))
         if options.out:
             text = json.dumps(figures, indent=1)
-            files.write(options.out, text.encode(), overwrite=True)
+            files.write(options.out, text)
     except UserError as error:
         print(f"made_up_faces: {error}", file=sys.stderr)
         return 2

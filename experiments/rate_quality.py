@@ -23,10 +23,10 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import outputs
 from jaxtyping import Int, UInt8
 from matplotlib.figure import Figure
 from ways_to_send import CODECS, Clip, Sent, available, by_codec, by_run, through_latents
@@ -73,8 +73,8 @@ def asked(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--av1-crf", default="63,57,50,42", help="qualities of AV1")
     parser.add_argument("--prior", default=files.NO_PRIOR, help="by which motion is coded")
     parser.add_argument("--faces", action="store_true", help="ask dlib too (extra face)")
-    parser.add_argument("--picture", help="where the curves go")
-    parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
+    parser.add_argument("--picture", type=outputs.file, help="where the curves go")
+    parser.add_argument("--out", type=outputs.file, help="where the figures go, as JSON")
     parser.add_argument("--tiny", action="store_true", help="a few frames, for tests")
     options = parser.parse_args(arguments)
     if options.tiny:
@@ -116,9 +116,9 @@ def main(arguments: list[str] | None = None) -> None:
         about["frames"] = [len(clip) for clip in clips]
         named = {name: told(row) for name, row in rows.items()}
         text = json.dumps({**about, "rows": named}, indent=1)
-        own_files.write(options.out, text.encode(), overwrite=True)
+        own_files.write(options.out, text)
     if options.picture:
-        draw(rows, lengths).savefig(Path(options.picture), dpi=100)
+        outputs.save(draw(rows, lengths), options.picture)
 
 
 def list_of(text: str) -> list[float]:

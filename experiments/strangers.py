@@ -32,6 +32,7 @@ from vdd.run import Run
 MOST = 48  # later frames of a clip
 LEAST = 8
 STRIP = 8  # frames of a row of the contact sheet
+WRITTEN = ("strangers.json", "strangers.png")  # below --out
 
 
 class Read(NamedTuple):
@@ -46,6 +47,8 @@ class Read(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     options = parser((__doc__ or "").splitlines()[0]).parse_args(arguments)
     try:
+        if options.out:
+            files.check_folder(options.out, *WRITTEN)
         run = vdd.load(options.run)
         clips = strangers(options.clips, options.data, options.split, run.model.latents.size[0])
         figures, sheet = measure(run, clips)
@@ -53,8 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.out:
             files.own(options.out)
             text = json.dumps({"run": run.name, "split": options.split, **figures}, indent=1)
-            files.write(options.out / "strangers.json", text.encode(), overwrite=True)
-            files.write(options.out / "strangers.png", encoders.png(sheet[None]), overwrite=True)
+            for name, data in zip(WRITTEN, (text, encoders.png(sheet[None])), strict=True):
+                files.write(options.out / name, data)
     except UserError as error:
         print(f"strangers: {error}", file=sys.stderr)
         return 2

@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 import einops
 import known_characters
 import numpy as np
+import outputs
 from diffusion import counts
 from jaxtyping import Float, Int, UInt8
 from known_characters import Answer
-from PIL import Image
 
 import vdd
 from vdd import files, runs
@@ -125,7 +125,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of pairs, samples and baselines")
     parser.add_argument("--art_dir", help="folder of sheets")
     parser.add_argument("--out", type=Path, default=Path("universal_lpc.json"), help="FILE.json")
-    parser.add_argument("--sheet", type=Path, help="FILE.png: draw swaps of the run by rule")
+    parser.add_argument(
+        "--sheet", type=outputs.file, help="FILE.png: draw swaps of the run by rule"
+    )
     parser.add_argument("--each", type=int, default=3, help="best, middle and worst swaps drawn")
     options = parser.parse_args(arguments)
     if options.out.suffix != ".json":
@@ -243,8 +245,7 @@ def draw_sheet(subject: Subject, art: Art, clips: Clips, options: argparse.Names
     video = on_grey(clips.video)
     rows = (video[chosen], video[partner[chosen]], truth[chosen], made[chosen])
     sheet = einops.rearrange(np.stack(rows), "k n t h w c -> (n k h) (t w) c")
-    options.sheet.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(options.sheet)
+    outputs.save(sheet, options.sheet)
 
 
 def swaps(

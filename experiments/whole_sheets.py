@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import outputs
 from jaxtyping import Int, UInt8
-from PIL import Image
 
 import vdd
 from vdd import files, sheet
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run, art = vdd.load(options.run), load_art(options.art_dir)
-        folder = files.own(files.check_folder(options.out))
+        folder = files.own(files.check_folder(options.out, "given_*.png", "sheet_*.png"))
         found = []
         with progress_bar("drawing sheets", options.characters) as advance:
             for number in range(options.characters):
@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, place in (("best", 0), ("middle", len(order) // 2), ("worst", -1)):
         likely, given, drawn = found[order[place]]
         print(f"{name}: character {order[place]}, {likely['figure_psnr']:.2f} dB of the figure")
-        Image.fromarray(np.concatenate(list(given), axis=1)).save(folder / f"given_{name}.png")
-        Image.fromarray(sheet.picture(drawn)).save(folder / f"sheet_{name}.png")
+        outputs.save(np.concatenate(list(given), axis=1), Path(folder / f"given_{name}.png"))
+        outputs.save(sheet.picture(drawn), Path(folder / f"sheet_{name}.png"))
     return 0
 
 

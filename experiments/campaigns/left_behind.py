@@ -12,10 +12,10 @@ import numpy as np
 
 # Lists and locks of this tool: they tell how a folder came to be.
 OURS = (".vdd.sha256", ".vdd.lock", "checksums.txt")
-# Parts of reports and logs that tell of the time or the machine.
+# Parts of reports and logs that tell of the time or the machine, or are of those that do.
 TIMES = (
     "seconds", "steps_per_second", "examples_per_second", "mfu", "process_seconds",
-    "frames_per_process_second",
+    "frames_per_process_second", "sha256",
 )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """A preparation that was interrupted goes on, and nothing of others is touched."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,24 @@ def test_files_of_somebody_else_are_not_written_over(three, tmp_path, name):
     assert "already there" in ran.err
     assert theirs.read_text() == "mine"
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
+def test_a_report_is_made_anew_unless_somebody_has_changed_it(three, tmp_path):
+    out = tmp_path / "out"
+    run(three, out)
+    shutil.move(out / "video_folder", tmp_path / "elsewhere")
+    shutil.copyfile(out / "report.json", tmp_path / "copy")  # which has no mark
+    (out / "report.json").unlink()
+    shutil.copyfile(tmp_path / "copy", out / "report.json")
+    assert run(three, out).status == 0
+    noted = json.loads((out / "report.json").read_text()) | {"my notes": "mine"}
+    (out / "report.json").write_text(json.dumps(noted))
+    assert "prepared already" in run(three, out).out
+    shutil.rmtree(out / "video_folder")
+    ran = run(three, out)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "report.json: already there, and not as vdd wrote it" in ran.err
+    assert json.loads((out / "report.json").read_text()) == noted
 
 
 def test_notes_in_what_an_interruption_left_stay(three, tmp_path, monkeypatch):

@@ -102,12 +102,12 @@ def prepare(options: argparse.Namespace) -> None:
         _refuse_all(options, skipped)
     chosen = _identify(options, settings, clips)
     files.check_folder(options.out)
-    if not _is_report_of(options.out, chosen):
-        files.check(options.out / report.FILE)
     if _is_finished(options.out, chosen, weights is not None):
         files.remove_work(options.out / _STORE, _WORK)
         print(f"{options.out} is prepared already")
         return
+    if not report.is_of(options.out / report.FILE, chosen):
+        files.check(options.out / report.FILE)
     store = Store(str(files.own_work(options.out / _STORE)), str(options.source), settings)
     with files.lock(store.folder):
         _make(options, store, clips, skipped, chosen, weights, start)
@@ -151,8 +151,8 @@ def _make(
     made["seconds"] = round(time.perf_counter() - start, 1)
     written = (options.out / NAME).rglob("*")
     made["bytes"] = sum(file.stat().st_size for file in written if file.is_file())
-    overwrite = _is_report_of(options.out, chosen)
-    files.write(options.out / report.FILE, json.dumps(made, indent=1), overwrite)
+    overwrite = report.is_of(options.out / report.FILE, chosen)
+    files.write(options.out / report.FILE, report.sealed(made), overwrite)
     files.remove_work(store.folder, _WORK)
     print(report.table(used, skipped))
     print(report.summary(made, options.out))
@@ -248,14 +248,6 @@ def _is_finished(out: Path, chosen: Json, latents: bool) -> bool:
                 )
     written = all(directory(out, kind).exists() for kind in kinds)
     return written and (out / report.FILE).exists()
-
-
-def _is_report_of(out: Path, chosen: Json) -> bool:
-    """Whether the report that lies there is of this data set, perhaps copied with it."""
-    try:
-        return json.loads((out / report.FILE).read_text())["settings"] == chosen
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _decode(options: argparse.Namespace, store: Store, clips: Sequence[Clip]) -> None:

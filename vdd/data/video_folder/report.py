@@ -1,5 +1,7 @@
 """What became of a folder of videos, as JSON and as a page of text."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -57,6 +59,24 @@ def report(
         ],
         "skipped": [one._asdict() for one in skipped],
     }
+
+
+def sealed(made: Json) -> str:
+    """The text of the file, with a checksum of all that is in it: it may be copied without marks."""
+    return json.dumps({**made, "sha256": _digest(made)}, indent=1)
+
+
+def is_of(path: Path, chosen: Json) -> bool:
+    """Whether a file is a report of these settings, as it was written."""
+    try:
+        made = json.loads(path.read_text())
+        return made.pop("sha256") == _digest(made) and made["settings"] == chosen
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _digest(made: Json) -> str:
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 
 def table(used: Sequence[Used], skipped: Sequence[Skipped]) -> str:
