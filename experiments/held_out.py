@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clips", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--unseen", type=float, default=0.1, help="share of the people")
-    parser.add_argument("--last", type=float, default=0.3, help="share of a clip")
+    parser.add_argument("--unseen", type=float, default=0.1, help="fraction of the people")
+    parser.add_argument("--last", type=float, default=0.3, help="fraction of a clip")
     parser.add_argument("--least", type=float, default=2.1, help="seconds")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -70,7 +70,7 @@ def write(path: Path, frames: range, folder: Path) -> None:
         raise UserError(f"{path}: another clip of that name and person was written to {out}")
     with (
         video_io.open_clip(path) as whole,
-        video_writer.open_clip(out, whole.fps or 25.0) as clip,
+        video_writer.writing_clip(out, whole.fps or 25.0) as clip,
     ):
         for frame in itertools.islice(whole.frames, frames.start, frames.stop):
             clip.write(frame)

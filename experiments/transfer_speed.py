@@ -149,7 +149,7 @@ def write_clip(path: str, motion: str, frames: Iterable[np.ndarray]) -> None:
     """An mp4 at the driving clip's rate and with its sound."""
     with (
         video_io.open_clip(motion) as driving,
-        video_writer.open_clip(path, driving.fps or 8.0, driving.sound) as clip,
+        video_writer.writing_clip(path, driving.fps or 8.0, driving.sound) as clip,
     ):
         for frame in frames:
             clip.write(frame)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -223,6 +224,18 @@ def test_dependencies_go_one_way():
         assert not wrong, f"{name} imports vdd.{', vdd.'.join(sorted(wrong))}"
         unused[own] -= used
     assert not any(unused.values()), unused  # so that the rule is what there is
+
+
+def test_rooms_are_told_from_the_top_down():
+    """In the table of ARCHITECTURE.md each row imports from its own and from those below it."""
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition("## Rooms")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    names = [re.findall(r"`vdd/(\w+)", row) for row in rows]
+    place = {name: i for i, row in reversed(list(enumerate(names))) for name in row}
+    assert MAY_IMPORT.keys() - place.keys() <= {""}
+    for own, others in MAY_IMPORT.items():
+        above = {other for other in others if own and place[other] < place[own]}
+        assert not above, f"{own} imports from above: {above}"
 
 
 def test_the_rule_itself_has_no_circle():

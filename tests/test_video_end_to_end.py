@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 from etils import epath
-from tiny import ROOT, load_module, save_run
+from tiny import ROOT, has_sound, load_module, save_run
 
 from vdd import cli, main
-from vdd.data import prepare, video_io, video_writer
+from vdd.data import prepare, video_io
 from vdd.data.video_folder.prepared import VideoWindows
 from vdd.evaluation.videos import run as videos_run
 
@@ -103,7 +103,7 @@ def test_transfer_keeps_the_driving_clip_s_rate_and_sound(place, capsys):
     assert "72x72 scaled and cropped" in capsys.readouterr().out
     assert video_io.read_clip(out).shape == (50, 64, 64, 3)
     assert video_io.probe_clip(out).fps == pytest.approx(25)
-    assert video_writer.has_sound(out)
+    assert has_sound(out)
 
 
 def test_pasted_back_it_keeps_the_photo_s_size_and_the_driving_clip_s_rate_and_sound(place):
@@ -117,7 +117,7 @@ def test_pasted_back_it_keeps_the_photo_s_size_and_the_driving_clip_s_rate_and_s
     assert video.shape == (50, 80, 122, 3)
     assert video[:, :, :16].max() < 16, "beside the square it is as black as the photo"
     assert video_io.probe_clip(out).fps == pytest.approx(25)
-    assert video_writer.has_sound(out)
+    assert has_sound(out)
 
 
 def test_info_tells_what_the_run_is(place, capsys):

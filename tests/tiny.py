@@ -17,7 +17,7 @@ import numpy as np
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
-from vdd.data import sprites
+from vdd.data import sprites, video_io
 from vdd.data.sprites import benchmark
 from vdd.method.disentangler import Disentangler
 
@@ -86,6 +86,12 @@ def save_run(path: Path, config: ml_collections.ConfigDict, steps=(3, 7)) -> Pat
         for step in steps:
             saved.save(step, {"ema_params": perturbed(shapes, seed=step)}, {})
     return Path(path)
+
+
+def has_sound(path: epath.PathLike) -> bool:
+    """Whether a clip file holds sound."""
+    with video_io.open_clip(path) as clip:
+        return clip.sound is not None
 
 
 def save_lpc_run(path: Path, channels: int) -> Path:

@@ -97,5 +97,5 @@ def test_what_it_says_is_asked_wherever_data_sets_are(config):
 
 def test_a_mistake_in_its_settings_is_told_before_anything_is_read(config):
     config.data.speed = "slowly"
-    with pytest.raises(UserError, match="data.speed=slowly is unknown: take one of slow, fast"):
+    with pytest.raises(UserError, match=r"data\.speed=slowly is unknown: take one of slow, fast"):
         train.build(config)

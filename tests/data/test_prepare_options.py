@@ -50,7 +50,7 @@ def test_what_a_user_can_mend_is_one_line(three, tmp_path, options, words, monke
         ("--fps=0", "--fps: 0 is not from 0 to 1000"),
         ("--fps=fast", "--fps: fast is no frame rate"),
         ("--workers=x", "--workers"),
-        ("--test=nan", "shares from 0 to 1"),
+        ("--test=nan", "fractions from 0 to 1"),
         ("--sizes=3", "unrecognized arguments: --sizes=3 (see vdd prepare --help)"),
         ("--source=s3://videos", "s3:// is not read or written here"),
         ("--source=gs://videos", "gs://videos: videos are read, and data sets made, on this"),

@@ -5,6 +5,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import tiny
 from moving import moving_square, sound_seconds, write_tone
 
 from vdd.data import video_io, video_writer
@@ -61,7 +62,7 @@ def test_sound_lasts_as_long_as_the_frames(tmp_path, codec, ending):
     # H.264 in webm is refused, so the opus track comes in an mp4 that is only named so.
     source = write_with_sound(tmp_path / "source.mp4", codec=codec)
     out = tmp_path / "out.mp4"
-    with video_writer.open_clip(out, 10, sound=sound_of(source)) as clip:
+    with video_writer.writing_clip(out, 10, sound=sound_of(source)) as clip:
         for frame in moving_square(10):
             clip.write(frame)
     assert len(video_io.read_clip(out)) == 10
@@ -76,7 +77,7 @@ def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
     source = write_with_sound(
         tmp_path / "source.mp4", codec=codec, silence=1.2, first_picture=first_picture
     )
-    with video_writer.open_clip(tmp_path / "out.mp4", 10, sound=sound_of(source)) as clip:
+    with video_writer.writing_clip(tmp_path / "out.mp4", 10, sound=sound_of(source)) as clip:
         for frame in moving_square(15):
             clip.write(frame)
     expected = 1.2 - first_picture / 10
@@ -86,18 +87,18 @@ def test_sound_stays_with_the_pictures(tmp_path, codec, first_picture):
 
 def test_a_clip_without_sound_stays_silent(tmp_path):
     video_io.write_clip(tmp_path / "silent.mp4", moving_square(4), 8)
-    with video_writer.open_clip(
+    with video_writer.writing_clip(
         tmp_path / "out.mp4", 8, sound=sound_of(tmp_path / "silent.mp4")
     ) as clip:
         clip.write(moving_square(1)[0])
-    assert not video_writer.has_sound(tmp_path / "out.mp4")
+    assert not tiny.has_sound(tmp_path / "out.mp4")
 
 
 def copy_with_sound(source, out, frames=None):
     """Writes a clip as `vdd transfer` does, at its own rate."""
     with (
         video_io.open_clip(source) as clip,
-        video_writer.open_clip(out, clip.fps or 0.0, clip.sound) as written,
+        video_writer.writing_clip(out, clip.fps or 0.0, clip.sound) as written,
     ):
         for frame in islice(clip.frames, frames):
             written.write(frame)
@@ -161,7 +162,7 @@ def test_a_sound_track_that_cannot_be_decoded_is_left_out_with_a_line(tmp_path):
     source.write_bytes(source.read_bytes().replace(b"ulaw", b"zzzz"))
     with pytest.warns(UserWarning, match=r"source.mov: its sound is left out: FFmpeg cannot"):
         out = copy_with_sound(source, tmp_path / "out.mp4")
-    assert not video_writer.has_sound(out)
+    assert not tiny.has_sound(out)
     assert len(video_io.read_clip(out)) == 10
 
 

@@ -15,7 +15,7 @@ from vdd.files import changes
 @pytest.mark.parametrize("ending", ["mp4", "gif", "npy"])
 def test_written_frame_by_frame_it_reads_as_written_at_once(tmp_path, ending):
     video = moving_square(7)
-    with video_writer.open_clip(tmp_path / f"a.{ending}", 8) as clip:
+    with video_writer.writing_clip(tmp_path / f"a.{ending}", 8) as clip:
         for frame in video:
             clip.write(frame)
     video_io.write_clip(tmp_path / f"b.{ending}", video, 8)
@@ -30,7 +30,7 @@ def test_the_last_picture_is_held_while_there_is_sound(tmp_path, ending, codec):
     source = write_tone(tmp_path / f"source.{ending}", 16000, codec, 38400)
     with video_io.open_clip(source) as clip:
         sound = clip.sound._replace(whole=True)
-        with video_writer.open_clip(tmp_path / "out.mp4", clip.fps, sound) as written:
+        with video_writer.writing_clip(tmp_path / "out.mp4", clip.fps, sound) as written:
             for frame in clip.frames:
                 written.write(frame)
     out = video_io.read_clip(tmp_path / "out.mp4").astype(int)
@@ -44,7 +44,7 @@ def test_a_rest_of_sound_as_encoders_leave_it_holds_no_picture(tmp_path):
     source = write_tone(tmp_path / "source.mkv", 16000, "flac", 17000)
     with video_io.open_clip(source) as clip:
         sound = clip.sound._replace(whole=True)
-        with video_writer.open_clip(tmp_path / "out.mp4", clip.fps, sound) as written:
+        with video_writer.writing_clip(tmp_path / "out.mp4", clip.fps, sound) as written:
             for frame in clip.frames:
                 written.write(frame)
     assert written.count == 10
@@ -53,7 +53,7 @@ def test_a_rest_of_sound_as_encoders_leave_it_holds_no_picture(tmp_path):
 def test_a_full_folder_for_temporary_files_is_not_in_the_way(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     out = tmp_path / "new" / "out.mp4"
-    with video_writer.open_clip(out, 8) as clip:
+    with video_writer.writing_clip(out, 8) as clip:
         clip.write(moving_square(1)[0])
     assert len(video_io.read_clip(out)) == 1
 
@@ -76,13 +76,13 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
 
 
 def write_many(path):
-    with video_writer.open_clip(path, 8) as clip:
+    with video_writer.writing_clip(path, 8) as clip:
         for frame in moving_square(40):
             clip.write(frame)
 
 
 def write_one_and_fail(path):
-    with video_writer.open_clip(path, 8) as clip:
+    with video_writer.writing_clip(path, 8) as clip:
         clip.write(moving_square(1)[0])
         raise RuntimeError
 
@@ -97,7 +97,7 @@ def test_after_an_error_no_file_is_left(tmp_path):
 def test_no_frames_are_an_error(tmp_path, ending):
     with (
         pytest.raises(UserError, match="no frames"),
-        video_writer.open_clip(tmp_path / f"o.{ending}", 8),
+        video_writer.writing_clip(tmp_path / f"o.{ending}", 8),
     ):
         pass
     assert not list(tmp_path.iterdir())

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         decoded = coded_files.decode(coded_run, coded, data)
     run, other = coded_run.run, None
     if arguments.content:
-        other = work.read_content(run, arguments.content, layout, run.windows[0])
+        other, _ = work.read_content(run, arguments.content, layout, run.windows[0])
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
     pieces = coded_files.draw(coded_run, decoded, other, sampler, arguments.seed)
     fps, task = arguments.fps or decoded.header.fps, f"drawing, {sampler.told} a window"

@@ -83,7 +83,7 @@ def read_content(
 
     path, told = arguments.content, _told(arguments)
     if not told:
-        return work.read_content(run, path, layout, frames), None
+        return work.read_content(run, path, layout, frames)[0], None
     height, width, channels = run.model.latents.size
     if height != width:
         raise UserError(f"{told}: this model draws {width}x{height} pixels, which is no square")
@@ -112,7 +112,7 @@ def open_motion(arguments: argparse.Namespace, run: "Run") -> "AbstractContextMa
 
     path = arguments.motion
     if arguments.frame == AS_IS:
-        return work.open_clip(run, path)
+        return work.open_fitted(run, path)
     square = _find(path, arguments.frames)
     return framing.open_square(path, square, run.model.latents.size[0], run.ground)
 

@@ -63,17 +63,17 @@ def run(arguments: argparse.Namespace) -> None:
         name = work.run_named(arguments)
         run = vdd.load(name, arguments.step)
         prior = priors.load_prior_of(run, name, arguments.prior)
-    content = work.read_content(run, arguments.content, layout, run.windows[0])
+    content, rate = work.read_content(run, arguments.content, layout, run.windows[0])
     start = None
     if arguments.start:
-        start = work.read_end(run, arguments.start, prior.model.window)
+        start, rate = work.read_end(run, arguments.start, prior.model.window)
         if len(start) >= arguments.frames:
             raise UserError(
                 f"{arguments.start} gives {len(start)} frames: --frames, of which they are the"
                 f" first, must be more than that, not {arguments.frames}"
             )
     sampler = samplers.choose(run.config.eval, arguments.sampler, arguments.steps)
-    fps = arguments.fps or video_io.frame_rate(arguments.start or arguments.content) or 8.0
+    fps = arguments.fps or rate or 8.0
     encode = partial(compiled.encode, run.model, run.params)
     pieces = streaming.generate(
         run.model, run.params, prior.model, prior.params, arguments.seed,

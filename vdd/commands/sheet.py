@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         given = sheet_files.read_sheet(arguments.content, layout) if layout else None
         work.set_up_jax()
         run = vdd.load(name, arguments.step)
-    content = work.read_content(run, arguments.content, layout, run.windows[0])
+    content, _ = work.read_content(run, arguments.content, layout, run.windows[0])
     colours = arguments.palette
     if colours == options.FROM_CONTENT:
         size = run.model.latents.size[:2]

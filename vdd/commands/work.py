@@ -55,37 +55,41 @@ def layout(arguments: argparse.Namespace) -> "Layout | None":
 
 def read_content(
     run: "Run", path: str, layout: "Layout | None", frames: int | None
-) -> "np.ndarray":
-    """The first frames of a clip, or of a sheet of that layout cells from all over it."""
+) -> "tuple[np.ndarray, float | None]":
+    """The first frames of a clip, or of a sheet of that layout cells from all over it; their rate.
+
+    The rate is in frames a second, None where there is no clock.
+    """
     import numpy as np
 
     from vdd.data import sheet_files
 
     if layout is None:
-        with open_clip(run, path) as clip:
-            return np.stack(list(islice(clip.frames, frames)))
+        with open_fitted(run, path) as clip:
+            return np.stack(list(islice(clip.frames, frames))), clip.fps
     size = run.model.latents.size[:2]
     video, told = sheet_files.read_clip(path, size, run.ground, layout, frames)
     print(f"{path}: {told}")
-    return video
+    return video, None
 
 
-def read_end(run: "Run", path: str, frames: int) -> "np.ndarray":
-    """The last frames of a clip of any length."""
+def read_end(run: "Run", path: str, frames: int) -> "tuple[np.ndarray, float | None]":
+    """The last frames of a clip of any length, and their rate as `read_content` has it."""
     import numpy as np
 
     count, kept = 0, collections.deque(maxlen=frames)
-    with open_clip(run, path) as clip:
+    with open_fitted(run, path) as clip:
         for frame in clip.frames:
             kept.append(frame)
             count += 1
+        fps = clip.fps
     if count > frames:
         print(f"{path}: its last {frames} frames of {count}, as the prior looks back no further")
-    return np.stack(kept)
+    return np.stack(kept), fps
 
 
 @contextlib.contextmanager
-def open_clip(run: "Run", path: str) -> "Iterator[Clip]":
+def open_fitted(run: "Run", path: str) -> "Iterator[Clip]":
     """A clip as the model reads it; says so where it is not of its size."""
     from vdd.data import video_io
 
@@ -113,7 +117,7 @@ def write_frames(
     from vdd.data import video_writer
 
     drawn = None
-    writing = video_writer.open_clip(out, fps, sound, overwrite, comment)
+    writing = video_writer.writing_clip(out, fps, sound, overwrite, comment)
     with working(task) as tell, writing as clip:
         for frame in (frame for piece in pieces for frame in piece):
             clip.write(frame)

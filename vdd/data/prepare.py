@@ -176,7 +176,7 @@ def _check(options: argparse.Namespace) -> str | None:
     """Tells before any work what is missing; the folder of weights where they are needed."""
     shares = options.validation, options.test
     if not (min(shares) >= 0 and sum(shares) < 1):
-        raise UserError("--validation and --test are shares from 0 to 1, together less than 1")
+        raise UserError("--validation and --test are fractions from 0 to 1, together less than 1")
     if options.workers < 0:
         raise UserError("--workers is a number of processes, 0 for none")
     if options.beam is not None:

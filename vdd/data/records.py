@@ -74,3 +74,11 @@ def _is_whole(split: "tfds.core.SplitInfo") -> bool:
     # Cut between two records a TFRecord file reads without complaint, only shorter.
     size = sum(files.size_of(part) for part in parts)
     return size == split.num_bytes + _TFRECORD_FRAME * split.num_examples
+
+
+def root_of(data_dir: epath.PathLike | None, file_format: str) -> epath.Path:
+    """Where data sets of one format are kept: TFDS holds only one format at a place."""
+    from tensorflow_datasets.core import constants
+
+    root = files.expand(data_dir or constants.DATA_DIR)
+    return root if file_format == "tfrecord" else root / file_format

@@ -57,7 +57,7 @@ class Clip(NamedTuple):
         frames: uint8 [h w 3], or [h w 4] without a ground, one by one.
         size: height and width of the first frame before it is scaled.
         fps: frames a second; None for pictures, folders and arrays, which have no clock.
-        sound: what is heard, for `video_writer.open_clip`; None where there is nothing.
+        sound: what is heard, for `video_writer.writing_clip`; None where there is nothing.
     """
 
     frames: Iterator[UInt8[np.ndarray, "h w c"]]

@@ -24,7 +24,7 @@ _REST = Fraction(1, 4)  # seconds that encoders of sound add
 class ClipWriter:
     """Takes frames uint8 [h w c], of three or four channels, one by one.
 
-    `open_clip` makes one, and finishes the file.
+    `writing_clip` makes one, and finishes the file.
     """
 
     count = 0
@@ -36,7 +36,7 @@ class ClipWriter:
 
 
 @contextlib.contextmanager
-def open_clip(
+def writing_clip(
     path: epath.PathLike,
     fps: float,
     sound: Sound | None = None,
@@ -74,12 +74,6 @@ def open_clip(
         yield writer
         _check_count(path, writer.count)
         writer.finish()
-
-
-def has_sound(path: epath.PathLike) -> bool:
-    """Whether a clip file holds sound; folders, pictures, gifs and arrays do not."""
-    with video_io.open_clip(path) as clip:
-        return clip.sound is not None
 
 
 def _check_count(path: epath.Path, count: int) -> None:

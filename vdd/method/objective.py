@@ -170,8 +170,7 @@ def bitrate_controlled_diffusion(
     parts["content_bits_per_clip"] = jnp.mean(said.bits)
     parts["bits_per_frame"] = rates.bits_per_frame(codes.codes, codes.assignment)
     if held.auto:
-        if drive.reread is None:
-            raise UserError("rates.target_bits_per_frame=auto needs objective.reread_clips")
+        assert drive.reread is not None  # or `Rates.check_swaps` would have refused the config
         parts["lost_in_swaps"] = rates.lost_in_swaps(drive.reread.kept, drive.reread.own)
         parts["target_bits_per_frame"] = jnp.asarray(held.target(multipliers))
     total = parts["denoise"] + held.loss(

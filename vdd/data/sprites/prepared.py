@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
-from vdd import files
 from vdd.config import Config
 from vdd.data import sprites
-from vdd.data.records import DataSource, check_whole, damaged
+from vdd.data.records import DataSource, check_whole, damaged, root_of
 from vdd.data.sprites import lpc
 from vdd.errors import UserError
 
@@ -56,7 +55,7 @@ def load_builder(
 
     if art not in Builder.builder_configs:
         raise UserError(f"sprites has no art {art!r}: take lpc, builtin or vivid.")
-    root = _root(data_dir, file_format)
+    root = root_of(data_dir, file_format)
     directory = _directory(art, root)
     if not directory.exists():
         _prepare(art, file_format, art_dir, root)
@@ -102,7 +101,7 @@ def sheets_dir(config: Config) -> epath.Path | None:
         return folder
     from vdd.data.sprites.sprites_dataset_builder import SHEETS
 
-    kept = _directory(config.art, _root(config.data_dir, _FORMATS[config.source])) / SHEETS
+    kept = _directory(config.art, root_of(config.data_dir, _FORMATS[config.source])) / SHEETS
     return kept if kept.exists() else None
 
 
@@ -110,14 +109,6 @@ def _directory(art: str, root: epath.Path) -> epath.Path:
     from vdd.data.sprites.sprites_dataset_builder import Builder
 
     return root / Builder.name / art / str(Builder.VERSION)
-
-
-def _root(data_dir: epath.PathLike | None, file_format: str) -> epath.Path:
-    """Where data sets of one format are kept: TFDS holds only one format at a place."""
-    from tensorflow_datasets.core import constants
-
-    root = files.expand(data_dir or constants.DATA_DIR)
-    return root if file_format == "tfrecord" else root / file_format
 
 
 def _prepare(art: str, file_format: str, art_dir: epath.PathLike | None, root: epath.Path) -> None:

@@ -49,7 +49,7 @@ class Settings(NamedTuple):
                 "have none."
             )
         if not 0.0 <= config.recolour <= 1.0:
-            raise UserError(f"--config.data.recolour={config.recolour}: a share is from 0 to 1.")
+            raise UserError(f"--config.data.recolour={config.recolour}: a fraction is from 0 to 1.")
         if split == "train":
             return cls(config.frames, config.channels, config.background, config.recolour)
         return cls(config.frames, config.channels, "grey")

@@ -2,11 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from etils import epath
-
-from vdd import files
 from vdd.config import Config
-from vdd.data.records import check_whole, damaged
+from vdd.data.records import check_whole, damaged, root_of
 from vdd.data.universal_lpc.art import load_art
 from vdd.data.universal_lpc.clips import COUNTS, Settings
 from vdd.errors import UserError
@@ -45,7 +42,7 @@ def load_builder(config: Config, file_format: str) -> "tfds.core.DatasetBuilder"
 
     from vdd.data.universal_lpc.universal_lpc_dataset_builder import FINGERPRINT, Builder
 
-    art, root = load_art(config.art_dir), _root(config.data_dir, file_format)
+    art, root = load_art(config.art_dir), root_of(config.data_dir, file_format)
     settings, clips = Settings.from_config(config, "train"), num_clips(config, "train")
     try:
         builder = Builder(art=art, settings=settings, num_clips=clips, data_dir=root)
@@ -65,11 +62,3 @@ def load_builder(config: Config, file_format: str) -> "tfds.core.DatasetBuilder"
             "--config.data.data_dir or delete that directory."
         )
     return builder
-
-
-def _root(data_dir: epath.PathLike | None, file_format: str) -> epath.Path:
-    """Where data sets of one format are kept: TFDS holds only one format at a place."""
-    from tensorflow_datasets.core import constants
-
-    root = files.expand(data_dir or constants.DATA_DIR)
-    return root if file_format == "tfrecord" else root / file_format

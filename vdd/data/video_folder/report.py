@@ -62,7 +62,7 @@ def report(
 
 
 def sealed(made: Json) -> str:
-    """The text of the file, with a checksum of all that is in it: it may be copied without marks."""
+    """The text of the file, with a checksum of all else in it, as a copy of it has no marks."""
     return json.dumps({**made, "sha256": _digest(made)}, indent=1)
 
 

@@ -24,7 +24,7 @@ def assign(groups: Iterable[str], shares: Mapping[str, float], seed: int) -> dic
       UserError: the fractions leave nothing to train on.
     """
     if not all(0 <= share < 1 for share in shares.values()) or sum(shares.values()) >= 1:
-        raise UserError("--validation and --test are shares from 0 to 1, together less than 1")
+        raise UserError("--validation and --test are fractions from 0 to 1, together less than 1")
     names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     split_of = dict.fromkeys(names, "train")
     position = 0

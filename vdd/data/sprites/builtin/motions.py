@@ -55,10 +55,6 @@ def _walk(frame: int) -> Pose:
     )
 
 
-def _both(upper: Segment, fore: Segment) -> tuple[tuple[Segment, Segment], ...]:
-    return ((upper, fore), (upper, fore))
-
-
 # (upper arm, forearm), bend of the knees, lean, nod, lift of the body, drag forward
 _SPELL = (
     ((20, 12), (60, 4), 14, 6, 8, 0.0, 0.0),
