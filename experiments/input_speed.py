@@ -29,6 +29,7 @@ from unittest import mock
 
 from throughput import load_config
 
+from vdd import markdown
 from vdd.data import pipeline
 from vdd.data.sprites import benchmark
 from vdd.evaluation.report import machine
@@ -127,13 +128,13 @@ def print_table(found: dict[str, tuple[list[float], list[float]]], size: int, pa
     """A row a source: the median of its measurements, with the least and the most."""
     names = ["source", "clips a second", f"waited, at {pace:g} steps a second"]
     names += [f"by calculation, at {other}" for other in PACES]
-    print(f"\n| {' | '.join(names)} |\n{'|---' * len(names)}|")
+    print(f"\n{markdown.table(names)}")
     for source, (rates, late) in found.items():
         middle = statistics.median(rates)
         cells = [source, f"{middle:.0f} ({min(rates):.0f} to {max(rates):.0f})"]
         cells.append(f"{statistics.median(late):.1%} ({min(late):.1%} to {max(late):.1%})")
         cells += [f"{waiting(middle, size, other):.0%}" for other in PACES]
-        print(f"| {' | '.join(cells)} |")
+        print(markdown.row(cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from budget import step_flops
 from memory import activation_bytes, batch_of, bytes_per_device
 from throughput import load_config
 
+from vdd import markdown
 from vdd.data import sprites
 from vdd.evaluation.report import machine
 from vdd.method import step
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         "config", "devices", "device", "TFLOP", "GB moved", "FLOP a byte", "bound by", "least ms",
         "steps/s", "examples/s", "MFU", "GB held",
     )  # fmt: skip
-    print(f"\n| {' | '.join(names)} |\n{'|---' * len(names)}|")
+    print(f"\n{markdown.table(names)}")
     for text in options.configs:
         config, _, devices = text.rpartition("=")
         print_bounds(config, int(devices))
@@ -114,7 +115,7 @@ def print_bounds(name: str, devices: int) -> None:
             f"{found.seconds * 1e3:.3g}", f"{1 / found.seconds:.3g}",
             f"{work.clips / found.seconds:.3g}", f"{found.mfu:.2f}", f"{work.held / 1e9:.3g}",
         )  # fmt: skip
-        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+        print(markdown.row(cells), flush=True)
 
 
 def bound(work: Step, kind: str) -> Bound:

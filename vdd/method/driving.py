@@ -119,4 +119,4 @@ def join_segments(
     """
     clips = rearrange(x, "(b k) s ... -> b (k s) ...", k=len(segments))
     times_seen = max(1, segments.size // num_frames)
-    return clips[:, jnp.argsort(segments.reshape(-1))[::times_seen]]
+    return clips[:, jnp.argsort(rearrange(segments, "k s -> (k s)"))[::times_seen]]

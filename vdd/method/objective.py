@@ -153,7 +153,7 @@ def bitrate_controlled_diffusion(
     segments = SPLITTERS[objective.split](rng_split, clips.shape[1])
     # Both segments go through the encoder as clips of their own. They lie side by side, so that
     # what devices hold of a batch they hold of its segments.
-    latents = jnp.take(clips, segments.reshape(-1), axis=1)
+    latents = jnp.take(clips, rearrange(segments, "k s -> (k s)"), axis=1)
     latents = rearrange(latents, "b (k s) h w c -> (b k) s h w c", k=len(segments))
     read, statistics = apply(Disentangler.encode_in_training, latents, len(segments))
     said = apply(Disentangler.compress, read.content, rng_content)
